@@ -1,0 +1,1 @@
+"""A recording and elicitation rig for micro-expression labs."""

@@ -1,0 +1,1 @@
+"""Cameras: one contract, and a file for each make that obeys it."""

@@ -1,0 +1,1 @@
+"""Film clips: what they are, where they lie, and their pictures."""

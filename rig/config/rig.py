@@ -1,0 +1,163 @@
+"""What is true of one physical rig: the model of `calibration/<rig>/rig.yaml`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import lcm
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from rig.config.yaml import Document, Model, problem_at, read_model
+from rig.errors import ConfigError, RigError, raise_all
+
+TICK_NS = 500  # one tick of the trigger box's timer
+Stream = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]{0,15}$")]
+
+
+class Box(Model):
+    """The trigger box."""
+
+    port: str = Field(min_length=1, description="serial port of the trigger box, e.g. /dev/ttyACM0 or sim://demo")
+    rate_hz: float = Field(ge=30.52, le=1000, description="base pulse rate in Hz, from 30.52 to 1000")
+    photodiode_input: int = Field(default=4, ge=0, le=7, description="box input of the photodiode, 0 to 7")
+    led_phase_us: int = Field(
+        default=9000, ge=100, le=32000, description="when the sync LEDs change after a pulse, us, 100 to 32000"
+    )
+
+    @property
+    def period_ticks(self) -> int:
+        """The base period in box ticks of 0.5 us, rounded to the timer's resolution."""
+        return round(1e9 / self.rate_hz / TICK_NS)
+
+
+class Camera(Model):
+    """One camera and the trigger line that exposes it."""
+
+    backend: Literal["simulated"] = Field(description="which driver: simulated")
+    serial: str = Field(min_length=1, max_length=64, description="serial number of the camera, text")
+    line: int = Field(ge=0, le=2, description="trigger line of the box, 0 to 2, each used once")
+    divisor: int = Field(ge=1, le=64, description="a whole number from 1 to 64; 4 gives 25 fps at 100 Hz")
+    pulse_width_us: int = Field(default=1000, ge=100, le=32000, description="width of the pulse in us, 100 to 32000")
+    exposure_us: float = Field(gt=0, le=1e6, description="exposure time in us, above 0, at most 1000000")
+    width: int = Field(ge=96, le=8192, description="width of the picture in pixels, 96 to 8192")
+    height: int = Field(ge=64, le=8192, description="height of the picture in pixels, 64 to 8192")
+    features: dict[str, str | int | float | bool] = Field(
+        default_factory=dict, description="GenICam features passed to the camera as they are, name: value"
+    )
+
+
+class Screen(Model):
+    """The participant's screen."""
+
+    backend: Literal["psychopy", "simulated"] = Field(description="which driver: psychopy or simulated")
+    virtual_time_backend: Literal["simulated"] | None = Field(
+        default=None, description="driver used by --speed max: simulated; without it --speed max is refused"
+    )
+    display: str = Field(
+        default="virtual",
+        pattern=r"^(virtual|:[0-9]+(\.[0-9]+)?)$",
+        description="X display such as :0, or virtual for one that the rig starts itself",
+    )
+    width: int = Field(ge=320, le=7680, description="width of the screen in pixels, 320 to 7680")
+    height: int = Field(ge=240, le=4320, description="height of the screen in pixels, 240 to 4320")
+    refresh_hz: float = Field(ge=24, le=240, description="refresh rate of the screen in Hz, 24 to 240")
+    patch_px: int = Field(
+        default=40, ge=0, le=400, description="side of the photodiode patch, lower right corner, px, 0 (off) to 400"
+    )
+
+
+class Faults(Model):
+    """Faults that the simulated world commits, placed by its seed. Zero on every real rig."""
+
+    lost_frames: int = Field(default=0, ge=0, le=1000, description="frames exposed but never delivered, 0 to 1000")
+    lost_pulses: int = Field(default=0, ge=0, le=1000, description="pulses lost on a camera's wire, 0 to 1000")
+    ghost_frames: int = Field(default=0, ge=0, le=1000, description="frames without a pulse, 0 to 1000")
+    first_pulse: int = Field(default=40, ge=0, description="no fault before this pulse, 0 or more")
+    last_pulse: int = Field(default=1000, ge=1, description="no fault after this pulse, 1 or more")
+
+
+class Simulation(Model):
+    """The simulated world behind a `sim://` box and simulated cameras."""
+
+    seed: int = Field(default=1, ge=0, description="seed of everything random in it, 0 or more")
+    noise: float = Field(default=3.0, ge=0, le=50, description="noise of the cameras in grey values, 0 to 50")
+    box_ppm: float = Field(default=80.0, ge=-6000, le=6000, description="box clock error in ppm, -6000 to 6000")
+    display_latency_ms: float = Field(
+        default=12.0, ge=0, le=200, description="from flip to light on the simulated screen, ms, 0 to 200"
+    )
+    faults: Faults = Field(default_factory=Faults, description="faults to commit")
+
+
+class Rig(Model):
+    """A rig: its box, its cameras, its screen."""
+
+    schema_version: Literal[1] = Field(alias="schema", description="1, the version of this file's layout")
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$", description="letters, digits, - and _; at most 64")
+    box: Box = Field(description="the trigger box")
+    cameras: dict[Stream, Camera] = Field(
+        min_length=1, max_length=3, description="one to three cameras, named in capitals, e.g. HS, VIS, NIR"
+    )
+    screen: Screen = Field(description="the participant's screen")
+    simulation: Simulation | None = Field(default=None, description="the simulated world; only for sim:// rigs")
+
+    @field_validator("cameras")
+    @classmethod
+    def _lines_once(cls, cameras: dict[str, Camera]) -> dict[str, Camera]:
+        lines = [c.line for c in cameras.values()]
+        if len(set(lines)) < len(lines):
+            raise ValueError("two cameras share a trigger line; each needs its own")
+        if not any(c.divisor == 1 for c in cameras.values()):
+            raise ValueError("no camera has divisor 1; the base rate is the rate of the fastest camera")
+        return cameras
+
+    @model_validator(mode="after")
+    def _group_fits(self) -> Rig:
+        if self.group > 64:
+            raise ValueError(f"the divisors repeat only after {self.group} pulses; their lcm may be at most 64")
+        return self
+
+    @property
+    def group(self) -> int:
+        """Pulses in one group: the slowest common period of all cameras, in base periods."""
+        return lcm(*(c.divisor for c in self.cameras.values()))
+
+
+@dataclass(frozen=True)
+class RigFile:
+    """A rig and the file it was read from."""
+
+    rig: Rig
+    document: Document
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the rig, where what was measured on it lies too."""
+        return self.document.path.parent
+
+
+def read_rig(path: Path) -> RigFile:
+    """Read rig.yaml. Raises ConfigError, or a ProblemList of all problems in it, with file:line."""
+    rig, document = read_model(path, Rig, ConfigError)
+    raise_all(_pulse_problems(rig, document))
+    return RigFile(rig, document)
+
+
+def _pulse_problems(rig: Rig, document: Document) -> list[RigError]:
+    """What the firmware would refuse at START, found before anything is plugged in."""
+    problems: list[RigError] = []
+    period_us = rig.box.period_ticks * TICK_NS / 1000
+    for name, camera in rig.cameras.items():
+        if camera.pulse_width_us + 32 > period_us:
+            problems.append(
+                problem_at(
+                    document,
+                    ("cameras", name, "pulse_width_us"),
+                    "is not allowed",
+                    ConfigError,
+                    value=str(camera.pulse_width_us),
+                    allowed=f"at least 32 us shorter than the base period of {period_us:g} us",
+                )
+            )
+    return problems

@@ -1,0 +1,125 @@
+"""Every call that differs between operating systems; nothing else asks which system this is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
+
+
+def write_at(fd: int, data: bytes | memoryview, offset: int) -> None:
+    """Write all of `data` at `offset`. Raises OSError; ENOSPC when the disk is full."""
+    view = memoryview(data).cast("B")
+    done = 0
+    while done < len(view):
+        if sys.platform == "win32":
+            os.lseek(fd, offset + done, os.SEEK_SET)
+            done += os.write(fd, view[done:])
+        else:
+            done += os.pwrite(fd, view[done:], offset + done)
+
+
+def sync_data(fd: int) -> None:
+    """Return when everything written to `fd` is on the disk."""
+    if sys.platform == "win32":
+        os.fsync(fd)
+    else:
+        os.fdatasync(fd)
+
+
+def reserve(fd: int, size: int) -> None:
+    """Reserve room for `size` bytes. Raises OSError ENOSPC when they do not fit."""
+    if sys.platform != "win32":
+        os.posix_fallocate(fd, 0, size)
+
+
+def sync_folder(path: Path) -> None:
+    """Make a new name in a folder survive a power cut."""
+    if sys.platform != "win32":
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def hold_shared(fd: int) -> None:
+    """Let readers in and keep other writers out, for as long as `fd` is open. Raises BlockingIOError if held."""
+    if sys.platform != "win32":
+        import fcntl
+
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+
+def is_held(path: Path) -> bool:
+    """Whether a recorder holds this file right now."""
+    if sys.platform != "win32":
+        import fcntl
+
+        with path.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+    return False
+
+
+def make_private(path: Path) -> None:
+    """Only the owner may read or write it."""
+    path.chmod(PRIVATE_FOLDER if path.is_dir() else PRIVATE_FILE)
+
+
+def make_read_only(path: Path) -> None:
+    """Nobody may write it any more; only the owner may read it."""
+    path.chmod(0o400)
+
+
+def free_bytes(folder: Path) -> int:
+    """Bytes that may still be written to the disk of `folder`."""
+    return shutil.disk_usage(folder).free
+
+
+def ask_real_time(priority: int) -> str:
+    """Ask for real-time priority for the calling thread; "" when granted, else the reason why not."""
+    if sys.platform == "win32":
+        return "not asked for on Windows"
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+    except PermissionError:
+        return "real-time priority refused"
+    return ""
+
+
+def raw_clock_ns() -> int:
+    """CLOCK_MONOTONIC_RAW in ns, which time services never slew; the host clock where there is none."""
+    if sys.platform == "linux":
+        return time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)
+    return time.perf_counter_ns()
+
+
+def end_process_group(pid: int, *, force: bool) -> None:
+    """Ask a child and all its children to end, or end them at once."""
+    if sys.platform == "win32":
+        import signal
+
+        os.kill(pid, signal.SIGTERM)
+    else:
+        import signal
+
+        try:
+            os.killpg(pid, signal.SIGKILL if force else signal.SIGTERM)
+        except ProcessLookupError:
+            pass
+
+
+def die_with_parent() -> None:
+    """In a child: be ended by the system when the parent is gone, whatever ended it."""
+    if sys.platform == "linux":
+        import ctypes
+        import signal
+
+        ctypes.CDLL(None).prctl(1, int(signal.SIGKILL), 0, 0, 0)

@@ -1,0 +1,129 @@
+"""What a run file holds: every group, dataset, dtype and unit. Writer and reader meet only here.
+
+    /                         attributes: schema, subject, session, run, rig, protocol, simulated, outcome, ...
+    /acquisition/<STREAM>/    data uint8 (n, height, width), frames FRAME (n,), gaps GAP, extras EXTRA
+    /acquisition/             pulses PULSE, edges EDGE, clock_pairs CLOCK_PAIR
+    /line_walk/<STREAM>/      data, frames: the same, for the line walk's own epoch and numbers
+    /line_walk/               pulses PULSE
+    /stimulus/presentation/   flips FLIP
+    /stimulus/answers/        rows TEXT, text uint8: one JSON object an answer
+    /intervals/               trials TRIAL, not_stored NOT_STORED
+    /log/                     rows TEXT, text uint8: alarms, notes and ends, one JSON object each
+    /telemetry/               syncs SYNC
+    /config/                  rig, protocol, steps, devices, baselines, versions, clips: UTF-8 JSON or YAML text
+    /config/clips/<NAME>/     pts float64 (frames,): presentation times of the clip's pictures, s
+
+While a run is recorded the tables have their planned size; rows not written yet are zero, and so is their `seq`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from rig.streams import CLOCK_PAIR, EDGE, EXTRA, FLIP, FRAME, GAP, NOT_STORED, PULSE, SYNC, TRIAL
+
+SCHEMA = 1
+WALK_FRAMES = 64  # room for the line walk of one stream; a camera that delivers more is alarmed
+
+ACQUISITION, LINE_WALK = "/acquisition", "/line_walk"
+PULSES, EDGES, CLOCK_PAIRS = f"{ACQUISITION}/pulses", f"{ACQUISITION}/edges", f"{ACQUISITION}/clock_pairs"
+WALK_PULSES = f"{LINE_WALK}/pulses"
+FLIPS, ANSWERS = "/stimulus/presentation/flips", "/stimulus/answers"
+TRIALS, NOT_STORED_ROWS = "/intervals/trials", "/intervals/not_stored"
+LOG, SYNCS, CONFIG = "/log", "/telemetry/syncs", "/config"
+
+
+class Outcome(StrEnum):
+    """How a run ended, in the recorder's words; never whether it is good (that is the verdict of verify)."""
+
+    INCOMPLETE = "incomplete"  # until proven otherwise: killed, power loss
+    FINISHED = "finished"  # the protocol reached its end
+    STOPPED = "stopped"  # by the operator
+    DEVICE_LOST = "device_lost"  # which and when is in the log
+    DISK_FULL = "disk_full"  # the disk refused a write
+    CLOSE_FAILED = "close_failed"  # recorded, but not put in order at the end
+    FAILED = "failed"  # a fault of the software itself; the log says where
+
+
+@dataclass(frozen=True)
+class StreamSpec:
+    """One stream of a run file: its name, the size of its pictures, and how many frames to reserve."""
+
+    name: str
+    height: int
+    width: int
+    capacity: int
+
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes of one picture."""
+        return self.height * self.width
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of fixed rows at `path`, reserved for `capacity` rows."""
+
+    path: str
+    dtype: np.dtype[np.void]
+    capacity: int
+
+
+@dataclass(frozen=True)
+class TextLog:
+    """A log of JSON texts: rows and bytes below `path`."""
+
+    path: str
+    rows: int
+    text_bytes: int
+
+
+def data_path(stream: str, *, walk: bool = False) -> str:
+    """The pictures of a stream."""
+    return f"{LINE_WALK if walk else ACQUISITION}/{stream}/data"
+
+
+def frames_path(stream: str, *, walk: bool = False) -> str:
+    """The frame rows of a stream."""
+    return f"{LINE_WALK if walk else ACQUISITION}/{stream}/frames"
+
+
+def gaps_path(stream: str) -> str:
+    """The gap rows of a stream."""
+    return f"{ACQUISITION}/{stream}/gaps"
+
+
+def extras_path(stream: str) -> str:
+    """The rows of a stream's frames that belong to no pulse."""
+    return f"{ACQUISITION}/{stream}/extras"
+
+
+def tables(streams: list[StreamSpec], seconds: float, pulses: int) -> list[Table]:
+    """The tables of a run planned for `seconds` and `pulses`."""
+    second = int(seconds) + 1
+    rows = [
+        Table(PULSES, PULSE, pulses),
+        Table(EDGES, EDGE, 200 * second + 1000),
+        Table(CLOCK_PAIRS, CLOCK_PAIR, 10 * second + 1000),
+        Table(WALK_PULSES, PULSE, 256),
+        Table(FLIPS, FLIP, 260 * second + 1000),
+        Table(TRIALS, TRIAL, 20_000),
+        Table(NOT_STORED_ROWS, NOT_STORED, 20_000),
+        Table(SYNCS, SYNC, 5 * second + 1000),
+    ]
+    for spec in streams:
+        rows += [
+            Table(frames_path(spec.name), FRAME, spec.capacity),
+            Table(gaps_path(spec.name), GAP, spec.capacity),
+            Table(extras_path(spec.name), EXTRA, spec.capacity),
+            Table(frames_path(spec.name, walk=True), FRAME, WALK_FRAMES),
+        ]
+    return rows
+
+
+def text_logs(seconds: float) -> list[TextLog]:
+    """The text logs of a run planned for `seconds`."""
+    return [TextLog(ANSWERS, 20_000, 4 << 20), TextLog(LOG, 20_000 + 10 * int(seconds), 8 << 20)]

@@ -1,0 +1,1 @@
+"""The participant's screen: shows one step after another and tells what was on it at every flip."""

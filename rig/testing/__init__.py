@@ -1,0 +1,1 @@
+"""Contract suites that a new camera or trigger box passes to prove itself."""

@@ -1,0 +1,146 @@
+"""The seam of a trigger box, the events it tells, and the plan of pulses that it is given.
+
+A recording run is made of groups of one slowest period each; `x` is a group with pulses, `.` a silent one:
+
+    preamble x x . x . .   body x x x x ... x   postamble . . x . x x
+
+so that the group starts of the preamble are 1, 2 and 3 periods apart, those of the postamble 3, 2 and 1. Pulses
+are numbered from the first one of the preamble; silent groups have no numbers. The line walk is a run of its
+own: one pulse in each slowest period, 3 on line 0 alone, then 5 on line 1 alone, then 7 on line 2 alone.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from math import lcm
+
+from rig.streams import ClockPair, DeviceInfo, Edge, Pulse
+
+TICKS_HZ = 2_000_000
+PREAMBLE = (True, True, False, True, False, False)
+POSTAMBLE = (False, False, True, False, True, True)
+
+
+def walk_pulses(line: int) -> int:
+    """How many pulses the line walk sends on a line: 3, 5, 7, ... an odd number of its own for each."""
+    return 3 + 2 * line
+
+
+@dataclass(frozen=True)
+class LinePlan:
+    """What one trigger line does: a pulse on every `divisor`-th pulse number, `width_ticks` long."""
+
+    line: int
+    divisor: int
+    width_ticks: int
+
+
+@dataclass(frozen=True)
+class PulsePlan:
+    """What a run of the box sends. Ticks are 0.5 us."""
+
+    period_ticks: int  # base period
+    lines: tuple[LinePlan, ...]
+    led_phase_ticks: int  # from a pulse to the change of the sync LEDs
+    walk: bool = False  # True: the line walk instead of a recording run
+    body_groups: int | None = None  # groups between preamble and postamble; None: until stop
+
+    @property
+    def group(self) -> int:
+        """Pulses in one group."""
+        return lcm(*(plan.divisor for plan in self.lines))
+
+    @property
+    def slot_ticks(self) -> int:
+        """Length of one group: the slowest period, in ticks."""
+        return self.group * self.period_ticks
+
+    @property
+    def body_pulse(self) -> int:
+        """The first pulse after the preamble of a recording run."""
+        return sum(PREAMBLE) * self.group
+
+    def ticks_of(self, pulse: int) -> int:
+        """When a pulse of a recording run is due, in ticks after pulse 0; postamble not considered."""
+        group, within = divmod(pulse, self.group)
+        slots = [i for i, sends in enumerate(PREAMBLE) if sends]
+        slot = slots[group] if group < len(slots) else group + len(PREAMBLE) - len(slots)
+        return slot * self.slot_ticks + within * self.period_ticks
+
+
+@dataclass(frozen=True, slots=True)
+class RunBegan:
+    """The box has accepted a start; pulse 0 follows."""
+
+    run_id: int
+    box_ticks: int
+    host_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """The box has sent its last pulse. `pulses_sent` counts all, preamble and postamble included."""
+
+    run_id: int
+    pulses_sent: int
+    box_ticks: int
+    host_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class StartRefused:
+    """The box will not start. `reason` in words."""
+
+    run_id: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventsLost:
+    """Events that the box numbered and that never arrived. A lost event is not a lost pulse."""
+
+    first_seq: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Booted:
+    """The box has (re)started. During a run this means that pulses stopped."""
+
+    boots: int
+    cause: str
+
+
+BoxEvent = Pulse | Edge | ClockPair | RunBegan | RunEnded | StartRefused | EventsLost | Booted
+
+
+class TriggerBox(ABC):
+    """A trigger box. All methods are called by one thread of the recorder."""
+
+    @abstractmethod
+    def describe(self) -> DeviceInfo:
+        """Who it is, read from the device. Does not block: opening the box has already asked it."""
+
+    @abstractmethod
+    def start(self, plan: PulsePlan, run_id: int) -> None:
+        """Ask for a run. Does not block; RunBegan or StartRefused comes through `events`.
+
+        The same `run_id` never starts twice, however often the request is repeated on the wire.
+        """
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Ask for the end: the group that runs is completed, then the postamble, then RunEnded. Does not block."""
+
+    @abstractmethod
+    def ping(self) -> None:
+        """Ask for a pair of clock readings; a ClockPair `box` comes through `events`. Does not block."""
+
+    @abstractmethod
+    def events(self, timeout_s: float) -> list[BoxEvent]:
+        """What the box told since the last call, in its order. Blocks at most `timeout_s`. Raises DeviceLost."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give the port back. Never raises; a second call does nothing. The box goes on by itself if it runs."""
