@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Protocol as Interface
 
 import numpy as np
 from numpy.typing import NDArray
+
+from rig import host
 
 NS = 1_000_000_000
 
@@ -68,6 +71,17 @@ def read_utc(clock: Clock) -> Reading:
     """UTC (`time.time_ns`) against the host clock."""
     before = clock.now_ns()
     return Reading(before, time.time_ns(), clock.now_ns())
+
+
+def read_raw(clock: Clock) -> Reading:
+    """CLOCK_MONOTONIC_RAW, which time services never slew, against the host clock."""
+    before = clock.now_ns()
+    return Reading(before, host.raw_clock_ns(), clock.now_ns())
+
+
+def utc_now() -> str:
+    """The date and time of day in UTC, ISO 8601 with its offset; for people, never for measuring."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 @dataclass(frozen=True)

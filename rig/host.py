@@ -101,6 +101,19 @@ def raw_clock_ns() -> int:
     return time.perf_counter_ns()
 
 
+def shared_memory(name: str, size: int) -> int:
+    """An open file of `size` zero bytes that lives in memory and is gone when its last descriptor closes."""
+    if sys.platform == "linux":
+        fd = os.memfd_create(name, 0)
+    else:
+        import tempfile
+
+        with tempfile.TemporaryFile() as file:
+            fd = os.dup(file.fileno())
+    os.truncate(fd, size)
+    return fd
+
+
 def end_process_group(pid: int, *, force: bool) -> None:
     """Ask a child and all its children to end, or end them at once."""
     if sys.platform == "win32":
@@ -123,3 +136,24 @@ def die_with_parent() -> None:
         import signal
 
         ctypes.CDLL(None).prctl(1, int(signal.SIGKILL), 0, 0, 0)
+
+
+def port_errors() -> tuple[type[Exception], ...]:
+    """Everything that a serial port can raise when it fails."""
+    if sys.platform == "win32":
+        return (OSError,)
+    import termios
+
+    return (OSError, termios.error)
+
+
+def owning_group(path: Path) -> str:
+    """The group whose members may open a device, by name; empty where there are no groups."""
+    if sys.platform == "win32":
+        return ""
+    import grp
+
+    try:
+        return grp.getgrgid(path.stat().st_gid).gr_name
+    except (OSError, KeyError):
+        return ""

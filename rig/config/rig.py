@@ -9,11 +9,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from rig.config.yaml import Document, Model, problem_at, read_model
+from rig.config.model import Model, read_model
+from rig.config.yaml import Document, problem_at
 from rig.errors import ConfigError, RigError, raise_all
 
 TICK_NS = 500  # one tick of the trigger box's timer
-Stream = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]{0,15}$")]
+_STREAM = "a name such as HS: capitals and digits, first a capital, at most 16"
+Stream = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]{0,15}$", description=_STREAM)]
 
 
 class Box(Model):
@@ -77,6 +79,12 @@ class Faults(Model):
     first_pulse: int = Field(default=40, ge=0, description="no fault before this pulse, 0 or more")
     last_pulse: int = Field(default=1000, ge=1, description="no fault after this pulse, 1 or more")
 
+    @model_validator(mode="after")
+    def _room(self) -> Faults:
+        if self.last_pulse < self.first_pulse:
+            raise ValueError(f"last_pulse ({self.last_pulse}) is before first_pulse ({self.first_pulse})")
+        return self
+
 
 class Simulation(Model):
     """The simulated world behind a `sim://` box and simulated cameras."""
@@ -93,7 +101,7 @@ class Simulation(Model):
 class Rig(Model):
     """A rig: its box, its cameras, its screen."""
 
-    schema_version: Literal[1] = Field(alias="schema", description="1, the version of this file's layout")
+    schema_version: int = Field(alias="schema", ge=1, le=1, description="1, the version of this file's layout")
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$", description="letters, digits, - and _; at most 64")
     box: Box = Field(description="the trigger box")
     cameras: dict[Stream, Camera] = Field(

@@ -1,4 +1,4 @@
-"""YAML in, a checked model out; every mistake as `file:line: key: value: what is allowed`, all of them at once.
+"""YAML in, plain data out, with the line of every key; every mistake as `file:line: key: value; what is allowed`.
 
 Only the plain part of YAML is read: mappings, lists, text, numbers, true/false and null. Numbers are decimal and
 finite; `no`, `on`, `007` and `1_000` stay text. Anchors, tags, duplicate keys, several documents in one file and
@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 import stat
 from dataclasses import dataclass, field
+from math import inf, isfinite
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar, get_args
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import (
@@ -28,8 +28,9 @@ from ruamel.yaml.events import (
 
 from rig.errors import RigError, UserError, raise_all
 
-MAX_BYTES = 4 << 20
+MAX_BYTES = 256 << 10  # hundreds of blocks; a parser written in Python takes seconds for more
 MAX_DEPTH = 20
+MAX_PROBLEMS = 50  # a file with more is no file of ours
 MAX_DIGITS = 18  # longer ones do not fit the 64-bit fields of a session
 
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
@@ -37,13 +38,7 @@ _FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|nan)", re.IGNORECASE)
 
 Place = tuple[str | int, ...]
-ModelT = TypeVar("ModelT", bound="Model")
-
-
-class Model(BaseModel):
-    """A part of a file: frozen, no unknown keys, no number taken from text."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+Scalar = str | int | float | bool | None
 
 
 @dataclass(frozen=True)
@@ -62,35 +57,41 @@ class Document:
         return self.lines.get(place, 1)
 
 
-def read_model(path: Path, model: type[ModelT], error: type[UserError]) -> tuple[ModelT, Document]:
-    """Read `path` into `model`. Raises `error`, or a ProblemList of them, naming file, line, key, value, allowed."""
-    document = read_document(path, error)
-    try:
-        return model.model_validate(document.data), document
-    except ValidationError as exc:
-        raise_all([_problem(document, model, dict(e), error) for e in exc.errors()])
-        raise  # pydantic never reports zero errors
-
-
 def read_document(path: Path, error: type[UserError]) -> Document:
-    """Read `path` as plain data, without any model."""
+    """Read `path` as plain data, without any model. Raises `error`, or a ProblemList of them."""
     text = _read_text(path, error)
     builder = _Builder(path, error)
     try:
         data = builder.document(iter(YAML(typ="safe", pure=True).parse(text)))
-    except MarkedYAMLError as exc:
-        mark = exc.problem_mark or exc.context_mark
-        line = mark.line + 1 if mark else 1
-        raise error(f"{path}:{line}", f"is not YAML: {exc.problem or exc.context or exc}") from None
     except (YAMLError, ValueError) as exc:
-        raise error(str(path), f"is not YAML: {str(exc).splitlines()[0]}") from None
+        raise_all([*builder.problems, _syntax_problem(path, text, exc, error)])
+        raise  # never reached: there is at least the one problem
+    raise_all(builder.problems)
+    if data is None:
+        raise error(str(path), "is empty")
     return Document(path, text, data, builder.lines)
+
+
+def _syntax_problem(path: Path, text: str, exc: Exception, error: type[UserError]) -> RigError:
+    """What the parser says, with the line and with what is most often behind it."""
+    if isinstance(exc, MarkedYAMLError):
+        mark = exc.problem_mark or exc.context_mark
+        problem = exc.problem or exc.context or str(exc)
+        hint = "Indent with spaces, not tabs" if "\\t" in problem else "Compare its indentation with the lines above"
+        return error(f"{path}:{mark.line + 1 if mark else 1}", f"is not YAML: {problem}", hint=hint)
+    line = text.count("\n", 0, getattr(exc, "position", 0)) + 1
+    return error(f"{path}:{line}", f"is not YAML: {str(exc).splitlines()[0]}")
 
 
 def problem_at(document: Document, place: Place, problem: str, error: type[UserError], **fields: str) -> RigError:
     """An error about one key of a document, for checks that a model cannot do by itself."""
-    key = ".".join(map(str, place))
-    return error(f"{document.path}:{document.line(place)}: {key}", problem, **fields)
+    return error(_subject(document.path, document.line(place), place), problem, **fields)
+
+
+def _subject(path: Path, line: int, place: Place) -> str:
+    """`file:line: key`; what could upset a terminal is escaped."""
+    keys = [str(part) if str(part).isprintable() else repr(part) for part in place]
+    return f"{path}:{line}" + (f": {'.'.join(keys)}" if keys else "")
 
 
 def _read_text(path: Path, error: type[UserError]) -> str:
@@ -105,7 +106,7 @@ def _read_text(path: Path, error: type[UserError]) -> str:
     except OSError as exc:
         raise error(str(path), f"cannot be read: {exc.strerror}") from None
     if len(raw) > MAX_BYTES:
-        raise error(str(path), "is too large", allowed=f"at most {MAX_BYTES >> 20} MiB")
+        raise error(str(path), "is too large", allowed=f"at most {MAX_BYTES >> 10} KiB")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
@@ -114,11 +115,12 @@ def _read_text(path: Path, error: type[UserError]) -> str:
 
 
 class _Builder:
-    """Plain data from YAML events, noting the line of every key."""
+    """Plain data from YAML events, noting the line of every key and everything that is not allowed."""
 
     def __init__(self, path: Path, error: type[UserError]) -> None:
         self.path, self.error = path, error
         self.lines: dict[Place, int] = {(): 1}
+        self.problems: list[RigError] = []
 
     def document(self, events: Any) -> Any:
         data, documents = None, 0
@@ -126,41 +128,53 @@ class _Builder:
             if isinstance(event, DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    self.refuse(event, "a second document", "one document a file")
+                    self.note(event, (), "a second document", "one document a file")
+                    break
             elif isinstance(event, ScalarEvent | MappingStartEvent | SequenceStartEvent | AliasEvent):
                 data = self.node(event, events, ())
-        if data is None:
-            raise self.error(str(self.path), "is empty")
         return data
 
     def node(self, event: Any, events: Any, place: Place) -> Any:
-        if isinstance(event, AliasEvent) or getattr(event, "anchor", None):
-            self.refuse(event, "an anchor or alias", "every value written out")
-        if getattr(event, "tag", None) not in (None, "!"):
-            self.refuse(event, f"the tag {event.tag}", "plain values")
-        if len(place) > MAX_DEPTH:
-            self.refuse(event, "nesting", f"at most {MAX_DEPTH} levels")
+        if isinstance(event, AliasEvent) or event.anchor:
+            self.note(event, place, "an anchor or alias", "every value written out")
+        if getattr(event, "tag", None) is not None:
+            self.note(event, place, f"the tag {event.tag[:60]}", "plain values without a tag")
+        if len(place) > MAX_DEPTH:  # the one mistake that reading cannot go on after
+            raise_all(
+                [*self.problems, self.problem(event, place[:3], "nesting this deep", f"at most {MAX_DEPTH} levels")]
+            )
         if isinstance(event, MappingStartEvent):
             return self.mapping(events, place)
         if isinstance(event, SequenceStartEvent):
             return self.sequence(events, place)
-        return self.scalar(event)
+        return self.scalar(event, place) if isinstance(event, ScalarEvent) else None
 
     def mapping(self, events: Any, place: Place) -> dict[str, Any]:
         out: dict[str, Any] = {}
         for event in events:
             if isinstance(event, MappingEndEvent):
                 break
-            if not isinstance(event, ScalarEvent):
-                self.refuse(event, "a key that is not text", "a word")
-            key = str(event.value)
-            if event.style is None and not isinstance(self.scalar(event), str):
-                self.refuse(event, f"the key {key}", f'keys are text: write "{key}"')
+            key = self.key(event, events, place)
+            here = (*place, key)
             if key in out:
-                self.refuse(event, f"the key {key!r} twice", "every key once")
-            self.lines[(*place, key)] = event.start_mark.line + 1
-            out[key] = self.node(next(events), events, (*place, key))
+                first = f"every key once; the first is on line {self.lines[here]}"
+                self.note(event, here, "a second one", first)
+            self.lines[here] = event.start_mark.line + 1
+            out[key] = self.node(next(events), events, here)
         return out
+
+    def key(self, event: Any, events: Any, place: Place) -> str:
+        """The text of a key; one that is no text is noted, and read over."""
+        if not isinstance(event, ScalarEvent):
+            self.node(event, events, (*place, "?"))
+            self.note(event, place, "a key that is not text", "a word")
+            return "?"
+        text = str(event.value)
+        if event.anchor or event.tag is not None:
+            self.note(event, place, f"an anchor or tag at the key {text!r}", "plain keys")
+        if event.style is None and not isinstance(_plain(text), str):
+            self.note(event, place, f"the key {text}" if text else "an empty key", f'keys are text: write "{text}"')
+        return text
 
     def sequence(self, events: Any, place: Place) -> list[Any]:
         out: list[Any] = []
@@ -172,93 +186,38 @@ class _Builder:
             out.append(self.node(event, events, here))
         return out
 
-    def scalar(self, event: Any) -> str | int | float | bool | None:
+    def scalar(self, event: Any, place: Place) -> Scalar:
         text = str(event.value)
         if event.style is not None:
             return text
-        if text in ("true", "false"):
-            return text == "true"
-        if text in ("", "~", "null"):
-            return None
-        if _NOT_FINITE.fullmatch(text) or (len(text) > MAX_DIGITS and _INTEGER.fullmatch(text)):
-            self.refuse(event, text[:40], "a finite number")
-        if _INTEGER.fullmatch(text):
-            return int(text)
-        return self.number(event, text) if _FLOAT.fullmatch(text) else text
-
-    def number(self, event: Any, text: str) -> float:
-        value = float(text)
-        if value in (float("inf"), float("-inf")):
-            self.refuse(event, text[:40], "a finite number")
+        value = _plain(text)
+        if isinstance(value, float) and not isfinite(value):
+            self.note(event, place, text[:40], "a finite number")
+        if isinstance(value, int) and abs(value) >= 10**MAX_DIGITS:
+            self.note(event, place, text[:40], f"a number of at most {MAX_DIGITS} digits")
         return value
 
-    def refuse(self, event: Any, value: str, allowed: str) -> NoReturn:
-        raise self.error(f"{self.path}:{event.start_mark.line + 1}", "is not allowed", value=value, allowed=allowed)
+    def note(self, event: Any, place: Place, value: str, allowed: str) -> None:
+        self.problems.append(self.problem(event, place, value, allowed))
+        if len(self.problems) == MAX_PROBLEMS:
+            raise_all(self.problems)
+
+    def problem(self, event: Any, place: Place, value: str, allowed: str) -> RigError:
+        subject = _subject(self.path, event.start_mark.line + 1, place)
+        return self.error(subject, "is not allowed", value=value, allowed=allowed)
 
 
-def _problem(document: Document, model: type[Model], found: dict[str, Any], error: type[UserError]) -> RigError:
-    """One of pydantic's errors in our words: the field's own description says what is allowed."""
-    place, described = _follow(model, found["loc"])
-    kind, value = str(found["type"]), _short(found["input"])
-    if kind == "missing":
-        return problem_at(document, place, "is missing", error, allowed=described)
-    if kind == "extra_forbidden":
-        _, around = _follow(model, found["loc"][:-1])
-        return problem_at(document, place, "is an unknown key", error, allowed=around)
-    if kind == "value_error":
-        return problem_at(document, place, str(found["ctx"]["error"]), error, value=value)
-    allowed = described or str(found["msg"])
-    return problem_at(document, place, "is not allowed", error, value=value, allowed=allowed)
-
-
-def _short(value: object) -> str:
-    text = repr(value) if isinstance(value, str) else "null" if value is None else str(value)
-    text = text.lower() if isinstance(value, bool) else text
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _follow(model: Any, location: tuple[str | int, ...]) -> tuple[Place, str]:
-    """Follow pydantic's location through the models: the keys as written, and what is allowed at the end."""
-    place: list[str | int] = []
-    described = _keys(model)
-    for part in location:
-        if part == "[key]":
-            continue
-        chosen = _variant(model, part)
-        if chosen is not None:  # the tag of a union is not a key in the file
-            model, described = chosen, _keys(chosen)
-            continue
-        place.append(part)
-        fields = getattr(model, "model_fields", {})
-        info = fields.get(part)
-        annotation = info.annotation if info else _inner(model)
-        described = (info.description or "") if info else _keys(annotation)
-        model = annotation
-    return tuple(place), described
-
-
-def _keys(model: Any) -> str:
-    fields = getattr(model, "model_fields", None)
-    return f"the keys here are {', '.join(fields)}" if fields else ""
-
-
-def _inner(annotation: Any) -> Any:
-    """What a dict or a list holds."""
-    arguments = [a for a in get_args(annotation) if a is not type(None)]
-    return arguments[-1] if arguments else None
-
-
-def _variant(annotation: Any, part: str | int) -> Any:
-    """The member of a tagged union that `part` names, else None."""
-    for member in _members(annotation):
-        kind = getattr(member, "model_fields", {}).get("kind")
-        if kind is not None and part in get_args(kind.annotation):
-            return member
-    return None
-
-
-def _members(annotation: Any) -> list[Any]:
-    found: list[Any] = []
-    for argument in get_args(annotation):
-        found += [argument] if hasattr(argument, "model_fields") else _members(argument)
-    return found
+def _plain(text: str) -> Scalar:
+    """What a scalar without quotes means."""
+    if text in ("true", "false"):
+        return text == "true"
+    if text in ("", "~", "null"):
+        return None
+    if _NOT_FINITE.fullmatch(text):
+        return inf
+    if _INTEGER.fullmatch(text):
+        # Python refuses to convert thousands of digits; so many are not allowed anyway.
+        return int(text[: MAX_DIGITS + 2])
+    if _FLOAT.fullmatch(text):
+        return float(text) + 0.0  # -0.0 becomes 0.0
+    return text

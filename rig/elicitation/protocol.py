@@ -7,17 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from rig.config.yaml import Document, Model, problem_at, read_model
+from rig.config.model import Model, read_model
+from rig.config.yaml import Document, problem_at
 from rig.elicitation.steps import Kind, Step
 from rig.errors import ProtocolError, RigError, raise_all
 
 KEY = r"^([a-z0-9]|space|return|left|right|up|down)$"
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")]
+_NAME = "a name of letters, digits, - and _; at most 40"
+_KEY = "a key of the keyboard: a letter, a digit, space, return, left, right, up or down"
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$", description=_NAME)]
+Key = Annotated[str, Field(pattern=KEY, description=_KEY)]
 Store = Literal["all", "none"] | list[str]
 
-_NAME = "a name of letters, digits, - and _; at most 40"
+_ONCE = "every block and question needs a name of its own"
 _STORE = "all, none, or a list of streams such as [HS, NIR]"
 _SECONDS = "a length in seconds, above 0, at most 7200"
 _TEXT = "the text that the participant reads"
@@ -40,13 +44,22 @@ class Block(Model):
     name: Name = Field(description=_NAME)
     store: Store = Field(default="all", description=_STORE)
 
+    @field_validator("store")
+    @classmethod
+    def _each_once(cls, store: Store) -> Store:
+        if not store:
+            raise ValueError("names no stream; to keep none write none")
+        if isinstance(store, list) and len(set(store)) < len(store):
+            raise ValueError("names a stream twice")
+        return store
+
 
 class Instruction(Block):
     """Text until a key is pressed."""
 
     kind: Literal["instruction"]
     text: str = Field(min_length=1, description=_TEXT)
-    key: str = Field(default="space", pattern=KEY, description="key that goes on: a letter, a digit, space, return")
+    key: Key = Field(default="space", description=f"the key that goes on, {_KEY}")
     max_seconds: float = Field(gt=0, le=7200, description=_SECONDS)
 
 
@@ -70,8 +83,8 @@ class Question(Model):
 
     name: Name = Field(description=_NAME)
     text: str = Field(min_length=1, description=_TEXT)
-    answers: dict[Annotated[str, Field(pattern=KEY)], str] = Field(
-        min_length=2, description='key: label, e.g. "1": happy; a key is a letter, a digit, space, return'
+    answers: dict[Key, str] = Field(
+        min_length=2, description='two or more answers, key: label, e.g. "1": happy; both are text'
     )
 
 
@@ -89,7 +102,7 @@ AnyBlock = Annotated[Instruction | Baseline | ClipBlock | SelfReport, Field(disc
 class ElicitationProtocol(Model):
     """A protocol: clips and blocks."""
 
-    schema_version: Literal[1] = Field(alias="schema", description="1, the version of this file's layout")
+    schema_version: int = Field(alias="schema", ge=1, le=1, description="1, the version of this file's layout")
     name: Name = Field(description=_NAME)
     title: str = Field(description="one line for people")
     clips: dict[Name, Clip] = Field(default_factory=dict, description="name: clip")
@@ -127,7 +140,7 @@ def _problems(protocol: ElicitationProtocol, document: Document) -> list[RigErro
         for name in _names(block):
             if name in seen:
                 place = ("blocks", index, "name")
-                problems.append(problem_at(document, place, "is used twice", ProtocolError, value=name))
+                problems.append(problem_at(document, place, "is used twice", ProtocolError, value=name, allowed=_ONCE))
             seen.add(name)
     return problems
 

@@ -26,7 +26,7 @@ import numpy as np
 from rig.streams import CLOCK_PAIR, EDGE, EXTRA, FLIP, FRAME, GAP, NOT_STORED, PULSE, SYNC, TRIAL
 
 SCHEMA = 1
-WALK_FRAMES = 64  # room for the line walk of one stream; a camera that delivers more is alarmed
+WALK_FRAMES = 16  # room for the line walk of one stream; a camera that delivers more is alarmed
 
 ACQUISITION, LINE_WALK = "/acquisition", "/line_walk"
 PULSES, EDGES, CLOCK_PAIRS = f"{ACQUISITION}/pulses", f"{ACQUISITION}/edges", f"{ACQUISITION}/clock_pairs"
@@ -110,8 +110,8 @@ def tables(streams: list[StreamSpec], seconds: float, pulses: int) -> list[Table
         Table(CLOCK_PAIRS, CLOCK_PAIR, 10 * second + 1000),
         Table(WALK_PULSES, PULSE, 256),
         Table(FLIPS, FLIP, 260 * second + 1000),
-        Table(TRIALS, TRIAL, 20_000),
-        Table(NOT_STORED_ROWS, NOT_STORED, 20_000),
+        Table(TRIALS, TRIAL, 4_000),
+        Table(NOT_STORED_ROWS, NOT_STORED, 4_000),
         Table(SYNCS, SYNC, 5 * second + 1000),
     ]
     for spec in streams:
@@ -124,6 +124,4 @@ def tables(streams: list[StreamSpec], seconds: float, pulses: int) -> list[Table
     return rows
 
 
-def text_logs(seconds: float) -> list[TextLog]:
-    """The text logs of a run planned for `seconds`."""
-    return [TextLog(ANSWERS, 20_000, 4 << 20), TextLog(LOG, 20_000 + 10 * int(seconds), 8 << 20)]
+TEXT_LOGS = (TextLog(ANSWERS, 20_000, 2 << 20), TextLog(LOG, 20_000, 2 << 20))

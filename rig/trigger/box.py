@@ -61,12 +61,26 @@ class PulsePlan:
         """The first pulse after the preamble of a recording run."""
         return sum(PREAMBLE) * self.group
 
-    def ticks_of(self, pulse: int) -> int:
-        """When a pulse of a recording run is due, in ticks after pulse 0; postamble not considered."""
-        group, within = divmod(pulse, self.group)
-        slots = [i for i, sends in enumerate(PREAMBLE) if sends]
-        slot = slots[group] if group < len(slots) else group + len(PREAMBLE) - len(slots)
-        return slot * self.slot_ticks + within * self.period_ticks
+    def group_in_slot(self, slot: int) -> int | None:
+        """Which group a recording run sends in its `slot`-th slowest period; None in a silent one.
+
+        While `body_groups` is None the body has no end, and the postamble is not considered.
+        """
+        lead = sum(PREAMBLE)
+        if slot < len(PREAMBLE):
+            return sum(PREAMBLE[:slot]) if slot >= 0 and PREAMBLE[slot] else None
+        body = slot - len(PREAMBLE)
+        if self.body_groups is None or body < self.body_groups:
+            return lead + body
+        after = body - self.body_groups
+        if after < len(POSTAMBLE) and POSTAMBLE[after]:
+            return lead + self.body_groups + sum(POSTAMBLE[:after])
+        return None
+
+    def pulse_in_slot(self, slot: int, within: int) -> int | None:
+        """The pulse number `within` base periods into a slot; None in a silent one."""
+        group = self.group_in_slot(slot)
+        return None if group is None else group * self.group + within
 
 
 @dataclass(frozen=True, slots=True)

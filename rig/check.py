@@ -1,0 +1,86 @@
+"""Everything that can be known to go wrong before a participant sits down, in one list."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from rig import host, wiring
+from rig.clips.manifest import FilmClip, find_clips
+from rig.config.find import find_protocol, find_rig
+from rig.config.rig import RigFile, read_rig
+from rig.elicitation.protocol import ProtocolFile, read_protocol, store_problems, unroll
+from rig.errors import ProblemList, RigError, StorageError
+from rig.record.plan import RunPlan, plan_run
+from rig.streams import DeviceInfo
+
+PRIORITY = 20
+T = TypeVar("T")
+
+
+@dataclass
+class Checked:
+    """What was found. `problems` stop a recording, `warnings` do not."""
+
+    problems: list[RigError]
+    warnings: list[str]
+    rig: RigFile | None = None
+    protocol: ProtocolFile | None = None
+    plan: RunPlan | None = None
+    devices: dict[str, DeviceInfo] | None = None
+
+
+def check(rig_name: str | None, protocol_name: str | None, out: Path, *, with_devices: bool = True) -> Checked:
+    """Check rig, protocol, clips, disk and devices; never raises a RigError: all are in `problems`."""
+    found = Checked([], [])
+    found.rig = _gather(found, lambda: read_rig(find_rig(rig_name)))
+    clips: dict[str, FilmClip] | None = {}
+    if protocol_name is not None:
+        found.protocol = protocol = _gather(found, lambda: read_protocol(find_protocol(protocol_name)))
+        clips = None if protocol is None else _gather(found, lambda: find_clips(protocol))
+    if found.rig and found.protocol:
+        found.problems += store_problems(found.protocol, list(found.rig.rig.cameras))
+        if clips is not None:
+            _check_plan(found, found.rig, found.protocol, clips, out)
+    if refused := host.ask_real_time(PRIORITY):
+        found.warnings.append(f"{refused}: late frames are likelier; they are never lost or misnumbered by it")
+    if with_devices and found.rig and clips is not None:
+        rig = found.rig
+        found.devices = _gather(found, lambda: _look_at_devices(rig, clips))
+    return found
+
+
+def _gather(found: Checked, look: Callable[[], T]) -> T | None:
+    """Call `look`; keep what it raises among the problems."""
+    try:
+        return look()
+    except ProblemList as several:
+        found.problems += several.problems
+    except RigError as error:
+        found.problems.append(error)
+    return None
+
+
+def _check_plan(found: Checked, rig: RigFile, protocol: ProtocolFile, clips: dict[str, FilmClip], out: Path) -> None:
+    seconds = {name: clip.seconds for name, clip in clips.items()}
+    found.plan = plan = plan_run(rig.rig, unroll(protocol.protocol, list(rig.rig.cameras), seconds))
+    folder = next(p for p in [out.resolve(), *out.resolve().parents] if p.exists())
+    free = host.free_bytes(folder)
+    if plan.data_bytes > free:
+        value = f"{free / 1e9:.1f} GB free"
+        allowed = f"the longest possible session needs {plan.data_bytes / 1e9:.1f} GB"
+        found.problems.append(StorageError(str(folder), "are too little", value=value, allowed=allowed))
+
+
+def _look_at_devices(rig: RigFile, clips: dict[str, FilmClip]) -> dict[str, DeviceInfo]:
+    """Open every device of the rig once and ask who it is."""
+    with tempfile.TemporaryDirectory(prefix="rig-check-") as folder:
+        devices, _ = wiring.open_devices(rig.rig, clips, Path(folder), truth=None, scripted=False)
+        try:
+            found = {name: camera.describe() for name, camera in devices.cameras.items()}
+            return {**found, "box": devices.box.describe(), "screen": devices.screen.describe()}
+        finally:
+            devices.close()

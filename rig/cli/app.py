@@ -1,0 +1,40 @@
+"""The command `rig`: its list of commands, and how an error of the user or of a device reaches the terminal."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from rig.cli.check import check
+from rig.cli.info import info
+from rig.cli.record import record
+from rig.cli.replay import replay
+from rig.cli.verify import verify
+from rig.errors import RigError
+
+USER_MISTAKE = 2
+
+app = typer.Typer(
+    name="rig",
+    help="Record sessions, verify camera sync, and replay sessions offline.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (check, record, verify, info, replay):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the command line. Exit code 0: done; 1: done, and not good; 2: a mistake to mend, named in one message."""
+    try:
+        app()
+    except RigError as error:
+        print(f"rig: {printable(str(error))}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(USER_MISTAKE) from None
+
+
+def printable(text: str) -> str:
+    """Foreign text without the control characters that could steer a terminal; line ends stay."""
+    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)

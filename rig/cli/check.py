@@ -1,0 +1,41 @@
+"""`rig check`: the preflight."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def check(
+    protocol: Annotated[str | None, typer.Argument(help="A protocol's name or file.")] = None,
+    rig: Annotated[str | None, typer.Option(help="A rig's name or rig.yaml.")] = None,
+    out: Annotated[Path, typer.Option(help="Where sessions will lie.")] = Path("sessions"),
+    devices: Annotated[bool, typer.Option(help="Open the devices too.")] = True,  # noqa: FBT002
+) -> None:
+    """Find everything that is wrong before a participant sits down: rig, protocol, clips, disk and devices.
+
+    Exit code 0: ready; 2: the problems are listed, each with its place.
+
+    Example: rig check demo --rig demo
+    """
+    from rich.console import Console
+    from rich.markup import escape
+
+    from rig.check import check as run_check
+    from rig.errors import raise_all
+
+    console = Console(highlight=False)
+    with console.status("looking at rig, protocol, clips and devices"):
+        found = run_check(rig, protocol, out, with_devices=devices)
+    for warning in found.warnings:
+        console.print(f"[yellow]WARN[/] {escape(warning)}")
+    for name, info in (found.devices or {}).items():
+        simulated = " [bold yellow]SIMULATED[/]" if info.simulated else ""
+        console.print(escape(f"{name:8} {info.vendor} {info.model}, serial {info.serial}") + simulated)
+    if found.plan is not None:
+        room = f"{found.plan.data_bytes / 1e9:.1f} GB"
+        console.print(f"at most {found.plan.seconds:.0f} s, {len(found.plan.steps)} steps, {room} on the disk")
+    raise_all(found.problems)
+    console.print("[green]ready[/]")

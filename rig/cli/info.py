@@ -1,0 +1,183 @@
+"""`rig info`: what a session, or every session below a folder, is and holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rig.session.reader import Session
+    from rig.session.runfile import Run
+
+
+def info(
+    path: Annotated[Path, typer.Argument(help="A session, or a folder of sessions.", metavar="SESSION|DIR")],
+    json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,  # noqa: FBT002
+) -> None:
+    """Say what a session holds: who, when, which rig, how it ended, how long, how large, and its verdict.
+
+    With a folder of sessions: one line for each.
+
+    Example: rig info sessions/sub-001/ses-01
+    """
+    from json import dumps
+
+    from rich.console import Console
+
+    import rig
+    from rig.errors import NotASession
+    from rig.session.folder import find_runs, sessions_below
+
+    below = sessions_below(path) if path.is_dir() else []
+    try:
+        find_runs(path)
+    except NotASession:
+        if not below:
+            raise
+        lines = [_line(folder) for folder in below]
+        typer.echo(dumps({"sessions": lines}, indent=1)) if json else _show_lines(lines, Console())
+        return
+    with rig.open(path) as session:
+        found = describe(session)
+    typer.echo(dumps(found, indent=1)) if json else _show(found, Console())
+
+
+def describe(session: Session) -> dict[str, Any]:
+    """What `rig info` says of a session, as plain data. Durations in s, sizes in bytes."""
+    first = session.runs[0]
+    return {
+        "path": str(session.path),
+        "subject": first.subject,
+        "session": first.session,
+        "created_utc": first.created_utc,
+        "rig": first.rig,
+        "protocol": first.protocol,
+        "simulated": session.is_simulated,
+        "simulated_devices": sorted({name for run in session.runs for name in _simulated(run)}),
+        "runs": [_describe_run(run) for run in session.runs],
+    }
+
+
+def _simulated(run: Run) -> list[str]:
+    return [name for name, device in run.devices.items() if isinstance(device, dict) and device.get("simulated")]
+
+
+def _describe_run(run: Run) -> dict[str, Any]:
+    from rig.session.timeline import Timeline
+
+    return {
+        "run": run.number,
+        "file": run.path.name,
+        "outcome": str(run.outcome),
+        "duration_s": round(Timeline(run).length_s, 3),
+        "bytes": run.path.stat().st_size,
+        "pulses": len(run.pulses),
+        "steps": [step.name for step in run.steps],
+        "streams": {
+            name: {
+                "frames": len(stream.frames),
+                "height": stream.data.shape[1],
+                "width": stream.data.shape[2],
+                "divisor": stream.divisor,
+                "serial": stream.serial,
+                "simulated": stream.is_simulated,
+                "gaps": len(stream.gaps),
+                "extras": len(stream.extras),
+            }
+            for name, stream in run.streams.items()
+        },
+        "verdict": verdict_word(run.path),
+    }
+
+
+def verdict_word(run_path: Path) -> str:
+    """What the verdict beside a run says, in two words."""
+    from rig.errors import NotASession
+    from rig.verify.verdict import load
+
+    try:
+        verdict = load(run_path)
+    except NotASession:
+        return "verdict unreadable"
+    if verdict is None:
+        return "not verified"
+    return "complete" if verdict.is_complete else "not complete"
+
+
+def _line(folder: Path) -> dict[str, Any]:
+    """One session in short; one that cannot be read says why."""
+    import rig
+    from rig.errors import RigError
+
+    try:
+        with rig.open(folder) as session:
+            found = describe(session)
+    except RigError as exc:
+        return {"path": str(folder), "problem": exc.problem}
+    runs = found.pop("runs")
+    return {
+        **found,
+        "runs": len(runs),
+        "outcome": ", ".join(run["outcome"] for run in runs),
+        "duration_s": round(sum(run["duration_s"] for run in runs), 3),
+        "bytes": sum(run["bytes"] for run in runs),
+        "verdict": ", ".join(run["verdict"] for run in runs),
+    }
+
+
+def _show_lines(lines: list[dict[str, Any]], console: Any) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for column in ("session", "date", "rig", "protocol", "runs", "outcome", "length", "size", "verdict"):
+        table.add_column(column, overflow="fold")
+    for line in lines:
+        name = "/".join(Path(line["path"]).parts[-2:])
+        if "problem" in line:
+            table.add_row(escape(name), "", "", "", "", f"[bold red]{escape(line['problem'])}[/]")
+            continue
+        rig_name = line["rig"] + (" SIMULATED" if line["simulated"] else "")
+        when, runs = line["created_utc"][:16], str(line["runs"])
+        length, size = _length(line["duration_s"]), _size(line["bytes"])
+        shown = [name, when, rig_name, line["protocol"], runs, line["outcome"], length, size, line["verdict"]]
+        table.add_row(*map(escape, shown))
+    console.print(table)
+
+
+def _show(found: dict[str, Any], console: Any) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    if found["simulated"]:
+        console.print(f"[bold yellow]SIMULATED[/]: {escape(', '.join(found['simulated_devices']) or 'this rig')}")
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for key in ("subject", "session", "created_utc", "rig", "protocol"):
+        table.add_row(key.replace("created_utc", "date"), escape(str(found[key])))
+    for run in found["runs"]:
+        table.add_row(f"run {run['run']}", escape(run["file"]))
+        table.add_row("  outcome", escape(run["outcome"].replace("_", " ")))
+        table.add_row("  length", f"{_length(run['duration_s'])}, {run['pulses']} pulses")
+        table.add_row("  size", _size(run["bytes"]))
+        for name, stream in run["streams"].items():
+            table.add_row(f"  {escape(name)}", escape(_stream_line(stream)))
+        table.add_row("  verdict", escape(run["verdict"]))
+    console.print(table)
+
+
+def _stream_line(stream: dict[str, Any]) -> str:
+    kind = ", SIMULATED" if stream["simulated"] else ""
+    losses = f", {stream['gaps']} gaps, {stream['extras']} extras"
+    size = f"{stream['width']}x{stream['height']}"
+    every = "every pulse" if stream["divisor"] == 1 else f"one in {stream['divisor']} pulses"
+    return f"{stream['frames']} frames {size}, {every}, {stream['serial']}{losses}{kind}"
+
+
+def _length(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{seconds % 60:04.1f} min"
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"

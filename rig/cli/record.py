@@ -1,0 +1,92 @@
+"""`rig record`: one session with a participant."""
+
+from __future__ import annotations
+
+import signal
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rig.record.recording import Recorded, Recording, Status
+
+
+class Participant(StrEnum):
+    """Who answers."""
+
+    HUMAN = "human"
+    SCRIPTED = "scripted"
+
+
+class Speed(StrEnum):
+    """Real time, or as fast as it can be computed."""
+
+    REAL = "real"
+    MAX = "max"
+
+
+def record(
+    protocol: Annotated[str, typer.Argument(help="A protocol's name or file.")],
+    subject: Annotated[str, typer.Option(help="Pseudonym of the participant: letters and digits.")],
+    rig: Annotated[str | None, typer.Option(help="A rig's name or rig.yaml.")] = None,
+    out: Annotated[Path, typer.Option(help="Where sessions lie.")] = Path("sessions"),
+    session: Annotated[int | None, typer.Option(help="Session number; default: the next free one.")] = None,
+    participant: Annotated[Participant, typer.Option(help="Who answers.")] = Participant.HUMAN,
+    speed: Annotated[Speed, typer.Option(help="max: in virtual time, simulated rigs only.")] = Speed.REAL,
+) -> None:
+    """Record a session. Ctrl-C once ends it in order, twice at once; both leave a good file.
+
+    Exit code 0: finished, or stopped by you; 1: it ended in another way; 2: it could not begin.
+
+    Example: rig record demo --rig demo --subject 001 --participant scripted
+    """
+    from rig.check import check
+    from rig.errors import raise_all
+    from rig.record.recording import Recording, Request
+
+    found = check(rig, protocol, out, with_devices=False)
+    raise_all(found.problems)
+    assert found.rig is not None and found.protocol is not None
+    is_scripted, is_virtual = participant is Participant.SCRIPTED, speed is Speed.MAX
+    request = Request(found.rig, found.protocol, subject, out, session, scripted=is_scripted, virtual=is_virtual)
+    recording = Recording(request, _say_status)
+    _stop_on_signals(recording)
+    _say_end(recording.record())
+
+
+def _stop_on_signals(recording: Recording) -> None:
+    """Ctrl-C, a closed terminal and a polite kill all end a recording in order."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda *_: recording.stop())
+
+
+def _say_status(status: Status) -> None:
+    from rig.cli.app import printable
+
+    trial = f"{status.step_number}/{status.steps} {status.step}" if status.step else status.state.name.lower()
+    streams = "  ".join(f"{n} {c.arrived} lost {c.lost}" for n, c in status.counts.items()) or "line walk"
+    disk = f"{status.stored_bytes / 1e6:.0f} MB, {status.free_bytes / 1e9:.0f} GB free"
+    alarms = f"  ALARM {status.alarms[-1]}" if status.alarms else ""
+    typer.echo(printable(f"{status.seconds:6.1f} s  {trial:24} {streams}  {disk}{alarms}"))
+
+
+def _say_end(recorded: Recorded) -> None:
+    from shlex import quote
+
+    from rig.cli.app import printable
+    from rig.session.layout import Outcome
+
+    for alarm in recorded.alarms:
+        typer.echo(printable(f"ALARM   {alarm}"))
+    losses = ", ".join(f"{n} {c.lost} of {c.arrived + c.lost}" for n, c in recorded.counts.items())
+    typer.echo(f"outcome: {recorded.outcome}")
+    typer.echo(f"lost:    {losses or 'nothing was recorded'}")
+    if recorded.acknowledged_ms:
+        typer.echo(f"on disk: every frame at latest {max(recorded.acknowledged_ms):.0f} ms after it arrived")
+    typer.echo(f"session: {recorded.path.parent}")
+    typer.echo(f"next:    rig verify {quote(str(recorded.path.parent))}")
+    if recorded.outcome not in (Outcome.FINISHED, Outcome.STOPPED):
+        raise typer.Exit(1)

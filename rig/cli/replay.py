@@ -1,0 +1,71 @@
+"""`rig replay`: show what cameras and screen saw at the same moment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rig.session.reader import Session
+    from rig.session.timeline import Instant
+
+
+def replay(
+    session: Annotated[Path, typer.Argument(help="A session's folder, or a file in it.", metavar="SESSION")],
+    at: Annotated[float | None, typer.Option("--at", help="Seconds from pulse 0, or from the start of --clip.")] = None,
+    clip: Annotated[str | None, typer.Option("--clip", help="Count --at from this clip's first film frame.")] = None,
+    contact_sheet: Annotated[bool, typer.Option("--contact-sheet", help="Save a sheet of 8 moments.")] = False,  # noqa: FBT002
+    out: Annotated[Path | None, typer.Option("--out", help="Folder to save in; default: the session's own.")] = None,
+    clips: Annotated[Path | None, typer.Option("--clips", help="Folder with the film clips.")] = None,
+) -> None:
+    """Save the pictures of all cameras, and of the film, at one moment; or a sheet of several moments.
+
+    Example: rig replay sessions/sub-001/ses-01 --clip clip1 --at 3.2
+    """
+    import rig
+    from rig.errors import UserError
+
+    if at is None and not contact_sheet:
+        hint = "Give --at SECONDS, --clip NAME --at SECONDS, or --contact-sheet; the viewer in the browser comes later"
+        raise UserError("rig replay", "needs to know what to show", hint=hint)
+    with rig.open(session, clips=clips) as opened:
+        folder = out or opened.runs[0].path.parent
+        if at is not None:
+            _save_instant(opened, at, clip, folder)
+        if contact_sheet:
+            _save_sheet(opened, folder)
+
+
+def _stem(session: Session) -> str:
+    run = session.runs[0]
+    return f"sub-{run.subject}_ses-{run.session:02d}"
+
+
+def _save_instant(session: Session, at: float, clip: str | None, folder: Path) -> None:
+    from rig.export.pictures import save_instant
+
+    instant = session.at(seconds=at, clip=clip)
+    files = save_instant(instant, folder, f"{_stem(session)}_{clip or 'at'}-{at:.3f}s")
+    for line in lines(instant, files):
+        typer.echo(line)
+
+
+def lines(instant: Instant, files: dict[str, Path]) -> list[str]:
+    """What was seen, one line for each camera and one for the film."""
+    said = [f"run {instant.run}, pulse {instant.pulse}, {instant.seconds:.4f} s from pulse 0"]
+    for name, view in instant.views.items():
+        place = files.get(name, view.reason)
+        said.append(f"{name}: pulse {view.pulse}, exposed {view.age_ms:.2f} ms before: {place}")
+    film = instant.film
+    where = f"{film.step.name}, film frame {film.film_frame}: " if film.step and film.film_frame >= 0 else ""
+    return [*said, f"film: {where}{files.get('film', film.reason)}"]
+
+
+def _save_sheet(session: Session, folder: Path) -> None:
+    from rig.export.contact_sheet import CONTACT_SHEET_FILE, contact_sheet
+    from rig.export.pictures import private_folder, save_picture
+
+    path = private_folder(folder) / f"{_stem(session)}_{CONTACT_SHEET_FILE}"
+    typer.echo(f"contact sheet: {save_picture(contact_sheet(session), path)}")

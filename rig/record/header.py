@@ -1,0 +1,115 @@
+"""What a run file says about itself from the start: who, which rig, which protocol, which devices, which versions."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from dataclasses import asdict, dataclass
+from importlib import metadata
+
+import numpy as np
+
+from rig.clips.manifest import FilmClip
+from rig.clock import utc_now
+from rig.config.rig import RigFile
+from rig.config.yaml import Document
+from rig.elicitation.protocol import ProtocolFile
+from rig.record.plan import RunPlan
+from rig.session.folder import SessionFolder
+from rig.session.layout import SCHEMA, Outcome
+from rig.session.writer import Header, Value
+from rig.streams import DeviceInfo
+
+VERSIONS_OF = ("rig", "numpy", "h5py", "psychopy", "pyserial", "av")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Where a run belongs."""
+
+    folder: SessionFolder
+    run: int
+    run_id: int
+
+
+def header(
+    subject: Subject,
+    rig_file: RigFile,
+    protocol_file: ProtocolFile,
+    clips: dict[str, FilmClip],
+    plan: RunPlan,
+    devices: dict[str, DeviceInfo],
+    created_host_ns: int,
+) -> Header:
+    """The header of one run file."""
+    attributes: dict[str, Value] = {
+        "schema": SCHEMA,
+        "subject": subject.folder.subject,
+        "session": subject.folder.number,
+        "run": subject.run,
+        "run_id": subject.run_id,
+        "rig": rig_file.rig.name,
+        "protocol": protocol_file.protocol.name,
+        "simulated": any(info.simulated for info in devices.values()),
+        "outcome": str(Outcome.INCOMPLETE),
+        "created_utc": utc_now(),
+        "created_host_ns": created_host_ns,
+        "streams": json.dumps(plan.names),
+    }
+    texts = {
+        "rig": rig_file.document.text,
+        "protocol": protocol_file.document.text,
+        "steps": json.dumps([step.to_json() for step in plan.steps]),
+        "devices": json.dumps({name: asdict(info) for name, info in devices.items()}),
+        "versions": json.dumps(_versions()),
+        "plan": json.dumps(_plan(plan)),
+    }
+    about = {"rig": _about(rig_file.document), "protocol": _about(protocol_file.document)}
+    return Header(attributes, _streams(plan, devices), texts, about, _clips(protocol_file, clips))
+
+
+def _about(document: Document) -> dict[str, Value]:
+    return {"path": str(document.path.resolve()), "sha256": hashlib.sha256(document.path.read_bytes()).hexdigest()}
+
+
+def _versions() -> dict[str, str]:
+    found = {name: metadata.version(name) for name in VERSIONS_OF}
+    return {"python": platform.python_version(), "system": platform.platform(), **found}
+
+
+def _plan(plan: RunPlan) -> dict[str, object]:
+    return {
+        "period_ticks": plan.pulses.period_ticks,
+        "led_phase_ticks": plan.pulses.led_phase_ticks,
+        "group": plan.pulses.group,
+        "lines": {name: asdict(line) for name, line in plan.lines.items()},
+    }
+
+
+def _streams(plan: RunPlan, devices: dict[str, DeviceInfo]) -> dict[str, dict[str, Value]]:
+    return {
+        name: {
+            "divisor": line.divisor,
+            "line": line.line,
+            "serial": devices[name].serial,
+            "simulated": devices[name].simulated,
+        }
+        for name, line in plan.lines.items()
+    }
+
+
+def _clips(
+    protocol_file: ProtocolFile, clips: dict[str, FilmClip]
+) -> dict[str, tuple[dict[str, Value], np.ndarray[tuple[int], np.dtype[np.float64]]]]:
+    out = {}
+    for name, clip in clips.items():
+        written = protocol_file.protocol.clips[name]
+        attributes: dict[str, Value] = {
+            **written.model_dump(),
+            "fps": clip.fps,
+            "width": clip.width,
+            "height": clip.height,
+        }
+        out[name] = (attributes, np.array(clip.pts_s, np.float64))
+    return out

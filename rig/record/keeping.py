@@ -1,0 +1,172 @@
+"""What becomes of one stream's frames: each gets its pulse, is written or on purpose not, and every hole is a row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rig.cameras.camera import Baseline
+from rig.record.messages import Action, AppendRow, ReleaseFrame, StoreFrame
+from rig.record.pairing import Pairing, Placed
+from rig.session import layout
+from rig.streams import NO_PULSE, Evidence, Frame, Gap, GapCause
+from rig.trigger.box import PulsePlan
+
+
+@dataclass(slots=True)
+class Counts:
+    """How a stream stands; pulses without a frame are counted in `lost`."""
+
+    arrived: int = 0
+    stored: int = 0
+    lost: int = 0
+    extras: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Storing:
+    """From a pulse on, whether frames are kept; `reason` when they are not."""
+
+    from_pulse: int
+    is_kept: bool
+    reason: str
+
+
+def frame_row(frame: Frame, pulse: int, evidence: Evidence) -> tuple[object, ...]:
+    """A FRAME row without its `seq`."""
+    return (
+        frame.epoch,
+        int(evidence),
+        int(frame.status),
+        frame.frame_number,
+        pulse,
+        frame.camera_ticks,
+        frame.counter,
+        frame.exposure_us,
+        frame.line_status,
+        frame.arrived_host_ns,
+        frame.checksum,
+    )
+
+
+class WalkKeeper:
+    """One stream's frames of the line walk: kept apart, with the camera's own numbers and no pulses."""
+
+    def __init__(self, stream: str, divisor: int) -> None:
+        self.stream, self.divisor, self.arrived = stream, divisor, 0
+
+    def frame(self, frame: Frame) -> list[Action]:
+        """Take a frame of the walk."""
+        index, self.arrived = self.arrived, self.arrived + 1
+        if index >= layout.WALK_FRAMES:
+            return [ReleaseFrame(frame)]
+        row = frame_row(frame, NO_PULSE, Evidence.NONE)
+        return [
+            StoreFrame(layout.data_path(self.stream, walk=True), index, frame),
+            AppendRow(layout.frames_path(self.stream, walk=True), row),
+        ]
+
+
+class StreamKeeper:
+    """One stream's frames of the recording run."""
+
+    def __init__(self, stream: str, divisor: int, plan: PulsePlan, baseline: Baseline, capacity: int) -> None:
+        self.stream, self.divisor, self.counts = stream, divisor, Counts()
+        self._pairing = Pairing(stream, divisor, plan, baseline)
+        self._capacity = capacity
+        self._changes: list[Storing] = []
+        self._now = Storing(0, is_kept=True, reason="")
+        self._not_stored_from: int | None = None
+
+    @property
+    def last_pulse(self) -> int:
+        """The last pulse that has a frame; negative before the first."""
+        return self._pairing.last_pulse
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the room that was reserved is used up."""
+        return self.counts.stored >= self._capacity
+
+    def frame(self, frame: Frame) -> list[Action]:
+        """Take the next frame of the camera."""
+        self.counts.arrived += 1
+        return self._keep_all(self._pairing.place(frame))
+
+    def change(self, storing: Storing) -> None:
+        """From a pulse on, keep frames or not."""
+        self._changes.append(storing)
+
+    def hold(self, from_pulse: int) -> None:
+        """See Pairing.hold."""
+        self._pairing.hold(from_pulse)
+
+    def ended(self, pulses_sent: int | None) -> list[Action]:
+        """The box has sent its last pulse."""
+        return self._keep_all(self._pairing.ended(pulses_sent))
+
+    def close(self, pulses_sent: int | None, cause: GapCause) -> list[Action]:
+        """No frame follows: note the hole at the end, and end a part that is not stored."""
+        gap = self._pairing.close(pulses_sent, cause)
+        actions = self._gap_rows(gap) if gap else []
+        last = max(self.last_pulse, (pulses_sent or 0) - 1)
+        return actions + self._end_not_stored(last - last % self.divisor)
+
+    def _keep_all(self, placed: list[Placed]) -> list[Action]:
+        return [action for p in placed for action in self._keep(p)]
+
+    def _keep(self, placed: Placed) -> list[Action]:
+        actions: list[Action] = []
+        if placed.gap:
+            actions += self._gap_rows(placed.gap)
+        if placed.pulse != NO_PULSE:
+            actions += self._switch(placed.pulse)
+        is_stored = self._now.is_kept and not self.is_full
+        index = self.counts.stored if is_stored else -1
+        if placed.pulse == NO_PULSE:
+            actions.append(self._extra_row(placed, index))
+        if not is_stored:
+            return [*actions, ReleaseFrame(placed.frame)]
+        self.counts.stored += 1
+        row = frame_row(placed.frame, placed.pulse, placed.evidence)
+        actions.append(StoreFrame(layout.data_path(self.stream), index, placed.frame))
+        return [*actions, AppendRow(layout.frames_path(self.stream), row)]
+
+    def _gap_rows(self, gap: Gap) -> list[Action]:
+        """A hole is a row even where nothing was to be stored: it is a trigger that exposed nothing."""
+        self.counts.lost += (gap.last_pulse - gap.first_pulse) // self.divisor + 1
+        row = (int(gap.cause), gap.first_pulse, gap.last_pulse, gap.frames_exposed)
+        return [AppendRow(layout.gaps_path(self.stream), row)]
+
+    def _extra_row(self, placed: Placed, index: int) -> Action:
+        self.counts.extras += 1
+        frame = placed.frame
+        times = (placed.after_pulse, frame.camera_ticks, frame.arrived_host_ns)
+        return AppendRow(layout.extras_path(self.stream), (frame.epoch, index, frame.frame_number, *times))
+
+    def _switch(self, pulse: int) -> list[Action]:
+        """Begin or end a part that is not stored, when a change is due at this pulse."""
+        actions: list[Action] = []
+        while self._changes and self._changes[0].from_pulse <= pulse:
+            change = self._changes.pop(0)
+            if change.is_kept != self._now.is_kept or change.reason != self._now.reason:
+                actions += self._end_not_stored(change.from_pulse - self.divisor)
+                self._now = change
+                actions += self._begin_not_stored()
+        return actions
+
+    def _begin_not_stored(self) -> list[Action]:
+        if self._now.is_kept:
+            return []
+        self._not_stored_from = self._now.from_pulse
+        return [self._not_stored_row(-1)]
+
+    def _end_not_stored(self, last_pulse: int) -> list[Action]:
+        if self._not_stored_from is None:
+            return []
+        row = self._not_stored_row(last_pulse)
+        self._not_stored_from = None
+        return [row]
+
+    def _not_stored_row(self, last_pulse: int) -> Action:
+        stream, reason = self.stream.encode(), self._now.reason.encode()[:60]
+        return AppendRow(layout.NOT_STORED_ROWS, (stream, reason, self._not_stored_from, last_pulse))

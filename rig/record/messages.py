@@ -1,0 +1,167 @@
+"""What the recorder's core is told and what it asks for: events in, actions out, plain records both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rig.cameras.camera import Baseline, Feature
+from rig.elicitation.steps import Step
+from rig.errors import RigError
+from rig.session.layout import Outcome
+from rig.stimulus.screen import ScreenEvent
+from rig.streams import Frame
+from rig.trigger.box import BoxEvent, PulsePlan
+
+
+@dataclass(frozen=True, slots=True)
+class Armed:
+    """A camera is armed."""
+
+    stream: str
+    baseline: Baseline
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """A camera has stopped; all its frames came before this."""
+
+    stream: str
+    features: dict[str, Feature]
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceFailed:
+    """A device refused or is gone. `device`: a stream, `box`, `screen` or `disk`."""
+
+    device: str
+    error: RigError
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """A sync returned; times on the host clock."""
+
+    frames: int
+    oldest_arrived_host_ns: int
+    started_host_ns: int
+    returned_host_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequested:
+    """The operator wants the run to end in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class AbortRequested:
+    """The operator wants the run to end now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed."""
+
+
+Event = BoxEvent | ScreenEvent | Frame | Armed | Stopped | DeviceFailed | Synced | StopRequested | AbortRequested | Tick
+
+
+@dataclass(frozen=True, slots=True)
+class ArmCamera:
+    """Arm one camera for an epoch; answered by Armed."""
+
+    stream: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopCamera:
+    """End a camera's epoch; answered by Stopped."""
+
+    stream: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartBox:
+    """Start a run of the box; answered by RunBegan or StartRefused."""
+
+    plan: PulsePlan
+    run_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopBox:
+    """End the box's run; answered by RunEnded."""
+
+
+@dataclass(frozen=True, slots=True)
+class PingBox:
+    """Ask the box for a pair of clock readings."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShowStep:
+    """Show a step on the participant's screen; answered by StepBegan and StepEnded."""
+
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class AbortStep:
+    """End the step that is shown; answered by StepEnded."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFrame:
+    """Write a frame's picture as number `index` of the data set at `path`, then give its buffer back."""
+
+    path: str
+    index: int
+    frame: Frame
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseFrame:
+    """Give a frame's buffer back unwritten."""
+
+    frame: Frame
+
+
+@dataclass(frozen=True, slots=True)
+class AppendRow:
+    """Add a row, without `seq`, to a table."""
+
+    path: str
+    row: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AppendText:
+    """Add a JSON record to a text log."""
+
+    path: str
+    host_ns: int
+    record: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CloseFile:
+    """Put the run file in order; the last action."""
+
+    outcome: Outcome
+
+
+Action = (
+    ArmCamera
+    | StopCamera
+    | StartBox
+    | StopBox
+    | PingBox
+    | ShowStep
+    | AbortStep
+    | StoreFrame
+    | ReleaseFrame
+    | AppendRow
+    | AppendText
+    | CloseFile
+)

@@ -1,0 +1,225 @@
+"""One recording from its files to its end: rig, protocol and clips in, a run file out, and what can be said of it."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rig import host, wiring
+from rig.clips.manifest import FilmClip, find_clips
+from rig.clock import NS, Clock, Reading, read_raw, read_utc
+from rig.config.rig import RigFile
+from rig.elicitation.protocol import ProtocolFile, unroll
+from rig.errors import RigError
+from rig.record.header import Subject, header
+from rig.record.keeping import Counts
+from rig.record.messages import Event, Synced
+from rig.record.plan import RunPlan, plan_run
+from rig.record.run import Run, RunState
+from rig.record.storage import Storage
+from rig.record.threads import ThreadedRecorder
+from rig.record.virtual import VirtualRecorder
+from rig.session.folder import SessionFolder, beside, new_session
+from rig.session.layout import Outcome
+from rig.session.writer import SessionWriter
+from rig.stimulus.screen import ScreenNote, StepBegan
+from rig.streams import ClockPair, Frame
+
+PULSE_ROOM = 200  # pulses reserved beyond the plan
+UTC_EVERY_S = 10
+FIRST_RUN = 1
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for."""
+
+    rig: RigFile
+    protocol: ProtocolFile
+    subject: str
+    out: Path
+    session: int | None = None
+    scripted: bool = False
+    virtual: bool = False
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a recording stands; for one status line a second."""
+
+    seconds: float
+    state: RunState
+    step: str  # name of what is on the screen; empty before and after
+    step_number: int  # from 1; 0 before
+    steps: int
+    counts: dict[str, Counts]
+    stored_bytes: int
+    free_bytes: int
+    alarms: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What came of it."""
+
+    path: Path  # the run file
+    outcome: Outcome
+    counts: dict[str, Counts]
+    alarms: tuple[str, ...]
+    acknowledged_ms: tuple[float, ...]  # from grab to acknowledged, of the oldest frame of each sync
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What a recording works with, once everything is found and open."""
+
+    subject: Subject
+    plan: RunPlan
+    clips: dict[str, FilmClip]
+    devices: wiring.Devices
+    clock: Clock
+    virtual: wiring.Virtual | None
+
+
+class Recording:
+    """A recording. `stop` may be called from a signal handler: once it ends in order, twice at once."""
+
+    def __init__(self, request: Request, on_status: Callable[[Status], None]) -> None:
+        self._request, self._on_status = request, on_status
+        self._recorder: ThreadedRecorder | VirtualRecorder | None = None
+        self._stops = 0
+
+    def stop(self) -> None:
+        """End it."""
+        self._stops += 1
+        if self._recorder is not None:
+            self._recorder.stop()
+
+    def record(self) -> Recorded:
+        """Run it to its end; blocks. Raises UserError, DeviceError or StorageError; what was recorded is kept."""
+        request = self._request
+        clips = find_clips(request.protocol)
+        seconds = {name: clip.seconds for name, clip in clips.items()}
+        steps = unroll(request.protocol.protocol, list(request.rig.rig.cameras), seconds)
+        folder = new_session(request.out, request.subject, request.session)
+        subject = Subject(folder, FIRST_RUN, 1 + secrets.randbelow(2**32 - 2))
+        try:
+            with _opened(request, clips, beside(folder.run_path(FIRST_RUN), "truth.jsonl")) as opened:
+                job = _Job(subject, plan_run(request.rig.rig, steps), clips, *opened)
+                return self._record(job)
+        except BaseException:
+            _drop_if_empty(folder)
+            raise
+
+    def _record(self, job: _Job) -> Recorded:
+        path = job.subject.folder.run_path(job.subject.run)
+        writer = _create(path, self._request, job)
+        cameras = job.devices.cameras
+
+        def release(frame: Frame) -> None:
+            cameras[frame.stream].release(frame)
+
+        storage = Storage(writer, release)
+        run = Run(job.plan, walk_id=job.subject.run_id ^ 1, run_id=job.subject.run_id)
+        watch = _Watch(run, job, storage, path, self._on_status)
+        if job.virtual is not None:
+            self._recorder = VirtualRecorder(run, job.virtual, storage)
+        else:
+            self._recorder = ThreadedRecorder(run, job.devices, storage, job.clock)
+        watch.tell = self._recorder.tell
+        for _ in range(self._stops):
+            self._recorder.stop()
+        self._recorder.record(watch.on_event, watch.on_second)
+        return Recorded(path, run.outcome, run.counts, tuple(run.alarms), tuple(watch.acknowledged_ms))
+
+
+class _Watch:
+    """Sees what the core sees: keeps the status, the times of acknowledging, and the participant informed."""
+
+    def __init__(self, run: Run, job: _Job, storage: Storage, path: Path, on_status: Callable[[Status], None]) -> None:
+        self.acknowledged_ms: list[float] = []
+        self.tell: Callable[[Event], None] = lambda _: None
+        self._run, self._job, self._storage = run, job, storage
+        self._folder, self._on_status = path.parent, on_status
+        self._began_ns = job.clock.now_ns()
+        self._seconds = 0
+
+    def on_event(self, event: Event) -> None:
+        """Look at an event before the core takes it."""
+        if isinstance(event, Synced):
+            self.acknowledged_ms.append((event.returned_host_ns - event.oldest_arrived_host_ns) / 1e6)
+        elif isinstance(event, StepBegan):
+            try:
+                self._job.devices.on_step(self._job.plan.steps[event.step])
+            except RigError as error:
+                self.tell(ScreenNote(event.host_ns, str(error)))
+
+    def on_second(self) -> None:
+        """Show the status; now and then read the other clocks of this machine."""
+        if self._seconds % UTC_EVERY_S == 0:
+            self.tell(_pair("utc", read_utc(self._job.clock)))
+            self.tell(_pair("raw", read_raw(self._job.clock)))
+        self._seconds += 1
+        self._on_status(self._status())
+
+    def _status(self) -> Status:
+        run, steps = self._run, self._job.plan.steps
+        showing = steps[run.step_index].name if 0 <= run.step_index < len(steps) else ""
+        return Status(
+            seconds=(self._job.clock.now_ns() - self._began_ns) / NS,
+            state=run.state,
+            step=showing,
+            step_number=min(run.step_index + 1, len(steps)),
+            steps=len(steps),
+            counts=run.counts,
+            stored_bytes=self._storage.stored_bytes,
+            free_bytes=host.free_bytes(self._folder),
+            alarms=tuple(run.alarms),
+        )
+
+
+def _pair(clock: str, reading: Reading) -> ClockPair:
+    value = reading.reading_ns
+    return ClockPair(clock, value, value, reading.host_before_ns, reading.host_after_ns)
+
+
+def _create(path: Path, request: Request, job: _Job) -> SessionWriter:
+    """Make the run file; all its room is reserved when this returns."""
+    devices = {name: camera.describe() for name, camera in job.devices.cameras.items()}
+    devices |= {"box": job.devices.box.describe(), "screen": job.devices.screen.describe()}
+    head = header(job.subject, request.rig, request.protocol, job.clips, job.plan, devices, job.clock.now_ns())
+    pulses = round(job.plan.seconds * request.rig.rig.box.rate_hz) + PULSE_ROOM
+    return SessionWriter(path, head, list(job.plan.streams), seconds=job.plan.seconds, pulses=pulses)
+
+
+@contextmanager
+def _opened(
+    request: Request, clips: dict[str, FilmClip], truth: Path
+) -> Iterator[tuple[wiring.Devices, Clock, wiring.Virtual | None]]:
+    """The rig's devices, open; on an error the folder with their logs is left for looking at."""
+    rig = request.rig.rig
+    if request.virtual:
+        virtual = wiring.open_virtual(rig, clips, truth=truth, scripted=request.scripted)
+        try:
+            yield virtual.devices, virtual.clock, virtual
+        finally:
+            virtual.devices.close()
+        return
+    folder = Path(tempfile.mkdtemp(prefix="rig-"))
+    devices, clock = wiring.open_devices(rig, clips, folder, truth=truth, scripted=request.scripted)
+    try:
+        yield devices, clock, None
+    finally:
+        devices.close()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _drop_if_empty(folder: SessionFolder) -> None:
+    """A session in which nothing was recorded keeps no number."""
+    if not any(folder.path.iterdir()):
+        folder.path.rmdir()

@@ -1,0 +1,436 @@
+"""The recorder's core: told what happened, it says what to do. It has no clock, no thread and no file.
+
+    IDLE --begin--> ARMING --------------------------------------> RECORDING --> DRAINING ---> CLOSED
+                    arm, line walk, stop, arm again, start the box  steps, one    wait for the
+                    (any failure: straight to CLOSED)               after another last frames, stop
+
+    Why it ended is the outcome, not the state: FINISHED, STOPPED, DEVICE_LOST, DISK_FULL, FAILED.
+
+A lost camera or screen never ends a recording by itself: what is left goes on, and an alarm says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from enum import Enum, auto
+from functools import singledispatchmethod
+from typing import Any
+
+from rig.cameras.camera import Baseline
+from rig.record.keeping import Counts, Storing, StreamKeeper, WalkKeeper
+from rig.record.messages import (
+    AbortRequested,
+    AbortStep,
+    Action,
+    AppendRow,
+    AppendText,
+    ArmCamera,
+    Armed,
+    CloseFile,
+    DeviceFailed,
+    Event,
+    PingBox,
+    ReleaseFrame,
+    ShowStep,
+    StartBox,
+    StopBox,
+    StopCamera,
+    Stopped,
+    StopRequested,
+    Synced,
+    Tick,
+)
+from rig.record.plan import RunPlan
+from rig.session import layout
+from rig.session.layout import Outcome
+from rig.stimulus.screen import ScreenNote, StepBegan, StepEnded
+from rig.streams import Answer, ClockPair, Edge, Flip, Frame, GapCause, Pulse
+from rig.trigger.box import PREAMBLE, Booted, EventsLost, RunBegan, RunEnded, StartRefused, walk_pulses
+
+NS = 1_000_000_000
+WALK_EPOCH, RUN_EPOCH = 0, 1
+PING_NS = NS // 5  # 5 Hz, the rate that docs/explanation measured for clock pairs
+SETTLE_NS = NS // 2  # how long the last frames of a run may take to arrive
+LATE_S = 2.0  # how much later than planned an answer of the box may come before it counts as lost
+
+
+class RunState(Enum):
+    """Where a run stands."""
+
+    IDLE = auto()
+    ARMING = auto()
+    RECORDING = auto()
+    DRAINING = auto()
+    CLOSED = auto()
+
+
+class Run:
+    """One run. `step(event, now_host_ns)` returns the actions that follow, in order."""
+
+    def __init__(self, plan: RunPlan, *, walk_id: int, run_id: int) -> None:
+        self.state, self.outcome = RunState.IDLE, Outcome.INCOMPLETE
+        self.alarms: list[str] = []
+        self.step_index = -1
+        self.keepers: dict[str, StreamKeeper] = {}
+        self._plan, self._walk_id, self._run_id = plan, walk_id, run_id
+        self._walk = {n: WalkKeeper(n, line.divisor) for n, line in plan.lines.items()}
+        self._epoch = WALK_EPOCH
+        self._cameras = set(plan.names)  # those that are not lost
+        self._waiting = set(plan.names)  # cameras that have not answered yet
+        self._baselines: dict[str, Baseline] = {}
+        self._capacity = {spec.name: spec.capacity for spec in plan.streams}
+        self._highest_pulse = -1
+        self._pulses_sent: int | None = None
+        self._has_box, self._has_screen = True, True
+        self._deadline: int | None = None  # of the box's answer, or of the last frames
+        self._steps_from: int | None = None
+        self._next_ping = 0
+        self._arrived = -1  # frames when it was last looked whether any still arrive without the box
+        self._alarmed: set[tuple[str, str]] = set()
+
+    @property
+    def counts(self) -> dict[str, Counts]:
+        """How each stream stands; empty before the recording run."""
+        return {name: keeper.counts for name, keeper in self.keepers.items()}
+
+    def begin(self) -> list[Action]:
+        """Arm for the line walk."""
+        self.state = RunState.ARMING
+        return [ArmCamera(name, WALK_EPOCH) for name in self._plan.names]
+
+    def step(self, event: Event, now: int) -> list[Action]:
+        """Take one event at `now` (host ns)."""
+        if self.state is RunState.CLOSED:
+            return [ReleaseFrame(event)] if isinstance(event, Frame) else []
+        return self._on(event, now)
+
+    @singledispatchmethod
+    def _on(self, event: Event, now: int) -> list[Action]:
+        raise TypeError(f"no event: {event!r} at {now}")
+
+    # --- cameras ---------------------------------------------------------------------------------------------
+
+    @_on.register
+    def _(self, event: Armed, now: int) -> list[Action]:
+        self._baselines[event.stream] = event.baseline
+        self._waiting.discard(event.stream)
+        record = {"kind": "armed", "stream": event.stream, "epoch": self._epoch, "baseline": asdict(event.baseline)}
+        return [self._log(now, record), *self._when_all_armed(now)]
+
+    def _when_all_armed(self, now: int) -> list[Action]:
+        """No pulse is sent before every camera says it is armed."""
+        if self._waiting or self.state is not RunState.ARMING:
+            return []
+        self._waiting = set(self._cameras)
+        if self._epoch == WALK_EPOCH:
+            slots = sum(walk_pulses(line.line) for line in self._plan.lines.values())
+            self._deadline = now + int((slots * self._plan.group_s + LATE_S) * NS)
+            return [StartBox(self._plan.walk, self._walk_id)]
+        for name in self._plan.names:
+            divisor = self._plan.lines[name].divisor
+            keeper = StreamKeeper(name, divisor, self._plan.pulses, self._baselines[name], self._capacity[name])
+            self.keepers[name] = keeper
+        self._deadline = now + int(LATE_S * NS)
+        return [StartBox(self._plan.pulses, self._run_id)]
+
+    @_on.register
+    def _(self, event: Frame, now: int) -> list[Action]:
+        if event.error:
+            text = f"frame {event.frame_number}: {event.error}"
+            return [*self._alarm(now, text, event.stream), *self._frame(event, now)]
+        return self._frame(event, now)
+
+    def _frame(self, frame: Frame, now: int) -> list[Action]:
+        if frame.epoch != self._epoch:
+            text = f"delivered a frame of epoch {frame.epoch} in epoch {self._epoch}"
+            return [*self._alarm(now, text, frame.stream), ReleaseFrame(frame)]
+        if self._epoch == WALK_EPOCH:
+            return self._walk[frame.stream].frame(frame)
+        keeper = self.keepers[frame.stream]
+        actions = keeper.frame(frame)
+        if keeper.is_full and self.state is RunState.RECORDING:
+            actions += self._alarm(now, "the room that was reserved is used up", frame.stream)
+            actions += self._stop(Outcome.STOPPED, now)
+        return actions + self._when_drained()
+
+    @_on.register
+    def _(self, event: Stopped, now: int) -> list[Action]:
+        self._waiting.discard(event.stream)
+        record = {"kind": "stopped", "stream": event.stream, "epoch": self._epoch, "features": event.features}
+        return [self._log(now, record), *self._when_all_stopped(now)]
+
+    def _when_all_stopped(self, now: int) -> list[Action]:
+        if self._waiting:
+            return []
+        if self.state is RunState.DRAINING:
+            return self._close(now)
+        actions = self._judge_walk(now)
+        self._epoch, self._waiting = RUN_EPOCH, set(self._cameras)
+        return actions + [ArmCamera(name, RUN_EPOCH) for name in self._plan.names if name in self._cameras]
+
+    def _judge_walk(self, now: int) -> list[Action]:
+        """Each camera must have delivered exactly its own line's number; recording goes on all the same."""
+        actions: list[Action] = []
+        for name, keeper in self._walk.items():
+            due = walk_pulses(self._plan.lines[name].line)
+            if keeper.arrived != due:
+                text = f"line walk: {keeper.arrived} frames, {due} pulses sent; check the trigger cables"
+                actions += self._alarm(now, text, name)
+        return actions
+
+    # --- trigger box -----------------------------------------------------------------------------------------
+
+    @_on.register
+    def _(self, event: RunBegan, now: int) -> list[Action]:
+        is_walk = event.run_id == self._walk_id
+        began = {"kind": "began", "run_id": event.run_id, "walk": is_walk, "box_ticks": event.box_ticks}
+        if not is_walk:
+            self.state, self._deadline = RunState.RECORDING, None
+            self._steps_from = now + int(len(PREAMBLE) * self._plan.group_s * NS)
+            if self._plan.pulses.body_groups is not None:
+                slots = 2 * len(PREAMBLE) + self._plan.pulses.body_groups
+                self._deadline = now + int((slots * self._plan.group_s + LATE_S) * NS)
+        return [self._log(now, began)]
+
+    @_on.register
+    def _(self, event: RunEnded, now: int) -> list[Action]:
+        record = {"kind": "ended", "run_id": event.run_id, "walk": event.run_id == self._walk_id}
+        ended = {**record, "pulses_sent": event.pulses_sent, "box_ticks": event.box_ticks}
+        actions: list[Action] = [self._log(now, ended)]
+        self._deadline = now + SETTLE_NS
+        if event.run_id != self._walk_id:
+            if self.state is RunState.RECORDING:
+                self.state = RunState.DRAINING
+                self._end_as(Outcome.FINISHED)
+            actions += self._box_ended(event.pulses_sent)
+            actions += self._when_drained()
+        return actions
+
+    def _box_ended(self, pulses_sent: int | None) -> list[Action]:
+        self._pulses_sent = pulses_sent
+        return [action for keeper in self.keepers.values() for action in keeper.ended(pulses_sent)]
+
+    @_on.register
+    def _(self, event: StartRefused, now: int) -> list[Action]:
+        return [*self._alarm(now, f"start refused: {event.reason}", "box"), *self._give_up(Outcome.DEVICE_LOST, now)]
+
+    @_on.register
+    def _(self, event: Pulse, now: int) -> list[Action]:  # noqa: ARG002  all handlers take the time
+        row = (event.run_id, event.lines, event.pulse_number, event.box_ticks, event.arrived_host_ns)
+        if event.run_id == self._walk_id:
+            return [AppendRow(layout.WALK_PULSES, row)]
+        self._highest_pulse = max(self._highest_pulse, event.pulse_number)
+        return [AppendRow(layout.PULSES, row)]
+
+    @_on.register
+    def _(self, event: Edge, now: int) -> list[Action]:  # noqa: ARG002
+        place = (event.run_id, event.input, event.level, event.last_pulse)
+        return [AppendRow(layout.EDGES, (*place, event.box_ticks, event.arrived_host_ns))]
+
+    @_on.register
+    def _(self, event: ClockPair, now: int) -> list[Action]:  # noqa: ARG002
+        times = (event.reading, event.reading_end, event.host_before_ns, event.host_after_ns)
+        return [AppendRow(layout.CLOCK_PAIRS, (event.clock.encode(), *times))]
+
+    @_on.register
+    def _(self, event: EventsLost, now: int) -> list[Action]:
+        record = {"kind": "events_lost", "first_seq": event.first_seq, "count": event.count}
+        return [self._log(now, record), *self._alarm(now, f"{event.count} events lost on the wire", "box")]
+
+    @_on.register
+    def _(self, event: Booted, now: int) -> list[Action]:
+        text = f"restarted (boot {event.boots}, cause: {event.cause}); pulses have stopped"
+        actions = self._alarm(now, text, "box")
+        return actions + (self._give_up(Outcome.DEVICE_LOST, now) if self.state is not RunState.IDLE else [])
+
+    # --- screen ----------------------------------------------------------------------------------------------
+
+    @_on.register
+    def _(self, event: StepBegan, now: int) -> list[Action]:  # noqa: ARG002
+        return [AppendRow(layout.TRIALS, (event.step, event.host_ns, -1))]
+
+    @_on.register
+    def _(self, event: StepEnded, now: int) -> list[Action]:
+        row = AppendRow(layout.TRIALS, (event.step, -1, event.host_ns))
+        if self.state is not RunState.RECORDING or event.step != self.step_index:
+            return [row]
+        return [row, *self._next_step(now)]
+
+    @_on.register
+    def _(self, event: Flip, now: int) -> list[Action]:  # noqa: ARG002
+        shown = (event.flip_number, event.step, event.film_frame, event.host_ns, event.screen_s, event.pts_s)
+        return [AppendRow(layout.FLIPS, (*shown, event.patch, event.late, event.underrun, event.behind, event.skipped))]
+
+    @_on.register
+    def _(self, event: Answer, now: int) -> list[Action]:
+        return [AppendText(layout.ANSWERS, now, asdict(event))]
+
+    @_on.register
+    def _(self, event: ScreenNote, now: int) -> list[Action]:
+        return [self._log(now, {"kind": "note", "text": f"screen: {event.text}"})]
+
+    def _next_step(self, now: int) -> list[Action]:
+        """Show the next step; after the last one end the run, unless the box ends it by itself."""
+        self.step_index += 1
+        if self.step_index < len(self._plan.steps):
+            step = self._plan.steps[self.step_index]
+            self._store(set(step.store), step.reason)
+            return [ShowStep(step)]
+        self._store(set(self._plan.names), "")
+        if self._plan.pulses.body_groups is None:
+            return self._stop(Outcome.FINISHED, now)
+        return []
+
+    def _store(self, kept: set[str], reason: str) -> None:
+        """Keep frames of these streams alone, from the next group on that no camera has seen yet."""
+        group = self._plan.pulses.group
+        seen = max([self._highest_pulse, *(k.last_pulse for k in self.keepers.values())])
+        from_pulse = (max(seen, 0) // group + 1) * group
+        for name, keeper in self.keepers.items():
+            keeper.change(Storing(from_pulse, is_kept=name in kept, reason="" if name in kept else reason))
+
+    # --- ends ------------------------------------------------------------------------------------------------
+
+    @_on.register
+    def _(self, event: StopRequested, now: int) -> list[Action]:  # noqa: ARG002
+        if self.state is RunState.RECORDING:
+            return [self._note(now, "stopped by the operator"), *self._stop(Outcome.STOPPED, now)]
+        return [] if self.state is RunState.DRAINING else self._give_up(Outcome.STOPPED, now)
+
+    @_on.register
+    def _(self, event: AbortRequested, now: int) -> list[Action]:  # noqa: ARG002
+        return [self._note(now, "aborted by the operator"), *self._give_up(Outcome.STOPPED, now)]
+
+    @_on.register
+    def _(self, event: DeviceFailed, now: int) -> list[Action]:
+        actions = self._alarm(now, str(event.error), event.device)
+        if event.device == "disk":
+            return actions + self._give_up(Outcome.DISK_FULL, now)
+        if self.state is RunState.ARMING or event.device == "recorder":
+            outcome = Outcome.FAILED if event.device == "recorder" else Outcome.DEVICE_LOST
+            return actions + self._give_up(outcome, now)
+        self._end_as(Outcome.DEVICE_LOST)
+        if event.device == "screen":
+            self._has_screen = False
+            return actions
+        if event.device == "box":
+            self._has_box, self._deadline = False, now + SETTLE_NS
+            return actions
+        return actions + self._camera_lost(event.device, now)
+
+    def _camera_lost(self, name: str, now: int) -> list[Action]:
+        self._cameras.discard(name)
+        self._waiting.discard(name)
+        if not self._cameras:
+            return self._give_up(Outcome.DEVICE_LOST, now)
+        return self._when_all_stopped(now) if self.state is RunState.DRAINING else []
+
+    def _end_as(self, outcome: Outcome) -> None:
+        """The first reason stays."""
+        if self.outcome is Outcome.INCOMPLETE:
+            self.outcome = outcome
+
+    def _stop(self, outcome: Outcome, now: int) -> list[Action]:
+        """End in order: the box completes its group and sends the postamble."""
+        self._end_as(outcome)
+        self.state = RunState.DRAINING
+        for keeper in self.keepers.values():
+            keeper.hold(self._highest_pulse + 1)
+        self._store(set(self._plan.names), "")
+        self._deadline = now + int(((len(PREAMBLE) + 2) * self._plan.group_s + LATE_S) * NS)
+        actions: list[Action] = [StopBox()] if self._has_box else []
+        return actions + ([AbortStep()] if self._has_screen else [])
+
+    def _give_up(self, outcome: Outcome, now: int) -> list[Action]:
+        """End at once: stop what runs, wait for nothing."""
+        self._end_as(outcome)
+        stop: list[Action] = [StopBox()] if self._has_box else []
+        return [*stop, *self._box_ended(None), *self._close(now)]
+
+    @_on.register
+    def _(self, event: Synced, now: int) -> list[Action]:  # noqa: ARG002
+        times = (event.oldest_arrived_host_ns, event.started_host_ns, event.returned_host_ns)
+        return [AppendRow(layout.SYNCS, (event.frames, *times))]
+
+    @_on.register
+    def _(self, event: Tick, now: int) -> list[Action]:  # noqa: ARG002
+        actions: list[Action] = []
+        if now >= self._next_ping and self._has_box:
+            self._next_ping = now + PING_NS
+            actions.append(PingBox())
+        if self._steps_from is not None and now >= self._steps_from:
+            self._steps_from = None
+            if self.state is RunState.RECORDING:
+                actions += self._next_step(now)
+        return actions + self._when_late(now)
+
+    def _when_late(self, now: int) -> list[Action]:
+        """The box did not answer, or the last frames had their time to arrive."""
+        if self._deadline is None or now < self._deadline:
+            return []
+        self._deadline = None
+        if self.state is RunState.ARMING:
+            return self._walk_is_over(now)
+        if self.state is RunState.RECORDING and self._has_box:
+            actions = self._alarm(now, "did not end its run in time", "box")
+            return [*actions, *self._stop(Outcome.DEVICE_LOST, now)]
+        if self.state is RunState.RECORDING:
+            return self._without_box(now)
+        return self._stop_cameras()
+
+    def _without_box(self, now: int) -> list[Action]:
+        """The box has a supply of its own and may go on: record while frames still arrive."""
+        arrived = sum(keeper.counts.arrived for keeper in self.keepers.values())
+        if arrived == self._arrived:
+            return self._stop(Outcome.DEVICE_LOST, now)
+        self._arrived = arrived
+        self._deadline = now + int(LATE_S * NS)
+        return []
+
+    def _walk_is_over(self, now: int) -> list[Action]:
+        if self._epoch == WALK_EPOCH and any(k.arrived for k in self._walk.values()):
+            return [StopCamera(name) for name in self._plan.names]
+        actions = self._alarm(now, "no answer to the start, and no frame came; check the box's supply", "box")
+        return [*actions, *self._give_up(Outcome.DEVICE_LOST, now)]
+
+    def _when_drained(self) -> list[Action]:
+        """Stop the cameras as soon as each has delivered its last pulse's frame."""
+        if self.state is not RunState.DRAINING or self._pulses_sent is None or self._deadline is None:
+            return []
+        last = self._pulses_sent - 1
+        if any(self.keepers[n].last_pulse < last - last % self._plan.lines[n].divisor for n in self._cameras):
+            return []
+        self._deadline = None
+        return self._stop_cameras()
+
+    def _stop_cameras(self) -> list[Action]:
+        self._waiting = set(self._cameras)
+        return [StopCamera(name) for name in self._plan.names if name in self._cameras]
+
+    def _close(self, now: int) -> list[Action]:
+        """Note the holes at the end and close the file."""
+        actions: list[Action] = []
+        if self._pulses_sent is None:
+            actions += self._box_ended(None)
+        for name, keeper in self.keepers.items():
+            cause = GapCause.UNKNOWN if name in self._cameras else GapCause.CAMERA_LOST
+            actions += keeper.close(self._pulses_sent, cause)
+        self.state = RunState.CLOSED
+        record = {"kind": "outcome", "outcome": str(self.outcome), "text": "; ".join(self.alarms)}
+        return [*actions, self._log(now, record), CloseFile(self.outcome)]
+
+    # --- words -----------------------------------------------------------------------------------------------
+
+    def _log(self, now: int, record: dict[str, Any]) -> Action:
+        return AppendText(layout.LOG, now, record)
+
+    def _note(self, now: int, text: str) -> Action:
+        return self._log(now, {"kind": "note", "text": text})
+
+    def _alarm(self, now: int, text: str, source: str) -> list[Action]:
+        """Once for each text and source: a stuck device must not fill the log."""
+        if (source, text) in self._alarmed:
+            return []
+        self._alarmed.add((source, text))
+        self.alarms.append(f"{source}: {text}")
+        return [self._log(now, {"kind": "alarm", "stream": source, "text": text})]

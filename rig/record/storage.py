@@ -1,0 +1,189 @@
+"""Carries out what the core wants written, and lets the disk acknowledge it.
+
+    core --actions--> queue --> writer thread (frames, rows, flush) --ticket--> sync thread --Synced--> core
+
+The grab threads never wait for any of it: a frame waits in its camera's own buffer, which the writer gives back.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rig import host
+from rig.clock import NS, Clock
+from rig.errors import RigError, StorageError
+from rig.record.messages import (
+    Action,
+    AppendRow,
+    AppendText,
+    CloseFile,
+    DeviceFailed,
+    Event,
+    ReleaseFrame,
+    StoreFrame,
+    Synced,
+)
+from rig.session.writer import SessionWriter
+from rig.streams import Frame
+
+FLUSH_NS = NS // 4
+PRIORITY = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """Frames that the system has been handed and the disk has not acknowledged."""
+
+    frames: int
+    oldest_arrived_host_ns: int
+
+
+class Storage:
+    """The writing itself, for one thread."""
+
+    def __init__(self, writer: SessionWriter, release: Callable[[Frame], None]) -> None:
+        self.writer = writer
+        self.stored_bytes = 0
+        self._release = release
+        self._frames, self._oldest = 0, -1
+        self._has_failed = False
+
+    def do(self, action: Action) -> None:
+        """Write what one action asks for. Raises StorageError once; after that frames are only given back."""
+        match action:
+            case StoreFrame():
+                self._store(action)
+            case ReleaseFrame():
+                self._release(action.frame)
+            case AppendRow() if not self._has_failed:
+                self.writer.append(action.path, action.row)
+            case AppendText() if not self._has_failed:
+                with self._writing():
+                    self.writer.append_text(action.path, action.host_ns, action.record)
+
+    def flush(self) -> Ticket | None:
+        """Hand everything to the system; what is to be synced now, if anything. Raises StorageError once."""
+        if self._has_failed:
+            return None
+        with self._writing():
+            self.writer.flush()
+        ticket = Ticket(self._frames, self._oldest)
+        self._frames, self._oldest = 0, -1
+        return ticket
+
+    def _store(self, action: StoreFrame) -> None:
+        try:
+            if not self._has_failed:
+                with self._writing():
+                    self.writer.store_frame(action.path, action.index, action.frame.pixels)
+                self.stored_bytes += action.frame.pixels.nbytes
+                self._oldest = action.frame.arrived_host_ns if self._oldest < 0 else self._oldest
+                self._frames += 1
+        finally:
+            self._release(action.frame)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except StorageError:
+            self.fail()
+            raise
+
+    def fail(self) -> None:
+        """The disk refused: nothing is written any more."""
+        self._has_failed = True
+
+
+def sync(writer: SessionWriter, ticket: Ticket, clock: Clock) -> Synced:
+    """Wait until the disk acknowledges a ticket. Raises OSError."""
+    started = clock.now_ns()
+    host.sync_data(writer.fd)
+    return Synced(ticket.frames, ticket.oldest_arrived_host_ns, started, clock.now_ns())
+
+
+class StorageThreads:
+    """A writer thread and a sync thread around a Storage."""
+
+    def __init__(self, storage: Storage, clock: Clock, tell: Callable[[Event], None]) -> None:
+        self._storage, self._clock, self._tell = storage, clock, tell
+        self._actions: queue.SimpleQueue[Action] = queue.SimpleQueue()
+        self._tickets: queue.SimpleQueue[Ticket | None] = queue.SimpleQueue()
+        self._is_syncing = False
+        self.close_error: StorageError | None = None
+        self._threads = [
+            threading.Thread(target=self._write, name="writer"),
+            threading.Thread(target=self._sync, name="syncer"),
+        ]
+
+    def start(self) -> None:
+        """Begin."""
+        for thread in self._threads:
+            thread.start()
+
+    def do(self, action: Action) -> None:
+        """Queue an action; never blocks."""
+        self._actions.put(action)
+
+    def join(self) -> None:
+        """Wait until CloseFile is done."""
+        for thread in self._threads:
+            thread.join()
+
+    @property
+    def waiting(self) -> int:
+        """Actions that the writer has not got to."""
+        return self._actions.qsize()
+
+    def _write(self) -> None:
+        host.ask_real_time(PRIORITY)
+        due = self._clock.now_ns() + FLUSH_NS
+        while True:
+            try:
+                action = self._actions.get(timeout=max(0.0, (due - self._clock.now_ns()) / NS))
+            except queue.Empty:
+                action = None
+            if isinstance(action, CloseFile):
+                self._close(action)
+                return
+            try:
+                if action is not None:
+                    self._storage.do(action)
+                if self._clock.now_ns() >= due:
+                    due = self._clock.now_ns() + FLUSH_NS
+                    self._hand_over()
+            except StorageError as error:
+                self._tell(DeviceFailed("disk", error))
+
+    def _hand_over(self) -> None:
+        """At most one sync is under way; what comes meanwhile goes with the next."""
+        if self._is_syncing:
+            return
+        ticket = self._storage.flush()
+        if ticket is not None:
+            self._is_syncing = True
+            self._tickets.put(ticket)
+
+    def _sync(self) -> None:
+        while (ticket := self._tickets.get()) is not None:
+            try:
+                synced = sync(self._storage.writer, ticket, self._clock)
+                if ticket.frames:
+                    self._tell(synced)
+            except OSError as exc:
+                error: RigError = StorageError(str(self._storage.writer.path), f"was not synced: {exc.strerror}")
+                self._storage.fail()
+                self._tell(DeviceFailed("disk", error))
+            self._is_syncing = False
+
+    def _close(self, action: CloseFile) -> None:
+        self._tickets.put(None)
+        self._threads[1].join()
+        try:
+            self._storage.writer.close(action.outcome)
+        except StorageError as error:
+            self.close_error = error

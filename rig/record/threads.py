@@ -1,0 +1,220 @@
+"""A run in real time: a thread for each camera, one for the box, one for the screen; the core in the calling thread.
+
+    camera threads --frames-->  inbox --> core --> actions --> storage threads, camera, box and screen threads
+    box thread -----events--->
+    screen thread --events--->
+
+The threads are thin: each blocks on its device, hands over what came, and does what the core asked of that device.
+An exception in any of them becomes an event that names the device.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+
+import xxhash
+
+from rig import host
+from rig.cameras.camera import Camera
+from rig.clock import NS, Clock
+from rig.errors import DeviceLost, RigError
+from rig.record.messages import (
+    AbortRequested,
+    AbortStep,
+    Action,
+    ArmCamera,
+    Armed,
+    CloseFile,
+    DeviceFailed,
+    Event,
+    PingBox,
+    ShowStep,
+    StartBox,
+    StopBox,
+    StopCamera,
+    Stopped,
+    StopRequested,
+    Tick,
+)
+from rig.record.run import Run, RunState
+from rig.record.storage import Storage, StorageThreads
+from rig.stimulus.screen import Screen
+from rig.trigger.box import TriggerBox
+from rig.wiring import Devices
+
+TICK_NS = NS // 20
+GRAB_S = BOX_S = SCREEN_S = 0.05
+PRIORITY = 20
+JOIN_S = 10.0
+Tell = Callable[[Event], None]
+
+
+class _Worker:
+    """A thread that owns one device."""
+
+    def __init__(self, device: str, tell: Tell) -> None:
+        self.device, self.tell = device, tell
+        self.commands: queue.SimpleQueue[Action] = queue.SimpleQueue()
+        self.is_wanted = True
+        self._thread = threading.Thread(target=self._run, name=device)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def join(self) -> None:
+        self.is_wanted = False
+        self._thread.join(JOIN_S)
+
+    def _run(self) -> None:
+        try:
+            while self.is_wanted:
+                while not self.commands.empty():
+                    self.command(self.commands.get())
+                self.turn()
+        except RigError as error:
+            self.tell(DeviceFailed(self.device, error))
+        except Exception as exc:  # a bug in a driver must end the run in order, not vanish in a thread
+            self.tell(DeviceFailed(self.device, DeviceLost(self.device, f"its thread failed: {exc!r}")))
+
+    def command(self, action: Action) -> None:
+        raise NotImplementedError(action)
+
+    def turn(self) -> None:
+        raise NotImplementedError
+
+
+class _CameraWorker(_Worker):
+    """Grabs frames and takes their checksum; never waits for the disk."""
+
+    def __init__(self, camera: Camera, clock: Clock, tell: Tell) -> None:
+        super().__init__(camera.name, tell)
+        self._camera, self._clock = camera, clock
+        self._is_armed = False
+
+    def command(self, action: Action) -> None:
+        if isinstance(action, ArmCamera):
+            host.ask_real_time(PRIORITY)
+            self.tell(Armed(self.device, self._camera.arm(action.epoch)))
+            self._is_armed = True
+        elif isinstance(action, StopCamera):
+            self._is_armed = False
+            self.tell(Stopped(self.device, self._camera.stop()))
+
+    def turn(self) -> None:
+        if not self._is_armed:
+            self._clock.sleep_until(self._clock.now_ns() + NS // 1000)
+            return
+        frame = self._camera.grab(GRAB_S)
+        if frame is not None:
+            frame.checksum = xxhash.xxh3_64_intdigest(frame.pixels.data)
+            self.tell(frame)
+
+
+class _BoxWorker(_Worker):
+    """Reads the box's events and sends it what the core asks."""
+
+    def __init__(self, box: TriggerBox, tell: Tell) -> None:
+        super().__init__("box", tell)
+        self._box = box
+
+    def command(self, action: Action) -> None:
+        match action:
+            case StartBox():
+                self._box.start(action.plan, action.run_id)
+            case StopBox():
+                self._box.stop()
+            case PingBox():
+                self._box.ping()
+
+    def turn(self) -> None:
+        for event in self._box.events(BOX_S):
+            self.tell(event)
+
+
+class _ScreenWorker(_Worker):
+    """Shows steps and passes on what the screen tells."""
+
+    def __init__(self, screen: Screen, tell: Tell) -> None:
+        super().__init__("screen", tell)
+        self._screen = screen
+
+    def command(self, action: Action) -> None:
+        if isinstance(action, ShowStep):
+            self._screen.show(action.step)
+        elif isinstance(action, AbortStep):
+            self._screen.abort()
+
+    def turn(self) -> None:
+        for event in self._screen.events(SCREEN_S):
+            self.tell(event)
+
+
+class ThreadedRecorder:
+    """Feeds the core from threads, until it is closed."""
+
+    def __init__(self, run: Run, devices: Devices, storage: Storage, clock: Clock) -> None:
+        self.run, self._clock = run, clock
+        self._inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._storage = StorageThreads(storage, clock, self.tell)
+        self._cameras = {name: _CameraWorker(c, clock, self.tell) for name, c in devices.cameras.items()}
+        self._box = _BoxWorker(devices.box, self.tell)
+        self._screen = _ScreenWorker(devices.screen, self.tell)
+        self._stops = 0
+
+    def stop(self) -> None:
+        """From any thread or a signal handler: once ends in order, twice at once."""
+        self._stops += 1
+        self._inbox.put(StopRequested() if self._stops == 1 else AbortRequested())
+
+    def tell(self, event: Event) -> None:
+        """From any thread: give the core an event."""
+        self._inbox.put(event)
+
+    def record(self, on_event: Callable[[Event], None], on_second: Callable[[], None]) -> None:
+        """Run until the file is closed. `on_event` sees what the core sees. Raises StorageError if closing failed."""
+        workers: list[_Worker] = [*self._cameras.values(), self._box, self._screen]
+        self._storage.start()
+        for worker in workers:
+            worker.start()
+        try:
+            self._loop(on_event, on_second)
+        finally:
+            if self.run.state is not RunState.CLOSED:
+                self._storage.do(CloseFile(self.run.outcome))
+            for worker in workers:
+                worker.join()
+            self._storage.join()
+        if self._storage.close_error is not None:
+            raise self._storage.close_error
+
+    def _loop(self, on_event: Callable[[Event], None], on_second: Callable[[], None]) -> None:
+        self._perform(self.run.begin())
+        tick = second = self._clock.now_ns()
+        while self.run.state is not RunState.CLOSED:
+            now = self._clock.now_ns()
+            if now >= tick:
+                tick = now + TICK_NS
+                self._perform(self.run.step(Tick(), now))
+            if now >= second:
+                second += NS
+                on_second()
+            try:
+                event = self._inbox.get(timeout=max(0.0, (tick - now) / NS))
+            except queue.Empty:
+                continue
+            on_event(event)
+            self._perform(self.run.step(event, self._clock.now_ns()))
+
+    def _perform(self, actions: list[Action]) -> None:
+        for action in actions:
+            match action:
+                case ArmCamera() | StopCamera():
+                    self._cameras[action.stream].commands.put(action)
+                case StartBox() | StopBox() | PingBox():
+                    self._box.commands.put(action)
+                case ShowStep() | AbortStep():
+                    self._screen.commands.put(action)
+                case _:
+                    self._storage.do(action)

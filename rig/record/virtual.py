@@ -1,0 +1,141 @@
+"""A run in virtual time: the same core, devices and file, driven by one thread from one queue of what is due.
+
+A seeded session so repeats exactly, and takes as long as it takes to compute.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import xxhash
+
+from rig.clock import NS
+from rig.errors import RigError, StorageError
+from rig.record.messages import (
+    AbortStep,
+    Action,
+    ArmCamera,
+    Armed,
+    CloseFile,
+    DeviceFailed,
+    Event,
+    PingBox,
+    ShowStep,
+    StartBox,
+    StopBox,
+    StopCamera,
+    Stopped,
+    StopRequested,
+    Tick,
+)
+from rig.record.run import Run, RunState
+from rig.record.storage import FLUSH_NS, Storage, sync
+from rig.wiring import Virtual
+
+TICK_NS = NS // 20
+
+
+class VirtualRecorder:
+    """Feeds the core from one thread, until it is closed."""
+
+    def __init__(self, run: Run, virtual: Virtual, storage: Storage) -> None:
+        self.run = run
+        self._virtual, self._devices, self._clock = virtual, virtual.devices, virtual.clock
+        self._storage = storage
+        self._events: deque[Event] = deque()
+        self._next_tick = self._next_flush = self._clock.now_ns()
+
+    def stop(self) -> None:
+        """End in order."""
+        self._events.append(StopRequested())
+
+    def tell(self, event: Event) -> None:
+        """Give the core an event of the recorder's own."""
+        self._events.append(event)
+
+    def record(self, on_event: Callable[[Event], None], on_second: Callable[[], None]) -> None:
+        """Run until the file is closed. Raises StorageError if closing failed."""
+        second = self._clock.now_ns()
+        self._perform(self.run.begin())
+        while self.run.state is not RunState.CLOSED:
+            self._move_on()
+            self._gather()
+            while self._events:
+                event = self._events.popleft()
+                on_event(event)
+                self._perform(self.run.step(event, self._clock.now_ns()))
+            if self._clock.now_ns() >= second:
+                second += NS
+                on_second()
+
+    def _move_on(self) -> None:
+        """Let time pass until something is due."""
+        times = [self._next_tick, self._virtual.world.next_host_ns(), self._virtual.next_screen_ns()]
+        self._clock.sleep_until(min(t for t in times if t is not None))
+        self._virtual.world.run_until(self._clock.now_ns())
+
+    def _gather(self) -> None:
+        """What has happened by now, device by device."""
+        now = self._clock.now_ns()
+        self._ask("box", lambda: self._devices.box.events(0))
+        self._ask("screen", lambda: self._devices.screen.events(0))
+        for camera in self._devices.cameras.values():
+            while (frame := camera.grab(0)) is not None:
+                frame.checksum = xxhash.xxh3_64_intdigest(frame.pixels.data)
+                self._events.append(frame)
+        if now >= self._next_tick:
+            self._next_tick = now + TICK_NS
+            self._events.append(Tick())
+        if now >= self._next_flush:
+            self._next_flush = now + FLUSH_NS
+            self._flush()
+
+    def _ask(self, device: str, events: Callable[[], Sequence[Event]]) -> None:
+        try:
+            self._events.extend(events())
+        except RigError as error:
+            self._events.append(DeviceFailed(device, error))
+
+    def _flush(self) -> None:
+        try:
+            ticket = self._storage.flush()
+            if ticket is not None and ticket.frames:
+                self._events.append(sync(self._storage.writer, ticket, self._clock))
+        except StorageError as error:
+            self._events.append(DeviceFailed("disk", error))
+
+    def _perform(self, actions: list[Action]) -> None:
+        for action in actions:
+            if isinstance(action, CloseFile):
+                self._storage.writer.close(action.outcome)
+            elif not self._command(action):
+                self._write(action)
+
+    def _write(self, action: Action) -> None:
+        try:
+            self._storage.do(action)
+        except StorageError as error:
+            self._events.append(DeviceFailed("disk", error))
+
+    def _command(self, action: Action) -> bool:
+        """Do what is asked of a device; False when it was asked of the file."""
+        devices = self._devices
+        match action:
+            case ArmCamera():
+                self._events.append(Armed(action.stream, devices.cameras[action.stream].arm(action.epoch)))
+            case StopCamera():
+                self._events.append(Stopped(action.stream, devices.cameras[action.stream].stop()))
+            case StartBox():
+                devices.box.start(action.plan, action.run_id)
+            case StopBox():
+                devices.box.stop()
+            case PingBox():
+                devices.box.ping()
+            case ShowStep():
+                devices.screen.show(action.step)
+            case AbortStep():
+                devices.screen.abort()
+            case _:
+                return False
+        return True

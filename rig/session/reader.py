@@ -1,0 +1,235 @@
+"""Reads a session: the runs of one participant's visit, joined, with everything known about each moment of it.
+
+    Session --- runs[0], runs[1], ...     one file each (runfile.py)
+       |-- streams["HS"], ["VIS"], ["NIR"], pulses, flips, answers, ...    of all runs, one after another
+       +-- at(seconds=...), at(clip=..., seconds=...)  -->  Instant        (timeline.py)
+
+A place in a session is (run, pulse): pulse numbers start anew in each run.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rig.elicitation.steps import Step
+from rig.errors import SessionError, UserError
+from rig.session.folder import find_runs
+from rig.session.runfile import Json, Rows, Run, Stream
+from rig.session.timeline import Instant, Timeline, offsets_s
+from rig.streams import Picture
+
+
+class JoinedPictures:
+    """The pictures of a stream over all runs, read one at a time. uint8, shape (n, height, width)."""
+
+    def __init__(self, parts: list[Stream]) -> None:
+        self._parts = [part.data for part in parts]
+        self._starts = [0, *np.cumsum([len(part) for part in self._parts]).tolist()]
+        self.shape = (self._starts[-1], *self._parts[0].shape[1:])
+        self.dtype = np.dtype(np.uint8)
+
+    def __len__(self) -> int:
+        return int(self.shape[0])
+
+    def __getitem__(self, index: int) -> Picture:
+        """Picture `index`, uint8 (height, width), compared with its checksum."""
+        return self.read(index)
+
+    def read(self, index: int, *, check_sums: bool = True) -> Picture:
+        """Picture `index`, newly read. Raises IndexError, ChecksumError naming the frame, Truncated."""
+        index = range(len(self))[index]
+        part = bisect_right(self._starts, index) - 1
+        return self._parts[part].read(index - self._starts[part], check_sums=check_sums)
+
+
+class JoinedStream:
+    """One camera's frames over all runs, oldest first."""
+
+    def __init__(self, parts: list[Stream]) -> None:
+        self.parts = parts
+        self.name, self.divisor = parts[0].name, parts[0].divisor
+
+    @cached_property
+    def frames(self) -> Rows:
+        """Frame rows, FRAME (n,)."""
+        return np.concatenate([part.frames for part in self.parts])
+
+    @cached_property
+    def run_numbers(self) -> NDArray[np.int64]:
+        """The run of each frame, int64 (n,)."""
+        return np.repeat([part.run.number for part in self.parts], [len(part.frames) for part in self.parts])
+
+    @property
+    def pulse_numbers(self) -> NDArray[np.int64]:
+        """The pulse of each frame within its run, int64 (n,); -1 for an extra."""
+        return np.asarray(self.frames["pulse_number"], np.int64)
+
+    @cached_property
+    def data(self) -> JoinedPictures:
+        """The pictures, read lazily."""
+        return JoinedPictures(self.parts)
+
+    @cached_property
+    def gaps(self) -> Rows:
+        """Pulses without a frame, GAP (n,)."""
+        return np.concatenate([part.gaps for part in self.parts])
+
+    @cached_property
+    def extras(self) -> Rows:
+        """Frames without a pulse, EXTRA (n,); `frame_index` counts within the run."""
+        return np.concatenate([part.extras for part in self.parts])
+
+    def frame_of(self, pulse: int, *, run: int = 1) -> int | None:
+        """Index (over all runs) of the frame of `pulse` in run number `run`; None when there is none."""
+        start = 0
+        for part in self.parts:
+            if part.run.number == run:
+                index = part.frame_of(pulse)
+                return None if index is None else start + index
+            start += len(part.frames)
+        return None
+
+
+class Session:
+    """All runs of one session, open for reading; closed by `close` or at the end of a `with` statement.
+
+    `clips`: where film clips lie, when not beside the protocol. Raises a SessionError that names the bad run and
+    the good ones.
+    """
+
+    def __init__(self, path: Path, *, clips: Path | None = None) -> None:
+        self.path, self.clips = path, clips
+        self.runs: list[Run] = []
+        paths = find_runs(path)
+        for run_path in paths:
+            try:
+                self.runs.append(Run(run_path))
+            except SessionError as exc:
+                self.close()
+                raise _with_the_good(exc, [p for p in paths if p != run_path]) from None
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the files back; a second call does nothing."""
+        for run in self.runs:
+            run.close()
+
+    def run(self, number: int) -> Run:
+        """Run `number` (from 1). Raises UserError naming the runs there are."""
+        for run in self.runs:
+            if run.number == number:
+                return run
+        allowed = ", ".join(str(run.number) for run in self.runs)
+        raise UserError("run", "does not exist", value=str(number), allowed=allowed)
+
+    @cached_property
+    def streams(self) -> dict[str, JoinedStream]:
+        """Streams by name, in the rig's order."""
+        names = {name: None for run in self.runs for name in run.streams}
+        return {name: JoinedStream([r.streams[name] for r in self.runs if name in r.streams]) for name in names}
+
+    @cached_property
+    def pulses(self) -> Rows:
+        """Pulses of all runs, PULSE (n,)."""
+        return np.concatenate([run.pulses for run in self.runs])
+
+    @cached_property
+    def edges(self) -> Rows:
+        """Edges at the box's inputs, all runs, EDGE (n,)."""
+        return np.concatenate([run.edges for run in self.runs])
+
+    @cached_property
+    def flips(self) -> Rows:
+        """Refreshes of the participant's screen, all runs, FLIP (n,)."""
+        return np.concatenate([run.flips for run in self.runs])
+
+    @cached_property
+    def trials(self) -> Rows:
+        """Steps with onset and end, all runs, TRIAL (n,)."""
+        return np.concatenate([run.trials for run in self.runs])
+
+    @cached_property
+    def not_stored(self) -> Rows:
+        """Pulses not stored on purpose, all runs, NOT_STORED (n,)."""
+        return np.concatenate([run.not_stored for run in self.runs])
+
+    @cached_property
+    def clock_pairs(self) -> Rows:
+        """Other clocks read against the host clock, all runs, CLOCK_PAIR (n,)."""
+        return np.concatenate([run.clock_pairs for run in self.runs])
+
+    @property
+    def answers(self) -> list[Json]:
+        """What the participant answered, all runs."""
+        return [answer for run in self.runs for answer in run.answers]
+
+    @property
+    def log(self) -> list[Json]:
+        """What the recorder noted, all runs."""
+        return [entry for run in self.runs for entry in run.log]
+
+    @property
+    def steps(self) -> list[Step]:
+        """The steps that the screen was to show (of the first run; a resumed run has the same)."""
+        return self.runs[0].steps
+
+    @property
+    def subject(self) -> str:
+        """The participant's pseudonym."""
+        return self.runs[0].subject
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether any device of any run was simulated."""
+        return any(run.is_simulated for run in self.runs)
+
+    @cached_property
+    def timelines(self) -> list[Timeline]:
+        """One timeline a run."""
+        return [Timeline(run, clips=self.clips) for run in self.runs]
+
+    def at(self, *, seconds: float, clip: str | None = None) -> Instant:
+        """What every camera and the screen showed at one moment.
+
+        `seconds`: host clock, from pulse 0 of the first run; with `clip`, the name of a step that played a film,
+        from the flip that showed its frame 0 (in the last run that did). Raises UserError naming what is allowed.
+        """
+        if not np.isfinite(seconds):
+            raise UserError("--at", "is not allowed", value=str(seconds), allowed="a number of seconds")
+        return self._at_clip(clip, seconds) if clip is not None else self._at_seconds(seconds)
+
+    def _at_seconds(self, seconds: float) -> Instant:
+        ranges: list[str] = []
+        for line, offset in zip(self.timelines, offsets_s(self.runs), strict=True):
+            if 0 <= seconds - offset <= line.length_s:
+                return line.at_seconds(seconds - offset)
+            if line.length_s > 0:
+                ranges.append(f"{offset:.3f} to {offset + line.length_s:.3f} s (run {line.run.number})")
+        allowed = " or ".join(ranges) or "nothing: no pulse was recorded"
+        raise UserError("--at", "is outside the session", value=f"{seconds:g} s", allowed=allowed)
+
+    def _at_clip(self, clip: str, seconds: float) -> Instant:
+        shown = [line for line in self.timelines if clip in line.clip_steps]
+        if not shown:
+            names = {name: None for line in self.timelines for name in line.clip_steps}
+            allowed = ", ".join(names) or "no film was shown in this session"
+            raise UserError("--clip", "was not shown", value=clip, allowed=allowed)
+        return shown[-1].at_clip(clip, seconds)
+
+
+def _with_the_good(exc: SessionError, others: list[Path]) -> SessionError:
+    """The same error, saying which runs of the session may still be read."""
+    if not others:
+        return exc
+    hint = f"{exc.hint}. The other runs are files of their own: {', '.join(p.name for p in others)}"
+    return type(exc)(exc.subject, exc.problem, value=exc.value, allowed=exc.allowed, hint=hint)

@@ -1,0 +1,378 @@
+"""Reads one run file: its pictures and rows, whether it was closed in order or left behind by a crash.
+
+Rows count as written while their `seq` is their index + 1; nothing behind the first other row is shown.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from rig.elicitation.steps import Step
+from rig.errors import ChecksumError, NotASession, RigError, SessionError, Truncated
+from rig.session import layout
+from rig.session.layout import SCHEMA, Outcome
+from rig.streams import (
+    CLOCK_PAIR,
+    EDGE,
+    EXTRA,
+    FLIP,
+    FRAME,
+    GAP,
+    NO_PULSE,
+    NOT_STORED,
+    PULSE,
+    SYNC,
+    TEXT,
+    TRIAL,
+    Picture,
+)
+
+Rows = NDArray[np.void]
+Json = dict[str, Any]
+
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_EOF_OFFSETS = {0: 40, 1: 44, 2: 28, 3: 28}  # superblock version -> where the length of the file stands in it
+# What h5py raises when a file is not as it should be.
+_BROKEN = (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError, OverflowError)
+
+
+class Pictures:
+    """The pictures of a stream, read one at a time from the file. uint8, shape (n, height, width)."""
+
+    def __init__(self, path: Path, stream: str, dataset: h5py.Dataset, frames: Rows) -> None:
+        self._path, self._stream, self._dataset, self._frames = path, stream, dataset, frames
+        self.shape = (len(frames), *dataset.shape[1:])
+        self.dtype = np.dtype(np.uint8)
+
+    def __len__(self) -> int:
+        return int(self.shape[0])
+
+    def __getitem__(self, index: int) -> Picture:
+        """Picture `index`, uint8 (height, width). Raises IndexError, or ChecksumError naming the frame."""
+        return self.read(index)
+
+    def read(self, index: int, *, check_sums: bool = True) -> Picture:
+        """Picture `index`, uint8 (height, width), newly read; with `check_sums` compared with its checksum.
+
+        Raises IndexError outside the stream, ChecksumError naming stream, index and pulse, Truncated.
+        """
+        index = range(len(self))[index]
+        with _reading(self._path, f"picture {index} of {self._stream}"):
+            picture: Picture = self._dataset[index]
+        if check_sums and not self.is_intact(index, picture):
+            raise self._damage(index)
+        return picture
+
+    def is_intact(self, index: int, picture: Picture) -> bool:
+        """Whether `picture` is what the camera delivered as frame `index`."""
+        return bool(xxhash.xxh3_64_intdigest(picture.tobytes()) == int(self._frames["checksum"][index]))
+
+    def _damage(self, index: int) -> ChecksumError:
+        pulse = int(self._frames["pulse_number"][index])
+        problem = f"frame {index} (pulse {pulse}) differs from what the camera delivered"
+        hint = "The other frames are read one by one and may be good: rig verify counts them"
+        return ChecksumError(f"{self._path}: stream {self._stream}", problem, hint=hint)
+
+
+class Stream:
+    """One camera's frames in one run, oldest first."""
+
+    def __init__(self, run: Run, name: str, *, walk: bool = False) -> None:
+        self.run, self.name, self._walk = run, name, walk
+        attributes = run.attributes(f"{layout.ACQUISITION}/{name}")
+        self.divisor = max(1, _number(attributes, "divisor", run.path))  # of the pulses; 4 gives 25 fps at 100 Hz
+        self.line = _number(attributes, "line", run.path)  # trigger line of the box
+        self.serial = str(attributes.get("serial", ""))
+        self.is_simulated = bool(attributes.get("simulated", False))
+
+    @cached_property
+    def frames(self) -> Rows:
+        """Frame rows, FRAME (n,): only those with a picture."""
+        rows = self.run.table(layout.frames_path(self.name, walk=self._walk), FRAME)
+        return rows[: self._dataset.shape[0]]
+
+    @cached_property
+    def _dataset(self) -> h5py.Dataset:
+        return self.run.pictures(layout.data_path(self.name, walk=self._walk))
+
+    @property
+    def pulse_numbers(self) -> NDArray[np.int64]:
+        """The pulse of each frame, int64 (n,); NO_PULSE for an extra."""
+        return np.asarray(self.frames["pulse_number"], np.int64)
+
+    @cached_property
+    def data(self) -> Pictures:
+        """The pictures, read lazily."""
+        return Pictures(self.run.path, self.name, self._dataset, self.frames)
+
+    @cached_property
+    def gaps(self) -> Rows:
+        """Pulses without a frame, GAP (n,); empty for the line walk."""
+        return np.zeros(0, GAP) if self._walk else self.run.table(layout.gaps_path(self.name), GAP)
+
+    @cached_property
+    def extras(self) -> Rows:
+        """Frames without a pulse, EXTRA (n,); empty for the line walk."""
+        return np.zeros(0, EXTRA) if self._walk else self.run.table(layout.extras_path(self.name), EXTRA)
+
+    @cached_property
+    def baseline(self) -> Json:
+        """What the camera's numbers stood at when armed (fields of cameras.Baseline); {} if never armed."""
+        epoch = 0 if self._walk else 1
+        armed = [
+            e for e in self.run.log if (e.get("kind"), e.get("stream"), e.get("epoch")) == ("armed", self.name, epoch)
+        ]
+        return dict(armed[-1].get("baseline", {})) if armed else {}
+
+    @cached_property
+    def _places(self) -> dict[int, int]:
+        return {int(p): i for i, p in reversed(list(enumerate(self.pulse_numbers))) if p != NO_PULSE}
+
+    def frame_of(self, pulse: int) -> int | None:
+        """Index of the frame that pulse `pulse` exposed; None when it was lost or not stored."""
+        return self._places.get(int(pulse))
+
+
+class Run:
+    """One run file, open for reading; closed by `close` or at the end of a `with` statement."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = _open_file(path)
+        try:
+            self._read_attributes()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _read_attributes(self) -> None:
+        found = self.attributes("/")
+        if "schema" not in found:
+            raise NotASession(str(self.path), "is HDF5, but no run of a session", hint="rig verify --help")
+        self.schema = _number(found, "schema", self.path)
+        if self.schema > SCHEMA:
+            allowed = f"this version reads schema 1 to {SCHEMA}"
+            raise NotASession(str(self.path), f"has schema {self.schema}", allowed=allowed, hint="Update rig")
+        self.subject, self.rig, self.protocol = (str(found.get(k, "")) for k in ("subject", "rig", "protocol"))
+        self.session, self.number = (_number(found, k, self.path) for k in ("session", "run"))
+        self.run_id = _number(found, "run_id", self.path)
+        self.is_simulated = bool(found.get("simulated", False))
+        self.created_utc = str(found.get("created_utc", ""))  # ISO 8601 with offset
+        self.created_host_ns = _number(found, "created_host_ns", self.path)
+        with _reading(self.path, "its outcome and streams"):
+            self.outcome = Outcome(str(found.get("outcome", Outcome.INCOMPLETE)))
+            names = [str(name) for name in json.loads(str(found["streams"]))]
+        self.streams = {name: Stream(self, name) for name in names}
+        self.walk_streams = {name: Stream(self, name, walk=True) for name in names}
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the file back; a second call does nothing."""
+        self._file.close()
+
+    def attributes(self, path: str) -> Json:
+        """The attributes of an object in the file. Raises Truncated when they cannot be read."""
+        with _reading(self.path, path):
+            return dict(self._file[path].attrs)
+
+    def table(self, path: str, dtype: np.dtype[np.void]) -> Rows:
+        """The written rows of a table, (n,) of `dtype`."""
+        rows = self.reserved(path, dtype)
+        wrong = np.flatnonzero(rows["seq"] != np.arange(1, len(rows) + 1, dtype=np.uint64))
+        return rows[: wrong[0]] if len(wrong) else rows
+
+    def reserved(self, path: str, dtype: np.dtype[np.void]) -> Rows:
+        """All rows of a table, those not written included. Raises NotASession when they have another layout."""
+        with _reading(self.path, path):
+            dataset = self._file[path]
+            if dataset.dtype == dtype and dataset.ndim == 1:
+                return np.asarray(dataset[:])
+        raise NotASession(f"{self.path}: {path}", "has another layout than a session")
+
+    def pictures(self, path: str) -> h5py.Dataset:
+        """A dataset of pictures, uint8 (n, height, width). Raises NotASession when it is something else."""
+        with _reading(self.path, path):
+            dataset = self._file[path]
+            if dataset.dtype == np.uint8 and dataset.ndim == 3:
+                return dataset
+        raise NotASession(f"{self.path}: {path}", "has another layout than a session")
+
+    def _texts(self, path: str) -> list[Json]:
+        """A log's JSON objects, up to the first that was not written whole."""
+        rows = self.table(f"{path}/rows", TEXT)
+        with _reading(self.path, path):
+            end = int((rows["offset"] + rows["length"]).max()) if len(rows) else 0
+            text = np.asarray(self._file[f"{path}/text"][:end], np.uint8).tobytes()
+        found: list[Json] = []
+        for row in rows:
+            try:
+                entry = json.loads(text[int(row["offset"]) :][: int(row["length"])])
+            except ValueError:
+                break
+            if not isinstance(entry, dict):
+                break
+            found.append({"host_ns": int(row["host_ns"]), **entry})
+        return found
+
+    def config(self, name: str) -> str:
+        """A text of /config: rig, protocol, steps, devices, versions or plan; "" when it is missing."""
+        with _reading(self.path, f"{layout.CONFIG}/{name}"):
+            if name not in self._file[layout.CONFIG]:
+                return ""
+            return str(self._file[f"{layout.CONFIG}/{name}"].asstr()[()])
+
+    def _config_json(self, name: str) -> Any:
+        with _reading(self.path, f"{layout.CONFIG}/{name}"):
+            return json.loads(self.config(name) or "{}")
+
+    def clip(self, name: str) -> Json:
+        """A clip as it was played: file, sha256, title, licence, fps, width, height, and pts float64 (frames,), s."""
+        path = f"{layout.CONFIG}/clips/{name}"
+        with _reading(self.path, path):
+            return {**self.attributes(path), "pts": np.asarray(self._file[f"{path}/pts"][:], np.float64)}
+
+    @cached_property
+    def pulses(self) -> Rows:
+        """Pulses that the box told, PULSE (n,)."""
+        return self.table(layout.PULSES, PULSE)
+
+    @cached_property
+    def walk_pulses(self) -> Rows:
+        """Pulses of the line walk, PULSE (n,)."""
+        return self.table(layout.WALK_PULSES, PULSE)
+
+    @cached_property
+    def edges(self) -> Rows:
+        """Edges at the box's inputs, EDGE (n,)."""
+        return self.table(layout.EDGES, EDGE)
+
+    @cached_property
+    def flips(self) -> Rows:
+        """Refreshes of the participant's screen, FLIP (n,)."""
+        return self.table(layout.FLIPS, FLIP)
+
+    @cached_property
+    def clock_pairs(self) -> Rows:
+        """Other clocks read against the host clock, CLOCK_PAIR (n,)."""
+        return self.table(layout.CLOCK_PAIRS, CLOCK_PAIR)
+
+    @cached_property
+    def trials(self) -> Rows:
+        """Steps with onset and end, TRIAL (n,), host ns; one row a step (the last one written)."""
+        return _last_of(self.table(layout.TRIALS, TRIAL), ["step"])
+
+    @cached_property
+    def not_stored(self) -> Rows:
+        """Pulses not stored on purpose, NOT_STORED (n,); one row an interval; last_pulse -1: open at the end."""
+        return _last_of(self.table(layout.NOT_STORED_ROWS, NOT_STORED), ["stream", "first_pulse"])
+
+    @cached_property
+    def syncs(self) -> Rows:
+        """When frames reached the disk, SYNC (n,)."""
+        return self.table(layout.SYNCS, SYNC)
+
+    @cached_property
+    def log(self) -> list[Json]:
+        """What the recorder noted, oldest first: dicts with `kind` and `host_ns`."""
+        return self._texts(layout.LOG)
+
+    @cached_property
+    def answers(self) -> list[Json]:
+        """What the participant answered: dicts with step, question, answer and times in host ns."""
+        return self._texts(layout.ANSWERS)
+
+    @cached_property
+    def steps(self) -> list[Step]:
+        """The steps that the screen was to show, in order."""
+        with _reading(self.path, "steps"):
+            return [Step.from_json(step) for step in self._config_json("steps") or []]
+
+    @cached_property
+    def plan(self) -> Json:
+        """The pulse plan: period_ticks, led_phase_ticks, group, lines {STREAM: {line, divisor, width_ticks}}."""
+        return dict(self._config_json("plan"))
+
+    @cached_property
+    def devices(self) -> Json:
+        """Who each device said it was: {name: fields of DeviceInfo}."""
+        return dict(self._config_json("devices"))
+
+    @cached_property
+    def base(self) -> Stream:
+        """The fastest stream, on whose pulses all others lie (HS)."""
+        return min(self.streams.values(), key=lambda stream: stream.divisor)
+
+
+def _number(attributes: Json, name: str, path: Path) -> int:
+    value = attributes.get(name)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    raise NotASession(str(path), f"lacks the number {name}", hint="It was written by another program, or is damaged")
+
+
+def _last_of(rows: Rows, keys: list[str]) -> Rows:
+    """The last row of each key, in the order in which the keys first came."""
+    last = {tuple(row[key] for key in keys): index for index, row in enumerate(rows)}
+    return rows[list(last.values())]
+
+
+@contextmanager
+def _reading(path: Path, what: str) -> Iterator[None]:
+    """Turns what h5py raises for a damaged file into one sentence about it."""
+    try:
+        yield
+    except RigError:
+        raise
+    except _BROKEN as exc:
+        hint = "Other parts of the file may be good: rig verify tells which"
+        raise Truncated(f"{path}: {what}", f"cannot be read ({_short(exc)})", hint=hint) from None
+
+
+def _short(exc: BaseException) -> str:
+    return str(exc).splitlines()[0][:120] if str(exc) else type(exc).__name__
+
+
+def _open_file(path: Path) -> h5py.File:
+    """Open for reading without taking HDF5's own lock, so that no reader is ever in a recorder's way."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(64)
+            size = path.stat().st_size
+    except FileNotFoundError:
+        raise NotASession(str(path), "does not exist") from None
+    except OSError as exc:
+        raise NotASession(str(path), f"cannot be read: {exc.strerror}") from None
+    if not head:
+        raise NotASession(str(path), "is empty", hint="Nothing of a session is in it")
+    if not head.startswith(_SIGNATURE):
+        raise NotASession(str(path), "is no HDF5 file", hint="Nothing of a session is in it")
+    try:
+        return h5py.File(path, "r", locking=False)
+    except _BROKEN as exc:
+        raise _why_closed(path, head, size, exc) from None
+
+
+def _why_closed(path: Path, head: bytes, size: int, exc: BaseException) -> SessionError:
+    """The error for an HDF5 file that does not open: how much of it is there."""
+    start = _EOF_OFFSETS.get(head[8], 64) if len(head) > 8 else 64
+    planned = int.from_bytes(head[start : start + 8], "little") if start + 8 <= len(head) else 0
+    if 0 < size < planned < 1 << 60:
+        problem = f"is cut off: {size:,} of {planned:,} bytes are there ({100 * size // planned} %)"
+        hint = "The pictures before the cut are still in it: keep it, and copy it again from where it was recorded"
+        return Truncated(str(path), problem, hint=hint)
+    return NotASession(str(path), f"is a damaged HDF5 file ({_short(exc)})", hint="Copy it again from the original")

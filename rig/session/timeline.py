@@ -1,0 +1,300 @@
+"""Puts film, screen, trigger pulses and camera frames of one run on one time axis, and looks up a moment on it.
+
+    film time --pts--> film frame --flips--> host ns <--clock pairs--> box ticks <--pulses--> pulse --frames--> pictures
+
+The cameras are tied to each other by pulse numbers alone; the host clock only joins the screen to the pulses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rig.clock import NS, ClockFit, fit_clocks
+from rig.errors import ClipError, RigError, UserError
+from rig.streams import NO_PULSE, GapCause, Picture
+
+if TYPE_CHECKING:
+    from rig.elicitation.steps import Step
+    from rig.session.runfile import Rows, Run, Stream
+
+TICK_NS = 500  # nominal length of a box tick
+WINDOW_NS = 60 * NS
+FASTEST_SHARE = 0.2  # of the round trips of a window; slower ones waited in a USB queue
+
+
+@dataclass(frozen=True)
+class View:
+    """What one camera saw at an instant: a picture, or the reason why there is none."""
+
+    stream: str
+    pulse: int  # the stream's own pulse at or before the instant
+    frame_index: int | None
+    picture: Picture | None  # uint8 (height, width)
+    age_ms: float  # from its start of exposure to the instant
+    reason: str  # empty when there is a picture
+
+
+@dataclass(frozen=True)
+class FilmView:
+    """What the screen showed at an instant: the last flip at or before it, and the film frame of that flip."""
+
+    step: Step | None
+    clip: str | None
+    film_frame: int  # -1: no film
+    flip_host_ns: int  # -1: no flip before the instant
+    picture: Picture | None  # uint8 (height, width, 3)
+    reason: str  # empty when there is a picture
+
+
+@dataclass(frozen=True)
+class Instant:
+    """One moment of a session. `pulse`: the latest base pulse whose exposure began at or before it."""
+
+    run: int
+    pulse: int
+    host_ns: int
+    seconds: float  # from pulse 0 of the run
+    views: dict[str, View]
+    film: FilmView
+
+
+class Timeline:
+    """The time axis of one run. `clips`: where film clips lie, when not beside the protocol."""
+
+    def __init__(self, run: Run, *, clips: Path | None = None) -> None:
+        self.run, self._clips = run, clips
+        self._films: dict[str, Path] = {}
+
+    @cached_property
+    def box_to_host(self) -> ClockFit:
+        """Box ticks to host ns. With fewer than two clock pairs, the nominal rate from what there is."""
+        return fit_box(self.run.clock_pairs, self.run.pulses)
+
+    @cached_property
+    def exposed_host_ns(self) -> NDArray[np.int64]:
+        """Start of exposure of each pulse on the base stream, int64 (pulses,), host clock."""
+        ticks = np.asarray(self.run.pulses["box_ticks"], np.int64)
+        return self.box_to_host(ticks) + _delay_ns(self.run.base)
+
+    @property
+    def start_host_ns(self) -> int:
+        """Start of exposure of the first recorded pulse."""
+        return int(self.exposed_host_ns[0])
+
+    @property
+    def length_s(self) -> float:
+        """From the first pulse to one base period after the last; 0 without pulses."""
+        if len(self.run.pulses) == 0:
+            return 0.0
+        period_ns = self.run.plan.get("period_ticks", 0) * TICK_NS
+        return float(self.exposed_host_ns[-1] - self.exposed_host_ns[0] + period_ns) / NS
+
+    @cached_property
+    def clip_steps(self) -> dict[str, Step]:
+        """Steps that played a film and showed its frame 0, by name."""
+        begun = set(self.run.flips["step"][self.run.flips["film_frame"] == 0].tolist())
+        return {step.name: step for step in self.run.steps if step.clip is not None and step.index in begun}
+
+    def flips_of(self, step: Step) -> Rows:
+        """Flips on which a step's film was on the screen, FLIP (n,)."""
+        flips = self.run.flips
+        return np.asarray(flips[(flips["step"] == step.index) & (flips["film_frame"] >= 0)])
+
+    def pulse_at(self, host_ns: int) -> int:
+        """The latest base pulse whose exposure began at or before `host_ns`; NO_PULSE before the first."""
+        place = int(np.searchsorted(self.exposed_host_ns, host_ns, side="right")) - 1
+        return NO_PULSE if place < 0 else int(self.run.pulses["pulse_number"][place])
+
+    def at_seconds(self, seconds: float) -> Instant:
+        """The instant `seconds` after pulse 0 of this run, which must be within its length."""
+        return self.at_host(self.start_host_ns + round(seconds * NS))
+
+    def at_clip(self, name: str, seconds: float) -> Instant:
+        """The instant `seconds` after the flip that showed frame 0 of the step `name`. Raises UserError."""
+        flips = self.flips_of(self.clip_steps[name])
+        first = int(flips["host_ns"][flips["film_frame"] == 0][0])
+        length = (int(flips["host_ns"][-1]) - first) / NS
+        if not 0 <= seconds <= length:
+            value = f"{seconds:g} s of {name}"
+            raise UserError("--at", "is outside the clip", value=value, allowed=f"0 to {length:.3f} s")
+        return self.at_host(first + round(seconds * NS))
+
+    def at_pulse(self, pulse: int) -> Instant:
+        """The instant at which the exposure of `pulse` began. Raises UserError when it was never sent."""
+        places = np.flatnonzero(self.run.pulses["pulse_number"] == pulse)
+        if len(places) == 0:
+            raise UserError("pulse", "was never sent", value=str(pulse), allowed=f"0 to {len(self.run.pulses) - 1}")
+        return self.at_host(int(self.exposed_host_ns[places[0]]))
+
+    def at_host(self, host_ns: int) -> Instant:
+        """The instant at `host_ns`. Raises UserError outside the pulses of this run."""
+        pulse = self.pulse_at(host_ns) if len(self.run.pulses) else NO_PULSE
+        if pulse == NO_PULSE or host_ns > self.start_host_ns + self.length_s * NS:
+            allowed = f"the cameras ran for {self.length_s:.3f} s"
+            raise UserError("instant", "lies where no camera was triggered", allowed=allowed)
+        views = {name: self._view(stream, pulse, host_ns) for name, stream in self.run.streams.items()}
+        seconds = (host_ns - self.start_host_ns) / NS
+        return Instant(self.run.number, pulse, host_ns, seconds, views, self._film(host_ns))
+
+    def _view(self, stream: Stream, pulse: int, host_ns: int) -> View:
+        own = pulse - pulse % stream.divisor
+        ticks = self.run.pulses["box_ticks"][self.run.pulses["pulse_number"] == own]
+        exposed = int(self.box_to_host(int(ticks[0]))) + _delay_ns(stream) if len(ticks) else host_ns
+        age_ms = (host_ns - exposed) / 1e6
+        index = stream.frame_of(own)
+        if index is None:
+            return View(stream.name, own, None, None, age_ms, why_no_frame(stream, own))
+        try:
+            return View(stream.name, own, index, stream.data[index], age_ms, "")
+        except RigError as exc:
+            return View(stream.name, own, index, None, age_ms, exc.problem)
+
+    def _film(self, host_ns: int) -> FilmView:
+        flips = self.run.flips
+        place = int(np.searchsorted(flips["host_ns"], host_ns, side="right")) - 1
+        if place < 0:
+            return FilmView(None, None, -1, -1, None, "no flip before this moment")
+        flip = flips[place]
+        number, flip_host_ns = int(flip["film_frame"]), int(flip["host_ns"])
+        known = 0 <= flip["step"] < len(self.run.steps)
+        step = self.run.steps[int(flip["step"])] if known else None
+        if step is None or step.clip is None or number < 0:
+            reason = f"no film on the screen: {step.kind} {step.name}" if step else "no film on the screen"
+            return FilmView(step, None, -1, flip_host_ns, None, reason)
+        picture, reason = self._film_picture(step.clip, number)
+        return FilmView(step, step.clip, number, flip_host_ns, picture, reason)
+
+    def _film_picture(self, clip: str, number: int) -> tuple[Picture | None, str]:
+        """The film's picture, from a file with the right sha256; else why not. A session holds no film."""
+        from rig.clips.decode import picture
+
+        try:
+            return picture(self._film_path(clip), number), ""
+        except (RigError, IndexError) as exc:
+            return None, f"film not here: {exc}"
+
+    def _film_path(self, clip: str) -> Path:
+        if clip not in self._films:
+            known = self.run.clip(clip)
+            self._films[clip] = find_film(clip, str(known["file"]), str(known["sha256"]), self._film_folders())
+        return self._films[clip]
+
+    def _film_folders(self) -> list[Path]:
+        """Where films are looked for: `--clips` first, then beside the protocol."""
+        protocol = Path(str(self.run.attributes("/config/protocol").get("path", ".")))
+        return [*([self._clips] if self._clips else []), protocol.parent]
+
+
+def find_film(clip: str, file: str, sha256: str, folders: list[Path]) -> Path:
+    """The film of a clip in the first folder that has it with this sha256. Decodes it: may block for seconds.
+
+    A file in a subfolder is also looked for by its bare name. Raises the ClipError that says most.
+    """
+    from rig.clips.manifest import find_clip
+
+    errors: list[ClipError] = []
+    names = [file] if file.startswith("package:") else list(dict.fromkeys([file, Path(file).name]))
+    for folder in folders:
+        for name in names:
+            try:
+                return find_clip(clip, name, sha256, folder).path
+            except ClipError as exc:
+                errors.append(exc)
+    raise next((exc for exc in errors if exc.problem != "does not exist"), errors[0])
+
+
+def _delay_ns(stream: Stream) -> int:
+    """From the trigger to the start of exposure, as the camera said when armed."""
+    return round(float(stream.baseline.get("exposure_start_delay_us", 0.0)) * 1000)
+
+
+def fit_box(pairs: Rows, pulses: Rows) -> ClockFit:
+    """Box ticks to host ns, from the fastest round trips of each minute; residual in ns.
+
+    With fewer than two clock pairs it is the nominal rate through the pair, or through the pulse whose message came
+    soonest: good for a look, not for judging the screen.
+    """
+    box = pairs[pairs["clock"] == b"box"]
+    before, after = np.asarray(box["host_before_ns"], np.int64), np.asarray(box["host_after_ns"], np.int64)
+    ticks = (np.asarray(box["reading"], np.int64) + np.asarray(box["reading_end"], np.int64)) // 2
+    trips = (after - before) - (np.asarray(box["reading_end"], np.int64) - box["reading"]) * TICK_NS
+    chosen = _fastest(before, trips)
+    ticks, middle = ticks[chosen], before[chosen] + (after[chosen] - before[chosen]) // 2
+    if len(np.unique(ticks)) >= 2:
+        return fit_clocks(ticks, middle)
+    if len(ticks) == 1:
+        return ClockFit(int(ticks[0]), int(middle[0]), float(TICK_NS), 0.0, 1)
+    return _from_pulses(pulses)
+
+
+def _from_pulses(pulses: Rows) -> ClockFit:
+    if len(pulses) == 0:
+        return ClockFit(0, 0, float(TICK_NS), 0.0, 0)
+    ticks, arrived = np.asarray(pulses["box_ticks"], np.int64), np.asarray(pulses["arrived_host_ns"], np.int64)
+    soonest = int(np.argmin(arrived - ticks * TICK_NS))
+    return ClockFit(int(ticks[soonest]), int(arrived[soonest]), float(TICK_NS), 0.0, 0)
+
+
+def _fastest(host_ns: NDArray[np.int64], trips: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Indices of the fastest fifth of round trips in each minute; all of them when they are few (under 10)."""
+    if len(trips) < 10:
+        return np.arange(len(trips))
+    window = (host_ns - host_ns[0]) // WINDOW_NS
+    chosen: list[NDArray[np.int64]] = []
+    for number in np.unique(window):
+        members = np.flatnonzero(window == number)
+        count = max(2, int(len(members) * FASTEST_SHARE))
+        chosen.append(members[np.argsort(trips[members], kind="stable")[:count]])
+    return np.sort(np.concatenate(chosen))
+
+
+def why_no_frame(stream: Stream, pulse: int) -> str:
+    """Why `stream` has no frame of `pulse`, from the run's own rows."""
+    for row in stream.run.not_stored:
+        open_ended = row["last_pulse"] < 0
+        if (
+            row["stream"].decode() == stream.name
+            and row["first_pulse"] <= pulse
+            and (open_ended or pulse <= row["last_pulse"])
+        ):
+            return f"not stored on purpose: {row['reason'].decode('utf-8', 'replace')}"
+    for row in stream.gaps:
+        if row["first_pulse"] <= pulse <= row["last_pulse"]:
+            cause = _cause(int(row["cause"]))
+            return f"no frame: gap at pulses {row['first_pulse']} to {row['last_pulse']}, {cause}"
+    return "no frame, and no row says why" if len(stream.frames) else "no frame was stored"
+
+
+def _cause(number: int) -> str:
+    known = number in {int(cause) for cause in GapCause}
+    return GapCause(number).name.lower().replace("_", " ") if known else f"unknown cause {number}"
+
+
+def offsets_s(runs: list[Run]) -> list[float]:
+    """Pulse 0 of each run after pulse 0 of the first, s.
+
+    By the host clock; across a restart of the machine, which sets it anew, by UTC.
+    """
+    starts = [Timeline(run).start_host_ns if len(run.pulses) else run.created_host_ns for run in runs]
+    offsets = []
+    for run, start in zip(runs, starts, strict=True):
+        by_host = run.created_host_ns - runs[0].created_host_ns
+        by_utc = (_utc_ns(run) - _utc_ns(runs[0])) if run is not runs[0] else 0
+        # Clocks of one boot agree within what a time service may step; anything more is another boot.
+        between = by_host if abs(by_host - by_utc) < 5 * NS else by_utc
+        offsets.append((between + (start - run.created_host_ns) - (starts[0] - runs[0].created_host_ns)) / NS)
+    return offsets
+
+
+def _utc_ns(run: Run) -> int:
+    try:
+        return round(datetime.fromisoformat(run.created_utc).timestamp()) * NS
+    except ValueError:
+        return 0

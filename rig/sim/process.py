@@ -1,0 +1,173 @@
+"""The simulated world in real time, in a process of its own: what the recorder starts, and what runs there."""
+
+from __future__ import annotations
+
+import gc
+import selectors
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from rig import host
+from rig.children import Child, Parent
+from rig.clock import NS, HostClock
+from rig.config.rig import Rig, Screen
+from rig.errors import DeviceNotReady
+from rig.sim.links import JsonSocket, SocketLink, map_pool
+from rig.sim.photodiode import Photodiode
+from rig.sim.world import World, pool_shape
+
+START_S = 20.0
+PHOTODIODE_PERIOD_NS = 2_000_000
+PRIORITY = 30
+
+
+class WorldProcess:
+    """The recorder's handle of the world: a link for each camera, and the box's end of a serial line."""
+
+    def __init__(self, rig: Rig, *, truth: Path | None, framebuffer: Path | None, log: Path) -> None:
+        """Start it and wait until it is ready. Raises DeviceNotReady or DeviceLost."""
+        self.links = {name: SocketLink(name, pool_shape(rig, name)) for name in rig.cameras}
+        self.box, far_box = socket.socketpair()
+        fds = [far_box.fileno()]
+        for link in self.links.values():
+            fds += [link.far.fileno(), link.memory]
+        self._child = Child("rig.sim.process", log, pass_fds=tuple(fds))
+        far_box.close()
+        for link in self.links.values():
+            link.hand_over()
+        self._child.send(
+            {
+                "rig": rig.model_dump(mode="json", by_alias=True),
+                "truth": str(truth) if truth else None,
+                "framebuffer": str(framebuffer) if framebuffer else None,
+            }
+        )
+        if not self._child.receive(START_S):
+            self.close()
+            raise DeviceNotReady("simulated world", f"did not start within {START_S:g} s", hint=f"See {log}")
+
+    @property
+    def pid(self) -> int:
+        """Its process number."""
+        return self._child.pid
+
+    def light(self, host_ns: int, level: int) -> None:
+        """A screen without pixels changed its patch. Raises DeviceLost."""
+        self._child.send({"light": [host_ns, level]})
+
+    def close(self) -> None:
+        """End it; never raises."""
+        for link in self.links.values():
+            link.close()
+        self.box.close()
+        self._child.close()
+
+
+class _Pump:
+    """Runs the world as time passes, and carries messages in and out."""
+
+    def __init__(self, parent: Parent, config: dict[str, Any], box_fd: int, camera_fds: list[int]) -> None:
+        self._parent, self._clock = parent, HostClock()
+        rig = Rig.model_validate(config["rig"])
+        truth = Path(config["truth"]) if config["truth"] else None
+        self._world = World(rig, self._clock.now_ns(), truth)
+        self._selector = selectors.SelectSelector()  # the others round time-outs up to a millisecond
+        self._selector.register(0, selectors.EVENT_READ, None)
+        self._box = socket.socket(fileno=box_fd)
+        self._selector.register(self._box, selectors.EVENT_READ, "")
+        self._cameras = {
+            name: self._camera(rig, name, *camera_fds[2 * i : 2 * i + 2]) for i, name in enumerate(rig.cameras)
+        }
+        self._photodiode = _photodiode(config["framebuffer"], rig.screen)
+        self._bright = False
+        self._next_look = self._clock.now_ns()
+        self._is_running = True
+
+    def run(self) -> None:
+        """Until the parent wants it to end."""
+        self._parent.send({"ready": True})
+        gc.collect()
+        gc.freeze()
+        while self._is_running:
+            for key, _ in self._selector.select(self._timeout_s()):
+                self._read(key.data)
+            now = self._clock.now_ns()
+            self._look(now)
+            self._world.run_until(now)
+            if out := self._world.box.take_output(now):
+                self._box.sendall(out)
+
+    def _camera(self, rig: Rig, name: str, fd: int, memory: int) -> JsonSocket:
+        end = JsonSocket(socket.socket(fileno=fd))
+        self._world.attach(name, end.send, *map_pool(memory, pool_shape(rig, name)))
+        self._selector.register(end.socket, selectors.EVENT_READ, name)
+        return end
+
+    def _timeout_s(self) -> float:
+        due = self._world.next_host_ns()
+        times = [t for t in (due, self._next_look if self._photodiode else None) if t is not None]
+        return max(0.0, (min(times) - self._clock.now_ns()) / NS) if times else 1.0
+
+    def _read(self, source: str | None) -> None:
+        if source is None:
+            self._read_parent()
+        elif source == "":
+            data = self._box.recv(4096)
+            if not data:
+                self._selector.unregister(self._box)
+            self._world.box.receive(data, self._clock.now_ns())
+        else:
+            self._read_camera(source)
+
+    def _read_parent(self) -> None:
+        messages = self._parent.receive()
+        self._is_running = messages is not None
+        for message in messages or []:
+            self._world.light(*message["light"])
+
+    def _read_camera(self, name: str) -> None:
+        end = self._cameras[name]
+        try:
+            messages = end.read()
+        except (EOFError, ConnectionResetError):
+            self._selector.unregister(end.socket)
+            return
+        while messages:
+            self._world.command(name, messages.popleft())
+
+    def _look(self, now: int) -> None:
+        if self._photodiode is None or now < self._next_look:
+            return
+        self._next_look = now + PHOTODIODE_PERIOD_NS
+        bright = self._photodiode.is_bright()
+        if bright != self._bright:
+            self._bright = bright
+            self._world.light(now, int(bright))
+
+
+def _photodiode(framebuffer: str | None, screen: Screen) -> Photodiode | None:
+    if framebuffer is None or not screen.patch_px:
+        return None
+    half = screen.patch_px // 2
+    return Photodiode(Path(framebuffer), screen.width - half, screen.height - half)
+
+
+def main() -> None:
+    """The child: `python -m rig.sim.process PIPE BOX (CAMERA MEMORY)...`."""
+    pipe, box_fd, *camera_fds = map(int, sys.argv[1:])
+    parent = Parent(pipe)
+    host.ask_real_time(PRIORITY)
+    messages: list[dict[str, Any]] | None = []
+    while messages == []:
+        messages = parent.receive(1.0)
+    if messages:
+        try:
+            _Pump(parent, messages[0], box_fd, camera_fds).run()
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # the recorder is gone; so is this world
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""The simulated camera's inside: it is armed, sees edges on its line, exposes, numbers and delivers frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from rig.config.rig import Camera
+from rig.sim.face import Face
+from rig.sim.faults import Fault, Truth
+from rig.streams import NO_PULSE, Picture
+
+TICKS_HZ = 1_000_000_000
+READOUT_NS = 4_000_000  # end of exposure to the first byte at the host
+POOL_S = 2.0  # buffers, in seconds of frames, as a real driver's pool
+
+Message = dict[str, Any]
+At = Callable[[int, Callable[[], None]], None]
+Post = Callable[[Message], None]
+
+
+class Sensor:
+    """One camera of the simulated world, on world time (host ns).
+
+    It swallows an edge that comes while it exposes, as a real sensor does. Its buffers are the slots of `pool`;
+    a slot whose `states` entry is 1 still belongs to the recorder, and a frame that finds none free is lost.
+    """
+
+    def __init__(
+        self, name: str, config: Camera, face: Face, truth: Truth, faults: dict[tuple[str, int], Fault], seed: int
+    ) -> None:
+        rng = np.random.default_rng((seed, config.line, 3))
+        self.name, self.config = name, config
+        self._face, self._truth, self._faults = face, truth, faults
+        self._rate = 1 + rng.uniform(-50e-6, 50e-6)
+        self._clock_offset = int(rng.integers(10**9, 10**12))
+        self._features: dict[str, object] = {"ExposureTime": config.exposure_us}
+        self._features |= {"Width": config.width, "Height": config.height}
+        self._features |= {"TriggerMode": "On", "TriggerSource": "Line1", **config.features}
+        self._epoch = -1
+        self._number = self._counter = 0
+        self._busy_until = 0
+        self._slot = 0
+
+    def attach(self, at: At, post: Post, pool: Picture, states: Picture) -> None:
+        """Connect it: `at(host_ns, what)` schedules, `post` reaches its driver, `pool` (n, height, width)."""
+        self._at, self._post, self._pool, self._states = at, post, pool, states
+
+    def command(self, message: Message) -> None:
+        """A request of its driver: describe, arm or stop; the answer is posted."""
+        match message["do"]:
+            case "describe":
+                self._post({"is": "described", "serial": self.config.serial})
+            case "arm":
+                self._epoch, self._number, self._counter = message["epoch"], 0, 0
+                self._post({"is": "armed", "epoch": self._epoch, "features": self._features})
+            case "stop":
+                self._epoch = -1
+                self._post({"is": "stopped", "features": self._features})
+
+    def edge(self, host_ns: int, pulse: int, period_ns: int, *, walk: bool) -> None:
+        """A trigger pulse on its line."""
+        fault = None if walk else self._faults.get((self.name, pulse))
+        if fault is Fault.LOST_PULSE:
+            self._truth.add(fault, self.name, pulse)
+            return
+        self._expose(host_ns, pulse, pulse, lost=fault is Fault.LOST_FRAME)
+        if fault is Fault.GHOST_FRAME:
+            ghost_ns = host_ns + period_ns * self.config.divisor // 2
+            self._at(ghost_ns, lambda: self._ghost(ghost_ns, pulse))
+
+    def _ghost(self, host_ns: int, after_pulse: int) -> None:
+        if self._epoch >= 0:
+            self._truth.add(Fault.GHOST_FRAME, self.name, after_pulse)
+            self._expose(host_ns, NO_PULSE, after_pulse, lost=False)
+
+    def _expose(self, host_ns: int, pulse: int, last_pulse: int, *, lost: bool) -> None:
+        self._counter += 1
+        if self._epoch < 0 or host_ns < self._busy_until:
+            return
+        number, self._number = self._number, self._number + 1
+        exposure_ns = int(self.config.exposure_us * 1000)
+        self._busy_until = host_ns + exposure_ns
+        if lost:
+            self._truth.add(Fault.LOST_FRAME, self.name, pulse)
+            return
+        frame = {
+            "is": "frame",
+            "epoch": self._epoch,
+            "number": number,
+            "ticks": self._clock_offset + round(host_ns * self._rate),
+            "counter": self._counter,
+            "exposure_us": self.config.exposure_us,
+        }
+        self._at(self._busy_until + READOUT_NS, lambda: self._deliver(frame, pulse, last_pulse))
+
+    def _deliver(self, frame: Message, pulse: int, last_pulse: int) -> None:
+        slot = self._slot
+        if self._states[slot]:
+            self._truth.add(Fault.OVERRUN, self.name, pulse)
+            return
+        self._slot = (slot + 1) % len(self._pool)
+        self._face.draw(self._pool[slot], pulse=pulse, last_pulse=last_pulse)
+        self._states[slot] = 1
+        self._post({**frame, "slot": slot})

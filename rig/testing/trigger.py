@@ -1,0 +1,283 @@
+"""What every trigger box must do, as tests: a backend makes a bench, and takes them all.
+
+    class TestMyBox(TriggerBoxContract):
+        @contextmanager
+        def bench(self) -> Iterator[Bench]:
+            with my_box_on_a_logic_analyser() as (box, wires):
+                yield Bench(box, HostClock(), wires.edges)
+
+What a backend cannot do is said by a field of its bench, never by overriding a test.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple, TypeVar
+
+from rig.clock import NS, Clock
+from rig.streams import ClockPair, Edge, Pulse
+from rig.trigger.box import (
+    POSTAMBLE,
+    PREAMBLE,
+    TICKS_HZ,
+    Booted,
+    BoxEvent,
+    EventsLost,
+    LinePlan,
+    PulsePlan,
+    RunBegan,
+    RunEnded,
+    StartRefused,
+    TriggerBox,
+    walk_pulses,
+)
+
+Event = TypeVar("Event")
+PATIENCE_S = 20.0  # on the bench's clock
+PERIOD_TICKS, WIDTH_TICKS, LED_PHASE_TICKS = 5000, 400, 2000  # 400 Hz: within 115200 baud
+LINES = (LinePlan(0, 1, WIDTH_TICKS), LinePlan(1, 4, WIDTH_TICKS), LinePlan(2, 4, WIDTH_TICKS))
+
+
+class OnWires(NamedTuple):
+    """What was seen on the trigger wires at one instant: which lines rose, bit c for line c."""
+
+    host_ns: int
+    lines: int
+
+
+@dataclass
+class Bench:
+    """A box, the clock it is used with, and what an observer saw who does not ask the box."""
+
+    box: TriggerBox
+    clock: Clock
+    on_wires: Callable[[], list[OnWires]]  # all so far, oldest first
+    move_input: Callable[[int, int], None] | None = None  # (input, level): change an input of the box
+    reboot: Callable[[], None] | None = None
+    rate_tolerance: float = 0.01  # of the box's oscillator
+
+    def collect(self, *ends: type[BoxEvent]) -> list[BoxEvent]:
+        """Events until one of these kinds, which is the last. Fails after PATIENCE_S."""
+        told: list[BoxEvent] = []
+        deadline = self.clock.now_ns() + round(PATIENCE_S * NS)
+        while not any(isinstance(event, ends) for event in told):
+            assert self.clock.now_ns() < deadline, f"no {ends} within {PATIENCE_S:g} s; {told[-3:]}"
+            told += self.box.events(0.05)
+        return told
+
+    def run(self, plan: PulsePlan, run_id: int) -> list[BoxEvent]:
+        """A whole run, from the request to its end or refusal."""
+        self.box.start(plan, run_id)
+        return self.collect(RunEnded, StartRefused)
+
+    def wait(self, seconds: float) -> list[BoxEvent]:
+        """What is told while so much time passes."""
+        told: list[BoxEvent] = []
+        until = self.clock.now_ns() + round(seconds * NS)
+        while self.clock.now_ns() < until:
+            told += self.box.events((until - self.clock.now_ns()) / NS)
+        return told
+
+
+def plan(*, walk: bool = False, body_groups: int | None = None, period_ticks: int = PERIOD_TICKS) -> PulsePlan:
+    """The plan that the contract uses: line 0 on every pulse, lines 1 and 2 on every fourth."""
+    return PulsePlan(period_ticks, LINES, LED_PHASE_TICKS, walk=walk, body_groups=body_groups)
+
+
+def of_kind(told: list[BoxEvent], kind: type[Event]) -> list[Event]:
+    """The events of one kind, in their order."""
+    return [event for event in told if isinstance(event, kind)]
+
+
+def group_gaps(pulses: list[Pulse]) -> list[int]:
+    """Slowest periods from the start of each group to the next, by the ticks of their pulses."""
+    starts = [pulse.box_ticks for pulse in pulses if pulse.lines == 0b111]
+    slot_ticks = plan().slot_ticks
+    gaps = [b - a for a, b in pairwise(starts)]
+    assert all(gap % slot_ticks == 0 for gap in gaps), f"groups are not whole periods apart: {gaps}"
+    return [gap // slot_ticks for gap in gaps]
+
+
+class TriggerBoxContract(ABC):
+    """The tests. Every one opens a bench of its own."""
+
+    @abstractmethod
+    def bench(self) -> AbstractContextManager[Bench]:
+        """A box that is open and idle; closed, and nothing left behind, when the context ends."""
+
+    def test_it_says_who_it_is(self) -> None:
+        """Kind, model, serial number and version are read from the device."""
+        with self.bench() as bench:
+            info = bench.box.describe()
+            assert info.kind == "box"
+            assert all((info.vendor, info.model, info.serial, info.version))
+
+    def test_every_pulse_is_told_with_its_number_lines_and_ticks(self) -> None:
+        """What is told equals what was on the wires; ticks are exact multiples of the period."""
+        slots = [0, 1, 3, *range(6, 26), 28, 30, 31]  # preamble, 20 groups, postamble
+        due_ticks = [(4 * slot + i) * PERIOD_TICKS for slot in slots for i in range(4)]
+        with self.bench() as bench:
+            told = bench.run(plan(body_groups=20), 11)
+            pulses, wires = of_kind(told, Pulse), bench.on_wires()
+        assert not of_kind(told, EventsLost)
+        assert [pulse.pulse_number for pulse in pulses] == list(range(26 * 4))
+        assert [pulse.lines for pulse in pulses] == [seen.lines for seen in wires]
+        assert [pulse.box_ticks - pulses[0].box_ticks for pulse in pulses] == due_ticks
+
+    def test_ticks_follow_the_wires(self) -> None:
+        """The stamps of the pulses and the instants on the wires lie on one straight line."""
+        with self.bench() as bench:
+            pulses = of_kind(bench.run(plan(body_groups=20), 11), Pulse)
+            wires = bench.on_wires()
+        told = [(pulse.box_ticks - pulses[0].box_ticks) / TICKS_HZ for pulse in pulses]
+        seen = [(wire.host_ns - wires[0].host_ns) / NS for wire in wires]
+        limit_s = bench.rate_tolerance * seen[-1] + 1e-3
+        assert all(abs(a - b) < limit_s for a, b in zip(told, seen, strict=True))
+
+    def test_a_run_begins_and_ends_once_with_its_run_id(self) -> None:
+        """RunBegan first, RunEnded last with the count of all pulses, one run id in all."""
+        with self.bench() as bench:
+            told = bench.run(plan(body_groups=3), 12)
+        assert isinstance(told[0], RunBegan)
+        ended = told[-1]
+        assert isinstance(ended, RunEnded)
+        assert ended.pulses_sent == len(of_kind(told, Pulse)) == 9 * 4
+        assert {event.run_id for event in told if isinstance(event, RunBegan | RunEnded | Pulse)} == {12}
+
+    def test_preamble_and_postamble_frame_the_body(self) -> None:
+        """Group starts 1, 2, 3 periods apart before the body, 3, 2, 1 after it."""
+        with self.bench() as bench:
+            pulses = of_kind(bench.run(plan(body_groups=4), 13), Pulse)
+        assert len(PREAMBLE) == len(POSTAMBLE) == 6
+        assert group_gaps(pulses) == [1, 2, 3, 1, 1, 1, 3, 2, 1]
+
+    def test_the_line_walk_pulses_one_line_at_a_time(self) -> None:
+        """3 pulses on line 0 alone, 5 on line 1, 7 on line 2, one slowest period apart."""
+        expected = [1 << line for line in range(3) for _ in range(walk_pulses(line))]
+        with self.bench() as bench:
+            pulses = of_kind(bench.run(plan(walk=True), 14), Pulse)
+            wires = bench.on_wires()
+        assert [seen.lines for seen in wires] == expected
+        assert [(p.pulse_number, p.lines) for p in pulses] == list(enumerate(expected))
+        assert {b.box_ticks - a.box_ticks for a, b in pairwise(pulses)} == {plan().slot_ticks}
+
+    def test_stop_completes_the_group_and_sends_the_postamble(self) -> None:
+        """Whenever the stop comes, whole groups are sent, and the last three are the postamble."""
+        for wait_s in (0.0, 0.083, 0.1271):
+            with self.bench() as bench:
+                bench.box.start(plan(), 15)
+                told = bench.collect(RunBegan) + bench.wait(wait_s)
+                bench.box.stop()
+                told += bench.collect(RunEnded)
+                wires = bench.on_wires()
+            pulses, ended = of_kind(told, Pulse), of_kind(told, RunEnded)[0]
+            assert ended.pulses_sent == len(wires) == len(pulses)
+            assert len(pulses) % plan().group == 0
+            assert group_gaps(pulses)[-2:] == [2, 1]
+
+    def test_the_same_run_id_never_starts_twice(self) -> None:
+        """Neither while it runs nor after it has ended."""
+        with self.bench() as bench:
+            bench.box.start(plan(), 16)
+            told = bench.collect(RunBegan)
+            bench.box.start(plan(), 16)
+            told += bench.wait(0.1)
+            bench.box.stop()
+            told += bench.collect(RunEnded)
+            sent = len(bench.on_wires())
+            assert sent == of_kind(told, RunEnded)[0].pulses_sent
+            bench.box.start(plan(), 16)
+            bench.wait(1.0)
+            assert len(bench.on_wires()) == sent
+
+    def test_another_run_is_refused_while_one_runs(self) -> None:
+        """And the one that runs is not disturbed."""
+        with self.bench() as bench:
+            bench.box.start(plan(), 17)
+            told = bench.collect(Pulse)
+            bench.box.start(plan(body_groups=1), 18)
+            told += bench.wait(0.1)
+            bench.box.stop()
+            told += bench.collect(RunEnded)
+            assert [refused.run_id for refused in of_kind(told, StartRefused)] == [18]
+            assert of_kind(told, RunEnded) == told[-1:]
+            assert [p.pulse_number for p in of_kind(told, Pulse)] == list(range(len(bench.on_wires())))
+
+    def test_a_plan_out_of_its_limits_is_refused_by_name(self) -> None:
+        """The reason names what is wrong; nothing is sent; a good plan works afterwards."""
+        narrow = PulsePlan(PERIOD_TICKS, (LinePlan(0, 1, 20),), LED_PHASE_TICKS, body_groups=1)
+        baseless = PulsePlan(PERIOD_TICKS, (LinePlan(0, 2, WIDTH_TICKS),), LED_PHASE_TICKS, body_groups=1)
+        refused = {"period": plan(body_groups=1, period_ticks=100), "width": narrow, "divisor": baseless}
+        with self.bench() as bench:
+            for run_id, (word, bad) in enumerate(refused.items(), 20):
+                reasons = [event.reason for event in of_kind(bench.run(bad, run_id), StartRefused)]
+                assert len(reasons) == 1
+                assert word in reasons[0]
+            assert bench.on_wires() == []
+            assert isinstance(bench.run(plan(body_groups=1), 30)[-1], RunEnded)
+
+    def test_a_ping_gives_a_pair_of_clock_readings(self) -> None:
+        """The host's readings enclose the box's; two pairs give the box's rate."""
+        with self.bench() as bench:
+            pairs: list[ClockPair] = []
+            for _ in range(2):
+                bench.box.ping()
+                pairs += of_kind(bench.collect(ClockPair), ClockPair)
+                bench.wait(0.5)
+        first, last = pairs
+        assert first.clock == "box"
+        assert first.host_before_ns < first.host_after_ns <= last.host_before_ns
+        assert first.reading <= first.reading_end < last.reading
+        passed_ns = (last.reading - first.reading) / TICKS_HZ * NS
+        slack_ns = bench.rate_tolerance * passed_ns
+        assert passed_ns > last.host_before_ns - first.host_after_ns - slack_ns
+        assert passed_ns < last.host_after_ns - first.host_before_ns + slack_ns
+
+    def test_waiting_for_nothing_ends_in_time(self) -> None:
+        """`events` of an idle box blocks for its timeout and not much longer."""
+        with self.bench() as bench:
+            bench.wait(0.2)
+            before = bench.clock.now_ns()
+            assert bench.box.events(0.1) == []
+            assert 0.09 <= (bench.clock.now_ns() - before) / NS < 5.0
+
+    def test_an_input_edge_is_told_with_the_pulse_before_it(self) -> None:
+        """Both levels, in order, with ticks between those of the pulses around it."""
+        with self.bench() as bench:
+            if bench.move_input is None:
+                return
+            bench.box.start(plan(), 31)
+            told = bench.collect(Pulse)
+            for level in (1, 0):
+                bench.move_input(4, level)
+                told += bench.wait(0.03)
+            bench.box.stop()
+            told += bench.collect(RunEnded)
+        edges, pulses = of_kind(told, Edge), of_kind(told, Pulse)
+        assert [(edge.input, edge.level, edge.run_id) for edge in edges] == [(4, 1, 31), (4, 0, 31)]
+        for edge in edges:
+            last = max(p.pulse_number for p in pulses if p.box_ticks <= edge.box_ticks)
+            assert edge.last_pulse == last
+
+    def test_a_reboot_during_a_run_is_told_and_pulses_do_not_restart(self) -> None:
+        """Booted comes, and nothing is sent until asked again."""
+        with self.bench() as bench:
+            if bench.reboot is None:
+                return
+            bench.box.start(plan(), 32)
+            bench.collect(Pulse)
+            bench.reboot()
+            sent = len(bench.on_wires())
+            assert len(of_kind(bench.collect(Booted) + bench.wait(1.0), Booted)) == 1
+            assert len(bench.on_wires()) == sent
+            assert isinstance(bench.run(plan(body_groups=1), 33)[-1], RunEnded)
+
+    def test_closing_twice_is_harmless(self) -> None:
+        """The second call does nothing."""
+        with self.bench() as bench:
+            bench.box.close()
+            bench.box.close()

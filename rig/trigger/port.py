@@ -1,0 +1,210 @@
+"""A trigger box on a serial port: carries bytes between the port and the driver, and says what is wrong with it."""
+
+from __future__ import annotations
+
+import errno
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import serial
+
+from rig import host
+from rig.clock import NS, Clock
+from rig.errors import DeviceError, DeviceLost, DeviceNotFound, DeviceNotReady
+from rig.streams import DeviceInfo
+from rig.trigger import wire
+from rig.trigger.box import BoxEvent, PulsePlan, TriggerBox
+from rig.trigger.driver import Driver
+
+BAUD = 115_200
+WRITE_TIMEOUT_S = 1.0
+HELLO_TIMEOUT_S = 4.0  # an Uno resets when its port is opened, and its bootloader waits for 2 s
+
+_HELD = (errno.EBUSY, errno.EAGAIN)
+_FORBIDDEN = (errno.EACCES, errno.EPERM)
+_PORT_ERRORS = host.port_errors()
+
+
+class SerialBox(TriggerBox):
+    """A trigger box behind any port that pyserial can open, a URL such as `sim://demo` included."""
+
+    def __init__(self, url: str, clock: Clock, *, hello_timeout_s: float = HELLO_TIMEOUT_S) -> None:
+        """Open the port and ask the box who it is; blocks at most `hello_timeout_s`.
+
+        Raises DeviceNotFound when there is no such port, it is held by another program, or nothing answers on
+        it; DeviceNotReady when it may not be opened, or something else than a box of ours answers.
+        """
+        self._url, self._clock = url, clock
+        self._driver = Driver(secrets.randbits(32))
+        self._heard_bytes = 0
+        self._port = _open(url)
+        try:
+            self._identity = self._say_hello(hello_timeout_s)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def bad_frames(self) -> int:
+        """Damaged messages received."""
+        return self._driver.bad_frames
+
+    @property
+    def foreign_events(self) -> int:
+        """Events of other runs than the one asked for; they are not told."""
+        return self._driver.foreign_events
+
+    def describe(self) -> DeviceInfo:
+        """Who it is, as it said itself when the port was opened."""
+        identity = self._identity
+        can = wire.Capability(identity.capabilities)
+        return DeviceInfo(
+            kind="box",
+            vendor="rig",
+            model=_text(identity.model),
+            serial=_text(identity.serial),
+            version=f"{identity.major}.{identity.minor}.{identity.patch}",
+            simulated=wire.Capability.SIMULATED in can,
+            capabilities={
+                "protocol": identity.protocol,
+                "tick_hz": identity.tick_hz,
+                "lines": identity.lines,
+                "inputs": identity.inputs,
+                **{c.name.lower(): c in can for c in wire.Capability if c.name},
+            },
+        )
+
+    def start(self, plan: PulsePlan, run_id: int) -> None:
+        """Ask for a run. Does not block; RunBegan or StartRefused comes through `events`."""
+        self._driver.start(plan, run_id)
+
+    def stop(self) -> None:
+        """Ask for the orderly end of the run. Does not block."""
+        self._driver.stop()
+
+    def ping(self) -> None:
+        """Ask for a pair of clock readings. Does not block; a request still under way is not doubled."""
+        self._driver.ping()
+
+    def events(self, timeout_s: float) -> list[BoxEvent]:
+        """What the box told since the last call, in its order; sends and repeats requests meanwhile.
+
+        Blocks at most `timeout_s`, less when there is something to tell. Raises DeviceLost naming the port.
+        """
+        until_ns = self._clock.now_ns() + round(timeout_s * NS)
+        told = self._exchange(until_ns)
+        while not told and self._clock.now_ns() < until_ns:
+            told = self._exchange(until_ns)
+        return told
+
+    def close(self) -> None:
+        """Give the port back; a second call does nothing. The box goes on by itself if it runs."""
+        try:
+            self._port.close()
+        except _PORT_ERRORS:
+            pass  # it is gone already
+
+    def _exchange(self, until_ns: int) -> list[BoxEvent]:
+        """Send what is due, read what comes before the next thing is due, and send what that asks for."""
+        with self._naming_the_port():
+            self._send()
+            data = self._read(until_ns)
+            self._heard_bytes += len(data)
+            told = self._driver.feed(data, self._clock.now_ns())
+            self._send()
+        return told
+
+    def _send(self) -> None:
+        data = self._driver.outgoing(self._clock.now_ns())
+        if data:
+            self._port.write(data)
+
+    def _read(self, until_ns: int) -> bytes:
+        now, due = self._clock.now_ns(), self._driver.next_host_ns()
+        wait_ns = (until_ns if due is None else min(until_ns, due)) - now
+        first = b""
+        if wait_ns > 0:
+            self._port.timeout = wait_ns / NS
+            first = self._port.read(1)
+        waiting = self._port.in_waiting
+        return first + self._port.read(waiting) if waiting else first
+
+    def _say_hello(self, timeout_s: float) -> wire.Identity:
+        until_ns = self._clock.now_ns() + round(timeout_s * NS)
+        self._driver.hello()
+        while self._driver.identity is None and self._clock.now_ns() < until_ns:
+            self._exchange(until_ns)
+            if self._driver.hello_refused:
+                raise DeviceNotReady(
+                    self._name, self._driver.hello_refused, hint="Flash the firmware that belongs to it"
+                )
+        if self._driver.identity is None:
+            raise self._stranger(timeout_s)
+        return self._driver.identity
+
+    def _stranger(self, timeout_s: float) -> DeviceError:
+        if self._heard_bytes:
+            heard = f"sends {self._heard_bytes} bytes that are no answer of a trigger box"
+            return DeviceNotReady(self._name, heard, hint="Another device, other firmware, or another baud rate?")
+        return DeviceNotFound(
+            self._name, f"nothing answers within {timeout_s:g} s", hint="Is it the right port, and the box flashed?"
+        )
+
+    @property
+    def _name(self) -> str:
+        return _name(self._url)
+
+    @contextmanager
+    def _naming_the_port(self) -> Iterator[None]:
+        """Every way in which a port fails once it was open means the same: the box is not there any more."""
+        try:
+            yield
+        except _PORT_ERRORS as error:
+            hint = "Check the cable and the box's supply; recorded data are kept"
+            raise DeviceLost(self._name, f"connection lost ({error})", hint=hint) from error
+
+
+def _name(url: str) -> str:
+    return f"trigger box at {url}"
+
+
+def _text(padded: bytes) -> str:
+    return padded.rstrip(b"\0").decode("ascii", "replace")
+
+
+def _open(url: str) -> serial.Serial:
+    """The open port. Raises DeviceNotFound or DeviceNotReady with what to do about it."""
+    try:
+        return serial.serial_for_url(url, baudrate=BAUD, timeout=0, write_timeout=WRITE_TIMEOUT_S, exclusive=True)
+    except ValueError as error:
+        raise DeviceNotFound(_name(url), f"no kind of port that can be opened ({error})") from error
+    except _PORT_ERRORS as error:
+        raise _refused(url, error) from error
+
+
+def _refused(url: str, error: Exception) -> DeviceError:
+    """Why a port could not be opened, in words."""
+    name, number = _name(url), _errno(error)
+    if number in _FORBIDDEN:
+        group = host.owning_group(Path(url))
+        hint = f"Join its group: sudo usermod -aG {group} $USER, then log in again" if group else "Ask for access"
+        return DeviceNotReady(name, "you may not open this port", hint=hint)
+    if number in _HELD:
+        hint = f"Close that program; `fuser {url}` says which it is"
+        return DeviceNotFound(name, "the port is held by another program", hint=hint)
+    if number == errno.ENOENT and "://" not in url:
+        return DeviceNotFound(name, "no such port", hint="Plug the box in; `rig check` names the ports there are")
+    if number == errno.EISDIR:
+        return DeviceNotFound(name, "is a folder, not a serial port", hint="Correct port: in rig.yaml")
+    if number in (errno.ENOTTY, errno.EINVAL):
+        return DeviceNotFound(name, "is not a serial port", hint="Correct port: in rig.yaml")
+    return DeviceNotFound(name, f"cannot be opened ({error})", hint="Correct port: in rig.yaml, or plug the box in")
+
+
+def _errno(error: BaseException) -> int | None:
+    """The system's number of an error; pyserial hides some behind an exception of its own."""
+    if error.args and isinstance(error.args[0], int):
+        return error.args[0]
+    return _errno(error.__context__) if error.__context__ else None

@@ -1,0 +1,185 @@
+"""Holds each camera's own timestamps against the box's, and the box's clock against the host's.
+
+A constant delay cannot be seen here: the fit takes it up. What can be seen is a frame that claims the wrong pulse,
+an interval that is too long or too short, and a clock that runs fast, slow or unsteadily.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rig.clock import ClockFit, fit_clocks
+from rig.session.runfile import Run, Stream
+from rig.session.timeline import fit_box
+from rig.streams import NO_PULSE, Evidence
+from rig.verify.findings import Finding, Numbers, Word, ranges_of, spelled
+
+BOX_HZ = 2_000_000
+NEAR_PERIODS = 0.25  # a frame further from its pulse than a quarter period may belong to the next one
+MAX_CAMERA_PPM = 6_000  # the box's ceramic resonator is of the 0.5 % class, and a camera's crystal adds little
+MAX_UNSTEADY_MS = 1.0  # skew between cameras that the domain aims at
+MAX_HOST_RESIDUAL_MS = 2.0  # jitter that the domain accepts between screen and cameras
+TREND_FRAMES = 100  # a clock drifts slowly: its trend is the median of so many frames
+SLOPE_FRAMES = 1000
+SLOW_MS, TOO_SLOW_MS = 1000, 2000  # grab to acknowledged: what is aimed at, what is an alarm
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Frames of a stream whose claimed pulse the box told of: pulse, box ticks and camera ticks, each (n,)."""
+
+    pulses: Numbers
+    box_ticks: Numbers
+    camera_ticks: Numbers
+
+
+def paired(run: Run, stream: Stream) -> Paired:
+    """The frames of `stream` with the box ticks of the pulses they claim."""
+    told = np.asarray(run.pulses["pulse_number"], np.int64)
+    claims = stream.pulse_numbers
+    if len(told) == 0 or len(claims) == 0:
+        nothing = np.zeros(0, np.int64)
+        return Paired(nothing, nothing, nothing)
+    order = np.argsort(told, kind="stable")
+    place = order[np.clip(np.searchsorted(told[order], claims), 0, len(told) - 1)]
+    known = (told[place] == claims) & (claims != NO_PULSE)
+    box = np.asarray(run.pulses["box_ticks"], np.int64)[place[known]]
+    return Paired(claims[known], box, stream.frames["camera_ticks"][known].astype(np.int64))
+
+
+def distances(pairs: Paired, ticks_hz: int, period_ticks: int) -> NDArray[np.float64]:
+    """How far each frame lies from its claimed pulse, in base periods, float64 (n,).
+
+    The rate between the clocks is the median over stretches of frames, and a slow drift is followed by medians, so
+    that wrongly claimed frames do not bend the line they are judged by. A whole period or more off is told from the
+    steps between neighbours; the claim that most frames share counts as right.
+    """
+    camera = (pairs.camera_ticks - pairs.camera_ticks[0]) * (BOX_HZ / ticks_hz) / period_ticks
+    box = (pairs.box_ticks - pairs.box_ticks[0]) / period_ticks
+    stretch = max(1, min(len(box) // 4, SLOPE_FRAMES))
+    off = camera / np.median((camera[stretch:] - camera[:-stretch]) / (box[stretch:] - box[:-stretch])) - box
+    periods = np.r_[0, np.cumsum(np.rint(np.diff(off)))]
+    values, counts = np.unique(periods, return_counts=True)
+    smooth = off - periods
+    return np.asarray(smooth - _trend(smooth) + periods - values[np.argmax(counts)])
+
+
+def _trend(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The slow part of `values`, by medians of blocks joined with straight lines."""
+    blocks = np.array_split(np.arange(len(values)), max(1, len(values) // TREND_FRAMES))
+    middles = [float(block.mean()) for block in blocks]
+    return np.interp(np.arange(len(values)), middles, [float(np.median(values[block])) for block in blocks])
+
+
+def check_stamps(run: Run) -> list[Finding]:
+    """Every frame was exposed within a quarter period of the pulse it claims, by its camera's own clock."""
+    return [_stamps(run, stream) for stream in run.streams.values()]
+
+
+def _stamps(run: Run, stream: Stream) -> Finding:
+    pairs, ticks_hz = paired(run, stream), int(stream.baseline.get("ticks_hz", 0))
+    period = int(run.plan["period_ticks"])
+    quarter_ms = NEAR_PERIODS * period / BOX_HZ * 1000
+    limit, looked_at = f"{quarter_ms:g} ms, a quarter period", f"{len(pairs.pulses)} frames"
+    if not ticks_hz or len(pairs.pulses) < 4:
+        reason = f"only {len(pairs.pulses)} frames" if ticks_hz else "the camera has no timestamps"
+        return Finding("stamps", stream.name, Word.NOT_MEASURED, None, limit, looked_at, reason)
+    off = distances(pairs, ticks_hz, period)
+    far = np.abs(off) > NEAR_PERIODS
+    fit = fit_clocks(pairs.camera_ticks[~far], pairs.box_ticks[~far])
+    ppm = (fit.rate * ticks_hz / BOX_HZ - 1) * 1e6
+    worst_ms = float(np.abs(off).max()) * period / BOX_HZ * 1000
+    rate = f"box against camera {ppm:+.1f} ppm, residual {fit.residual * 1e6 / BOX_HZ:.1f} us, worst {worst_ms:.3f} ms"
+    if far.any():
+        where = ranges_of(pairs.pulses[far], stream.divisor)
+        text = f"{int(far.sum())} frames are not at the pulse they claim: {spelled(where)}; {rate}"
+        return Finding("stamps", stream.name, Word.FAIL, worst_ms, limit, looked_at, text, where)
+    word = Word.PASS if abs(ppm) <= MAX_CAMERA_PPM else Word.FAIL
+    return Finding("stamps", stream.name, word, worst_ms, limit, looked_at, rate)
+
+
+def check_intervals(run: Run) -> list[Finding]:
+    """The time between two frames is the time between their pulses."""
+    return [_intervals(run, stream) for stream in run.streams.values()]
+
+
+def interval_ms(run: Run, stream: Stream) -> tuple[NDArray[np.float64], NDArray[np.float64], Numbers]:
+    """Intervals by the camera, by the box (both ms), and the pulse that ends each; each (n - 1,)."""
+    pairs, ticks_hz = paired(run, stream), int(stream.baseline.get("ticks_hz", 0)) or 1
+    camera = np.diff(pairs.camera_ticks) * 1000 / ticks_hz
+    return camera, np.diff(pairs.box_ticks) * 1000 / BOX_HZ, pairs.pulses[1:]
+
+
+def _intervals(run: Run, stream: Stream) -> Finding:
+    camera, box, pulses = interval_ms(run, stream)
+    limit, looked_at = f"within {MAX_UNSTEADY_MS:g} ms of the pulses'", f"{len(camera)} intervals"
+    if not stream.baseline.get("ticks_hz") or len(camera) < 3:
+        reason = "no timestamps, or too few frames"
+        return Finding("intervals", stream.name, Word.NOT_MEASURED, None, limit, looked_at, reason)
+    rate = float(np.median(camera / box))
+    off = np.abs(camera - box * rate)
+    worst = float(off.max())
+    where = ranges_of(pulses[off > MAX_UNSTEADY_MS], stream.divisor)
+    note = f", before pulses {spelled(where)}" if where else ""
+    text = f"median {np.median(camera):.3f} ms; worst {worst:.3f} ms off the pulses'{note}"
+    return Finding("intervals", stream.name, Word.WARN if where else Word.PASS, worst, limit, looked_at, text, where)
+
+
+def check_evidence(run: Run) -> list[Finding]:
+    """Pulse numbers rest on evidence that can prove them: a trigger counter, or the camera's timestamps."""
+    return [_evidence(stream) for stream in run.streams.values()]
+
+
+def _evidence(stream: Stream) -> Finding:
+    frames = stream.frames[stream.pulse_numbers != NO_PULSE]
+    limit, looked_at = "timestamps or counter", f"{len(frames)} frames"
+    if len(frames) == 0:
+        return Finding("evidence", stream.name, Word.NOT_MEASURED, None, limit, looked_at, "no frame has a pulse")
+    weakest = int(frames["evidence"].min())
+    weak = ranges_of(
+        np.asarray(frames["pulse_number"][frames["evidence"] < Evidence.TIMESTAMPS], np.int64), stream.divisor
+    )
+    name = Evidence(weakest).name.lower().replace("_", " ") if weakest <= Evidence.COUNTER else str(weakest)
+    if weak:
+        text = f"only {name} for pulses {spelled(weak)}: that gives order and count, no pulse number"
+        return Finding("evidence", stream.name, Word.FAIL, weakest, limit, looked_at, text, weak)
+    return Finding("evidence", stream.name, Word.PASS, weakest, limit, looked_at, f"by {name}")
+
+
+def check_box_rate(run: Run) -> list[Finding]:
+    """The box's clock against the host's, which joins the screen to the cameras."""
+    pairs = int((run.clock_pairs["clock"] == b"box").sum())
+    limit, looked_at = f"{MAX_CAMERA_PPM} ppm, residual {MAX_HOST_RESIDUAL_MS:g} ms", f"{pairs} clock pairs"
+    if pairs < 2:
+        text = "too few clock pairs: screen and cameras cannot be joined"
+        return [Finding("box rate", "", Word.NOT_MEASURED, None, limit, looked_at, text)]
+    fit: ClockFit = fit_box(run.clock_pairs, run.pulses)
+    ppm, residual_ms = (fit.rate * BOX_HZ / 1e9 - 1) * 1e6, fit.residual / 1e6
+    is_good = abs(ppm) <= MAX_CAMERA_PPM and residual_ms <= MAX_HOST_RESIDUAL_MS
+    text = f"host against box {ppm:+.1f} ppm, residual {residual_ms:.3f} ms over {fit.pairs} fast round trips"
+    return [Finding("box rate", "", Word.PASS if is_good else Word.FAIL, ppm, limit, looked_at, text)]
+
+
+def check_skew(run: Run) -> list[Finding]:
+    """Skew between the cameras' starts of exposure: declared delays only; measuring needs a wire or an LED."""
+    delays = {n: float(s.baseline.get("exposure_start_delay_us", 0.0)) for n, s in run.streams.items() if s.baseline}
+    looked_at = f"declared delays of {len(delays)} cameras"
+    spread = max(delays.values(), default=0.0) - min(delays.values(), default=0.0)
+    text = f"declared delays differ by {spread:g} us; no ExposureActive line or LED sweep was measured"
+    return [Finding("skew", "", Word.NOT_MEASURED, spread, "1 ms", looked_at, text)]
+
+
+def check_acknowledged(run: Run) -> list[Finding]:
+    """How long a frame waited from the camera until it was safe on the disk."""
+    rows = run.syncs[run.syncs["oldest_arrived_host_ns"] >= 0]
+    limit, looked_at = f"{SLOW_MS} ms; above {TOO_SLOW_MS} ms fails", f"{len(rows)} syncs"
+    if len(rows) == 0:
+        return [Finding("acknowledged", "", Word.NOT_MEASURED, None, limit, looked_at, "no sync was recorded")]
+    waited_ms = (rows["returned_host_ns"] - rows["oldest_arrived_host_ns"]) / 1e6
+    worst = float(waited_ms.max())
+    word = Word.FAIL if worst > TOO_SLOW_MS else Word.WARN if worst > SLOW_MS else Word.PASS
+    text = f"frames were on the disk after {np.median(waited_ms):.0f} ms (median), {worst:.0f} ms (longest)"
+    return [Finding("acknowledged", "", word, worst, limit, looked_at, text)]

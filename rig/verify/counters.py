@@ -1,0 +1,207 @@
+"""Counts pulses and frames apart, and compares: what was sent, what came, what is lost, and what came unasked.
+
+Nothing here believes the recorder's own gap rows; they are counted anew from the box's pulses and the frames.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rig.session.layout import Outcome
+from rig.session.runfile import Run, Stream
+from rig.streams import NO_PULSE
+from rig.verify.findings import (
+    Finding,
+    Numbers,
+    Word,
+    due_pulses,
+    lost_pulses,
+    pulses_known,
+    pulses_sent,
+    ranges_of,
+    spelled,
+)
+
+
+def check_pulses(run: Run) -> list[Finding]:
+    """Every pulse that the box counted was also told, once, in order, in this run."""
+    told, sent = np.asarray(run.pulses["pulse_number"], np.int64), pulses_sent(run)
+    looked_at = f"{len(told)} pulses told"
+    limit = "the box's own count of the run"
+    if len(told) == 0:
+        return [Finding("pulses", "", Word.FAIL, 0, limit, looked_at, "no pulse was recorded")]
+    missing = ranges_of(np.setdiff1d(np.arange(pulses_known(run)), told))
+    foreign = int((run.pulses["run_id"] != run.run_id).sum())
+    wrong = foreign + int((np.diff(told) <= 0).sum())
+    if wrong:
+        text = f"{wrong} pulses are of another run, told twice, or out of order"
+        return [Finding("pulses", "", Word.FAIL, wrong, limit, looked_at, text, missing)]
+    if sent is None:
+        text = f"the box never told its end; the last pulse told of is {told[-1]}"
+        return [Finding("pulses", "", Word.NOT_MEASURED, None, limit, looked_at, text, missing)]
+    if missing:
+        lost = sent - len(told)
+        text = f"the box sent {sent}; its message of {lost} was lost (not the pulse itself): {spelled(missing)}"
+        return [Finding("pulses", "", Word.WARN, lost, limit, looked_at, text, missing)]
+    return [Finding("pulses", "", Word.PASS, sent, limit, looked_at, f"the box sent {sent} pulses and told of each")]
+
+
+def check_box(run: Run) -> list[Finding]:
+    """The box neither restarted nor lost its count: its timer only ever rises."""
+    back = np.flatnonzero(np.diff(run.pulses["box_ticks"]) <= 0)
+    boots = [
+        str(e.get("text", "")) for e in run.log if e.get("kind") == "alarm" and _is_restart(str(e.get("text", "")))
+    ]
+    looked_at, limit = f"{len(run.pulses)} pulses, {len(run.log)} log entries", "no restart, timer rising"
+    if len(back) or boots:
+        where = ranges_of(np.asarray(run.pulses["pulse_number"][back + 1], np.int64))
+        text = (
+            "the box restarted during the run"
+            + (f", at pulse {spelled(where)}" if where else "")
+            + "".join(f"; {boot}" for boot in boots)
+        )
+        return [Finding("box", "", Word.FAIL, len(back) + len(boots), limit, looked_at, text, where)]
+    return [Finding("box", "", Word.PASS, 0, limit, looked_at, "the box ran through")]
+
+
+def _is_restart(text: str) -> bool:
+    return "box" in text.lower() and any(word in text.lower() for word in ("restart", "boot", "reset"))
+
+
+def check_frames(run: Run) -> list[Finding]:
+    """Each stream has a frame for every pulse that went to it and was to be stored."""
+    return [_frames(run, stream) for stream in run.streams.values()]
+
+
+def _frames(run: Run, stream: Stream) -> Finding:
+    due, lost = due_pulses(run, stream), lost_pulses(run, stream)
+    got = len(stream.frames)
+    ranges = ranges_of(lost, stream.divisor)
+    looked_at, limit = f"{len(due)} pulses sent, {got} frames got", "0 lost"
+    if len(due) == 0 and got == 0:
+        return Finding("frames", stream.name, Word.NOT_MEASURED, None, limit, looked_at, "no pulse was to be stored")
+    if len(lost) == 0:
+        return Finding(
+            "frames", stream.name, Word.PASS, 0, limit, looked_at, f"{len(due)} of {len(due)} pulses have a frame"
+        )
+    tail = _cut_off(run, stream, lost)
+    end = f", {len(tail)} of them after the last stored frame of a run that did not end in order" if len(tail) else ""
+    text = f"{len(lost)} of {len(due)} pulses have no frame{end}: {spelled(ranges)}"
+    return Finding("frames", stream.name, Word.FAIL, len(lost), limit, looked_at, text, ranges)
+
+
+def _cut_off(run: Run, stream: Stream, lost: Numbers) -> Numbers:
+    """Lost pulses behind the last stored frame of a run that did not end in order: no row can tell of them."""
+    if run.outcome in (Outcome.FINISHED, Outcome.STOPPED):
+        return lost[:0]
+    return np.asarray(lost[lost > stream.pulse_numbers.max(initial=NO_PULSE)], np.int64)
+
+
+def check_extras(run: Run) -> list[Finding]:
+    """Frames that no pulse asked for."""
+    return [_extras(stream) for stream in run.streams.values()]
+
+
+def _extras(stream: Stream) -> Finding:
+    places = np.flatnonzero(stream.pulse_numbers == NO_PULSE)
+    looked_at, limit = f"{len(stream.frames)} frames", "0 extras"
+    if len(places) == 0:
+        return Finding("extras", stream.name, Word.PASS, 0, limit, looked_at, "no frame without a pulse")
+    before = np.array([_last_pulse(stream, int(place)) for place in places], np.int64)
+    where = spelled(ranges_of(before))
+    text = f"{len(places)} frames without a pulse, after pulses {where}: look for ringing on the trigger cable"
+    return Finding("extras", stream.name, Word.WARN, len(places), limit, looked_at, text, ranges_of(before))
+
+
+def _last_pulse(stream: Stream, place: int) -> int:
+    """The pulse of the last frame before `place` that has one."""
+    numbers = stream.pulse_numbers[:place]
+    known = numbers[numbers != NO_PULSE]
+    return int(known[-1]) if len(known) else NO_PULSE
+
+
+def check_recount(run: Run) -> list[Finding]:
+    """The recorder's gap and extra rows are exactly what a second count finds."""
+    return [_recount(run, stream) for stream in run.streams.values()]
+
+
+def _recount(run: Run, stream: Stream) -> Finding:
+    lost = lost_pulses(run, stream)
+    lost = np.setdiff1d(lost, _cut_off(run, stream, lost))
+    told = _pulses_in_gaps(stream, pulses_known(run))
+    differ = ranges_of(np.setxor1d(lost, told), stream.divisor)
+    found = np.flatnonzero(stream.pulse_numbers == NO_PULSE)
+    rows = stream.extras["frame_index"][(stream.extras["epoch"] == 1) & (stream.extras["frame_index"] >= 0)]
+    strays = np.setxor1d(found, rows)
+    looked_at = f"{len(stream.gaps)} gap rows, {len(stream.extras)} extra rows"
+    limit = "rows equal to a second count"
+    if differ or len(strays):
+        parts = [f"pulses {spelled(differ)} are lost or told lost, not both"] if differ else []
+        parts += [f"{len(strays)} frames without a pulse are not told as extras"] if len(strays) else []
+        wrong = sum((b - a) // stream.divisor + 1 for a, b in differ) + len(strays)
+        return Finding("recount", stream.name, Word.FAIL, wrong, limit, looked_at, "; ".join(parts), differ)
+    text = f"{len(lost)} lost and {len(found)} extra, as recorded"
+    return Finding("recount", stream.name, Word.PASS, 0, limit, looked_at, text)
+
+
+def _pulses_in_gaps(stream: Stream, pulses: int) -> Numbers:
+    told = np.zeros(pulses, bool)
+    for row in stream.gaps:
+        told[max(0, int(row["first_pulse"])) : int(row["last_pulse"]) + 1] = True
+    on_line = np.zeros(pulses, bool)
+    on_line[:: stream.divisor] = True
+    return np.flatnonzero(told & on_line)
+
+
+def check_order(run: Run) -> list[Finding]:
+    """Frames are in order: pulse numbers, the camera's own numbers and its timestamps all rise, none twice."""
+    return [_order(run, stream) for stream in run.streams.values()]
+
+
+def _order(run: Run, stream: Stream) -> Finding:
+    frames, modulus = stream.frames, int(stream.baseline.get("number_modulus", 0))
+    claimed = stream.pulse_numbers[stream.pulse_numbers != NO_PULSE]
+    steps = np.diff(frames["frame_number"].astype(np.int64))
+    steps = np.mod(steps, np.int64(modulus)) if modulus else steps
+    back = claimed[1:][np.diff(claimed) <= 0]
+    never = np.setdiff1d(claimed, np.arange(0, pulses_known(run), stream.divisor))
+    faults = {
+        "pulse claimed twice or out of order": len(back),
+        "pulse claimed that never went to this stream": len(never),
+        "camera number repeated or falling": int((steps <= 0).sum()),
+        "timestamp not rising": int((np.diff(frames["camera_ticks"].astype(np.int64)) <= 0).sum()),
+        "frame of another arm of the camera": int((frames["epoch"] != 1).sum()),
+    }
+    looked_at, limit = f"{len(frames)} frames", "all rising, each once"
+    if any(faults.values()):
+        text = "; ".join(f"{count} x {fault}" for fault, count in faults.items() if count)
+        where = ranges_of(np.r_[back, never])
+        return Finding("order", stream.name, Word.FAIL, sum(faults.values()), limit, looked_at, text, where)
+    return Finding("order", stream.name, Word.PASS, 0, limit, looked_at, "in order, each pulse once")
+
+
+def check_pairing(run: Run) -> list[Finding]:
+    """Every frame of a slower stream lies on the base stream's frame of the same pulse."""
+    return [_pairing(run, stream) for stream in run.streams.values() if stream is not run.base]
+
+
+def _pairing(run: Run, stream: Stream) -> Finding:
+    base, due = run.base, due_pulses(run, run.base)
+    own = np.unique(stream.pulse_numbers[stream.pulse_numbers != NO_PULSE])
+    off = np.setdiff1d(own, np.arange(0, int(own.max(initial=0)) + 1, stream.divisor))
+    alone = np.setdiff1d(own, base.pulse_numbers)
+    not_kept = np.setdiff1d(alone, due)  # the base stream was not to be stored then
+    lost = np.intersect1d(alone, due)
+    paired = len(own) - len(alone)
+    limit, looked_at = f"all on {base.name}, same pulse, a multiple of {stream.divisor}", f"{len(own)} frames"
+    if len(own) == 0:
+        return Finding("pairing", stream.name, Word.NOT_MEASURED, None, limit, looked_at, "no frame has a pulse")
+    note = f"; {len(not_kept)} where {base.name} was not to be stored" if len(not_kept) else ""
+    if len(off) or len(lost):
+        parts = [f"pulses {spelled(ranges_of(off))} are no multiple of {stream.divisor}"] if len(off) else []
+        parts += [f"{base.name} lost pulses {spelled(ranges_of(lost, stream.divisor))}"] if len(lost) else []
+        where = ranges_of(np.r_[off, lost], stream.divisor)
+        wrong = len(np.union1d(off, lost))
+        return Finding("pairing", stream.name, Word.FAIL, wrong, limit, looked_at, "; ".join(parts) + note, where)
+    text = f"{paired} of {len(own)} on their {base.name} frame{note}"
+    return Finding("pairing", stream.name, Word.PASS, 0, limit, looked_at, text)

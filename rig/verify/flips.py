@@ -1,0 +1,124 @@
+"""Checks what the participant saw: every picture of every film shown, screen refreshes on time, light as logged."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from ruamel.yaml import YAML
+
+from rig.elicitation.steps import Step
+from rig.session.runfile import Rows, Run
+from rig.session.timeline import fit_box
+from rig.verify.findings import Finding, Numbers, Word, ranges_of, spelled
+
+MAY_SKIP_BEHIND = 4  # the player may drop film frames only when so many behind
+LATE_PERIODS = 1.5
+LIGHT_BEFORE_NS, LIGHT_AFTER_NS = 20_000_000, 40_000_000  # where an edge of the photodiode is looked for
+UNSEEN_SHARE = 0.02  # of the patch's changes that may have no edge before it fails
+DEFAULT_PHOTODIODE_INPUT = 4  # of the box, when rig.yaml does not say
+
+
+def check_film_frames(run: Run) -> list[Finding]:
+    """Every picture of every film was on the screen for at least one flip, in order."""
+    steps = [step for step in run.steps if step.clip is not None]
+    if not steps:
+        return [Finding("film frames", "", Word.PASS, 0, "0 never shown", "0 films", "this protocol shows no film")]
+    return [_film_frames(run, step) for step in steps]
+
+
+def _film_frames(run: Run, step: Step) -> Finding:
+    flips = run.flips[(run.flips["step"] == step.index) & (run.flips["film_frame"] >= 0)]
+    frames = len(run.clip(str(step.clip))["pts"])
+    never = np.setdiff1d(np.arange(frames), flips["film_frame"])
+    backward = int((np.diff(flips["film_frame"]) < 0).sum())
+    limit, looked_at = "0 never shown", f"{frames} film frames, {len(flips)} flips"
+    if len(flips) == 0:
+        return Finding("film frames", step.name, Word.FAIL, frames, limit, looked_at, f"{step.clip} was never shown")
+    if len(never) == 0 and not backward:
+        return Finding("film frames", step.name, Word.PASS, 0, limit, looked_at, f"all {frames} film frames were shown")
+    where = ranges_of(never)
+    parts = [f"{len(never)} of {frames} film frames were never shown: {spelled(where)}"] if len(never) else []
+    parts += [f"the film went back {backward} times"] if backward else []
+    text = "; ".join(parts + _skips(flips))
+    return Finding("film frames", step.name, Word.FAIL, len(never), limit, looked_at, text, where)
+
+
+def _skips(flips: Rows) -> list[str]:
+    """In words, the skips that the player's own rule allows: it was four or more film frames behind."""
+    intervals = np.diff(flips["host_ns"], prepend=flips["host_ns"][:1]) / 1e6
+    allowed = np.flatnonzero((flips["skipped"] > 0) & (flips["behind"] >= MAY_SKIP_BEHIND))
+    return [
+        f"skipped before {flips['film_frame'][i]} while {flips['behind'][i]} behind, "
+        f"after {intervals[i]:.1f} ms without a flip"
+        for i in allowed[:5]
+    ]
+
+
+def check_late_flips(run: Run) -> list[Finding]:
+    """Refreshes that came late while a step was on the screen. Reported, never failed on."""
+    flips = run.flips[run.flips["step"] >= 0]
+    limit, looked_at = f"within {LATE_PERIODS:g} refresh periods", f"{len(flips)} flips"
+    if len(flips) < 2:
+        return [Finding("late flips", "", Word.NOT_MEASURED, None, limit, looked_at, "no flips")]
+    intervals = np.diff(flips["host_ns"]) / 1e6
+    period, worst = float(np.median(intervals)), float(intervals.max())
+    logged = int(flips["late"].sum())
+    counted = int((intervals > LATE_PERIODS * period).sum())
+    text = f"{logged} late by the screen's log, {counted} by the times; median {period:.2f} ms, longest {worst:.1f} ms"
+    word = Word.WARN if logged or counted else Word.PASS
+    return [Finding("late flips", "", word, max(logged, counted), limit, looked_at, text)]
+
+
+def check_photodiode(run: Run) -> list[Finding]:
+    """The light of the screen's patch changed when the flips that changed it say."""
+    limit = f"-{LIGHT_BEFORE_NS // 10**6} to +{LIGHT_AFTER_NS // 10**6} ms from flip to light"
+    edges = run.edges[run.edges["input"] == photodiode_input(run)]
+    times, levels = patch_changes(run)
+    looked_at = f"{len(times)} changes of the patch on film flips, {len(edges)} edges"
+    if len(edges) == 0 or len(times) == 0:
+        missing = "no photodiode edge was recorded" if len(times) else "no film flip changed the patch"
+        return [Finding("photodiode", "", Word.NOT_MEASURED, None, limit, looked_at, missing)]
+    delays = light_delays_ms(run, edges, times, levels)
+    seen = delays[np.isfinite(delays)]
+    unseen = len(delays) - len(seen)
+    if len(seen) == 0:
+        return [Finding("photodiode", "", Word.FAIL, None, limit, looked_at, "no edge fits any flip")]
+    median, worst = float(np.median(seen)), float(seen[np.argmax(np.abs(seen - np.median(seen)))])
+    word = Word.FAIL if unseen > UNSEEN_SHARE * len(delays) else Word.WARN if unseen else Word.PASS
+    text = (
+        f"light {median:.1f} ms after the flip (median), SD {seen.std():.2f}, worst {worst:.1f} ms; {unseen} not seen"
+    )
+    return [Finding("photodiode", "", word, median, limit, looked_at, text)]
+
+
+def photodiode_input(run: Run) -> int:
+    """The box input of the photodiode, from the rig.yaml in the session."""
+    config = YAML(typ="safe", pure=True).load(run.config("rig"))
+    box = config.get("box", {}) if isinstance(config, dict) else {}
+    return int(box.get("photodiode_input", DEFAULT_PHOTODIODE_INPUT))
+
+
+def patch_changes(run: Run) -> tuple[Numbers, NDArray[np.uint8]]:
+    """Flips of a film that changed the patch: host ns and new level (1 white), each (n,)."""
+    flips = run.flips
+    changed = np.zeros(len(flips), bool)
+    changed[1:] = flips["patch"][1:] != flips["patch"][:-1]
+    chosen = flips[changed & (flips["film_frame"] >= 0)]
+    return np.asarray(chosen["host_ns"], np.int64), np.asarray(chosen["patch"], np.uint8)
+
+
+def light_delays_ms(run: Run, edges: Rows, times: Numbers, levels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """From each change of the patch to the nearest edge of its level within the window, ms; nan without one."""
+    seen = fit_box(run.clock_pairs, run.pulses)(np.asarray(edges["box_ticks"], np.int64))
+    delays = np.full(len(times), np.nan)
+    for level in (0, 1):
+        lights, wanted = np.sort(seen[edges["level"] == level]), levels == level
+        if len(lights) == 0:
+            continue
+        place = np.searchsorted(lights, times[wanted])
+        before = lights[np.clip(place - 1, 0, len(lights) - 1)] - times[wanted]
+        after = lights[np.clip(place, 0, len(lights) - 1)] - times[wanted]
+        nearest = np.where(np.abs(before) < np.abs(after), before, after).astype(np.float64)
+        nearest[(nearest < -LIGHT_BEFORE_NS) | (nearest > LIGHT_AFTER_NS)] = np.nan
+        delays[wanted] = nearest / 1e6
+    return delays

@@ -1,0 +1,99 @@
+"""Checks the file itself: every picture against its checksum, no torn rows, and how the run ended."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rig.errors import SessionError
+from rig.session import layout
+from rig.session.layout import SCHEMA, Outcome
+from rig.session.runfile import Run, Stream
+from rig.streams import EDGE, FLIP, FRAME, PULSE, Status
+from rig.verify.findings import Finding, Word, ranges_of, spelled
+
+_ENDS = {Outcome.FINISHED: Word.PASS, Outcome.STOPPED: Word.WARN}
+
+
+def check_checksums(run: Run) -> list[Finding]:
+    """Every stored picture is what the camera delivered."""
+    walks = [stream for stream in run.walk_streams.values() if len(stream.frames)]
+    return [_checksums(stream) for stream in run.streams.values()] + [_checksums(s, " (line walk)") for s in walks]
+
+
+def _checksums(stream: Stream, note: str = "") -> Finding:
+    bad = np.array([i for i in range(len(stream.frames)) if not _is_intact(stream, i)], np.int64)
+    damaged = int((stream.frames["status"] != Status.OK).sum())
+    looked_at, limit = f"{len(stream.frames)} pictures{note}", "0 changed"
+    if len(bad):
+        where = ranges_of(stream.pulse_numbers[bad], stream.divisor)
+        text = f"{len(bad)} pictures differ from what the camera delivered: pulses {spelled(where)}"
+        return Finding("checksums", stream.name, Word.FAIL, len(bad), limit, looked_at, text, where)
+    if damaged:
+        text = f"all as delivered, but the driver delivered {damaged} incomplete"
+        return Finding("checksums", stream.name, Word.WARN, damaged, limit, looked_at, text)
+    return Finding("checksums", stream.name, Word.PASS, 0, limit, looked_at, "all as the camera delivered them")
+
+
+def _is_intact(stream: Stream, index: int) -> bool:
+    try:
+        stream.data.read(index)
+    except SessionError:
+        return False
+    return True
+
+
+def check_rows(run: Run) -> list[Finding]:
+    """The rows of every table follow each other without a hole; after the last one nothing is written."""
+    tables = {layout.PULSES: PULSE, layout.EDGES: EDGE, layout.FLIPS: FLIP}
+    tables |= {layout.frames_path(name): FRAME for name in run.streams}
+    torn = []
+    for path, dtype in tables.items():
+        rows = run.reserved(path, dtype)
+        good = len(run.table(path, dtype))
+        behind = int((rows["seq"][good:] != 0).sum())
+        unfinished = len(rows) - good if run.outcome is Outcome.FINISHED else 0
+        if behind or unfinished:
+            torn.append(f"{path}: {max(behind, unfinished)} rows after row {good} cannot be read")
+    looked_at = f"{len(tables)} tables"
+    if torn:
+        return [Finding("rows", "", Word.FAIL, len(torn), "0 holes", looked_at, "; ".join(torn))]
+    return [Finding("rows", "", Word.PASS, 0, "0 holes", looked_at, "no holes")]
+
+
+def check_ending(run: Run) -> list[Finding]:
+    """How the run ended, in the recorder's words."""
+    said = [str(e.get("text", "")) for e in run.log if e.get("kind") == "outcome"]
+    alarms = [str(e.get("text", "")) for e in run.log if e.get("kind") == "alarm"]
+    text = str(run.outcome).replace("_", " ") + (f": {said[-1]}" if said and said[-1] else "")
+    if run.outcome is Outcome.INCOMPLETE:
+        text = "incomplete: the recorder was killed, lost power, or is still recording"
+    if alarms:
+        text += f"; {len(alarms)} alarms, the first: {alarms[0]}"
+    word = _ENDS.get(run.outcome, Word.FAIL)
+    return [Finding("ending", "", word, len(alarms), "finished", f"{len(run.log)} log entries", text)]
+
+
+def check_schema(run: Run) -> list[Finding]:
+    """The file has the layout that this program knows."""
+    word = Word.PASS if run.schema == SCHEMA else Word.FAIL
+    return [Finding("schema", "", word, run.schema, str(SCHEMA), "1 file", f"schema {run.schema}")]
+
+
+def check_features(run: Run) -> list[Finding]:
+    """The cameras' settings read the same at the stop as when armed: none fell back to running free."""
+    return [_features(run, stream) for stream in run.streams.values()]
+
+
+def _features(run: Run, stream: Stream) -> Finding:
+    ends = [e for e in run.log if (e.get("kind"), e.get("stream"), e.get("epoch")) == ("stopped", stream.name, 1)]
+    armed = dict(stream.baseline.get("features", {}))
+    if not ends or not armed:
+        text = "the settings were not read back at both ends"
+        return Finding("features", stream.name, Word.NOT_MEASURED, None, "0 changed", "0 settings", text)
+    stopped = dict(ends[-1].get("features", {}))
+    changed = [f"{k}: {armed[k]} became {stopped[k]}" for k in armed if k in stopped and stopped[k] != armed[k]]
+    looked_at = f"{len(armed)} settings"
+    if changed:
+        word = Word.FAIL if any(c.startswith(("Trigger", "AcquisitionMode")) for c in changed) else Word.WARN
+        return Finding("features", stream.name, word, len(changed), "0 changed", looked_at, "; ".join(changed[:10]))
+    return Finding("features", stream.name, Word.PASS, 0, "0 changed", looked_at, "as armed")

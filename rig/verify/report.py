@@ -1,0 +1,118 @@
+"""Draws one picture of a run: intervals of each camera with losses marked, and the flips of the screen."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rig.session.runfile import Run, Stream
+from rig.session.timeline import Timeline
+from rig.streams import NO_PULSE
+from rig.verify.clocks import interval_ms
+from rig.verify.findings import Word, lost_pulses, pulses_known, pulses_sent
+from rig.verify.verdict import Verdict
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+REPORT_FILE = "report.png"
+BLUE, RED, ORANGE, GREY = "#1f5fa8", "#c62828", "#e07b00", "#777777"
+MOST_POINTS = 20_000  # drawn of a line; every loss, extra and late flip is drawn
+
+
+def draw_report(run: Run, verdict: Verdict) -> bytes:
+    """The figure as PNG bytes. Times are seconds from pulse 0 on the host clock. Blocks for a second or two."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    streams = list(run.streams.values())
+    figure = Figure(figsize=(12, 2.1 * len(streams) + 3.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(streams) + 1, 1, sharex=True, squeeze=False)[:, 0]
+    for ax, stream in zip(axes, streams, strict=False):
+        _draw_stream(ax, run, stream)
+    _draw_flips(axes[-1], run)
+    axes[-1].set_xlabel("seconds from pulse 0")
+    figure.suptitle(_title(run, verdict), ha="left", x=0.01, fontsize=11)
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=110, metadata={"Software": None})
+    return out.getvalue()
+
+
+def _title(run: Run, verdict: Verdict) -> str:
+    state = "complete" if verdict.is_complete else "NOT complete"
+    words = ", ".join(f"{verdict.count(word)} {word}" for word in Word if verdict.count(word))
+    kind = "   SIMULATED" if run.is_simulated else ""
+    # A dollar sign would start a formula in the figure.
+    return f"{run.path.name}   {state}: {words}   ended: {run.outcome}{kind}".replace("$", r"\$")
+
+
+def _seconds(run: Run, host_ns: Any) -> Any:
+    start = Timeline(run).start_host_ns if len(run.pulses) else run.created_host_ns
+    return (np.asarray(host_ns, np.int64) - start) / 1e9
+
+
+def _pulse_seconds(run: Run, pulses: Any) -> Any:
+    """When pulses were sent, s from pulse 0; pulses that the box never told of lie between their neighbours."""
+    told = run.pulses["pulse_number"]
+    if len(told) == 0:
+        return np.zeros(len(pulses))
+    return np.interp(pulses, told, _seconds(run, Timeline(run).exposed_host_ns))
+
+
+def _draw_stream(ax: Axes, run: Run, stream: Stream) -> None:
+    camera, _, pulses = interval_ms(run, stream)
+    lost = lost_pulses(run, stream)
+    extras = stream.frames["arrived_host_ns"][stream.pulse_numbers == NO_PULSE]
+    every = max(1, len(camera) // MOST_POINTS)
+    ax.plot(_pulse_seconds(run, pulses)[::every], camera[::every], ".", ms=2.5, color=BLUE)
+    for seconds, colour in ((_pulse_seconds(run, lost), RED), (_seconds(run, extras), ORANGE)):
+        ax.vlines(seconds, 0, 1, colour, lw=0.9, transform=ax.get_xaxis_transform())
+    _draw_patterns(ax, run)
+    ax.set_ylabel(f"{stream.name}\ninterval, ms")
+    counts = f"{len(stream.frames)} frames, {len(lost)} lost (red), {len(extras)} extra (orange)"
+    ax.set_title(counts, fontsize=9, loc="right", color=RED if len(lost) else "black")
+    if len(camera):
+        usual = float(np.median(camera))
+        ax.set_ylim(0, max(2 * usual, float(camera.max()) * 1.1))
+    ax.grid(alpha=0.3)
+
+
+def _draw_patterns(ax: Axes, run: Run) -> None:
+    """Preamble and postamble as grey bands: their pauses are meant."""
+    group, pulses = int(run.plan.get("group", 1)), pulses_known(run)
+    ends = [(0, 3 * group)] + ([(pulses - 3 * group - 1, pulses - 1)] if pulses_sent(run) is not None else [])
+    for first, last in ends:
+        start, end = _pulse_seconds(run, np.array([first, last]))
+        ax.axvspan(start, end, color=GREY, alpha=0.15, lw=0)
+
+
+def _draw_flips(ax: Axes, run: Run) -> None:
+    flips = run.flips
+    ax.set_ylabel("screen\nflip interval, ms")
+    ax.grid(alpha=0.3)
+    if len(flips) < 2:
+        ax.text(0.5, 0.5, "no flips", transform=ax.transAxes, ha="center", color=GREY)
+        return
+    seconds, interval = _seconds(run, flips["host_ns"][1:]), np.diff(flips["host_ns"]) / 1e6
+    late = flips["late"][1:] == 1
+    every = max(1, len(interval) // MOST_POINTS)
+    ax.plot(seconds[::every], interval[::every], ".", ms=2, color=BLUE)
+    ax.plot(seconds[late], interval[late], "v", ms=5, color=ORANGE)
+    ax.set_ylim(0, max(2.5 * float(np.median(interval)), min(float(interval.max()) * 1.1, 200)))
+    _draw_steps(ax, run)
+    ax.set_title(f"{len(flips)} flips, {int(late.sum())} late (orange)", fontsize=9, loc="right")
+
+
+def _draw_steps(ax: Axes, run: Run) -> None:
+    """Each step as a band with its name; films in a darker one."""
+    for step in run.steps:
+        own = run.flips["host_ns"][run.flips["step"] == step.index]
+        if len(own) == 0:
+            continue
+        first, last = _seconds(run, own[0]), _seconds(run, own[-1])
+        ax.axvspan(first, last, color=BLUE if step.clip else GREY, alpha=0.15 if step.clip else 0.07, lw=0)
+        name = step.name.replace("$", r"\$")
+        ax.text(first, ax.get_ylim()[1], f" {name}", va="top", fontsize=8, color="#333333", clip_on=True)

@@ -1,0 +1,357 @@
+"""Session files made by hand with plain h5py, so that readers are tested against an independent writer.
+
+Every picture is filled with its pulse number (`number_in` reads it back); an extra's picture holds EXTRA_MARK.
+Faults are planted by the fields of `Plan`; what is not planted is right.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import xxhash
+
+from rig.streams import CLOCK_PAIR, EDGE, EXTRA, FLIP, FRAME, GAP, NOT_STORED, PULSE, SYNC, TEXT, TRIAL
+
+PERIOD = 20_000  # box ticks: 100 Hz
+HEIGHT, WIDTH = 64, 96
+EXTRA_MARK = 0xFFFFFF
+HOST_0 = 5_000_000_000  # host ns at box tick 0
+DIVISORS = {"HS": 1, "VIS": 4, "NIR": 4}
+LINES = {"HS": 0, "VIS": 1, "NIR": 2}
+CAMERA_HZ = {"HS": 1_000_000_000, "VIS": 125_000_000, "NIR": 1_000_000}
+FLIP_NS = 16_666_667
+FILM_FRAMES = 25
+BOX_0 = 1_000_000  # box ticks at pulse 0
+LATENCY_NS = 12_000_000  # flip to photodiode
+
+
+@dataclass
+class Plan:
+    """What a run holds and what is wrong with it. Pulses are numbers of the recording run."""
+
+    body_groups: int = 60
+    closed: bool = True
+    outcome: str = "finished"
+    run: int = 1
+    number_of_session: int = 1
+    lost: dict[str, set[int]] = field(default_factory=dict)  # frames not there; gap rows are written
+    silent: dict[str, set[int]] = field(default_factory=dict)  # frames not there, and no gap row
+    ghosts: dict[str, list[int]] = field(default_factory=dict)  # an extra frame, 3 ms after each of these pulses
+    claimed: dict[str, dict[int, int]] = field(default_factory=dict)  # frame of pulse -> pulse it claims
+    not_stored: list[tuple[str, int, int]] = field(default_factory=list)
+    damaged: dict[str, set[int]] = field(default_factory=dict)  # pulses whose picture is changed after the checksum
+    walk_lines: dict[str, int] = field(default_factory=lambda: dict(LINES))  # where the cables really are
+    walk_frames: dict[str, int] = field(default_factory=dict)  # another number of walk frames
+    has_walk: bool = True
+    has_ended: bool = True
+    pulses_lost_on_wire: set[int] = field(default_factory=set)  # events of these pulses never came
+    film_holes: set[int] = field(default_factory=set)
+    behind: int = 0  # as logged at the flip after a hole
+    film_begins: bool = True
+    late_flips: int = 0
+    photodiode: bool = True
+    edges_missing: int = 0
+    sync_delay_s: float = 0.5
+    box_ppm: float = 80.0
+    evidence: int = 4
+    jitter_ticks: dict[str, dict[int, float]] = field(default_factory=dict)  # base periods by which a frame is off
+    host_0: int = HOST_0
+    created_utc: str = "2026-03-01T10:00:00+00:00"
+    written: int | None = None  # unclosed: only so many pulses' frames are there
+    box_resets_at: int | None = None
+    clip_file: str = "clip.mp4"
+    clip_sha256: str = "0" * 64
+    clip_frames: int = FILM_FRAMES
+    protocol_path: str = "/nowhere/demo.yaml"
+
+    @property
+    def pulses(self) -> int:
+        return 4 * (self.body_groups + 6)
+
+
+def picture_of(number: int) -> np.ndarray:
+    """uint8 (64, 96): the number's three bytes, each in a third of the picture."""
+    picture = np.zeros((HEIGHT, WIDTH), np.uint8)
+    for place in range(3):
+        picture[:, 32 * place : 32 * place + 32] = (number >> (8 * place)) & 255
+    return picture
+
+
+def number_in(picture: np.ndarray) -> int:
+    return sum(int(picture[0, 32 * place]) << (8 * place) for place in range(3))
+
+
+def pulse_ticks(plan: Plan) -> np.ndarray:
+    """Box ticks of each pulse, spelled out slot by slot: x x . x . .   x ... x   . . x . x x."""
+    slots = "xx.x.." + "x" * plan.body_groups + "..x.xx"
+    starts = [i for i, s in enumerate(slots) if s == "x"]
+    return np.array([BOX_0 + (4 * s + k) * PERIOD for s in starts for k in range(4)], np.int64)
+
+
+def host_of(plan: Plan, ticks: np.ndarray | int) -> np.ndarray:
+    return np.asarray(plan.host_0 + np.rint(np.asarray(ticks) * 500 * (1 + plan.box_ppm * 1e-6)).astype(np.int64))
+
+
+def film_onset(plan: Plan) -> int:
+    """Host ns of the flip that shows the clip's frame 0: 0.5 s after pulse 0."""
+    return int(host_of(plan, BOX_0)) + 500_000_000
+
+
+def make_run(directory: Path, plan: Plan | None = None, *, subject: str = "001") -> Path:
+    """Write a run of a session below `directory`; returns its path."""
+    plan = plan or Plan()
+    folder = directory / f"sub-{subject}" / f"ses-{plan.number_of_session:02d}"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"sub-{subject}_ses-{plan.number_of_session:02d}_run-{plan.run:02d}_session.h5"
+    with h5py.File(path, "w", libver=("v110", "v110")) as file:
+        _Maker(file, plan).make(subject)
+    if plan.closed:
+        path.chmod(0o400)
+    return path
+
+
+class _Maker:
+    def __init__(self, file: h5py.File, plan: Plan) -> None:
+        self.file, self.plan, self.logged = file, plan, []
+        self.ticks = pulse_ticks(plan)
+
+    def make(self, subject: str) -> None:
+        self.attributes(subject)
+        self.config()
+        self.walk()
+        self.log("began", run_id=77, walk=False, box_ticks=int(self.ticks[0]) - PERIOD)
+        self.pulses()
+        for stream in DIVISORS:
+            self.stream(stream)
+        self.screen()
+        self.clock_pairs()
+        self.rest()
+
+    def attributes(self, subject: str) -> None:
+        self.file.attrs.update(
+            schema=1, subject=subject, session=self.plan.number_of_session, run=self.plan.run, rig="demo",
+            protocol="demo", simulated=True, outcome=self.plan.outcome, run_id=np.uint32(77), created_utc=self.plan.created_utc,
+            created_host_ns=self.plan.host_0, streams=json.dumps(list(DIVISORS)),
+        )  # fmt: skip
+
+    def table(self, path: str, rows: np.ndarray, spare: int = 50) -> None:
+        rows["seq"] = np.arange(1, len(rows) + 1)
+        if not self.plan.closed:
+            rows = np.concatenate([rows, np.zeros(spare, rows.dtype)])
+        self.file.create_dataset(path, data=rows, maxshape=(None,), chunks=(max(1, len(rows)),))
+
+    def text(self, path: str, entries: list[dict[str, Any]]) -> None:
+        texts = [json.dumps(e).encode() for e in entries]
+        rows = np.zeros(len(texts), TEXT)
+        rows["length"] = [len(t) for t in texts]
+        rows["offset"] = np.cumsum([0, *rows["length"]])[:-1]
+        rows["host_ns"] = [e.get("host_ns", 0) for e in entries]
+        self.table(f"{path}/rows", rows)
+        data = np.frombuffer(b"".join(texts) + bytes(0 if self.plan.closed else 1000), np.uint8)
+        self.file.create_dataset(f"{path}/text", data=data, maxshape=(None,), chunks=(max(1, len(data)),))
+
+    def log(self, kind: str, **fields: Any) -> None:
+        self.logged.append({"kind": kind, "host_ns": self.plan.host_0, **fields})
+
+    def config(self) -> None:
+        config = self.file.create_group("config")
+        for name, text in (("rig", "box:\n  photodiode_input: 4\n"), ("protocol", "name: demo\n")):
+            config[name] = text
+            config[name].attrs.update(
+                path=self.plan.protocol_path if name == "protocol" else "/nowhere/rig.yaml", sha256="0"
+            )
+        config["steps"] = json.dumps(STEPS)
+        config["devices"] = json.dumps({name: {"kind": "camera", "simulated": True} for name in DIVISORS})
+        config["versions"] = "{}"
+        lines = {n: {"line": LINES[n], "divisor": d, "width_ticks": 2000} for n, d in DIVISORS.items()}
+        config["plan"] = json.dumps({"period_ticks": PERIOD, "led_phase_ticks": 18000, "group": 4, "lines": lines})
+        clip = config.create_group("clips/bunny")
+        clip.attrs.update(
+            file=self.plan.clip_file,
+            sha256=self.plan.clip_sha256,
+            title="t",
+            licence="l",
+            fps=25.0,
+            width=320,
+            height=240,
+        )
+        clip["pts"] = np.arange(self.plan.clip_frames) / 25
+
+    def walk(self) -> None:
+        sent = [(line, k) for line in range(3) for k in range(3 + 2 * line)]
+        rows = np.zeros(len(sent) if self.plan.has_walk else 0, PULSE)
+        for i in range(len(rows)):
+            rows[i] = (0, 76, 1 << sent[i][0], i, 100_000 + 4 * PERIOD * i, self.plan.host_0)
+        if self.plan.has_walk:
+            self.log("began", run_id=76, walk=True, box_ticks=99_000)
+            self.log("ended", run_id=76, walk=True, pulses_sent=len(sent), box_ticks=100_000 + 4 * PERIOD * len(sent))
+        self.table("line_walk/pulses", rows)
+        for stream in DIVISORS:
+            cable = self.plan.walk_lines[stream]
+            count = self.plan.walk_frames.get(stream, 3 + 2 * cable) if self.plan.has_walk else 0
+            places = [i for i, (line, _) in enumerate(sent) if line == cable][:count]
+            frames = self.frames(stream, np.array(places, np.int64), 100_000 + 4 * PERIOD * np.array(places, np.int64))
+            frames["epoch"] = 0
+            self.data(f"line_walk/{stream}", frames, frames["pulse_number"], set())
+
+    def pulses(self) -> None:
+        n = self.plan.pulses
+        rows = np.zeros(n, PULSE)
+        rows["run_id"], rows["pulse_number"], rows["box_ticks"] = 77, np.arange(n), self.ticks
+        rows["lines"] = np.where(np.arange(n) % 4 == 0, 0b111, 0b001)
+        rows["arrived_host_ns"] = host_of(self.plan, self.ticks) + 2_000_000
+        if self.plan.box_resets_at is not None:
+            rows = rows[: self.plan.box_resets_at]
+            self.log("alarm", text="box: restarted (brown-out)")
+        keep = ~np.isin(rows["pulse_number"], list(self.plan.pulses_lost_on_wire))
+        self.table("acquisition/pulses", rows[keep], 500)
+        if self.plan.has_ended:
+            self.log("ended", run_id=77, walk=False, pulses_sent=n, box_ticks=int(self.ticks[-1]) + PERIOD)
+
+    def frames(self, stream: str, pulses: np.ndarray, ticks: np.ndarray) -> np.ndarray:
+        rows = np.zeros(len(pulses), FRAME)
+        shift = np.array([self.plan.jitter_ticks.get(stream, {}).get(int(p), 0.0) for p in pulses]) * PERIOD
+        rows["epoch"], rows["evidence"], rows["exposure_us"] = 1, self.plan.evidence, 4000.0
+        rows["frame_number"], rows["pulse_number"] = np.arange(len(pulses)), pulses
+        rate = CAMERA_HZ[stream] / 2_000_000 * (1 + 30e-6)
+        rows["camera_ticks"] = np.rint((np.asarray(ticks) + shift) * rate).astype(np.uint64) + np.uint64(12_345)
+        rows["counter"] = np.arange(1, len(pulses) + 1)
+        rows["arrived_host_ns"] = host_of(self.plan, ticks) + 10_000_000
+        return rows
+
+    def stream(self, stream: str) -> None:
+        plan = self.plan
+        divisor, lost = DIVISORS[stream], plan.lost.get(stream, set()) | plan.silent.get(stream, set())
+        skipped = {p for s, first, last in plan.not_stored if s == stream for p in range(first, last + 1)}
+        sent = np.arange(0, plan.pulses, divisor)
+        if plan.written is not None:
+            sent = sent[sent < plan.written]
+        got = np.array([p for p in sent if p not in lost and p not in skipped], np.int64)
+        ghosts = np.array(plan.ghosts.get(stream, []), np.int64)
+        rows = self.frames(stream, np.r_[got, ghosts], np.r_[self.ticks[got], self.ticks[ghosts] + 6000])
+        marks = np.r_[got, np.full(len(ghosts), EXTRA_MARK)]
+        rows["pulse_number"][len(got) :] = -1
+        order = np.argsort(rows["camera_ticks"], kind="stable")
+        rows, marks = rows[order], marks[order]
+        rows["frame_number"] = np.arange(len(rows))
+        for pulse, claim in plan.claimed.get(stream, {}).items():
+            rows["pulse_number"][marks == pulse] = claim
+        self.baseline(stream)
+        self.data(f"acquisition/{stream}", rows, marks, plan.damaged.get(stream, set()))
+        self.gaps_and_extras(stream, rows, sorted(plan.lost.get(stream, set())))
+        group = self.file[f"acquisition/{stream}"]
+        group.attrs.update(divisor=divisor, line=LINES[stream], serial=f"SIM-{stream}", simulated=True)
+
+    def baseline(self, stream: str) -> None:
+        baseline = {
+            "epoch": 1, "first_frame_number": 0, "number_modulus": 0, "ticks_hz": CAMERA_HZ[stream], "counter": 0,
+            "counter_source": "Line1", "exposure_start_delay_us": 20.0, "exposure_start_delay_origin": "DECLARED",
+            "features": {"TriggerMode": "On"},
+        }  # fmt: skip
+        self.log("armed", stream=stream, epoch=0, baseline={**baseline, "epoch": 0})
+        self.log("armed", stream=stream, epoch=1, baseline=baseline)
+        self.log("stopped", stream=stream, epoch=1, features={"TriggerMode": "On"})
+
+    def data(self, group: str, rows: np.ndarray, marks: np.ndarray, damaged: set[int]) -> None:
+        pictures = (
+            np.stack([picture_of(int(m)) for m in marks]) if len(marks) else np.zeros((0, HEIGHT, WIDTH), np.uint8)
+        )
+        for i, picture in enumerate(pictures):
+            rows["checksum"][i] = xxhash.xxh3_64_intdigest(picture.tobytes())
+            if int(marks[i]) in damaged:
+                picture[0, 0] ^= 1
+        if not self.plan.closed:
+            pictures = np.concatenate([pictures, np.zeros((50, HEIGHT, WIDTH), np.uint8)])
+        shape, chunks = (None, HEIGHT, WIDTH), (1, HEIGHT, WIDTH)
+        self.file.create_dataset(f"{group}/data", data=pictures, maxshape=shape, chunks=chunks)
+        self.table(f"{group}/frames", rows)
+
+    def gaps_and_extras(self, stream: str, rows: np.ndarray, lost: list[int]) -> None:
+        gaps = np.zeros(len(lost), GAP)
+        gaps["cause"], gaps["first_pulse"], gaps["last_pulse"] = 1, lost, lost
+        self.table(f"acquisition/{stream}/gaps", gaps)
+        places = np.flatnonzero(rows["pulse_number"] == -1)
+        extras = np.zeros(len(places), EXTRA)
+        extras["epoch"], extras["frame_index"] = 1, places
+        extras["after_pulse"] = rows["pulse_number"][places - 1] if len(places) else 0
+        extras["camera_ticks"] = rows["camera_ticks"][places]
+        self.table(f"acquisition/{stream}/extras", extras)
+
+    def screen(self) -> None:
+        """Flips from pulse 0 on: an instruction for 0.5 s, the clip, a question. The patch changes with the film."""
+        plan = self.plan
+        start, onset, end = int(host_of(plan, BOX_0)), film_onset(plan), int(host_of(plan, int(self.ticks[-1])))
+        flip_times = list(range(start, onset - 1_000_000, FLIP_NS))
+        flip_times += list(range(onset, end, FLIP_NS))
+        rows, shown, edges = np.zeros(len(flip_times), FLIP), -1, []
+        for i, (row, t) in enumerate(zip(rows, flip_times, strict=True)):
+            due = (t - onset) * 25 // 1_000_000_000 if t >= onset else -1
+            row["flip_number"], row["host_ns"], row["film_frame"] = i, t, -1
+            row["step"] = 0 if t < onset else 1 if due < plan.clip_frames else 2
+            row["late"] = 1 if i and i <= plan.late_flips else 0
+            if not (0 <= due < plan.clip_frames) or not plan.film_begins:
+                continue
+            row["film_frame"] = due if due not in plan.film_holes else shown
+            row["pts_s"], row["patch"] = row["film_frame"] / 25, row["film_frame"] % 2 == 0
+            if row["film_frame"] != shown:
+                row["skipped"], row["behind"] = (
+                    row["film_frame"] - shown - 1,
+                    plan.behind if row["film_frame"] - shown > 1 else 0,
+                )
+                if row["patch"] != rows["patch"][i - 1]:
+                    edges.append((t + LATENCY_NS, int(row["patch"])))
+                shown = int(row["film_frame"])
+        self.table("stimulus/presentation/flips", rows, 100)
+        self.edges(edges[plan.edges_missing :] if plan.photodiode else [])
+
+    def edges(self, edges: list[tuple[int, int]]) -> None:
+        rows = np.zeros(len(edges), EDGE)
+        for row, (host_ns, level) in zip(rows, edges, strict=True):
+            row["run_id"], row["input"], row["level"] = 77, 4, level
+            row["box_ticks"] = round((host_ns - self.plan.host_0) / 500 / (1 + self.plan.box_ppm * 1e-6))
+        self.table("acquisition/edges", rows)
+
+    def clock_pairs(self) -> None:
+        times = np.arange(BOX_0 - 400_000, int(self.ticks[-1]) + 400_000, 400_000)
+        rows = np.zeros(len(times), CLOCK_PAIR)
+        rows["clock"], rows["reading"], rows["reading_end"] = b"box", times, times + 20
+        middle = host_of(self.plan, times + 10)
+        slow = np.where(np.arange(len(times)) % 3 == 0, 0, 3_000_000)  # a slow answer: the pair is off
+        rows["host_before_ns"], rows["host_after_ns"] = middle - 300_000, middle + 300_000 + slow
+        self.table("acquisition/clock_pairs", rows)
+
+    def rest(self) -> None:
+        onset = film_onset(self.plan)
+        trials = np.zeros(2, TRIAL)
+        trials["step"], trials["onset_host_ns"], trials["ended_host_ns"] = [0, 1], [onset - 500_000_000, onset], -1
+        self.table("intervals/trials", trials)
+        rows = np.zeros(len(self.plan.not_stored), NOT_STORED)
+        for row, (stream, first, last) in zip(rows, self.plan.not_stored, strict=True):
+            row["stream"], row["reason"] = stream.encode(), b"protocol: baseline"
+            row["first_pulse"], row["last_pulse"] = first, last
+        self.table("intervals/not_stored", rows)
+        syncs = np.zeros(5, SYNC)
+        syncs["oldest_arrived_host_ns"] = onset + np.arange(5) * 500_000_000
+        syncs["started_host_ns"] = syncs["oldest_arrived_host_ns"] + 400_000_000
+        syncs["returned_host_ns"] = syncs["oldest_arrived_host_ns"] + round(self.plan.sync_delay_s * 1e9)
+        self.table("telemetry/syncs", syncs)
+        answer = {"step": 2, "question": "how", "answer": "[red]happy", "onset_host_ns": onset}
+        self.text("stimulus/answers", [answer])
+        if self.plan.closed:
+            self.log("outcome", outcome=self.plan.outcome, text="the end")
+        self.text("log", self.logged)
+
+
+def _step(index: int, kind: str, name: str, clip: str | None = None) -> dict[str, Any]:
+    return {
+        "index": index, "kind": kind, "name": name, "text": "", "keys": {}, "seconds": None, "max_seconds": 5.0,
+        "clip": clip, "store": ["HS", "VIS", "NIR"], "reason": "",
+    }  # fmt: skip
+
+
+STEPS = [_step(0, "instruction", "welcome"), _step(1, "clip", "clip1", "bunny"), _step(2, "question", "report-how")]

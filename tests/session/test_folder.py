@@ -1,0 +1,135 @@
+"""Names and places of sessions: nothing shared, nothing overwritten, nothing outside."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rig.errors import NotASession, SessionExists, StorageError, UserError
+from rig.session.folder import beside, check_subject, find_runs, new_session, sessions_below
+
+
+@pytest.mark.parametrize("subject", ["a/b", "../x", "", "a b", "ä", "001\n", "a" * 65, "sub-1", "."])
+def test_subject_that_is_no_pseudonym_is_refused_with_what_is_allowed(subject: str) -> None:
+    with pytest.raises(UserError, match="letters and digits only"):
+        check_subject(subject)
+
+
+def test_first_session_is_number_1_and_the_next_is_one_after_the_highest(tmp_path: Path) -> None:
+    assert new_session(tmp_path / "out", "001", None).number == 1
+    assert new_session(tmp_path / "out", "001", 7).number == 7
+    assert new_session(tmp_path / "out", "001", None).number == 8
+    assert new_session(tmp_path / "out", "002", None).number == 1
+
+
+def test_run_file_has_the_documented_name(tmp_path: Path) -> None:
+    session = new_session(tmp_path, "001", 3)
+    assert session.run_path(2) == tmp_path / "sub-001" / "ses-03" / "sub-001_ses-03_run-02_session.h5"
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_folders_are_readable_by_the_owner_only_under_any_umask(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        session = new_session(tmp_path / "new", "001", None)
+    finally:
+        os.umask(before)
+    for folder in (tmp_path / "new", session.path.parent, session.path):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_taken_number_is_refused_by_name_and_kept(tmp_path: Path) -> None:
+    taken = new_session(tmp_path, "001", 2)
+    taken.run_path(1).write_bytes(b"x")
+    with pytest.raises(SessionExists, match="ses-02"):
+        new_session(tmp_path, "001", 2)
+    assert taken.run_path(1).read_bytes() == b"x"
+
+
+@pytest.mark.parametrize("number", [0, -1, 10000])
+def test_session_number_out_of_range_is_refused(tmp_path: Path, number: int) -> None:
+    with pytest.raises(UserError, match="1 to 9999"):
+        new_session(tmp_path, "001", number)
+
+
+def test_subjects_that_differ_only_in_case_are_refused_and_leave_nothing(tmp_path: Path) -> None:
+    new_session(tmp_path, "a01", None)
+    with pytest.raises(SessionExists, match="a01"):
+        new_session(tmp_path, "A01", None)
+    assert [p.name for p in tmp_path.iterdir()] == ["sub-a01"]
+
+
+def test_folder_that_is_a_file_is_an_error_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StorageError, match="file"):
+        new_session(tmp_path / "file", "001", None)
+
+
+def test_racing_recorders_never_share_a_session(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from rig.session.folder import new_session\n"
+        "sys.stdin.readline()\n"
+        "print(*[new_session(Path(sys.argv[1]), '001', None).number for _ in range(20)])"
+    )
+    racers = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(3)
+    ]
+    for racer in racers:
+        assert racer.stdin is not None
+        racer.stdin.write("go\n")
+        racer.stdin.flush()
+    numbers = [int(n) for racer in racers for n in racer.communicate(timeout=30)[0].split()]
+    assert sorted(numbers) == list(range(1, 61))
+
+
+def _touch(tmp_path: Path, *runs: int) -> list[Path]:
+    session = new_session(tmp_path, "001", 1)
+    for run in runs:
+        session.run_path(run).write_bytes(b"")
+    return [session.run_path(run) for run in sorted(runs)]
+
+
+def test_runs_are_found_from_the_folder_a_run_or_the_verdict_in_order(tmp_path: Path) -> None:
+    runs = _touch(tmp_path, 2, 1, 10)
+    verdict = beside(runs[0], "verdict.json")
+    verdict.write_text("{}")
+    assert find_runs(runs[0].parent) == find_runs(runs[1]) == find_runs(verdict) == runs
+
+
+def test_file_of_another_name_stands_for_itself(tmp_path: Path) -> None:
+    (tmp_path / "copy.h5").write_bytes(b"")
+    assert find_runs(tmp_path / "copy.h5") == [tmp_path / "copy.h5"]
+
+
+def test_folder_without_runs_names_the_sessions_below(tmp_path: Path) -> None:
+    runs = _touch(tmp_path, 1)
+    with pytest.raises(NotASession, match="ses-01"):
+        find_runs(tmp_path)
+    assert sessions_below(tmp_path) == sessions_below(tmp_path / "sub-001") == [runs[0].parent]
+
+
+def test_missing_path_is_no_session(tmp_path: Path) -> None:
+    with pytest.raises(NotASession, match="does not exist"):
+        find_runs(tmp_path / "nowhere")
+
+
+def test_folder_with_runs_of_two_sessions_asks_for_one(tmp_path: Path) -> None:
+    for name in ("sub-1_ses-01_run-01_session.h5", "sub-2_ses-01_run-01_session.h5"):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(NotASession, match="several sessions"):
+        find_runs(tmp_path)
+    assert find_runs(tmp_path / "sub-1_ses-01_run-01_session.h5")[0].name.startswith("sub-1_")
+
+
+def test_name_beside_a_run(tmp_path: Path) -> None:
+    run = tmp_path / "sub-001_ses-01_run-01_session.h5"
+    assert beside(run, "verdict.json").name == "sub-001_ses-01_run-01_verdict.json"
+    assert beside(tmp_path / "copy.h5", "report.png").name == "copy_report.png"

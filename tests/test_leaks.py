@@ -1,0 +1,86 @@
+"""The check of conftest.py on every test: what is left behind is named, and an honest test passes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+CONFTEST = Path(__file__).with_name("conftest.py").read_text()
+
+LEAVES_A_FILE = """
+kept = []
+def test_it(tmp_path):
+    kept.append(open(tmp_path / "forgotten.txt", "w"))
+"""
+LEAVES_A_THREAD = """
+import threading
+def test_it():
+    threading.Thread(target=threading.Event().wait, args=(30,), name="forgotten", daemon=True).start()
+"""
+LEAVES_A_CHILD = """
+import subprocess
+kept = []
+def test_it():
+    kept.append(subprocess.Popen(["sleep", "1.5"]))
+"""
+LEAVES_A_ZOMBIE = """
+import os
+def test_it():
+    if os.fork() == 0:
+        os._exit(0)
+"""
+HONEST = """
+import subprocess, threading
+def test_it(tmp_path, capfd):
+    with open(tmp_path / "closed.txt", "w"):
+        subprocess.run(["true"])
+    threading.Thread(target=lambda: None).start()
+"""
+A_SLOW_END = """
+import threading, time
+def test_it():
+    threading.Thread(target=time.sleep, args=(0.1,)).start()
+"""
+A_FIXTURE = """
+import pytest
+kept = []
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    kept.append(open(tmp_path_factory.mktemp("x") / "forgotten.txt", "w"))
+def test_it(file):
+    pass
+"""
+
+
+LEAVING = {
+    "file": (LEAVES_A_FILE, "open file *forgotten.txt"),
+    "thread": (LEAVES_A_THREAD, "thread forgotten"),
+    "child": (LEAVES_A_CHILD, "child process *sleep 1.5"),
+    "zombie": (LEAVES_A_ZOMBIE, "child process *not waited for*"),
+    "fixture": (A_FIXTURE, "open file *forgotten.txt"),
+}
+
+
+def test_what_a_test_leaves_behind_fails_it_and_is_named(pytester: pytest.Pytester) -> None:
+    result = _run(pytester, **{name: source for name, (source, _) in LEAVING.items()})
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines_random([f"*  {line}" for _, line in LEAVING.values()])
+
+
+def test_a_test_that_cleans_up_passes(pytester: pytest.Pytester) -> None:
+    _run(pytester, honest=HONEST, slow_end=A_SLOW_END).assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize(("options", "outcome"), [([], "skipped"), (["--hardware"], "passed")])
+def test_hardware_tests_run_only_when_asked_for(options: list[str], outcome: str, pytester: pytest.Pytester) -> None:
+    source = "import pytest\n@pytest.mark.hardware\ndef test_it(): pass"
+    assert _run(pytester, *options, hardware=source).parseoutcomes() == {outcome: 1}
+
+
+def _run(pytester: pytest.Pytester, *options: str, **sources: str) -> pytest.RunResult:
+    pytester.makeconftest(CONFTEST.replace("GRACE_S = 2.0", "GRACE_S = 0.5"))
+    pytester.makepyfile(**{f"test_{name}": source for name, source in sources.items()})
+    return pytester.runpytest_subprocess("-p", "no:cacheprovider", *options)

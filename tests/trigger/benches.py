@@ -1,0 +1,173 @@
+"""Benches for the simulated box: in virtual time in one thread, and in real time with a world in a thread."""
+
+from __future__ import annotations
+
+import select
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from rig.clock import NS, HostClock, VirtualClock
+from rig.sim import protocol_sim
+from rig.sim.box import SimulatedBox
+from rig.testing.trigger import Bench, OnWires
+from rig.trigger import wire
+from rig.trigger.port import SerialBox
+
+PPM = 80.0
+Damage = Callable[[bytes], bytes]
+
+
+def intact(data: bytes) -> bytes:
+    return data
+
+
+@dataclass
+class Wires:
+    """What a logic analyser on the trigger lines would have seen."""
+
+    seen: list[OnWires] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
+
+    def rise(self, host_ns: int, lines: int, pulse_number: int, walk: bool) -> None:
+        self.seen.append(OnWires(host_ns, lines))
+        self.numbers.append(pulse_number)
+
+
+class DamagedEndpoint(protocol_sim.VirtualEndpoint):
+    """A serial line that damages what goes over it."""
+
+    def __init__(self, box: SimulatedBox, clock: VirtualClock, to_box: Damage, to_host: Damage) -> None:
+        super().__init__(box, _Spoiling(box, to_host), clock)
+        self._to_box = to_box
+        self._box = self._world  # type: ignore[assignment]
+
+    def write(self, data: bytes) -> None:
+        super().write(self._to_box(data))
+
+
+class _Spoiling:
+    """A box whose output is damaged on its way."""
+
+    def __init__(self, box: SimulatedBox, damage: Damage) -> None:
+        self.box, self.damage = box, damage
+        self.receive, self.run_until, self.next_host_ns = box.receive, box.run_until, box.next_host_ns
+
+    def take_output(self, host_ns: int) -> bytes:
+        data = self.box.take_output(host_ns)
+        return self.damage(data) if data else b""
+
+
+class VirtualRig:
+    """A simulated box behind `sim://`, and everything a test wants to know about it."""
+
+    def __init__(
+        self,
+        *,
+        seed: int = 1,
+        start_ticks: int = 0,
+        ppm: float = PPM,
+        make: type[SimulatedBox] = SimulatedBox,
+        to_box: Damage = intact,
+        to_host: Damage = intact,
+    ) -> None:
+        self.clock, self.wires = VirtualClock(), Wires()
+        self.sim = make(self.wires.rise, start_host_ns=self.clock.now_ns(), start_ticks=start_ticks, ppm=ppm, seed=seed)
+        self.url = protocol_sim.register("bench", DamagedEndpoint(self.sim, self.clock, to_box, to_host))
+        self.box = SerialBox(self.url, self.clock)
+        self.bench = Bench(self.box, self.clock, lambda: list(self.wires.seen), self.move_input, self.reboot)
+
+    def move_input(self, number: int, level: int) -> None:
+        self.sim.input_edge(self.clock.now_ns(), number, level)
+
+    def reboot(self) -> None:
+        self.sim.reset(self.clock.now_ns(), wire.Cause.WATCHDOG)
+
+    def close(self) -> None:
+        self.box.close()
+        protocol_sim.unregister("bench")
+
+
+@contextmanager
+def virtual_rig(
+    *,
+    seed: int = 1,
+    start_ticks: int = 0,
+    ppm: float = PPM,
+    make: type[SimulatedBox] = SimulatedBox,
+    to_box: Damage = intact,
+    to_host: Damage = intact,
+) -> Iterator[VirtualRig]:
+    rig = VirtualRig(seed=seed, start_ticks=start_ticks, ppm=ppm, make=make, to_box=to_box, to_host=to_host)
+    try:
+        yield rig
+    finally:
+        rig.close()
+
+
+class WorldThread:
+    """Runs a simulated box as real time passes, at the far end of a socket pair."""
+
+    def __init__(self) -> None:
+        self.clock, self.wires = HostClock(), Wires()
+        self.near, self._far = socket.socketpair()
+        self._lock = threading.Lock()
+        self._sim = SimulatedBox(self.wires.rise, start_host_ns=self.clock.now_ns(), ppm=PPM)
+        self._thread = threading.Thread(target=self._run, name="world")
+        self._thread.start()
+
+    def move_input(self, number: int, level: int) -> None:
+        with self._lock:
+            now = self.clock.now_ns()
+            self._sim.run_until(now)
+            self._sim.input_edge(now, number, level)
+
+    def reboot(self) -> None:
+        with self._lock:
+            now = self.clock.now_ns()
+            self._sim.run_until(now)
+            self._sim.reset(now, wire.Cause.WATCHDOG)
+
+    def unplug(self) -> None:
+        """The far end goes; the thread ends."""
+        self._far.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._far.close()
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                now = self.clock.now_ns()
+                self._sim.run_until(now)
+                out, due = self._sim.take_output(now), self._sim.next_host_ns()
+            try:
+                if out:
+                    self._far.sendall(out)
+                wait_s = 0.005 if due is None else min(0.005, max(0.0, (due - self.clock.now_ns()) / NS))
+                if select.select([self._far], [], [], wait_s)[0]:
+                    data = self._far.recv(4096)
+                    if not data:
+                        return
+                    with self._lock:
+                        self._sim.receive(data, self.clock.now_ns())
+            except OSError:
+                return
+
+
+@contextmanager
+def real_time_bench() -> Iterator[Bench]:
+    world = WorldThread()
+    try:
+        box = SerialBox(
+            protocol_sim.register("thread", protocol_sim.SocketEndpoint(world.near)), world.clock, hello_timeout_s=20
+        )
+        try:
+            yield Bench(box, world.clock, lambda: list(world.wires.seen), world.move_input, world.reboot)
+        finally:
+            box.close()
+    finally:
+        protocol_sim.unregister("thread")
+        world.near.close()
+        world.unplug()

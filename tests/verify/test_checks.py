@@ -1,0 +1,375 @@
+"""Each check passes on a good run, and names the planted fault with its number on a bad one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from handmade import Plan, make_run
+
+import rig
+from rig.verify.findings import Finding, Word
+from rig.verify.verdict import CHECKS, Verdict, verify_run
+
+Judge = Callable[..., Verdict]
+
+
+@pytest.fixture
+def judge(tmp_path: Path) -> Judge:
+    def _judge(plan: Plan | None = None, edit: Callable[[h5py.File], None] | None = None) -> Verdict:
+        path = make_run(tmp_path, plan)
+        if edit:
+            path.chmod(0o600)
+            with h5py.File(path, "r+") as file:
+                edit(file)
+        with rig.open(path) as session:
+            return verify_run(session.runs[0])
+
+    return _judge
+
+
+def found(verdict: Verdict, check: str, stream: str = "") -> Finding:
+    (finding,) = [f for f in verdict.findings if (f.check, f.stream) == (check, stream)]
+    return finding
+
+
+def failed(verdict: Verdict) -> set[tuple[str, str]]:
+    return {(f.check, f.stream) for f in verdict.findings if f.word is Word.FAIL}
+
+
+def test_good_run_passes_every_check_and_is_complete(judge: Judge) -> None:
+    verdict = judge()
+    assert verdict.is_complete
+    assert {f.word for f in verdict.findings if f.check != "skew"} == {Word.PASS}
+    assert {f.check for f in verdict.findings} == {check.name for check in CHECKS}
+
+
+def test_skew_that_nothing_measured_is_not_called_good(judge: Judge) -> None:
+    assert found(judge(), "skew").word is Word.NOT_MEASURED
+
+
+# pulses and frames
+
+
+def test_lost_frames_on_VIS_are_named_with_their_pulses(judge: Judge) -> None:
+    verdict = judge(Plan(lost={"VIS": {40, 44, 100}}))
+    finding = found(verdict, "frames", "VIS")
+    assert (finding.word, finding.value, finding.ranges) == (Word.FAIL, 3, ((40, 44), (100, 100)))
+    assert "40-44, 100" in finding.text
+    assert failed(verdict) == {("frames", "VIS")}
+
+
+def test_lost_base_frame_fails_the_pairing_of_both_slow_streams(judge: Judge) -> None:
+    verdict = judge(Plan(lost={"HS": {40, 41}}))
+    assert failed(verdict) == {("frames", "HS"), ("pairing", "VIS"), ("pairing", "NIR")}
+    assert found(verdict, "pairing", "NIR").ranges == ((40, 40),)
+
+
+def test_frames_not_stored_on_purpose_are_not_lost(judge: Judge) -> None:
+    verdict = judge(Plan(not_stored=[("HS", 60, 99), ("VIS", 60, 99)]))
+    assert verdict.is_complete
+    assert "10 where HS was not to be stored" in found(verdict, "pairing", "NIR").text
+
+
+def test_ghost_frame_is_an_extra_after_its_pulse(judge: Judge) -> None:
+    finding = found(judge(Plan(ghosts={"NIR": [100]})), "extras", "NIR")
+    assert (finding.word, finding.value, finding.ranges) == (Word.WARN, 1, ((100, 100),))
+
+
+def test_lost_frame_without_a_gap_row_fails_the_recount(judge: Judge) -> None:
+    finding = found(judge(Plan(silent={"HS": {70}})), "recount", "HS")
+    assert (finding.word, finding.value, finding.ranges) == (Word.FAIL, 1, ((70, 70),))
+
+
+def test_gap_row_for_a_frame_that_is_there_fails_the_recount(judge: Judge) -> None:
+    def edit(file: h5py.File) -> None:
+        row = file["acquisition/VIS/gaps"][:]
+        row["last_pulse"] = 48
+        file["acquisition/VIS/gaps"][:] = row
+
+    assert found(judge(Plan(lost={"VIS": {44}}), edit), "recount", "VIS").ranges == ((48, 48),)
+
+
+def test_extra_without_a_row_fails_the_recount(judge: Judge) -> None:
+    def edit(file: h5py.File) -> None:
+        file["acquisition/NIR/extras"].resize((0,))
+
+    assert found(judge(Plan(ghosts={"NIR": [100]}), edit), "recount", "NIR").value == 1
+
+
+def test_pulse_claimed_twice_is_named(judge: Judge) -> None:
+    finding = found(judge(Plan(claimed={"HS": {80: 79}})), "order", "HS")
+    assert (finding.word, finding.ranges) == (Word.FAIL, ((79, 79),))
+
+
+def test_slow_frame_on_a_pulse_that_is_not_its_own_is_named(judge: Judge) -> None:
+    verdict = judge(Plan(claimed={"VIS": {80: 81}}))
+    assert found(verdict, "pairing", "VIS").ranges == ((81, 81),)
+    assert found(verdict, "order", "VIS").word is Word.FAIL
+
+
+def test_repeated_camera_number_fails_the_order(judge: Judge) -> None:
+    def edit(file: h5py.File) -> None:
+        rows = file["acquisition/HS/frames"][:]
+        rows["frame_number"][30] = 29
+        file["acquisition/HS/frames"][:] = rows
+
+    assert "1 x camera number repeated" in found(judge(edit=edit), "order", "HS").text
+
+
+def test_camera_number_that_wraps_by_its_modulus_is_in_order(judge: Judge) -> None:
+    def edit(file: h5py.File) -> None:
+        rows = file["acquisition/HS/frames"][:]
+        rows["frame_number"] %= 100
+        file["acquisition/HS/frames"][:] = rows
+        text = file["log/text"][:].tobytes().replace(b'"number_modulus": 0', b'"number_modulus":\n1')
+        text = text.replace(b'"number_modulus":\n1, "ticks_hz": 1000000000, "counter": 0', b"@")
+        assert b"@" in text
+
+    assert found(judge(edit=edit), "order", "HS").word is Word.FAIL  # without a modulus, a wrap is a fault
+
+
+def test_lost_pulse_message_is_a_warning_and_its_frames_are_not_lost(judge: Judge) -> None:
+    verdict = judge(Plan(pulses_lost_on_wire={90, 91}))
+    finding = found(verdict, "pulses")
+    assert (finding.word, finding.value, finding.ranges) == (Word.WARN, 2, ((90, 91),))
+    assert verdict.is_complete
+
+
+def test_box_that_never_told_its_end_is_not_measured_and_not_complete(judge: Judge) -> None:
+    verdict = judge(Plan(has_ended=False))
+    assert found(verdict, "pulses").word is Word.NOT_MEASURED
+    assert verdict.missing == ["pulses", "postamble"]
+    assert not verdict.is_complete
+
+
+def test_box_restart_is_found_in_log_and_timer(judge: Judge) -> None:
+    def edit(file: h5py.File) -> None:
+        rows = file["acquisition/pulses"][:]
+        rows["box_ticks"][150:] -= 2_000_000
+        file["acquisition/pulses"][:] = rows
+
+    finding = found(judge(edit=edit), "box")
+    assert (finding.word, finding.ranges) == (Word.FAIL, ((150, 150),))
+    assert "brown-out" in found(judge(Plan(box_resets_at=150)), "box").text
+
+
+def test_pulse_off_its_plan_is_named(judge: Judge) -> None:
+    def edit(file: h5py.File) -> None:
+        rows = file["acquisition/pulses"][:]
+        rows["box_ticks"][33] += 400
+        file["acquisition/pulses"][:] = rows
+
+    finding = found(judge(edit=edit), "schedule")
+    assert (finding.word, finding.value, finding.ranges) == (Word.FAIL, pytest.approx(200), ((33, 33),))
+
+
+# line walk, preamble, postamble
+
+
+def test_swapped_cables_of_VIS_and_NIR_are_both_named(judge: Judge) -> None:
+    verdict = judge(Plan(walk_lines={"HS": 0, "VIS": 2, "NIR": 1}))
+    finding = found(verdict, "line walk", "VIS")
+    assert (finding.word, finding.value) == (Word.FAIL, 7)
+    assert "line 2, the cable of NIR" in finding.text
+    assert "line 1, the cable of VIS" in found(verdict, "line walk", "NIR").text
+    assert failed(verdict) == {("line walk", "VIS"), ("line walk", "NIR")}
+
+
+@pytest.mark.parametrize(("frames", "words"), [(0, "not connected"), (4, "no line sent that many")])
+def test_wrong_number_of_walk_frames_is_explained(judge: Judge, frames: int, words: str) -> None:
+    finding = found(judge(Plan(walk_frames={"VIS": frames})), "line walk", "VIS")
+    assert (finding.word, finding.value) == (Word.FAIL, frames)
+    assert words in finding.text
+
+
+def test_run_without_line_walk_is_not_complete(judge: Judge) -> None:
+    assert judge(Plan(has_walk=False)).missing == ["line walk"]
+
+
+def test_camera_armed_late_that_says_so_passes_the_preamble_with_its_losses_told(judge: Judge) -> None:
+    verdict = judge(Plan(lost={"VIS": {0, 4}}))
+    finding = found(verdict, "preamble", "VIS")
+    assert (finding.word, finding.value) == (Word.PASS, 8)
+    assert failed(verdict) == {("frames", "VIS")}
+
+
+@pytest.mark.parametrize(("stream", "divisor"), [("HS", 1), ("VIS", 4)])
+def test_camera_armed_late_that_claims_pulse_0_fails_the_preamble(judge: Judge, stream: str, divisor: int) -> None:
+    """It missed its first pulse and numbers every frame one too low: counts alone cannot tell."""
+    plan = Plan()
+    shifted = {pulse: pulse - divisor for pulse in range(divisor, plan.pulses, divisor)}
+    verdict = judge(Plan(lost={stream: {0}}, claimed={stream: shifted}))
+    finding = found(verdict, "preamble", stream)
+    assert (finding.word, finding.value) == (Word.FAIL, divisor)
+    assert "claims pulse 0" in finding.text
+
+
+def test_last_frame_with_a_wrong_pulse_fails_the_postamble(judge: Judge) -> None:
+    plan = Plan(silent={"NIR": {260}}, claimed={"NIR": {256: 260}})
+    finding = found(judge(plan), "postamble", "NIR")
+    assert (finding.word, finding.value) == (Word.FAIL, 256)
+
+
+def test_run_without_any_pattern_fails_the_preamble(judge: Judge) -> None:
+    def edit(file: h5py.File) -> None:
+        rows = file["acquisition/HS/frames"][:]
+        rows["camera_ticks"] = 10_000_000 * np.arange(1, len(rows) + 1)
+        file["acquisition/HS/frames"][:] = rows
+
+    verdict = judge(edit=edit)
+    assert "not seen" in found(verdict, "preamble", "HS").text
+    assert {("preamble", "HS"), ("postamble", "HS"), ("stamps", "HS")} <= failed(verdict)
+
+
+# clocks
+
+
+def test_rate_between_camera_and_box_is_reported_in_ppm(judge: Judge) -> None:
+    assert "-30.0 ppm" in found(judge(), "stamps", "HS").text
+    assert found(judge(Plan(box_ppm=-250)), "box rate").value == pytest.approx(-250, abs=0.1)
+
+
+def test_frames_shifted_by_one_pulse_after_a_loss_are_named(judge: Judge) -> None:
+    """One frame was lost and another invented as its neighbour: the counts are equal, the timestamps are not."""
+    shifted = {pulse: pulse - 1 for pulse in range(200, 240)}
+    verdict = judge(Plan(silent={"HS": {199, 239}}, claimed={"HS": shifted}))
+    finding = found(verdict, "stamps", "HS")
+    assert (finding.word, finding.ranges) == (Word.FAIL, ((199, 237),))
+
+
+def test_single_frame_off_its_pulse_by_more_than_a_quarter_period_is_named(judge: Judge) -> None:
+    finding = found(judge(Plan(jitter_ticks={"VIS": {120: 0.3}})), "stamps", "VIS")
+    assert (finding.word, finding.ranges) == (Word.FAIL, ((120, 120),))
+    assert finding.value == pytest.approx(3, abs=0.05)
+    assert found(judge(Plan(jitter_ticks={"VIS": {120: 0.05}})), "stamps", "VIS").word is Word.PASS
+
+
+def test_ghost_and_swallow_leave_counts_equal_but_not_the_intervals(judge: Judge) -> None:
+    verdict = judge(Plan(jitter_ticks={"HS": {100: 0.2}}))
+    finding = found(verdict, "intervals", "HS")
+    assert (finding.word, finding.ranges) == (Word.WARN, ((100, 101),))
+
+
+def test_camera_whose_oscillator_drifts_slowly_is_not_failed(judge: Judge) -> None:
+    def edit(file: h5py.File) -> None:
+        rows = file["acquisition/HS/frames"][:]
+        ticks = rows["camera_ticks"].astype(np.float64)
+        seconds = (ticks - ticks[0]) / 1e9
+        rows["camera_ticks"] = (ticks + 20e-6 * seconds**2 * 1e9 / 20).astype(np.uint64)  # 20 ppm in 10 s
+        file["acquisition/HS/frames"][:] = rows
+
+    assert found(judge(Plan(body_groups=700), edit), "stamps", "HS").word is Word.PASS
+
+
+@pytest.mark.parametrize(("evidence", "word"), [(1, Word.FAIL), (2, Word.FAIL), (3, Word.PASS), (4, Word.PASS)])
+def test_pulse_numbers_by_arrival_or_led_alone_are_never_called_synchronised(
+    judge: Judge, evidence: int, word: Word
+) -> None:
+    assert found(judge(Plan(evidence=evidence)), "evidence", "HS").word is word
+
+
+def test_run_without_clock_pairs_cannot_join_screen_and_cameras(judge: Judge) -> None:
+    verdict = judge(edit=lambda file: file["acquisition/clock_pairs"].resize((1,)))
+    assert verdict.missing == ["box rate"]
+
+
+@pytest.mark.parametrize(("seconds", "word"), [(0.9, Word.PASS), (1.1, Word.WARN), (2.1, Word.FAIL)])
+def test_time_from_grab_to_disk_is_held_against_1_and_2_seconds(judge: Judge, seconds: float, word: Word) -> None:
+    finding = found(judge(Plan(sync_delay_s=seconds)), "acknowledged")
+    assert (finding.word, finding.value) == (word, pytest.approx(seconds * 1000))
+
+
+# screen
+
+
+def test_film_frames_never_shown_fail_and_are_named(judge: Judge) -> None:
+    finding = found(judge(Plan(film_holes={7, 8, 20}, photodiode=False)), "film frames", "clip1")
+    assert (finding.word, finding.value, finding.ranges) == (Word.FAIL, 3, ((7, 8), (20, 20)))
+    assert "skipped before" not in finding.text
+
+
+def test_film_frame_skipped_while_far_behind_is_listed_with_its_flip_gap_but_fails(judge: Judge) -> None:
+    finding = found(judge(Plan(film_holes={7}, behind=5)), "film frames", "clip1")
+    assert finding.word is Word.FAIL
+    assert "skipped before 8 while 5 behind, after 16.7 ms" in finding.text
+
+
+def test_film_that_never_began_fails_with_all_its_frames(judge: Judge) -> None:
+    finding = found(judge(Plan(film_begins=False)), "film frames", "clip1")
+    assert (finding.word, finding.value) == (Word.FAIL, 25)
+
+
+def test_late_flips_warn_and_never_fail(judge: Judge) -> None:
+    verdict = judge(Plan(late_flips=9))
+    assert (found(verdict, "late flips").word, found(verdict, "late flips").value) == (Word.WARN, 9)
+    assert verdict.is_complete
+
+
+def test_light_is_measured_against_the_flips(judge: Judge) -> None:
+    finding = found(judge(), "photodiode")
+    assert (finding.word, finding.value) == (Word.PASS, pytest.approx(12, abs=0.01))
+
+
+def test_light_that_does_not_follow_the_flips_fails(judge: Judge) -> None:
+    finding = found(judge(Plan(edges_missing=5)), "photodiode")
+    assert finding.word is Word.FAIL
+    assert "5 not seen" in finding.text
+
+
+def test_screen_without_photodiode_is_not_measured_but_may_be_complete(judge: Judge) -> None:
+    verdict = judge(Plan(photodiode=False))
+    assert found(verdict, "photodiode").word is Word.NOT_MEASURED
+    assert verdict.is_complete
+
+
+# the file
+
+
+def test_changed_picture_is_named_with_its_pulse(judge: Judge) -> None:
+    finding = found(judge(Plan(damaged={"NIR": {40, 80}})), "checksums", "NIR")
+    assert (finding.word, finding.value, finding.ranges) == (Word.FAIL, 2, ((40, 40), (80, 80)))
+
+
+def test_hole_in_the_rows_of_a_finished_run_fails(judge: Judge) -> None:
+    def edit(file: h5py.File) -> None:
+        rows = file["acquisition/edges"][:]
+        rows["seq"][20] = 0
+        file["acquisition/edges"][:] = rows
+
+    finding = found(judge(edit=edit), "rows")
+    assert finding.word is Word.FAIL
+    assert "/acquisition/edges: 5 rows after row 20" in finding.text
+
+
+@pytest.mark.parametrize(
+    ("outcome", "word"),
+    [("finished", Word.PASS), ("stopped", Word.WARN), ("incomplete", Word.FAIL), ("device_lost", Word.FAIL),
+     ("disk_full", Word.FAIL), ("close_failed", Word.FAIL), ("failed", Word.FAIL)],
+)  # fmt: skip
+def test_how_the_run_ended_decides(judge: Judge, outcome: str, word: Word) -> None:
+    assert found(judge(Plan(outcome=outcome)), "ending").word is word
+
+
+def test_killed_run_tells_which_losses_come_from_the_cut(judge: Judge) -> None:
+    plan = Plan(closed=False, outcome="incomplete", has_ended=False, written=200, lost={"HS": {60}})
+    verdict = judge(plan)
+    finding = found(verdict, "frames", "HS")
+    assert finding.value == 1 + 64
+    assert "64 of them after the last stored frame" in finding.text
+    assert found(verdict, "recount", "HS").word is Word.PASS
+    assert found(verdict, "schedule").word is Word.PASS
+
+
+def test_trigger_mode_that_fell_back_to_free_run_fails(judge: Judge) -> None:
+    def edit(file: h5py.File) -> None:
+        text = file["log/text"][:].tobytes()
+        place = text.rindex(b'"features": {"TriggerMode": "On"}')
+        changed = text[:place] + text[place:].replace(b'"On"', b'"No"', 1)
+        file["log/text"][:] = np.frombuffer(changed, np.uint8)
+
+    finding = found(judge(edit=edit), "features", "NIR")
+    assert (finding.word, finding.text) == (Word.FAIL, "TriggerMode: On became No")

@@ -1,0 +1,106 @@
+"""The verdict as a whole: what makes a run complete, its file, and its figure."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import pytest
+from handmade import Plan, make_run
+from PIL import Image
+
+import rig
+from rig.errors import NotASession
+from rig.session.folder import beside
+from rig.verify import counters, verdict
+from rig.verify.findings import Check, Word, ranges_of, spelled
+from rig.verify.report import draw_report
+from rig.verify.verdict import Verdict, load, save, verify_run
+
+
+def test_crashing_check_fails_and_hides_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(run: object) -> list[object]:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(verdict, "CHECKS", (Check("broken", crash), Check("frames", counters.check_frames)))  # type: ignore[arg-type]
+    with rig.open(make_run(tmp_path)) as session:
+        found = verify_run(session.runs[0])
+    assert [(f.check, f.word) for f in found.findings] == [("broken", Word.FAIL)] + [("frames", Word.PASS)] * 3
+    assert "ZeroDivisionError: a bug" in found.findings[0].text
+    assert not found.is_complete
+
+
+@pytest.mark.parametrize("plan", [Plan(), Plan(lost={"HS": {9}}), Plan(closed=False, has_ended=False, written=40)])
+def test_verdict_file_reads_back_equal_private_and_beside_the_run(tmp_path: Path, plan: Plan) -> None:
+    path = make_run(tmp_path, plan)
+    with rig.open(path) as session:
+        found = verify_run(session.runs[0])
+    assert save(path, found) == beside(path, "verdict.json")
+    assert stat.S_IMODE(beside(path, "verdict.json").stat().st_mode) == 0o600
+    assert load(path) == found
+    content = json.loads(beside(path, "verdict.json").read_text())
+    assert content["complete"] is found.is_complete
+    assert content["words"]["FAIL"] == found.count(Word.FAIL)
+    assert sorted(p.name for p in path.parent.iterdir()) == sorted([path.name, beside(path, "verdict.json").name])
+
+
+def test_no_verdict_is_none_and_another_file_in_its_place_an_error(tmp_path: Path) -> None:
+    path = make_run(tmp_path)
+    assert load(path) is None
+    for text in ("{}", "[1]", "not json", '{"findings": 3}'):
+        beside(path, "verdict.json").write_text(text)
+        with pytest.raises(NotASession, match="no verdict of ours"):
+            load(path)
+
+
+def test_verify_changes_no_byte_of_the_run(tmp_path: Path) -> None:
+    path = make_run(tmp_path)
+    before = path.read_bytes()
+    with rig.open(path) as session:
+        save(path, verify_run(session.runs[0]))
+    assert path.read_bytes() == before
+
+
+def test_run_without_any_frame_or_pulse_is_judged_and_not_complete(tmp_path: Path) -> None:
+    with rig.open(make_run(tmp_path, Plan(box_resets_at=0, written=0, has_ended=False, has_walk=False))) as session:
+        found: Verdict = verify_run(session.runs[0])
+        assert draw_report(session.runs[0], found)
+    assert not found.is_complete
+    assert not [f.text for f in found.findings if "check itself failed" in f.text]
+
+
+def test_numbers_are_spelled_as_ranges() -> None:
+    assert ranges_of(np.array([4, 8, 12, 40, 44, 99]), 4) == ((4, 12), (40, 44), (99, 99))
+    assert ranges_of(np.zeros(0, np.int64)) == ()
+    assert spelled(tuple((i, i) for i in range(0, 40, 2))).endswith("20, 22 and 8 more")
+
+
+def test_figure_marks_every_loss_in_red(tmp_path: Path) -> None:
+    def red(plan: Plan, number: int) -> int:
+        plan.number_of_session = number
+        with rig.open(make_run(tmp_path, plan)) as session:
+            png = draw_report(session.runs[0], verify_run(session.runs[0]))
+        (tmp_path / "report.png").write_bytes(png)
+        pixels = np.asarray(Image.open(tmp_path / "report.png").convert("RGB")).astype(int)
+        lines = (pixels[..., 0] > 150) & (pixels[..., 1:].max(2) < 110)
+        return int((lines.sum(0) > 60).sum())
+
+    assert red(Plan(), 1) == 0
+    assert red(Plan(lost={"HS": {60, 160}, "VIS": {100}}), 2) >= 3
+
+
+def test_checks_other_than_reading_pictures_take_an_hour_in_seconds(tmp_path: Path) -> None:
+    """Real sessions have 360,000 rows: nothing may go through them one by one. Slow machines get ten times that."""
+    from rig.verify import anchors, clocks
+
+    with rig.open(make_run(tmp_path, Plan(body_groups=2500, lost={"HS": set(range(50, 8000, 40))}))) as session:
+        run = session.runs[0]
+        begun = perf_counter()
+        for check in (counters.check_frames, counters.check_recount, counters.check_pairing, counters.check_order):
+            check(run)
+        for check in (clocks.check_stamps, clocks.check_intervals, anchors.check_preamble, anchors.check_schedule):
+            check(run)
+        assert perf_counter() - begun < 30
