@@ -48,6 +48,25 @@ class Devices:
         assert self._screen is not None
         return self._screen
 
+    def has_camera(self, camera: Camera) -> None:
+        """Take over an open camera."""
+        self.cameras[camera.name] = camera
+        self.closing(camera.close)
+
+    def has_box(self, box: TriggerBox) -> None:
+        """Take over the open trigger box."""
+        self._box = box
+        self.closing(box.close)
+
+    def has_screen(self, screen: Screen) -> None:
+        """Take over the open screen."""
+        self._screen = screen
+        self.closing(screen.close)
+
+    def closing(self, close: Callable[[], None]) -> None:
+        """Call `close` when the devices are closed, before all that was given earlier."""
+        self._closers.append(close)
+
     def close(self) -> None:
         """Close everything; never raises."""
         while self._closers:
@@ -71,75 +90,80 @@ def open_devices(
 
     Raises DeviceError naming the device; nothing stays open then.
     """
-    clock, devices = HostClock(), Devices()
+    opening = _Opening(rig, clips, folder, truth, scripted=scripted)
     try:
-        framebuffer = _open_screen(devices, rig, clips, folder, clock, scripted=scripted)
-        _open_hardware(devices, rig, clock, truth=truth, framebuffer=framebuffer, log=folder / "world.log")
+        opening.open_screen()
+        opening.open_box_and_cameras()
     except BaseException:
-        devices.close()
+        opening.devices.close()
         raise
-    return devices, clock
+    return opening.devices, opening.clock
 
 
-def _open_screen(
-    devices: Devices, rig: Rig, clips: dict[str, FilmClip], folder: Path, clock: Clock, *, scripted: bool
-) -> Path | None:
-    """Open the screen of the rig; the memory it draws into, if there is any."""
-    if rig.screen.backend == "simulated":
-        return None  # opened with the world, which sees its light
-    from rig.stimulus.process import PsychoPyScreen
+class _Opening:
+    """The devices of a rig in real time, opened one after another."""
 
-    screen = PsychoPyScreen(rig.screen, clips, folder)
-    devices._screen = screen
-    devices._closers.append(screen.close)
-    if scripted:
-        _open_participant(devices, rig, screen.display, is_own=screen.framebuffer is not None, folder=folder)
-    del clock
-    return screen.framebuffer
+    def __init__(
+        self, rig: Rig, clips: dict[str, FilmClip], folder: Path, truth: Path | None, *, scripted: bool
+    ) -> None:
+        self.devices, self.clock = Devices(), HostClock()
+        self._rig, self._clips, self._folder, self._truth = rig, clips, folder, truth
+        self._scripted = scripted
+        self._seed = rig.simulation.seed if rig.simulation else 1
+        self._framebuffer: Path | None = None  # the memory that a virtual display draws into
 
+    def open_screen(self) -> None:
+        """The window; a simulated screen opens with the world, which sees its light."""
+        if self._rig.screen.backend == "simulated":
+            return
+        from rig.stimulus.process import PsychoPyScreen
 
-def _open_participant(devices: Devices, rig: Rig, display: str, *, is_own: bool, folder: Path) -> None:
-    """A scripted participant presses real keys, so only ever on a display that the rig started itself."""
-    from rig.sim.participant import ScriptedParticipant
+        screen = PsychoPyScreen(self._rig.screen, self._clips, self._folder)
+        self.devices.has_screen(screen)
+        self._framebuffer = screen.framebuffer
+        if self._scripted:
+            self._open_participant(screen.display)
 
-    if not is_own:
-        raise UserError("--participant", "is not allowed on a real screen", value="scripted", allowed="human")
-    participant = ScriptedParticipant(display, rig.simulation.seed if rig.simulation else 1, folder)
-    devices._closers.append(participant.close)
-    devices.on_step = participant.began
+    def _open_participant(self, display: str) -> None:
+        """A scripted participant presses real keys, so only ever on a display that the rig started itself."""
+        from rig.sim.participant import ScriptedParticipant
 
+        if self._framebuffer is None:
+            raise UserError("--participant", "is not allowed on a real screen", value="scripted", allowed="human")
+        participant = ScriptedParticipant(display, self._seed, self._folder)
+        self.devices.closing(participant.close)
+        self.devices.on_step = participant.began
 
-def _open_hardware(
-    devices: Devices, rig: Rig, clock: Clock, *, truth: Path | None, framebuffer: Path | None, log: Path
-) -> None:
-    """Open box and cameras, and the simulated world behind those that are simulated."""
-    from rig.sim import protocol_sim
-    from rig.sim.camera import SimulatedCamera
-    from rig.sim.process import WorldProcess
-    from rig.sim.screen import SimulatedScreen
-    from rig.trigger.port import SerialBox
+    def open_box_and_cameras(self) -> None:
+        """The box, the cameras, and the simulated world behind those that are simulated."""
+        from rig.trigger.port import SerialBox
 
-    _require_simulation(rig)
-    world = WorldProcess(rig, truth=truth, framebuffer=framebuffer, log=log)
-    devices._closers.append(world.close)
-    if rig.screen.backend == "simulated":
-        seed = rig.simulation.seed if rig.simulation else 1
-        devices._screen = SimulatedScreen(rig.screen, {}, clock, seed=seed, scripted=True, light=world.light)
-    name = rig.box.port.removeprefix(SIMULATED_PORT)
-    protocol_sim.register(name, protocol_sim.SocketEndpoint(world.box))
-    devices._closers.append(lambda: protocol_sim.unregister(name))
-    devices._box = SerialBox(rig.box.port, clock)
-    devices._closers.append(devices._box.close)
-    for name_, link in world.links.items():
-        camera = SimulatedCamera(name_, link, clock)
-        devices.cameras[name_] = camera
-        devices._closers.append(camera.close)
+        port = self._rig.box.port
+        if port.startswith(SIMULATED_PORT):
+            self._open_world(port.removeprefix(SIMULATED_PORT))
+        self.devices.has_box(SerialBox(port, self.clock))
+        if not self.devices.cameras:
+            problem = "cannot fire simulated cameras; they are on the wires of a simulated box"
+            raise DeviceNotReady(f"trigger box {port}", problem, allowed="port: sim://NAME")
 
+    def _open_world(self, name: str) -> None:
+        from rig.sim import protocol_sim
+        from rig.sim.camera import SimulatedCamera
+        from rig.sim.process import WorldProcess
+        from rig.sim.screen import SimulatedScreen
 
-def _require_simulation(rig: Rig) -> None:
-    if not rig.box.port.startswith(SIMULATED_PORT):
-        problem = "drives no simulated cameras; a rig is simulated as a whole"
-        raise DeviceNotReady(f"trigger box {rig.box.port}", problem, allowed="port: sim://NAME")
+        log = self._folder / "world.log"
+        world = WorldProcess(self._rig, truth=self._truth, framebuffer=self._framebuffer, log=log)
+        self.devices.closing(world.close)
+        protocol_sim.register(name, protocol_sim.SocketEndpoint(world.box))
+        self.devices.closing(lambda: protocol_sim.unregister(name))
+        for camera, link in world.links.items():
+            self.devices.has_camera(SimulatedCamera(camera, link, self.clock))
+        if self._rig.screen.backend == "simulated":
+            screen = SimulatedScreen(
+                self._rig.screen, self._clips, self.clock, seed=self._seed, scripted=self._scripted, light=world.light
+            )
+            self.devices.has_screen(screen)
 
 
 def open_virtual(rig: Rig, clips: dict[str, FilmClip], *, truth: Path | None, scripted: bool) -> Virtual:
@@ -167,12 +191,11 @@ def open_virtual(rig: Rig, clips: dict[str, FilmClip], *, truth: Path | None, sc
         scripted=scripted,
         light=lambda host_ns, level: world.light(host_ns + latency_ns, level),
     )
-    devices._screen = screen
+    devices.has_screen(screen)
     name = f"virtual-{secrets.token_hex(8)}"
     port = protocol_sim.register(name, protocol_sim.VirtualEndpoint(world.box, world, clock))
-    devices._closers.append(lambda: protocol_sim.unregister(name))
+    devices.closing(lambda: protocol_sim.unregister(name))
     for camera in rig.cameras:
-        devices.cameras[camera] = SimulatedCamera(camera, LocalLink(camera, world, pool_shape(rig, camera)), clock)
-    devices._box = SerialBox(port, clock)
-    devices._closers.append(devices._box.close)
+        devices.has_camera(SimulatedCamera(camera, LocalLink(camera, world, pool_shape(rig, camera)), clock))
+    devices.has_box(SerialBox(port, clock))
     return Virtual(devices, clock, world, screen.next_host_ns)

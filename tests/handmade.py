@@ -59,11 +59,13 @@ class Plan:
     sync_delay_s: float = 0.5
     box_ppm: float = 80.0
     evidence: int = 4
+    number_modulus: int = 0  # camera numbers wrap to 0 here
     jitter_ticks: dict[str, dict[int, float]] = field(default_factory=dict)  # base periods by which a frame is off
     host_0: int = HOST_0
     created_utc: str = "2026-03-01T10:00:00+00:00"
     written: int | None = None  # unclosed: only so many pulses' frames are there
     box_resets_at: int | None = None
+    alarm: str = ""
     clip_file: str = "clip.mp4"
     clip_sha256: str = "0" * 64
     clip_frames: int = FILM_FRAMES
@@ -135,8 +137,8 @@ class _Maker:
     def attributes(self, subject: str) -> None:
         self.file.attrs.update(
             schema=1, subject=subject, session=self.plan.number_of_session, run=self.plan.run, rig="demo",
-            protocol="demo", simulated=True, outcome=self.plan.outcome, run_id=np.uint32(77), created_utc=self.plan.created_utc,
-            created_host_ns=self.plan.host_0, streams=json.dumps(list(DIVISORS)),
+            protocol="demo", simulated=True, outcome=self.plan.outcome, run_id=np.uint32(77),
+            created_utc=self.plan.created_utc, created_host_ns=self.plan.host_0, streams=json.dumps(list(DIVISORS)),
         )  # fmt: skip
 
     def table(self, path: str, rows: np.ndarray, spare: int = 50) -> None:
@@ -238,7 +240,7 @@ class _Maker:
         rows["pulse_number"][len(got) :] = -1
         order = np.argsort(rows["camera_ticks"], kind="stable")
         rows, marks = rows[order], marks[order]
-        rows["frame_number"] = np.arange(len(rows))
+        rows["frame_number"] = np.arange(len(rows)) % (plan.number_modulus or len(rows) + 1)
         for pulse, claim in plan.claimed.get(stream, {}).items():
             rows["pulse_number"][marks == pulse] = claim
         self.baseline(stream)
@@ -249,7 +251,8 @@ class _Maker:
 
     def baseline(self, stream: str) -> None:
         baseline = {
-            "epoch": 1, "first_frame_number": 0, "number_modulus": 0, "ticks_hz": CAMERA_HZ[stream], "counter": 0,
+            "epoch": 1, "first_frame_number": 0, "number_modulus": self.plan.number_modulus,
+            "ticks_hz": CAMERA_HZ[stream], "counter": 0,
             "counter_source": "Line1", "exposure_start_delay_us": 20.0, "exposure_start_delay_origin": "DECLARED",
             "features": {"TriggerMode": "On"},
         }  # fmt: skip
@@ -342,6 +345,8 @@ class _Maker:
         self.table("telemetry/syncs", syncs)
         answer = {"step": 2, "question": "how", "answer": "[red]happy", "onset_host_ns": onset}
         self.text("stimulus/answers", [answer])
+        if self.plan.alarm:
+            self.log("alarm", text=self.plan.alarm)
         if self.plan.closed:
             self.log("outcome", outcome=self.plan.outcome, text="the end")
         self.text("log", self.logged)

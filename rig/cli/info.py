@@ -8,8 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from rig.session.reader import Session
     from rig.session.runfile import Run
+
+_HEADS = [
+    ("subject", "subject"),
+    ("session", "session"),
+    ("date", "created_utc"),
+    ("rig", "rig"),
+    ("protocol", "protocol"),
+]
 
 
 def info(
@@ -37,7 +47,7 @@ def info(
         if not below:
             raise
         lines = [_line(folder) for folder in below]
-        typer.echo(dumps({"sessions": lines}, indent=1)) if json else _show_lines(lines, Console())
+        typer.echo(dumps({"sessions": lines}, indent=1)) if json else _show_lines(lines)
         return
     with rig.open(path) as session:
         found = describe(session)
@@ -127,44 +137,44 @@ def _line(folder: Path) -> dict[str, Any]:
     }
 
 
-def _show_lines(lines: list[dict[str, Any]], console: Any) -> None:
+def _show_lines(lines: list[dict[str, Any]]) -> None:
+    """A line for each session, in columns as wide as they need to be."""
+    from rig.cli.app import printable
+
+    heads = ["session", "date", "rig", "protocol", "runs", "outcome", "length", "size", "verdict"]
+    rows = [heads, *(_cells(line) for line in lines)]
+    widths = [max(len(row[i]) for row in rows if len(row) == len(heads)) for i in range(len(heads))]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        typer.echo(printable("  ".join(cells).rstrip()))
+
+
+def _cells(line: dict[str, Any]) -> list[str]:
+    name = "/".join(Path(line["path"]).parts[-2:])
+    if "problem" in line:
+        return [name, f"cannot be read: {line['problem']}"]
+    rig_name = line["rig"] + (" SIMULATED" if line["simulated"] else "")
+    length, size = _length(line["duration_s"]), _size(line["bytes"])
+    when = line["created_utc"][:16].replace("T", " ")
+    return [name, when, rig_name, line["protocol"], str(line["runs"]), line["outcome"], length, size, line["verdict"]]
+
+
+def _show(found: dict[str, Any], console: Console) -> None:
     from rich.markup import escape
-    from rich.table import Table
 
-    table = Table(box=None, pad_edge=False)
-    for column in ("session", "date", "rig", "protocol", "runs", "outcome", "length", "size", "verdict"):
-        table.add_column(column, overflow="fold")
-    for line in lines:
-        name = "/".join(Path(line["path"]).parts[-2:])
-        if "problem" in line:
-            table.add_row(escape(name), "", "", "", "", f"[bold red]{escape(line['problem'])}[/]")
-            continue
-        rig_name = line["rig"] + (" SIMULATED" if line["simulated"] else "")
-        when, runs = line["created_utc"][:16], str(line["runs"])
-        length, size = _length(line["duration_s"]), _size(line["bytes"])
-        shown = [name, when, rig_name, line["protocol"], runs, line["outcome"], length, size, line["verdict"]]
-        table.add_row(*map(escape, shown))
-    console.print(table)
-
-
-def _show(found: dict[str, Any], console: Any) -> None:
-    from rich.markup import escape
-    from rich.table import Table
+    from rig.cli.app import printable
 
     if found["simulated"]:
-        console.print(f"[bold yellow]SIMULATED[/]: {escape(', '.join(found['simulated_devices']) or 'this rig')}")
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for key in ("subject", "session", "created_utc", "rig", "protocol"):
-        table.add_row(key.replace("created_utc", "date"), escape(str(found[key])))
+        devices = escape(printable(", ".join(found["simulated_devices"]) or "this rig"))
+        console.print(f"[bold yellow]SIMULATED[/]: {devices}", highlight=False)
+    rows = [(key, str(found[name])) for key, name in _HEADS]
     for run in found["runs"]:
-        table.add_row(f"run {run['run']}", escape(run["file"]))
-        table.add_row("  outcome", escape(run["outcome"].replace("_", " ")))
-        table.add_row("  length", f"{_length(run['duration_s'])}, {run['pulses']} pulses")
-        table.add_row("  size", _size(run["bytes"]))
-        for name, stream in run["streams"].items():
-            table.add_row(f"  {escape(name)}", escape(_stream_line(stream)))
-        table.add_row("  verdict", escape(run["verdict"]))
-    console.print(table)
+        rows += [(f"run {run['run']}", run["file"]), ("  outcome", run["outcome"].replace("_", " "))]
+        rows += [("  length", f"{_length(run['duration_s'])}, {run['pulses']} pulses"), ("  size", _size(run["bytes"]))]
+        rows += [(f"  {name}", _stream_line(stream)) for name, stream in run["streams"].items()]
+        rows += [("  verdict", run["verdict"])]
+    for key, value in rows:
+        typer.echo(printable(f"{key:<10} {value}"))
 
 
 def _stream_line(stream: dict[str, Any]) -> str:

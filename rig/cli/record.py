@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -63,30 +65,37 @@ def _stop_on_signals(recording: Recording) -> None:
             signal.signal(getattr(signal, name), lambda *_: recording.stop())
 
 
-def _say_status(status: Status) -> None:
+def _say(text: str) -> None:
+    """Print a line; a closed terminal or pipe must not cost the session."""
     from rig.cli.app import printable
 
+    try:
+        typer.echo(printable(text))
+    except OSError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  stays open to the end of the process
+
+
+def _say_status(status: Status) -> None:
     trial = f"{status.step_number}/{status.steps} {status.step}" if status.step else status.state.name.lower()
     streams = "  ".join(f"{n} {c.arrived} lost {c.lost}" for n, c in status.counts.items()) or "line walk"
     disk = f"{status.stored_bytes / 1e6:.0f} MB, {status.free_bytes / 1e9:.0f} GB free"
     alarms = f"  ALARM {status.alarms[-1]}" if status.alarms else ""
-    typer.echo(printable(f"{status.seconds:6.1f} s  {trial:24} {streams}  {disk}{alarms}"))
+    _say(f"{status.seconds:6.1f} s  {trial:24} {streams}  {disk}{alarms}")
 
 
 def _say_end(recorded: Recorded) -> None:
     from shlex import quote
 
-    from rig.cli.app import printable
     from rig.session.layout import Outcome
 
     for alarm in recorded.alarms:
-        typer.echo(printable(f"ALARM   {alarm}"))
+        _say(f"ALARM   {alarm}")
     losses = ", ".join(f"{n} {c.lost} of {c.arrived + c.lost}" for n, c in recorded.counts.items())
-    typer.echo(f"outcome: {recorded.outcome}")
-    typer.echo(f"lost:    {losses or 'nothing was recorded'}")
+    _say(f"outcome: {recorded.outcome}")
+    _say(f"lost:    {losses or 'nothing was recorded'}")
     if recorded.acknowledged_ms:
-        typer.echo(f"on disk: every frame at latest {max(recorded.acknowledged_ms):.0f} ms after it arrived")
-    typer.echo(f"session: {recorded.path.parent}")
-    typer.echo(f"next:    rig verify {quote(str(recorded.path.parent))}")
+        _say(f"on disk: every frame at latest {max(recorded.acknowledged_ms):.0f} ms after it arrived")
+    _say(f"session: {recorded.path.parent}")
+    _say(f"next:    rig verify {quote(str(recorded.path.parent))}")
     if recorded.outcome not in (Outcome.FINISHED, Outcome.STOPPED):
         raise typer.Exit(1)

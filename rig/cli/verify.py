@@ -71,18 +71,21 @@ def _show(verdict: Verdict, console: Console) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from rig.cli.app import printable
     from rig.verify.findings import Word
 
-    table = Table(title=escape(verdict.run_file), title_justify="left", show_lines=False)
+    table = Table(title=escape(printable(verdict.run_file)), title_justify="left", show_lines=False)
     for column in ("check", "stream", "", "what was found"):
         table.add_column(column, overflow="fold")
     for check, streams, word, text in rows(verdict.findings):
-        table.add_row(escape(check), escape(streams), f"[{_STYLES[word]}]{word}[/]", escape(text))
+        table.add_row(escape(check), escape(streams), f"[{_STYLES[word]}]{word}[/]", escape(printable(text)))
     if verdict.simulated:
         console.print("[bold yellow]SIMULATED[/]: devices of this run were simulated")
     console.print(table)
     if verdict.is_complete:
-        console.print(f"[bold green]complete[/]: {verdict.count(Word.WARN)} warnings", highlight=False)
+        warned = list(dict.fromkeys(f.check for f in verdict.findings if f.word is Word.WARN))
+        notes = f", to look at: {', '.join(warned)}" if warned else ""
+        console.print(f"[bold green]complete[/]{escape(notes)}", highlight=False)
         return
     failed = list(dict.fromkeys(f.check for f in verdict.findings if f.word is Word.FAIL))
     parts = [f"failed: {', '.join(failed)}"] if failed else []

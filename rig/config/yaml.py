@@ -103,8 +103,8 @@ def _read_text(path: Path, error: type[UserError]) -> str:
             raw = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise error(str(path), "does not exist") from None
-    except OSError as exc:
-        raise error(str(path), f"cannot be read: {exc.strerror}") from None
+    except (OSError, ValueError) as exc:  # ValueError: a name that no system allows
+        raise error(repr(str(path)), f"cannot be read: {getattr(exc, 'strerror', exc)}") from None
     if len(raw) > MAX_BYTES:
         raise error(str(path), "is too large", allowed=f"at most {MAX_BYTES >> 10} KiB")
     try:

@@ -40,6 +40,7 @@ from rig.record.messages import (
 )
 from rig.record.run import Run, RunState
 from rig.record.storage import Storage, StorageThreads
+from rig.session.layout import Outcome
 from rig.stimulus.screen import Screen
 from rig.trigger.box import TriggerBox
 from rig.wiring import Devices
@@ -182,7 +183,7 @@ class ThreadedRecorder:
             self._loop(on_event, on_second)
         finally:
             if self.run.state is not RunState.CLOSED:
-                self._storage.do(CloseFile(self.run.outcome))
+                self._storage.do(CloseFile(Outcome.FAILED))
             for worker in workers:
                 worker.join()
             self._storage.join()

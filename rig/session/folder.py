@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -170,7 +171,8 @@ def write_private(path: Path, data: bytes) -> None:
         host.make_private(part)
         part.replace(path)
     except OSError as exc:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
         raise StorageError(
             str(path),
             f"cannot be written: {exc.strerror}",

@@ -347,6 +347,16 @@ def _short(exc: BaseException) -> str:
     return str(exc).splitlines()[0][:120] if str(exc) else type(exc).__name__
 
 
+def _open_beside_others(path: Path) -> h5py.File:
+    """HDF5 refuses a second handle of the same process that locks otherwise; then lock as the first one does."""
+    try:
+        return h5py.File(path, "r", locking=False)
+    except OSError as exc:
+        if "locking flag" not in str(exc):
+            raise
+        return h5py.File(path, "r")
+
+
 def _open_file(path: Path) -> h5py.File:
     """Open for reading without taking HDF5's own lock, so that no reader is ever in a recorder's way."""
     try:
@@ -362,7 +372,7 @@ def _open_file(path: Path) -> h5py.File:
     if not head.startswith(_SIGNATURE):
         raise NotASession(str(path), "is no HDF5 file", hint="Nothing of a session is in it")
     try:
-        return h5py.File(path, "r", locking=False)
+        return _open_beside_others(path)
     except _BROKEN as exc:
         raise _why_closed(path, head, size, exc) from None
 

@@ -150,13 +150,15 @@ class SessionWriter:
         """
         try:
             try:
-                self.flush()
+                if outcome is not Outcome.DISK_FULL:
+                    self.flush()
                 os.fsync(self.fd)
+                # Without HDF5's lock: a reader that has the file open must not keep it from being closed.
+                with h5py.File(self.path, "r+", libver=("v110", "v110"), locking=False) as file:
+                    self._shrink(file)
+                    file.attrs["outcome"] = str(outcome)
             finally:
                 os.close(self.fd)
-            with h5py.File(self.path, "r+", libver=("v110", "v110")) as file:
-                self._shrink(file)
-                file.attrs["outcome"] = str(outcome)
             self._seal()
         except OSError as exc:
             raise StorageError(str(self.path), f"was not put in order at the end: {exc}") from exc

@@ -203,6 +203,7 @@ class SimulatedBox:
             self._boots,
             run.start.run_id if run else 0,
             self._next_seq,
+            0,  # its queue has no end
             wire.LINES,
             wire.INPUTS,
         )

@@ -37,7 +37,7 @@ from rig.trigger.box import (
 )
 
 Event = TypeVar("Event")
-PATIENCE_S = 20.0  # on the bench's clock
+PATIENCE_S = 60.0  # on the bench's clock
 PERIOD_TICKS, WIDTH_TICKS, LED_PHASE_TICKS = 5000, 400, 2000  # 400 Hz: within 115200 baud
 LINES = (LinePlan(0, 1, WIDTH_TICKS), LinePlan(1, 4, WIDTH_TICKS), LinePlan(2, 4, WIDTH_TICKS))
 

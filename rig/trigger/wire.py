@@ -188,7 +188,7 @@ class AskStatus(Message):
 class Identity(Message):
     """Answer to HELLO. `ticks` is the box's time now, `run_id` the run that is sent, 0 if none."""
 
-    TYPE, LAYOUT = 0x81, Struct("<BBI3BH12s16sIIIIIBB")
+    TYPE, LAYOUT = 0x81, Struct("<BBI3BH12s16sIIIIIHBB")
     request: int
     protocol: int
     nonce: int
@@ -203,6 +203,7 @@ class Identity(Message):
     boots: int
     run_id: int
     next_seq: int  # sequence number of the next event that will be sent
+    edges_per_s: int  # input edges told a second under full load; faster ones may be dropped; 0: all are told
     lines: int
     inputs: int
 

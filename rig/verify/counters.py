@@ -182,7 +182,10 @@ def _order(run: Run, stream: Stream) -> Finding:
 
 def check_pairing(run: Run) -> list[Finding]:
     """Every frame of a slower stream lies on the base stream's frame of the same pulse."""
-    return [_pairing(run, stream) for stream in run.streams.values() if stream is not run.base]
+    others = [stream for stream in run.streams.values() if stream is not run.base]
+    if not others:
+        return [Finding("pairing", "", Word.PASS, 0, "all paired", "0 other streams", "there is only one stream")]
+    return [_pairing(run, stream) for stream in others]
 
 
 def _pairing(run: Run, stream: Stream) -> Finding:

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rig.errors import NotASession
 from rig.session.runfile import Run, Stream
 
 MOST_RANGES = 12  # written out in a text; `ranges` keeps all
+MOST_UNTOLD = 1_000_000  # pulses that a damaged file may claim beyond what it tells of; keeps checks fast
 Numbers = NDArray[np.int64]
 
 
@@ -81,11 +83,17 @@ def pulses_sent(run: Run) -> int | None:
 
 
 def pulses_known(run: Run) -> int:
-    """Pulses of the run: the box's own count, else one more than the last it told of."""
+    """Pulses of the run: the box's own count, else one more than the last it told of.
+
+    Raises NotASession when that is more than any session can have, as in a damaged file.
+    """
     sent = pulses_sent(run)
-    if sent is not None:
-        return sent
-    return int(run.pulses["pulse_number"].max()) + 1 if len(run.pulses) else 0
+    known = sent if sent is not None else int(run.pulses["pulse_number"].max(initial=-1)) + 1
+    most = 2 * len(run.pulses) + MOST_UNTOLD
+    if not 0 <= known <= most:
+        problem = f"pulses cannot be: {len(run.pulses)} are in the file"
+        raise NotASession(str(run.path), problem, value=str(known), allowed=f"0 to {most}")
+    return known
 
 
 def due_pulses(run: Run, stream: Stream) -> Numbers:

@@ -56,13 +56,15 @@ def _skips(flips: Rows) -> list[str]:
 
 def check_late_flips(run: Run) -> list[Finding]:
     """Refreshes that came late while a step was on the screen. Reported, never failed on."""
-    flips = run.flips[run.flips["step"] >= 0]
-    limit, looked_at = f"within {LATE_PERIODS:g} refresh periods", f"{len(flips)} flips"
-    if len(flips) < 2:
+    flips = run.flips
+    # Between two steps the screen is made ready for the next one: nothing is shown that could come late.
+    within = (flips["step"][1:] >= 0) & (flips["step"][1:] == flips["step"][:-1])
+    intervals = np.diff(flips["host_ns"])[within] / 1e6
+    limit, looked_at = f"within {LATE_PERIODS:g} refresh periods", f"{len(intervals)} intervals between flips"
+    if len(intervals) == 0:
         return [Finding("late flips", "", Word.NOT_MEASURED, None, limit, looked_at, "no flips")]
-    intervals = np.diff(flips["host_ns"]) / 1e6
     period, worst = float(np.median(intervals)), float(intervals.max())
-    logged = int(flips["late"].sum())
+    logged = int(flips["late"][1:][within].sum())
     counted = int((intervals > LATE_PERIODS * period).sum())
     text = f"{logged} late by the screen's log, {counted} by the times; median {period:.2f} ms, longest {worst:.1f} ms"
     word = Word.WARN if logged or counted else Word.PASS

@@ -16,22 +16,26 @@ _ENDS = {Outcome.FINISHED: Word.PASS, Outcome.STOPPED: Word.WARN}
 
 def check_checksums(run: Run) -> list[Finding]:
     """Every stored picture is what the camera delivered."""
-    walks = [stream for stream in run.walk_streams.values() if len(stream.frames)]
-    return [_checksums(stream) for stream in run.streams.values()] + [_checksums(s, " (line walk)") for s in walks]
+    return [_checksums(stream, "checksums") for stream in run.streams.values()]
 
 
-def _checksums(stream: Stream, note: str = "") -> Finding:
+def check_walk_checksums(run: Run) -> list[Finding]:
+    """The same for the pictures of the line walk."""
+    return [_checksums(stream, "walk checksums") for stream in run.walk_streams.values() if len(stream.frames)]
+
+
+def _checksums(stream: Stream, check: str) -> Finding:
     bad = np.array([i for i in range(len(stream.frames)) if not _is_intact(stream, i)], np.int64)
     damaged = int((stream.frames["status"] != Status.OK).sum())
-    looked_at, limit = f"{len(stream.frames)} pictures{note}", "0 changed"
+    looked_at, limit = f"{len(stream.frames)} pictures", "0 changed"
     if len(bad):
         where = ranges_of(stream.pulse_numbers[bad], stream.divisor)
         text = f"{len(bad)} pictures differ from what the camera delivered: pulses {spelled(where)}"
-        return Finding("checksums", stream.name, Word.FAIL, len(bad), limit, looked_at, text, where)
+        return Finding(check, stream.name, Word.FAIL, len(bad), limit, looked_at, text, where)
     if damaged:
         text = f"all as delivered, but the driver delivered {damaged} incomplete"
-        return Finding("checksums", stream.name, Word.WARN, damaged, limit, looked_at, text)
-    return Finding("checksums", stream.name, Word.PASS, 0, limit, looked_at, "all as the camera delivered them")
+        return Finding(check, stream.name, Word.WARN, damaged, limit, looked_at, text)
+    return Finding(check, stream.name, Word.PASS, 0, limit, looked_at, "all as the camera delivered them")
 
 
 def _is_intact(stream: Stream, index: int) -> bool:

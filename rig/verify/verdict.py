@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rig.errors import NotASession
+from rig.errors import NotASession, RigError
 from rig.session.folder import beside, write_private
 from rig.session.runfile import Run
 from rig.verify import anchors, clocks, counters, flips, integrity
@@ -45,6 +45,7 @@ CHECKS = (
     Check("acknowledged", clocks.check_acknowledged, is_required=False),
     Check("features", integrity.check_features, is_required=False),
     Check("checksums", integrity.check_checksums),
+    Check("walk checksums", integrity.check_walk_checksums, is_required=False),
     Check("rows", integrity.check_rows),
     Check("schema", integrity.check_schema),
     Check("ending", integrity.check_ending),
@@ -68,10 +69,9 @@ class Verdict:
 
     @property
     def missing(self) -> list[str]:
-        """Required checks with something not measured."""
-        required = {check.name for check in CHECKS if check.is_required}
-        unmeasured = [f.check for f in self.findings if f.word is Word.NOT_MEASURED and f.check in required]
-        return list(dict.fromkeys(unmeasured))
+        """Required checks that found nothing to look at, or something that they could not measure."""
+        measured = {f.check for f in self.findings} - {f.check for f in self.findings if f.word is Word.NOT_MEASURED}
+        return [check.name for check in CHECKS if check.is_required and check.name not in measured]
 
     @property
     def is_complete(self) -> bool:
@@ -114,6 +114,8 @@ def verify_run(run: Run) -> Verdict:
 def _run_check(check: Check, run: Run) -> list[Finding]:
     try:
         return check.function(run)
+    except RigError as exc:
+        return [Finding(check.name, "", Word.FAIL, None, "", "", f"cannot be checked: {exc}")]
     except Exception as exc:  # one crashing check must not hide what the others found
         text = f"the check itself failed on this file: {type(exc).__name__}: {exc}"
         return [Finding(check.name, "", Word.FAIL, None, "", "", text)]

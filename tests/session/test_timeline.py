@@ -20,8 +20,13 @@ PLAN = Plan(lost={"HS": {60}, "VIS": {80}}, not_stored=[("NIR", 120, 159)])
 
 
 @pytest.fixture(scope="module")
-def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
-    with rig.open(make_run(tmp_path_factory.mktemp("timeline"), PLAN)) as opened:
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_run(tmp_path_factory.mktemp("timeline"), PLAN)
+
+
+@pytest.fixture
+def session(path: Path) -> Iterator[Session]:
+    with rig.open(path) as opened:
         yield opened
 
 
@@ -124,7 +129,7 @@ def _pairs(ticks: np.ndarray, slow_ns: np.ndarray) -> np.ndarray:
     return rows
 
 
-def test_slow_round_trips_do_not_bend_the_fit(session: Session) -> None:
+def test_slow_round_trips_do_not_bend_the_fit() -> None:
     ticks = np.arange(0, 600 * 2_000_000, 400_000)
     slow = np.random.default_rng(3).exponential(8e6, len(ticks)).astype(np.int64)
     slow[::8] = 0
@@ -134,7 +139,7 @@ def test_slow_round_trips_do_not_bend_the_fit(session: Session) -> None:
     assert np.abs(fit(ticks) - truth).max() < 200_000
 
 
-def test_one_pair_or_none_gives_the_nominal_rate(session: Session) -> None:
+def test_one_pair_or_none_gives_the_nominal_rate() -> None:
     ticks = np.array([2_000_000])
     assert fit_box(_pairs(ticks, np.zeros(1, np.int64)), np.zeros(0, PULSE)).rate == 500
     pulses = np.zeros(2, PULSE)

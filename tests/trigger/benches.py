@@ -40,9 +40,8 @@ class DamagedEndpoint(protocol_sim.VirtualEndpoint):
     """A serial line that damages what goes over it."""
 
     def __init__(self, box: SimulatedBox, clock: VirtualClock, to_box: Damage, to_host: Damage) -> None:
-        super().__init__(box, _Spoiling(box, to_host), clock)
+        super().__init__(_Spoiling(box, to_host), box, clock)  # type: ignore[arg-type]
         self._to_box = to_box
-        self._box = self._world  # type: ignore[assignment]
 
     def write(self, data: bytes) -> None:
         super().write(self._to_box(data))
@@ -52,8 +51,7 @@ class _Spoiling:
     """A box whose output is damaged on its way."""
 
     def __init__(self, box: SimulatedBox, damage: Damage) -> None:
-        self.box, self.damage = box, damage
-        self.receive, self.run_until, self.next_host_ns = box.receive, box.run_until, box.next_host_ns
+        self.box, self.damage, self.receive = box, damage, box.receive
 
     def take_output(self, host_ns: int) -> bytes:
         data = self.box.take_output(host_ns)

@@ -18,7 +18,9 @@ SAMPLES: list[wire.Message] = [
     wire.Stop(3),
     wire.Ping(4),
     wire.AskStatus(5),
-    wire.Identity(1, 1, 9, 1, 2, 3, 0x0F, b"S1".ljust(12, b"\0"), b"M".ljust(16, b"\0"), 2_000_000, 0, 1, 0, 0, 3, 8),
+    wire.Identity(
+        1, 1, 9, 1, 2, 3, 0x0F, b"S1".ljust(12, b"\0"), b"M".ljust(16, b"\0"), 2_000_000, 0, 1, 0, 0, 900, 3, 8
+    ),
     wire.Started(2, 77, 123_456),
     wire.Stopping(3, 77),
     wire.Pong(4, 0, 0xFFFFFFFF),
@@ -80,9 +82,8 @@ def test_single_damaged_bytes_never_pass_for_another_message() -> None:
                 damaged = bytearray(frame)
                 damaged[place] ^= flip
                 decoder = wire.Decoder()
-                # Without its delimiter the message waits for one; whatever comes, it is that message or none.
-                assert decoder.feed(bytes(damaged) + b"\0") in ([], [message])
-                assert decoder.bad_frames == 1 or place == len(frame) - 1
+                assert decoder.feed(bytes(damaged) + b"\0") == []
+                assert decoder.bad_frames >= 1
 
 
 def test_after_damage_the_next_message_is_whole() -> None:

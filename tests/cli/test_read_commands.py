@@ -1,0 +1,188 @@
+"""`rig verify`, `rig info` and `rig replay` as a user types them: what they print, write, and end with."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from handmade import Plan, make_run, number_in
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from rig.cli.info import info
+from rig.cli.replay import replay
+from rig.cli.verify import verify
+from rig.errors import NotASession, RigError, Truncated, UserError
+from rig.session.folder import beside
+
+app = typer.Typer()
+for command in (verify, info, replay):
+    app.command()(command)
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner(env={"COLUMNS": "200"}).invoke(app, [str(a) for a in arguments])
+
+
+def error_of(*arguments: str | Path) -> RigError:
+    """The error that `rig` turns into one message and exit code 2."""
+    error = run(*arguments).exception
+    assert isinstance(error, RigError)
+    return error
+
+
+@pytest.mark.parametrize("name", ["verify", "info", "replay"])
+def test_help_has_an_example(name: str) -> None:
+    result = run(name, "--help")
+    assert result.exit_code == 0
+    assert f"Example: rig {name} sessions/sub-001/ses-01" in result.output
+
+
+# verify
+
+
+def test_verify_of_a_complete_session_ends_with_0_and_writes_verdict_and_figure(tmp_path: Path) -> None:
+    path = make_run(tmp_path)
+    result = run("verify", path.parent)
+    assert result.exit_code == 0
+    assert "264 of 264 pulses have a frame" in result.output
+    assert "SIMULATED" in result.output
+    for name in ("verdict.json", "report.png"):
+        assert stat.S_IMODE(beside(path, name).stat().st_mode) == 0o600
+    with Image.open(beside(path, "report.png")) as figure:
+        assert figure.width > 1000
+
+
+def test_verify_of_a_session_with_losses_ends_with_1_and_names_them(tmp_path: Path) -> None:
+    result = run("verify", make_run(tmp_path, Plan(lost={"VIS": {40}})))
+    assert result.exit_code == 1
+    assert "1 of 66 pulses have no frame: 40" in result.output
+    assert "NOT complete: failed: frames" in result.output
+
+
+def test_verify_as_json_is_json_alone_and_the_same_as_the_file(tmp_path: Path) -> None:
+    paths = [make_run(tmp_path), make_run(tmp_path, Plan(number_of_session=2, lost={"HS": {4}}))]
+    result = run("verify", *paths, "--json")
+    assert result.exit_code == 1
+    verdicts = json.loads(result.stdout)["verdicts"]
+    assert [verdict["complete"] for verdict in verdicts] == [True, False]
+    assert verdicts == [json.loads(beside(path, "verdict.json").read_text()) for path in paths]
+
+
+def test_verify_judges_the_readable_ones_and_then_names_the_others(tmp_path: Path) -> None:
+    good, bad = make_run(tmp_path), make_run(tmp_path, Plan(number_of_session=2, closed=False))
+    os.truncate(bad, 9000)
+    assert isinstance(error_of("verify", bad, good), Truncated)
+    assert beside(good, "verdict.json").exists()
+
+
+def test_verify_judges_every_run_of_a_session(tmp_path: Path) -> None:
+    make_run(tmp_path)
+    folder = make_run(tmp_path, Plan(run=2)).parent
+    assert len(json.loads(run("verify", folder, "--json").stdout)["verdicts"]) == 2
+
+
+def test_texts_that_people_wrote_are_shown_as_they_are(tmp_path: Path) -> None:
+    result = run("verify", make_run(tmp_path, Plan(alarm="[/bold] [red]lens[/] \x1b[31mfell off")))
+    assert "[/bold] [red]lens[/] \\x1b[31mfell off" in result.output
+
+
+# info
+
+
+def test_info_says_what_a_session_is(tmp_path: Path) -> None:
+    path = make_run(tmp_path, Plan(lost={"VIS": {40}}))
+    result = run("info", path)
+    assert result.exit_code == 0
+    for word in ("SIMULATED", "001", "demo", "finished", "264 frames 96x64", "65 frames", "1 gaps", "not verified"):
+        assert word in result.output
+
+
+def test_info_as_json_has_outcome_duration_size_streams_and_verdict(tmp_path: Path) -> None:
+    path = make_run(tmp_path)
+    run("verify", path)
+    found = json.loads(run("info", path, "--json").stdout)
+    (only,) = found["runs"]
+    assert (found["subject"], found["session"], found["rig"], found["simulated"]) == ("001", 1, "demo", True)
+    assert (only["outcome"], only["verdict"], only["bytes"]) == ("finished", "complete", path.stat().st_size)
+    assert only["duration_s"] == pytest.approx(2.88, abs=0.001)
+    assert {name: stream["frames"] for name, stream in only["streams"].items()} == {"HS": 264, "VIS": 66, "NIR": 66}
+
+
+def test_info_of_a_killed_run_is_the_same_command(tmp_path: Path) -> None:
+    result = run("info", make_run(tmp_path, Plan(closed=False, outcome="incomplete", written=120)))
+    assert result.exit_code == 0
+    assert "incomplete" in result.output
+    assert "120 frames" in result.output
+
+
+def test_info_of_a_folder_has_a_line_for_each_session_also_for_a_broken_one(tmp_path: Path) -> None:
+    make_run(tmp_path)
+    broken = make_run(tmp_path, Plan(closed=False), subject="002")
+    os.truncate(broken, 9000)
+    result = run("info", tmp_path)
+    assert result.exit_code == 0
+    lines = [line for line in result.output.splitlines() if "ses-01" in line]
+    assert len(lines) == 2
+    assert "cut off" in result.output
+    assert len(result.output.splitlines()) == 3
+    sessions = json.loads(run("info", tmp_path, "--json").stdout)["sessions"]
+    assert [session.get("outcome") for session in sessions] == ["finished", None]
+
+
+@pytest.mark.parametrize("name", ["info", "verify", "replay"])
+def test_what_is_no_session_is_one_error(tmp_path: Path, name: str) -> None:
+    (tmp_path / "x.h5").write_text("text")
+    options = ["--at", "1"] if name == "replay" else []
+    assert isinstance(error_of(name, tmp_path / "x.h5", *options), NotASession)
+    assert isinstance(error_of(name, tmp_path / "nowhere", *options), NotASession)
+    assert isinstance(error_of(name, tmp_path, *options), NotASession)
+
+
+# replay
+
+
+def test_replay_at_a_moment_saves_the_pictures_and_says_their_pulses(tmp_path: Path) -> None:
+    path = make_run(tmp_path)
+    result = run("replay", path, "--at", "1.234", "--out", tmp_path / "out")
+    assert result.exit_code == 0
+    assert "run 1, pulse 111, 1.2340 s" in result.output
+    assert "VIS: pulse 108, exposed 33.90 ms before" in result.output
+    assert "clip1, film frame 18: film not here" in result.output
+    (saved,) = (tmp_path / "out").glob("*HS_pulse-111.png")
+    with Image.open(saved) as picture:
+        assert number_in_image(picture) == 111
+
+
+def number_in_image(picture: Image.Image) -> int:
+    return number_in(np.asarray(picture))
+
+
+def test_replay_of_a_clip_saves_beside_the_run_by_default(tmp_path: Path) -> None:
+    path = make_run(tmp_path)
+    result = run("replay", path.parent, "--clip", "clip1", "--at", "0.5", "--contact-sheet")
+    assert result.exit_code == 0
+    names = sorted(p.name for p in path.parent.glob("*.png"))
+    assert names[0] == "sub-001_ses-01_clip1-0.500s_run-01_HS_pulse-87.png"
+    assert names[-1] == "sub-001_ses-01_contact-sheet.png"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ([], "viewer in the browser comes later"),
+        (["--clip", "clip1"], "--at SECONDS"),
+        (["--at", "99"], "0.000 to 2.880 s"),
+        (["--at", "nan"], "a number of seconds"),
+        (["--at", "0", "--clip", "clip9"], "clip1"),
+    ],
+)
+def test_replay_of_what_is_not_there_names_what_is(tmp_path: Path, options: list[str], words: str) -> None:
+    error = error_of("replay", make_run(tmp_path), *options)
+    assert isinstance(error, UserError)
+    assert words in str(error)

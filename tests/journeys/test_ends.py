@@ -1,0 +1,169 @@
+"""However a recording ends, in real time and in processes of their own, the file is good and says how it ended."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+import rig
+from tests import commands
+from tests.rigs import write_protocol, write_rig
+
+STREAMS = {"HS": 1, "VIS": 4, "NIR": 4}
+
+
+@pytest.fixture
+def recorder(tmp_path):
+    """A recording under way, past its first second; given back as (process, folder of the session)."""
+    files = write_protocol(tmp_path, ("long", 60, "all")), write_rig(tmp_path)
+    process = commands.start("record", files[0], "--rig", files[1], "--subject", "001", cwd=tmp_path)
+    assert process.stdout is not None
+    while "HS" not in (line := process.stdout.readline()):
+        assert line, process.stderr and process.stderr.read()
+    yield process, tmp_path / "sessions/sub-001/ses-01"
+    process.kill()
+    process.communicate()
+
+
+def _children(pid: int) -> list[int]:
+    return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def _run_file(folder: Path) -> Path:
+    (path,) = folder.glob("*_session.h5")
+    return path
+
+
+def _frame_rows(run: h5py.File, stream: str) -> np.ndarray:
+    """Rows that were written: in an unclosed file the table has its planned length, and zeros at its end."""
+    rows = run[f"/acquisition/{stream}/frames"][:]
+    return rows[: np.argmin(rows["seq"])] if (rows["seq"] == 0).any() else rows
+
+
+@pytest.mark.parametrize("moment", range(5))
+def test_kill_at_a_random_moment_loses_at_most_the_last_second(recorder, moment):
+    process, folder = recorder
+    time.sleep(random.Random(moment).uniform(0.2, 2.5))
+    children = _children(process.pid)
+    killed_ns = time.perf_counter_ns()
+    process.kill()
+    process.wait()
+
+    path = _run_file(folder)
+    with h5py.File(path) as run, rig.open(folder) as session:
+        assert run.attrs["outcome"] == "incomplete"
+        for stream in STREAMS:
+            rows = _frame_rows(run, stream)
+            assert killed_ns - rows["arrived_host_ns"][-1] < 1.0e9
+            own = session.streams[stream]
+            assert len(own.frames) == len(rows)
+            assert own.data[len(rows) - 1].shape == (64, 96)  # reading it checks its checksum
+    assert commands.run("info", folder, cwd=folder).returncode == 0
+    judged = commands.run("verify", folder, cwd=folder)
+    assert judged.returncode == 1
+    assert "incomplete" in judged.stdout
+    _gone_within(children, 3.0)
+
+
+def _gone_within(children: list[int], seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while any(map(_is_alive, children)) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not [pid for pid in children if _is_alive(pid)]
+
+
+def test_ctrl_c_once_ends_in_order(recorder):
+    process, folder = recorder
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+    assert "outcome: stopped" in out
+    with h5py.File(_run_file(folder)) as run:
+        assert run.attrs["outcome"] == "stopped"
+        pulses = run["/acquisition/pulses"]["pulse_number"]
+        assert len(pulses) % 4 == 0  # the last group is whole
+        for stream, step in STREAMS.items():
+            frames = run[f"/acquisition/{stream}/frames"]["pulse_number"]
+            assert frames.tolist() == list(range(0, len(pulses), step))
+
+
+def test_ctrl_c_twice_ends_at_once_with_a_good_file(recorder):
+    process, folder = recorder
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+    assert "outcome: stopped" in out
+    with rig.open(folder) as session:
+        assert len(session.streams["HS"].frames) > 50
+    assert oct(_run_file(folder).stat().st_mode)[-3:] == "400"
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_polite_kill_or_a_closed_terminal_ends_in_order(recorder, name):
+    process, _ = recorder
+    process.send_signal(getattr(signal, name))
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "outcome: stopped" in out
+
+
+def test_a_dead_world_is_named_and_what_came_before_is_kept(recorder):
+    process, folder = recorder
+    (world,) = _children(process.pid)
+    os.kill(world, signal.SIGKILL)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 1, err
+    assert "outcome: device_lost" in out
+    assert "ALARM" in out
+    assert "HS" in out
+    with rig.open(folder) as session:
+        assert len(session.streams["HS"].frames) > 50
+        assert str(session.runs[0].outcome) == "device_lost"
+
+
+def test_two_recorders_of_one_subject_get_sessions_of_their_own(tmp_path):
+    files = write_protocol(tmp_path, ("short", 1, "all")), write_rig(tmp_path)
+    arguments = ("record", files[0], "--rig", files[1], "--subject", "001", "--speed", "max")
+    racers = [commands.start(*arguments, cwd=tmp_path) for _ in range(4)]
+    ends = [racer.communicate(timeout=60) for racer in racers]
+    assert [racer.returncode for racer in racers] == [0] * 4, ends
+    assert sorted(p.name for p in (tmp_path / "sessions/sub-001").iterdir()) == [f"ses-{n:02d}" for n in range(1, 5)]
+
+
+def test_a_stopped_reader_of_the_output_does_not_stop_the_recording(tmp_path):
+    """A closed pipe behind the status lines must not cost the session."""
+    files = write_protocol(tmp_path, ("short", 2, "all")), write_rig(tmp_path)
+    process = commands.start("record", files[0], "--rig", files[1], "--subject", "001", cwd=tmp_path)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    process.stderr.read()
+    process.stderr.close()
+    process.wait(timeout=60)
+    with rig.open(tmp_path / "sessions/sub-001/ses-01") as session:
+        assert str(session.runs[0].outcome) == "finished"
+
+
+def test_nothing_is_left_when_a_recording_has_ended(tmp_path):
+    files = write_protocol(tmp_path, ("short", 1, "all")), write_rig(tmp_path)
+    done = commands.run("record", files[0], "--rig", files[1], "--subject", "001", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    left = subprocess.run(["pgrep", "-f", f"rig.sim.process.*{tmp_path}"], capture_output=True, text=True, check=False)
+    assert left.stdout == ""

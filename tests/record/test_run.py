@@ -1,0 +1,313 @@
+"""The recorder's core, edge by edge of its diagram: events in, actions out, nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rig.cameras.camera import Baseline
+from rig.config.rig import read_rig
+from rig.elicitation.protocol import read_protocol, unroll
+from rig.errors import DeviceLost, StorageError
+from rig.record.messages import (
+    AbortRequested,
+    AbortStep,
+    AppendRow,
+    AppendText,
+    ArmCamera,
+    Armed,
+    CloseFile,
+    DeviceFailed,
+    PingBox,
+    ReleaseFrame,
+    ShowStep,
+    StartBox,
+    StopBox,
+    StopCamera,
+    Stopped,
+    StopRequested,
+    StoreFrame,
+    Tick,
+)
+from rig.record.plan import plan_run
+from rig.record.run import Run, RunState
+from rig.session.layout import Outcome
+from rig.stimulus.screen import StepBegan, StepEnded
+from rig.streams import Frame, Pulse, Status
+from rig.trigger.box import Booted, RunBegan, RunEnded, StartRefused
+from tests.rigs import write_protocol, write_rig
+
+STREAMS = ("HS", "VIS", "NIR")
+WALK, RUN = 11, 12
+S = 1_000_000_000
+QUESTION = """\
+  - kind: self-report
+    name: felt
+    max_seconds: 5
+    questions: [{name: q, text: "?", answers: {"1": yes, "2": no}}]
+"""
+
+
+class Rehearsal:
+    """A core, with a clock that moves when told."""
+
+    def __init__(self, tmp_path, *, fixed: bool = False) -> None:
+        protocol = write_protocol(tmp_path, ("still", 2, "all"))
+        if not fixed:
+            protocol.write_text(protocol.read_text() + QUESTION)
+        rig = read_rig(write_rig(tmp_path)).rig
+        steps = unroll(read_protocol(protocol).protocol, STREAMS, {})
+        self.run = Run(plan_run(rig, steps), walk_id=WALK, run_id=RUN)
+        self.now = S
+        self.actions = self.run.begin()
+
+    def tell(self, event: object, after_s: float = 0.001) -> list[object]:
+        self.now += round(after_s * S)
+        self.actions = self.run.step(event, self.now)
+        return self.actions
+
+    def asked(self, kind: type) -> list:
+        return [a for a in self.actions if isinstance(a, kind)]
+
+    def arm(self, epoch: int, streams=STREAMS) -> None:
+        for name in streams:
+            self.tell(Armed(name, Baseline(epoch, 0, 0, S, -1, "", 0.0, "DECLARED")))
+
+    def walk(self) -> None:
+        """To the moment at which the recording run is asked for."""
+        self.arm(0)
+        for line, name in enumerate(STREAMS):
+            for number in range(3 + 2 * line):
+                self.tell(frame(name, 0, number, number * S // 25))
+        self.tell(RunEnded(WALK, 15, 0, self.now))
+        self.tell(Tick(), 0.6)
+        assert {a.stream for a in self.asked(StopCamera)} == set(STREAMS)
+        for name in STREAMS:
+            self.tell(Stopped(name, {}))
+        self.arm(1)
+
+    def begin(self) -> None:
+        """To the first step on the screen."""
+        self.walk()
+        self.tell(RunBegan(RUN, 0, self.now))
+        self.tell(Tick(), 0.3)
+
+    def drain(self, pulses: int) -> None:
+        self.tell(RunEnded(RUN, pulses, 0, self.now))
+        self.tell(Tick(), 1.0)
+        for name in STREAMS:
+            self.tell(Stopped(name, {}))
+
+
+def frame(stream: str, epoch: int, number: int, ticks: int) -> Frame:
+    return Frame(stream, epoch, number, ticks, -1, 1.0, 0, Status.OK, "", 0, np.zeros((64, 96), np.uint8), 0)
+
+
+@pytest.fixture
+def rehearsal(tmp_path) -> Rehearsal:
+    return Rehearsal(tmp_path)
+
+
+def alarms(rehearsal: Rehearsal) -> list[str]:
+    return [a.record["text"] for a in rehearsal.asked(AppendText) if a.record["kind"] == "alarm"]
+
+
+def test_begin_arms_every_camera_for_the_line_walk(rehearsal):
+    assert rehearsal.run.state is RunState.ARMING
+    assert rehearsal.asked(ArmCamera) == [ArmCamera(name, 0) for name in STREAMS]
+
+
+def test_no_pulse_is_asked_for_before_every_camera_is_armed(rehearsal):
+    rehearsal.arm(0, STREAMS[:2])
+    assert not rehearsal.asked(StartBox)
+    rehearsal.arm(0, STREAMS[2:])
+    (start,) = rehearsal.asked(StartBox)
+    assert start.run_id == WALK
+    assert start.plan.walk
+
+
+def test_frames_of_the_line_walk_are_kept_apart(rehearsal):
+    rehearsal.arm(0)
+    rehearsal.tell(frame("NIR", 0, 0, 0))
+    assert [a.path for a in rehearsal.asked(StoreFrame)] == ["/line_walk/NIR/data"]
+
+
+def test_after_the_walk_cameras_are_armed_again_in_a_new_epoch_and_the_recording_run_starts(rehearsal):
+    rehearsal.walk()
+    (start,) = rehearsal.asked(StartBox)
+    assert (start.run_id, start.plan.walk) == (RUN, False)
+    assert rehearsal.run.state is RunState.ARMING
+    rehearsal.tell(RunBegan(RUN, 0, rehearsal.now))
+    assert rehearsal.run.state is RunState.RECORDING
+
+
+def test_swapped_cables_alarm_at_the_walk_by_name(tmp_path):
+    rehearsal = Rehearsal(tmp_path)
+    rehearsal.arm(0)
+    for name, count in (("HS", 3), ("VIS", 7), ("NIR", 5)):
+        for number in range(count):
+            rehearsal.tell(frame(name, 0, number, number))
+    rehearsal.tell(RunEnded(WALK, 15, 0, rehearsal.now))
+    rehearsal.tell(Tick(), 0.6)
+    for name in STREAMS:
+        rehearsal.tell(Stopped(name, {}))
+    assert [a.split(":")[0] for a in rehearsal.run.alarms] == ["VIS", "NIR"]
+
+
+def test_the_first_step_waits_for_the_preamble(rehearsal):
+    rehearsal.walk()
+    rehearsal.tell(RunBegan(RUN, 0, rehearsal.now))
+    rehearsal.tell(Tick(), 0.2)
+    assert not rehearsal.asked(ShowStep)
+    rehearsal.tell(Tick(), 0.05)
+    assert [a.step.name for a in rehearsal.asked(ShowStep)] == ["still"]
+
+
+def test_the_end_of_a_step_shows_the_next_and_the_end_of_the_last_stops_the_box(rehearsal):
+    rehearsal.begin()
+    rehearsal.tell(StepBegan(0, rehearsal.now))
+    rehearsal.tell(StepEnded(0, rehearsal.now, "time"))
+    assert [a.step.name for a in rehearsal.asked(ShowStep)] == ["felt-q"]
+    rehearsal.tell(StepEnded(1, rehearsal.now, "key"))
+    assert rehearsal.asked(StopBox)
+    assert rehearsal.run.state is RunState.DRAINING
+
+
+def test_drained_and_stopped_the_run_is_closed_as_finished(rehearsal):
+    rehearsal.begin()
+    rehearsal.tell(StepEnded(0, rehearsal.now, "time"))
+    rehearsal.tell(StepEnded(1, rehearsal.now, "key"))
+    rehearsal.drain(100)
+    assert rehearsal.asked(CloseFile) == [CloseFile(Outcome.FINISHED)]
+    assert rehearsal.run.state is RunState.CLOSED
+
+
+def test_a_run_of_fixed_length_is_ended_by_the_box(tmp_path):
+    rehearsal = Rehearsal(tmp_path, fixed=True)
+    rehearsal.walk()
+    assert rehearsal.asked(StartBox)[0].plan.body_groups == 50
+    rehearsal.tell(RunBegan(RUN, 0, rehearsal.now))
+    rehearsal.drain(224)
+    assert rehearsal.asked(CloseFile) == [CloseFile(Outcome.FINISHED)]
+
+
+def test_missing_frames_at_the_end_are_gaps(rehearsal):
+    rehearsal.begin()
+    rehearsal.tell(StepEnded(0, rehearsal.now, "time"))
+    rehearsal.tell(StepEnded(1, rehearsal.now, "key"))
+    rehearsal.drain(100)
+    rows = {a.path: a.row for a in rehearsal.asked(AppendRow)}
+    assert rows["/acquisition/HS/gaps"][1:3] == (0, 99)
+    assert rows["/acquisition/VIS/gaps"][1:3] == (0, 96)
+
+
+def test_the_operators_stop_ends_in_order_and_the_second_one_at_once(rehearsal):
+    rehearsal.begin()
+    rehearsal.tell(StopRequested())
+    assert rehearsal.asked(StopBox)
+    assert rehearsal.asked(AbortStep)
+    assert rehearsal.run.state is RunState.DRAINING
+    rehearsal.tell(AbortRequested())
+    assert rehearsal.asked(CloseFile) == [CloseFile(Outcome.STOPPED)]
+
+
+def test_a_stop_while_arming_closes_at_once(rehearsal):
+    rehearsal.tell(StopRequested())
+    assert rehearsal.asked(CloseFile) == [CloseFile(Outcome.STOPPED)]
+
+
+def test_a_camera_that_fails_to_arm_ends_the_run_and_is_named(rehearsal):
+    rehearsal.tell(DeviceFailed("VIS", DeviceLost("camera VIS", "is gone")))
+    assert alarms(rehearsal) == ["camera VIS: is gone"]
+    assert rehearsal.asked(CloseFile) == [CloseFile(Outcome.DEVICE_LOST)]
+
+
+def test_a_camera_lost_while_recording_leaves_the_others_going(rehearsal):
+    rehearsal.begin()
+    rehearsal.tell(DeviceFailed("VIS", DeviceLost("camera VIS", "is gone")))
+    assert rehearsal.run.state is RunState.RECORDING
+    rehearsal.tell(StepEnded(0, rehearsal.now, "time"))
+    rehearsal.tell(StepEnded(1, rehearsal.now, "key"))
+    rehearsal.tell(RunEnded(RUN, 100, 0, rehearsal.now))
+    rehearsal.tell(Tick(), 1.0)
+    assert {a.stream for a in rehearsal.asked(StopCamera)} == {"HS", "NIR"}
+    for name in ("HS", "NIR"):
+        rehearsal.tell(Stopped(name, {}))
+    assert rehearsal.asked(CloseFile) == [CloseFile(Outcome.DEVICE_LOST)]
+
+
+def test_a_dead_window_does_not_end_the_recording(rehearsal):
+    rehearsal.begin()
+    rehearsal.tell(DeviceFailed("screen", DeviceLost("screen", "is gone")))
+    assert rehearsal.run.state is RunState.RECORDING
+    assert alarms(rehearsal) == ["screen: is gone"]
+
+
+def test_a_lost_box_lets_frames_go_on_and_ends_when_none_comes(rehearsal):
+    rehearsal.begin()
+    rehearsal.tell(DeviceFailed("box", DeviceLost("box", "is gone")))
+    rehearsal.tell(Tick(), 0.6)
+    assert rehearsal.run.state is RunState.RECORDING
+    rehearsal.tell(frame("HS", 1, 0, 0))
+    rehearsal.tell(Tick(), 2.1)
+    assert rehearsal.run.state is RunState.RECORDING
+    rehearsal.tell(Tick(), 2.1)
+    assert rehearsal.run.state is RunState.DRAINING
+    rehearsal.tell(Tick(), 5.0)
+    for name in STREAMS:
+        rehearsal.tell(Stopped(name, {}))
+    assert rehearsal.asked(CloseFile) == [CloseFile(Outcome.DEVICE_LOST)]
+
+
+def test_a_box_that_restarts_ends_the_run(rehearsal):
+    rehearsal.begin()
+    rehearsal.tell(Booted(8, "brown out"))
+    assert "restarted" in alarms(rehearsal)[0]
+    assert rehearsal.asked(CloseFile) == [CloseFile(Outcome.DEVICE_LOST)]
+
+
+def test_a_refused_start_ends_the_run_with_its_reason(rehearsal):
+    rehearsal.arm(0)
+    rehearsal.tell(StartRefused(WALK, "base period"))
+    assert "base period" in alarms(rehearsal)[0]
+    assert rehearsal.asked(CloseFile) == [CloseFile(Outcome.DEVICE_LOST)]
+
+
+def test_a_box_that_never_answers_the_start_is_named(rehearsal):
+    rehearsal.arm(0)
+    rehearsal.tell(Tick(), 10.0)
+    assert "no answer to the start" in alarms(rehearsal)[0]
+    assert rehearsal.asked(CloseFile) == [CloseFile(Outcome.DEVICE_LOST)]
+
+
+def test_a_full_disk_ends_the_run(rehearsal):
+    rehearsal.begin()
+    rehearsal.tell(DeviceFailed("disk", StorageError("run.h5", "refused a write")))
+    assert rehearsal.asked(CloseFile) == [CloseFile(Outcome.DISK_FULL)]
+
+
+def test_a_frame_of_another_epoch_is_refused_and_alarmed(rehearsal):
+    rehearsal.begin()
+    rehearsal.tell(frame("HS", 0, 0, 0))
+    assert rehearsal.asked(ReleaseFrame)
+    assert not rehearsal.asked(StoreFrame)
+    assert "epoch 0 in epoch 1" in alarms(rehearsal)[0]
+
+
+def test_frames_after_the_end_are_given_back(rehearsal):
+    rehearsal.tell(StopRequested())
+    rehearsal.tell(frame("HS", 0, 0, 0))
+    assert rehearsal.asked(ReleaseFrame)
+
+
+def test_the_clocks_are_compared_five_times_a_second(rehearsal):
+    rehearsal.begin()
+    pings = sum(bool(rehearsal.tell(Tick(), 0.05)) and bool(rehearsal.asked(PingBox)) for _ in range(40))
+    assert pings == pytest.approx(10, abs=1)
+
+
+def test_pulses_of_walk_and_run_go_to_tables_of_their_own(rehearsal):
+    rehearsal.tell(Pulse(WALK, 0, 1, 5, 6))
+    assert rehearsal.asked(AppendRow)[0].path == "/line_walk/pulses"
+    rehearsal.tell(Pulse(RUN, 0, 7, 5, 6))
+    assert rehearsal.asked(AppendRow)[0].path == "/acquisition/pulses"

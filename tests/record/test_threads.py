@@ -1,0 +1,85 @@
+"""The core driven by threads in real time gives what it gives driven by one thread in virtual time."""
+
+from __future__ import annotations
+
+import errno
+
+import h5py
+import numpy as np
+import pytest
+
+from rig import host
+from rig.errors import StorageError
+from rig.session.layout import Outcome
+from rig.session.runfile import Run
+from rig.verify.verdict import verify_run
+from tests.rigs import record, write_protocol, write_rig
+
+FAULTS = "lost_frames: 5, lost_pulses: 4, ghost_frames: 3, last_pulse: 250"
+STREAMS = ("HS", "VIS", "NIR")
+
+
+def test_threads_and_one_thread_give_equal_frames_rows_gaps_and_verdict(tmp_path):
+    rig = write_rig(tmp_path, seed=3, faults=FAULTS)
+    protocol = write_protocol(tmp_path, ("still", 3, "all"))
+    by_threads = record(tmp_path, rig, protocol, virtual=False)
+    by_one = record(tmp_path, rig, protocol, virtual=True)
+
+    assert by_threads.counts == by_one.counts
+    with h5py.File(by_threads.path) as real, h5py.File(by_one.path) as virtual:
+        for stream in STREAMS:
+            group = f"/acquisition/{stream}"
+            np.testing.assert_array_equal(real[f"{group}/data"], virtual[f"{group}/data"])
+            np.testing.assert_array_equal(real[f"{group}/gaps"], virtual[f"{group}/gaps"])
+            _compare(real, virtual, f"{group}/frames", ("epoch", "evidence", "frame_number", "pulse_number"))
+            _compare(real, virtual, f"{group}/frames", ("checksum", "counter", "exposure_us", "status"))
+            _compare(real, virtual, f"{group}/extras", ("epoch", "frame_index", "frame_number", "after_pulse"))
+            walk = f"/line_walk/{stream}"
+            np.testing.assert_array_equal(real[f"{walk}/data"], virtual[f"{walk}/data"])
+        _compare(real, virtual, "/acquisition/pulses", ("lines", "pulse_number"))
+    assert _verdict(by_threads.path) == _verdict(by_one.path)
+
+
+def _compare(real: h5py.File, virtual: h5py.File, path: str, fields: tuple[str, ...]) -> None:
+    for name in fields:
+        np.testing.assert_array_equal(real[path][name], virtual[path][name], err_msg=f"{path} {name}")
+
+
+def _verdict(path) -> list[tuple[str, str, str]]:
+    """Every check's word; how long the disk took and how late flips were is the machine's, not the session's."""
+    telemetry = {"acknowledged", "late flips", "box rate"}
+    with Run(path) as run:
+        findings = verify_run(run).findings
+    return [(f.check, f.stream, str(f.word)) for f in findings if f.check not in telemetry]
+
+
+@pytest.mark.parametrize("virtual", [True, False])
+def test_a_full_disk_keeps_what_was_written_and_says_so(tmp_path, monkeypatch, virtual):
+    left = [4_000_000]
+    write = host.write_at
+
+    def full_disk(fd, data, offset):
+        left[0] -= memoryview(data).nbytes
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(fd, data, offset)
+
+    monkeypatch.setattr(host, "write_at", full_disk)
+    protocol = write_protocol(tmp_path, ("still", 8, "all"))
+    recorded = record(tmp_path, write_rig(tmp_path), protocol, virtual=virtual)
+    assert recorded.outcome is Outcome.DISK_FULL
+    assert "No space left" in recorded.alarms[0]
+    with h5py.File(recorded.path) as run:
+        assert run.attrs["outcome"] == "disk_full"
+        assert 300 < len(run["/acquisition/HS/data"]) < 600
+        assert len(run["/acquisition/HS/data"]) >= len(run["/acquisition/HS/frames"])
+
+
+def test_a_disk_too_small_is_refused_before_anything_is_armed(tmp_path, monkeypatch):
+    def no_room(fd, size):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(host, "reserve", no_room)
+    with pytest.raises(StorageError, match="cannot be reserved: No space left on device"):
+        record(tmp_path, write_rig(tmp_path), write_protocol(tmp_path, ("still", 1, "all")))
+    assert list((tmp_path / "sessions/sub-001").iterdir()) == []  # the number is free again

@@ -1,0 +1,54 @@
+"""Small rigs and protocols for tests: everything simulated, pictures of 96x64."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rig.config.rig import read_rig
+from rig.elicitation.protocol import read_protocol
+from rig.record.recording import Recorded, Recording, Request
+
+RIG = """\
+schema: 1
+name: small
+box: {{port: sim://small, rate_hz: 100}}
+cameras:
+  HS: {{backend: simulated, serial: SIM-HS, line: 0, divisor: 1, exposure_us: 4000, width: 96, height: 64}}
+  VIS: {{backend: simulated, serial: SIM-VIS, line: 1, divisor: 4, exposure_us: 8000, width: 96, height: 64}}
+  NIR: {{backend: simulated, serial: SIM-NIR, line: 2, divisor: 4, exposure_us: 8000, width: 96, height: 64}}
+screen: {{backend: simulated, width: 960, height: 540, refresh_hz: 60}}
+simulation:
+  seed: {seed}
+  faults: {{{faults}}}
+"""
+PROTOCOL = """\
+schema: 1
+name: still
+title: a neutral screen
+blocks:
+"""
+BLOCK = "  - {{kind: baseline, name: {name}, seconds: {seconds}, store: {store}}}\n"
+
+
+def write_rig(folder: Path, *, seed: int = 1, faults: str = "") -> Path:
+    """A rig.yaml in `folder`."""
+    path = folder / f"rig-{seed}.yaml"
+    path.write_text(RIG.format(seed=seed, faults=faults))
+    return path
+
+
+def write_protocol(folder: Path, *blocks: tuple[str, float, str]) -> Path:
+    """A protocol of baselines: (name, seconds, store)."""
+    path = folder / "still.yaml"
+    lines = [BLOCK.format(name=name, seconds=seconds, store=store) for name, seconds, store in blocks]
+    path.write_text(PROTOCOL + "".join(lines))
+    return path
+
+
+def record(
+    folder: Path, rig: Path, protocol: Path, *, virtual: bool = True, scripted: bool = True, subject: str = "001"
+) -> Recorded:
+    """One session below `folder`/sessions."""
+    files = read_rig(rig), read_protocol(protocol)
+    request = Request(*files, subject, folder / "sessions", scripted=scripted, virtual=virtual)
+    return Recording(request, lambda _: None).record()
