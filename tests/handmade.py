@@ -58,6 +58,7 @@ class Plan:
     edges_missing: int = 0
     sync_delay_s: float = 0.5
     box_ppm: float = 80.0
+    camera_ppm: float = 30.0  # of each camera's clock against the box's
     evidence: int = 4
     number_modulus: int = 0  # camera numbers wrap to 0 here
     jitter_ticks: dict[str, dict[int, float]] = field(default_factory=dict)  # base periods by which a frame is off
@@ -220,7 +221,7 @@ class _Maker:
         shift = np.array([self.plan.jitter_ticks.get(stream, {}).get(int(p), 0.0) for p in pulses]) * PERIOD
         rows["epoch"], rows["evidence"], rows["exposure_us"] = 1, self.plan.evidence, 4000.0
         rows["frame_number"], rows["pulse_number"] = np.arange(len(pulses)), pulses
-        rate = CAMERA_HZ[stream] / 2_000_000 * (1 + 30e-6)
+        rate = CAMERA_HZ[stream] / 2_000_000 * (1 + self.plan.camera_ppm * 1e-6)
         rows["camera_ticks"] = np.rint((np.asarray(ticks) + shift) * rate).astype(np.uint64) + np.uint64(12_345)
         rows["counter"] = np.arange(1, len(pulses) + 1)
         rows["arrived_host_ns"] = host_of(self.plan, ticks) + 10_000_000

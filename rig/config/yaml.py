@@ -35,6 +35,7 @@ MAX_DIGITS = 18  # longer ones do not fit the 64-bit fields of a session
 
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # escapes can write them: "\\e[31m"
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|nan)", re.IGNORECASE)
 
 Place = tuple[str | int, ...]
@@ -170,6 +171,8 @@ class _Builder:
             self.note(event, place, "a key that is not text", "a word")
             return "?"
         text = str(event.value)
+        if _CONTROL.search(text):
+            self.note(event, place, f"the key {text[:40]!r}", "keys without control characters")
         if event.anchor or event.tag is not None:
             self.note(event, place, f"an anchor or tag at the key {text!r}", "plain keys")
         if event.style is None and not isinstance(_plain(text), str):
@@ -188,6 +191,8 @@ class _Builder:
 
     def scalar(self, event: Any, place: Place) -> Scalar:
         text = str(event.value)
+        if _CONTROL.search(text):
+            self.note(event, place, repr(text[:40]), "text without control characters")
         if event.style is not None:
             return text
         value = _plain(text)

@@ -258,12 +258,9 @@ def _fastest(host_ns: NDArray[np.int64], trips: NDArray[np.int64]) -> NDArray[np
 def why_no_frame(stream: Stream, pulse: int) -> str:
     """Why `stream` has no frame of `pulse`, from the run's own rows."""
     for row in stream.run.not_stored:
-        open_ended = row["last_pulse"] < 0
-        if (
-            row["stream"].decode() == stream.name
-            and row["first_pulse"] <= pulse
-            and (open_ended or pulse <= row["last_pulse"])
-        ):
+        is_open = row["last_pulse"] < 0
+        is_within = row["first_pulse"] <= pulse and (is_open or pulse <= row["last_pulse"])
+        if row["stream"] == stream.name.encode() and is_within:
             return f"not stored on purpose: {row['reason'].decode('utf-8', 'replace')}"
     for row in stream.gaps:
         if row["first_pulse"] <= pulse <= row["last_pulse"]:

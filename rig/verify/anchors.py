@@ -20,6 +20,7 @@ CLOSING = (2, 4, 5)  # slots of the postamble's groups after the last of the bod
 BODY_SLOT = 6
 HORIZON_SLOTS = 10  # how far the pattern is compared: preamble and a little of the body
 NEAR_PERIODS = 0.25  # a frame is at a pulse when it lies within a quarter period of it
+MOST_RATE_ERROR = 0.01  # a camera further from the box's rate is not triggered by it
 MAX_BOX_DEVIATION_US = 100  # a tenth of the 1 ms aimed at between cameras; a timer makes it exact
 
 Times = NDArray[np.float64]
@@ -109,8 +110,7 @@ def _end_of_run(run: Run, stream: Stream, *, opening: bool) -> Finding:
         return Finding(name, stream.name, Word.NOT_MEASURED, None, limit, looked_at, reason)
     pulses = np.arange(0, pulses_known(run), stream.divisor)
     period_s = int(run.plan["period_ticks"]) / BOX_HZ
-    seen = stream.frames["camera_ticks"][claimed].astype(np.int64)
-    seen_periods = (seen - seen[0]) / float(stream.baseline["ticks_hz"]) / period_s
+    seen_periods = _seen_periods(stream, period_s)
     due_periods = planned_ticks(run)[pulses] / int(run.plan["period_ticks"])
     missed = _missed(_from_end(seen_periods, opening), _from_end(due_periods, opening), int(run.plan["group"]))
     claim = int(stream.pulse_numbers[claimed][0 if opening else -1])
@@ -122,6 +122,17 @@ def _end_of_run(run: Run, stream: Stream, *, opening: bool) -> Finding:
         return Finding(name, stream.name, Word.FAIL, real, limit, looked_at, text)
     note = f"; the {missed} pulses {'before' if opening else 'after'} it have no frame" if missed else ""
     return Finding(name, stream.name, Word.PASS, real, limit, looked_at, f"{which} frame is of pulse {real}{note}")
+
+
+def _seen_periods(stream: Stream, period_s: float) -> Times:
+    """When frames with a pulse were exposed by their camera's clock, in base periods after the first of them.
+
+    The clocks' rates may differ by half a per cent, which the usual interval between frames takes out.
+    """
+    ticks = stream.frames["camera_ticks"][stream.pulse_numbers != NO_PULSE].astype(np.int64)
+    periods = (ticks - ticks[0]) / float(stream.baseline["ticks_hz"]) / period_s
+    rate = float(np.median(np.diff(periods))) / stream.divisor
+    return np.asarray(periods / np.clip(rate, 1 - MOST_RATE_ERROR, 1 + MOST_RATE_ERROR))
 
 
 def _not_measurable(run: Run, stream: Stream, frames: int, *, opening: bool) -> str:

@@ -191,7 +191,7 @@ def check_pairing(run: Run) -> list[Finding]:
 def _pairing(run: Run, stream: Stream) -> Finding:
     base, due = run.base, due_pulses(run, run.base)
     own = np.unique(stream.pulse_numbers[stream.pulse_numbers != NO_PULSE])
-    off = np.setdiff1d(own, np.arange(0, int(own.max(initial=0)) + 1, stream.divisor))
+    off = own[np.mod(own, np.int64(stream.divisor)) != 0]
     alone = np.setdiff1d(own, base.pulse_numbers)
     not_kept = np.setdiff1d(alone, due)  # the base stream was not to be stored then
     lost = np.intersect1d(alone, due)

@@ -113,10 +113,12 @@ def test_minus_zero_is_zero(tmp_path: Path) -> None:
         ("a: " + "[" * 5000, "rig.yaml:1: a.0.0: nesting this deep is not allowed; at most 20 levels"),
         ("a: " + "{a: " * 5000, "rig.yaml:1: a.a.a: nesting this deep is not allowed; at most 20 levels"),
         ("? " * 9000, "rig.yaml:1: ?.?.?: nesting this deep is not allowed; at most 20 levels"),
-        ('"\\e[31m": .nan', "rig.yaml:1: '\\x1b[31m': .nan is not allowed"),
+        ('"\\e[31m": 1', "rig.yaml:1: the key '\\x1b[31m' is not allowed; keys without control characters"),
+        ('a: "\\e[31m"', "rig.yaml:1: a: '\\x1b[31m' is not allowed; text without control characters"),
+        ('a: "\\ud800"', "rig.yaml:1: a: '\\ud800' is not allowed; text without control characters"),
         (b"a: 1\n" * (MAX_BYTES // 5 + 1), "rig.yaml: is too large; at most 256 KiB"),
     ],
-    ids=range(29),
+    ids=range(31),
 )
 def test_what_is_not_allowed_is_told_with_its_line(content: str | bytes, message: str, tmp_path: Path) -> None:
     first = told(tmp_path, content)[0]

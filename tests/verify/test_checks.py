@@ -206,6 +206,16 @@ def test_camera_armed_late_that_claims_pulse_0_fails_the_preamble(judge: Judge, 
     assert "claims pulse 0" in finding.text
 
 
+@pytest.mark.parametrize("camera_ppm", [-5900, 5900])
+def test_patterns_are_seen_by_clocks_half_a_per_cent_apart(judge: Judge, camera_ppm: float) -> None:
+    assert judge(Plan(camera_ppm=camera_ppm)).is_complete
+
+
+def test_camera_that_runs_free_is_not_taken_for_triggered(judge: Judge) -> None:
+    verdict = judge(Plan(camera_ppm=20_000))
+    assert {("stamps", "HS"), ("stamps", "VIS"), ("stamps", "NIR")} <= failed(verdict)
+
+
 def test_last_frame_with_a_wrong_pulse_fails_the_postamble(judge: Judge) -> None:
     plan = Plan(silent={"NIR": {260}}, claimed={"NIR": {256: 260}})
     finding = found(judge(plan), "postamble", "NIR")

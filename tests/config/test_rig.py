@@ -1,0 +1,154 @@
+"""rig.yaml against its model: every field refuses what it cannot mean, in words a lab member understands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rig.config.rig import read_rig
+from rig.errors import ProblemList, UserError
+
+DEMO = (Path(__file__).parents[2] / "calibration/demo/rig.yaml").read_text()
+EVERYTHING = DEMO.replace(
+    "SIM-HS, line: 0,", "SIM-HS, line: 0, pulse_width_us: 1000, features: {Gain: 1.5, Name: x, On: true},"
+)
+EVERYTHING = EVERYTHING.replace("  rate_hz: 100\n", "  rate_hz: 100\n  photodiode_input: 4\n  led_phase_us: 9000\n")
+EVERYTHING += "  noise: 3\n  box_ppm: 80\n  display_latency_ms: 12\n"
+EVERYTHING += "  faults: {lost_frames: 1, lost_pulses: 2, ghost_frames: 3, first_pulse: 40, last_pulse: 1000}\n"
+
+WHOLE = {
+    "photodiode_input": "4",
+    "led_phase_us": "9000",
+    "line": "0",
+    "divisor": "1",
+    "pulse_width_us": "1000",
+    "width": "640",
+    "height": "480",
+    "patch_px": "40",
+    "seed": "1",
+    "lost_frames": "1",
+    "lost_pulses": "2",
+    "ghost_frames": "3",
+    "first_pulse": "40",
+    "last_pulse": "1000",
+}
+REAL = {
+    "rate_hz": "100",
+    "exposure_us": "4000",
+    "refresh_hz": "60",
+    "noise": "3",
+    "box_ppm": "80",
+    "display_latency_ms": "12",
+}
+NO_NUMBER = ["nan", ".nan", ".inf", "-.inf", "1e400", "true", "'25'", "007", "1_000", "0x10", "null", "[1]", "{a: 1}"]
+TOO_LARGE = ["1000000000", "-1000000000", "9" * 30]
+
+
+def told(tmp_path: Path, text: str) -> list[str]:
+    path = tmp_path / "rig.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError) as caught:
+        read_rig(path)
+    problems = caught.value.problems if isinstance(caught.value, ProblemList) else [caught.value]
+    return [str(problem).replace(f"{tmp_path}/", "") for problem in problems]
+
+
+def changed(old: str, new: str, text: str = DEMO) -> str:
+    assert old in text
+    return text.replace(old, new, 1)
+
+
+def test_the_shipped_rig_and_one_with_every_key_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "rig.yaml"
+    path.write_text(EVERYTHING)
+    file = read_rig(path)
+    assert file.rig.cameras["HS"].features == {"Gain": 1.5, "Name": "x", "On": True}
+    assert (file.rig.group, file.rig.box.period_ticks, file.folder) == (4, 20_000, tmp_path)
+    assert file.rig.simulation is not None
+    assert file.rig.simulation.faults.ghost_frames == 3
+
+
+ENDLESS = {"seed", "first_pulse", "last_pulse"}  # no upper end but that of the file's numbers
+CASES = [(field, good, bad) for field, good in WHOLE.items() for bad in [*NO_NUMBER, "1.0", "1.5", *TOO_LARGE]]
+CASES += [(field, good, bad) for field, good in REAL.items() for bad in [*NO_NUMBER, *TOO_LARGE]]
+CASES = [case for case in CASES if case[0] not in ENDLESS or case[2] != "1000000000"]
+
+
+@pytest.mark.parametrize(("field", "good", "bad"), CASES)
+def test_a_number_field_refuses_what_is_no_such_number(field: str, good: str, bad: str, tmp_path: Path) -> None:
+    text = changed(f"{field}: {good}", f"{field}: {bad}", EVERYTHING)
+    line = text[: text.index(f"{field}: {bad}")].count("\n") + 1
+    (message,) = told(tmp_path, text)
+    assert message.startswith(f"rig.yaml:{line}: ")
+    assert f"{field}: " in message
+    assert " is not allowed; " in message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "rate_hz: 100",
+            "rate_hz: 100\n  rat_hz: 3",
+            "rig.yaml:7: box.rat_hz: is an unknown key; the keys here are port, rate_hz, photodiode_input, "
+            "led_phase_us. Did you mean rate_hz?",
+        ),
+        ("name: demo", "name: de mo", "rig.yaml:3: name: 'de mo' is not allowed; letters, digits, - and _; at most 64"),
+        ("schema: 1", "schema: 2", "rig.yaml:2: schema: 2 is not allowed; 1, the version of this file's layout"),
+        ("schema: 1", "schema: true", "rig.yaml:2: schema: true is not allowed; 1, the version of this file's layout"),
+        ("schema: 1\n", "", "rig.yaml:1: schema: is missing; 1, the version of this file's layout"),
+        ("line: 0, ", "", "rig.yaml:8: cameras.HS.line: is missing; trigger line of the box, 0 to 2, each used once"),
+        ("line: 1", "line: 0", "rig.yaml:7: cameras: two cameras share a trigger line; each needs its own"),
+        ("divisor: 1", "divisor: 2", "rig.yaml:7: cameras: no camera has divisor 1; the base rate is the rate of the"),
+        ("  HS:", "  hs:", "rig.yaml:8: cameras.hs: 'hs' is not allowed; a name such as HS: capitals and digits"),
+        (
+            "backend: simulated",
+            "backend: baslr",
+            "rig.yaml:8: cameras.HS.backend: 'baslr' is not allowed; which driver",
+        ),
+        ("display: virtual", "display: tv", "rig.yaml:14: screen.display: 'tv' is not allowed; X display such as :0"),
+        (
+            "line: 0,",
+            "line: 0, features: {Gain: [1]},",
+            "rig.yaml:8: cameras.HS.features.Gain: a list is not allowed; GenICam features passed to the camera",
+        ),
+        (
+            "line: 0,",
+            "line: 0, pulse_width_us: 9990,",
+            "rig.yaml:8: cameras.HS.pulse_width_us: 9990 is not allowed; at least 32 us shorter than the base period",
+        ),
+        (
+            "seed: 1",
+            "faults: {first_pulse: 50, last_pulse: 49}",
+            "rig.yaml:20: simulation.faults: last_pulse (49) is before first_pulse (50)",
+        ),
+        (
+            "seed: 1",
+            "faults: {lost_frames: 2000}",
+            "rig.yaml:20: simulation.faults.lost_frames: 2000 is not allowed; frames",
+        ),
+        (
+            "name: demo\nbox:\n",
+            "name: demo\nbox: 5\nx:\n",
+            "rig.yaml:4: box: 5 is not allowed; the keys here are port, ",
+        ),
+    ],
+)
+def test_a_mistake_is_told_in_words_that_help(old: str, new: str, message: str, tmp_path: Path) -> None:
+    assert told(tmp_path, changed(old, new))[0].startswith(message)
+
+
+def test_all_mistakes_are_told_at_once_in_the_file_s_order(tmp_path: Path) -> None:
+    text = DEMO.replace("schema: 1", "schema: 3").replace("rate_hz: 100", "rate_hz: -1").replace("seed: 1", "sed: 1")
+    assert [m.split(" is ")[0] for m in told(tmp_path, text)] == [
+        "rig.yaml:2: schema: 3",
+        "rig.yaml:6: box.rate_hz: -1",
+        "rig.yaml:20: simulation.sed:",
+    ]
+
+
+@pytest.mark.parametrize("whole", ["- 1", "text", "5", "true"])
+def test_a_file_that_is_no_group_of_keys_is_told_which_keys_it_needs(whole: str, tmp_path: Path) -> None:
+    (message,) = told(tmp_path, whole)
+    assert "is not allowed; the keys here are schema, name, box, cameras, screen, simulation" in message

@@ -1,0 +1,166 @@
+"""The simulated screen follows the clock: exact flips, exact films, the same again for the same seed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rig.clips.manifest import FilmClip
+from rig.clock import NS, VirtualClock
+from rig.config.rig import Screen as Config
+from rig.elicitation.steps import Step
+from rig.errors import ClipError
+from rig.sim.screen import SimulatedScreen
+from rig.stimulus.screen import ScreenEvent, ScreenNote, StepBegan, StepEnded
+from rig.streams import Answer, ClockPair, Flip
+
+CONFIG = Config(backend="simulated", width=960, height=540, refresh_hz=60)
+CLIP = FilmClip("bunny", Path("bunny.mp4"), "", 160, 120, 25.0, tuple(i / 25 for i in range(51)))
+QUESTION = Step(1, "question", "felt", "What?", {"1": "happy", "2": "sad"}, None, 8.0, None, ("HS",), "")
+STEPS = [
+    replace(QUESTION, index=0, kind="baseline", name="neutral", keys={}, seconds=0.5),
+    replace(QUESTION, index=1, kind="clip", name="clip1", keys={}, clip="bunny"),
+    replace(QUESTION, index=2),
+]
+
+
+class Lamp:
+    """What the photodiode would see."""
+
+    def __init__(self) -> None:
+        self.changes: list[tuple[int, int]] = []
+
+    def __call__(self, host_ns: int, level: int) -> None:
+        self.changes.append((host_ns, level))
+
+
+def _screen(*, scripted: bool = True, seed: int = 1) -> tuple[SimulatedScreen, VirtualClock, Lamp]:
+    clock, lamp = VirtualClock(), Lamp()
+    return SimulatedScreen(CONFIG, {"bunny": CLIP}, clock, seed=seed, scripted=scripted, light=lamp), clock, lamp
+
+
+def _run(screen: SimulatedScreen, clock: VirtualClock, steps: list[Step]) -> list[ScreenEvent]:
+    """Show the steps, moving the clock from one event to the next."""
+    told = screen.events(0)
+    for step in steps:
+        screen.show(step)
+        while (due_ns := screen.next_host_ns()) is not None:
+            clock.sleep_until(due_ns)
+            told += screen.events(1.0)
+    return told
+
+
+def test_it_says_that_it_is_simulated() -> None:
+    screen, _, _ = _screen()
+    assert screen.describe().simulated
+    assert screen.describe().kind == "screen"
+
+
+def test_nothing_is_told_before_its_time() -> None:
+    screen, clock, _ = _screen()
+    first = screen.events(1.0)
+    assert [type(e) for e in first] == [ClockPair, ScreenNote]
+    assert screen.next_host_ns() is None
+    screen.show(STEPS[0])
+    due_ns = screen.next_host_ns()
+    assert due_ns == clock.now_ns() + round(NS / 60)
+    clock.sleep_until(due_ns - 1)
+    assert screen.events(1.0) == []
+    clock.sleep_until(due_ns)
+    assert screen.events(1.0)[0] == StepBegan(0, due_ns)
+
+
+def test_flips_lie_on_the_grid_of_refreshes() -> None:
+    screen, clock, _ = _screen()
+    origin_ns = clock.now_ns()
+    flips = [e for e in _run(screen, clock, STEPS) if isinstance(e, Flip)]
+    numbers = [round((f.host_ns - origin_ns) * 60 / NS) for f in flips]
+    assert [f.host_ns for f in flips] == [origin_ns + round(k * NS / 60) for k in numbers]
+    assert numbers == sorted(set(numbers))
+    assert [f.flip_number for f in flips] == list(range(len(flips)))
+
+
+def test_film_is_shown_whole_and_each_frame_is_an_edge_of_light() -> None:
+    screen, clock, lamp = _screen()
+    told = _run(screen, clock, [STEPS[1]])
+    flips = [e for e in told if isinstance(e, Flip) and e.film_frame >= 0]
+    first = {f.film_frame: f.host_ns for f in reversed(flips)}
+    assert sorted(first) == list(range(51))
+    assert {(f.late, f.underrun, f.behind, f.skipped) for f in flips} == {(0, 0, 0, 0)}
+    (ended,) = [e for e in told if isinstance(e, StepEnded)]
+    assert ended.ended_by == "last-frame"
+    assert ended.host_ns - first[0] == pytest.approx(51 / 25 * NS, abs=NS / 60)
+    # frame 50 is white, so the neutral screen after it makes one more edge
+    assert lamp.changes == [(first[i], 1 - i % 2) for i in range(51)] + [(ended.host_ns, 0)]
+
+
+def test_scripted_participant_answers_by_seed() -> None:
+    told = [_run(screen, clock, STEPS) for screen, clock, _ in (_screen(seed=5), _screen(seed=5), _screen(seed=6))]
+    assert told[0] == told[1]
+    answers = [[e for e in events if isinstance(e, Answer)] for events in told]
+    assert answers[0] and answers[0] != answers[2]
+    (answer,) = answers[0]
+    assert (answer.step, answer.question) == (2, "felt")
+    assert 0.8 <= (answer.first_key_host_ns - answer.onset_host_ns) / NS <= 1.55
+    assert [e.ended_by for e in told[0] if isinstance(e, StepEnded)] == ["time", "last-frame", "key"]
+
+
+def test_nobody_answers_without_a_script() -> None:
+    screen, clock, _ = _screen(scripted=False)
+    told = _run(screen, clock, [STEPS[2]])
+    assert not [e for e in told if isinstance(e, Answer)]
+    began, ended = [e for e in told if isinstance(e, StepBegan | StepEnded)]
+    assert isinstance(ended, StepEnded)
+    assert ended.ended_by == "time"
+    assert ended.host_ns - began.host_ns == pytest.approx(8 * NS, abs=NS / 60)
+
+
+def test_clock_that_jumps_is_caught_up_with() -> None:
+    """What is told does not depend on how often it is asked for."""
+    often, clock, _ = _screen()
+    expected = _run(often, clock, [STEPS[1]])
+    once, clock, _ = _screen()
+    once.show(STEPS[1])
+    clock.sleep_until(100 * NS)
+    assert once.events(0) == expected
+
+
+def test_abort_ends_the_step_at_the_next_refresh() -> None:
+    screen, clock, lamp = _screen()
+    screen.events(0)
+    screen.show(STEPS[1])
+    clock.sleep_until(clock.now_ns() + NS // 2)
+    screen.events(0)
+    screen.abort()
+    due_ns = screen.next_host_ns()
+    assert due_ns is not None
+    clock.sleep_until(due_ns)
+    assert StepEnded(1, due_ns, "abort") in screen.events(0)
+    assert screen.next_host_ns() is None
+    assert lamp.changes[-1][1] == 0
+
+
+def test_abort_at_once_still_tells_begin_and_end() -> None:
+    screen, clock, _ = _screen()
+    screen.events(0)
+    screen.show(STEPS[1])
+    screen.abort()
+    clock.sleep_until(clock.now_ns() + NS)
+    told = screen.events(0)
+    assert [type(e) for e in told if isinstance(e, StepBegan | StepEnded)] == [StepBegan, StepEnded]
+
+
+def test_abort_between_steps_does_nothing() -> None:
+    screen, clock, _ = _screen()
+    screen.abort()
+    told = _run(screen, clock, [STEPS[0]])
+    assert [e.ended_by for e in told if isinstance(e, StepEnded)] == ["time"]
+    screen.close()
+    screen.close()
+
+
+def test_film_faster_than_the_screen_is_refused() -> None:
+    with pytest.raises(ClipError, match="100 fps"):
+        SimulatedScreen(CONFIG, {"film": replace(CLIP, fps=100.0)}, VirtualClock(), seed=1, scripted=True, light=Lamp())
