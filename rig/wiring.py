@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from rig.sim.world import World
 
 SIMULATED_PORT = "sim://"
+VIRTUAL_DISPLAY = "virtual"
 
 
 @dataclass
@@ -91,12 +93,11 @@ def open_devices(
     Raises DeviceError naming the device; nothing stays open then.
     """
     opening = _Opening(rig, clips, folder, truth, scripted=scripted)
-    try:
+    with ExitStack() as undo:
+        undo.callback(opening.devices.close)
         opening.open_screen()
         opening.open_box_and_cameras()
-    except BaseException:
-        opening.devices.close()
-        raise
+        undo.pop_all()
     return opening.devices, opening.clock
 
 
@@ -116,6 +117,8 @@ class _Opening:
         """The window; a simulated screen opens with the world, which sees its light."""
         if self._rig.screen.backend == "simulated":
             return
+        if self._scripted and self._rig.screen.display != VIRTUAL_DISPLAY:  # keys go to whatever has the focus there
+            raise UserError("--participant", "is not allowed on a real screen", value="scripted", allowed="human")
         from rig.stimulus.process import PsychoPyScreen
 
         screen = PsychoPyScreen(self._rig.screen, self._clips, self._folder)
@@ -128,8 +131,6 @@ class _Opening:
         """A scripted participant presses real keys, so only ever on a display that the rig started itself."""
         from rig.sim.participant import ScriptedParticipant
 
-        if self._framebuffer is None:
-            raise UserError("--participant", "is not allowed on a real screen", value="scripted", allowed="human")
         participant = ScriptedParticipant(display, self._seed, self._folder)
         self.devices.closing(participant.close)
         self.devices.on_step = participant.began

@@ -10,6 +10,7 @@ from rig.cli.check import check
 from rig.cli.info import info
 from rig.cli.record import record
 from rig.cli.replay import replay
+from rig.cli.terminal import printable
 from rig.cli.verify import verify
 from rig.errors import RigError
 
@@ -33,8 +34,3 @@ def main() -> None:
     except RigError as error:
         print(f"rig: {printable(str(error))}", file=sys.stderr)  # noqa: T201
         raise SystemExit(USER_MISTAKE) from None
-
-
-def printable(text: str) -> str:
-    """Foreign text without the control characters that could steer a terminal; line ends stay."""
-    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)

@@ -139,7 +139,7 @@ def _line(folder: Path) -> dict[str, Any]:
 
 def _show_lines(lines: list[dict[str, Any]]) -> None:
     """A line for each session, in columns as wide as they need to be."""
-    from rig.cli.app import printable
+    from rig.cli.terminal import printable
 
     heads = ["session", "date", "rig", "protocol", "runs", "outcome", "length", "size", "verdict"]
     rows = [heads, *(_cells(line) for line in lines)]
@@ -162,7 +162,7 @@ def _cells(line: dict[str, Any]) -> list[str]:
 def _show(found: dict[str, Any], console: Console) -> None:
     from rich.markup import escape
 
-    from rig.cli.app import printable
+    from rig.cli.terminal import printable
 
     if found["simulated"]:
         devices = escape(printable(", ".join(found["simulated_devices"]) or "this rig"))

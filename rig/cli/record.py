@@ -67,7 +67,7 @@ def _stop_on_signals(recording: Recording) -> None:
 
 def _say(text: str) -> None:
     """Print a line; a closed terminal or pipe must not cost the session."""
-    from rig.cli.app import printable
+    from rig.cli.terminal import printable
 
     try:
         typer.echo(printable(text))

@@ -71,7 +71,7 @@ def _show(verdict: Verdict, console: Console) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from rig.cli.app import printable
+    from rig.cli.terminal import printable
     from rig.verify.findings import Word
 
     table = Table(title=escape(printable(verdict.run_file)), title_justify="left", show_lines=False)

@@ -57,7 +57,7 @@ class Block(Model):
 class Instruction(Block):
     """Text until a key is pressed."""
 
-    kind: Literal["instruction"]
+    kind: Literal["instruction"] = Field(description="instruction")
     text: str = Field(min_length=1, description=_TEXT)
     key: Key = Field(default="space", description=f"the key that goes on, {_KEY}")
     max_seconds: float = Field(gt=0, le=7200, description=_SECONDS)
@@ -66,7 +66,7 @@ class Instruction(Block):
 class Baseline(Block):
     """A neutral screen of fixed length."""
 
-    kind: Literal["baseline"]
+    kind: Literal["baseline"] = Field(description="baseline")
     text: str = Field(default="+", description=_TEXT)
     seconds: float = Field(gt=0, le=7200, description=_SECONDS)
 
@@ -74,7 +74,7 @@ class Baseline(Block):
 class ClipBlock(Block):
     """A film clip, played once; the block is named after it."""
 
-    kind: Literal["clip"]
+    kind: Literal["clip"] = Field(description="clip")
     clip: Name = Field(description="a name from clips:")
 
 
@@ -91,7 +91,7 @@ class Question(Model):
 class SelfReport(Block):
     """Questions after a clip."""
 
-    kind: Literal["self-report"]
+    kind: Literal["self-report"] = Field(description="self-report")
     questions: list[Question] = Field(min_length=1, description="a list of questions")
     max_seconds: float = Field(gt=0, le=7200, description=_SECONDS + ", for each question")
 

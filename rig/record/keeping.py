@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from rig.cameras.camera import Baseline
 from rig.record.messages import Action, AppendRow, ReleaseFrame, StoreFrame
 from rig.record.pairing import Pairing, Placed
+from rig.record.rows import extra_row, frame_row, gap_row
 from rig.session import layout
 from rig.streams import NO_PULSE, Evidence, Frame, Gap, GapCause
 from rig.trigger.box import PulsePlan
@@ -29,23 +30,6 @@ class Storing:
     from_pulse: int
     is_kept: bool
     reason: str
-
-
-def frame_row(frame: Frame, pulse: int, evidence: Evidence) -> tuple[object, ...]:
-    """A FRAME row without its `seq`."""
-    return (
-        frame.epoch,
-        int(evidence),
-        int(frame.status),
-        frame.frame_number,
-        pulse,
-        frame.camera_ticks,
-        frame.counter,
-        frame.exposure_us,
-        frame.line_status,
-        frame.arrived_host_ns,
-        frame.checksum,
-    )
 
 
 class WalkKeeper:
@@ -123,7 +107,8 @@ class StreamKeeper:
         is_stored = self._now.is_kept and not self.is_full
         index = self.counts.stored if is_stored else -1
         if placed.pulse == NO_PULSE:
-            actions.append(self._extra_row(placed, index))
+            self.counts.extras += 1
+            actions.append(extra_row(placed.frame, index, placed.after_pulse))
         if not is_stored:
             return [*actions, ReleaseFrame(placed.frame)]
         self.counts.stored += 1
@@ -134,14 +119,7 @@ class StreamKeeper:
     def _gap_rows(self, gap: Gap) -> list[Action]:
         """A hole is a row even where nothing was to be stored: it is a trigger that exposed nothing."""
         self.counts.lost += (gap.last_pulse - gap.first_pulse) // self.divisor + 1
-        row = (int(gap.cause), gap.first_pulse, gap.last_pulse, gap.frames_exposed)
-        return [AppendRow(layout.gaps_path(self.stream), row)]
-
-    def _extra_row(self, placed: Placed, index: int) -> Action:
-        self.counts.extras += 1
-        frame = placed.frame
-        times = (placed.after_pulse, frame.camera_ticks, frame.arrived_host_ns)
-        return AppendRow(layout.extras_path(self.stream), (frame.epoch, index, frame.frame_number, *times))
+        return [gap_row(gap)]
 
     def _switch(self, pulse: int) -> list[Action]:
         """Begin or end a part that is not stored, when a change is due at this pulse."""

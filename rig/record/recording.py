@@ -112,9 +112,8 @@ class Recording:
             with _opened(request, clips, beside(folder.run_path(FIRST_RUN), "truth.jsonl")) as opened:
                 job = _Job(subject, plan_run(request.rig.rig, steps), clips, *opened)
                 return self._record(job)
-        except BaseException:
+        finally:
             _drop_if_empty(folder)
-            raise
 
     def _record(self, job: _Job) -> Recorded:
         path = job.subject.folder.run_path(job.subject.run)

@@ -22,7 +22,6 @@ from rig.record.messages import (
     AbortRequested,
     AbortStep,
     Action,
-    AppendRow,
     AppendText,
     ArmCamera,
     Armed,
@@ -41,6 +40,7 @@ from rig.record.messages import (
     Tick,
 )
 from rig.record.plan import RunPlan
+from rig.record.rows import Kept, pulse_row, row_of
 from rig.session import layout
 from rig.session.layout import Outcome
 from rig.stimulus.screen import ScreenNote, StepBegan, StepEnded
@@ -51,6 +51,7 @@ NS = 1_000_000_000
 WALK_EPOCH, RUN_EPOCH = 0, 1
 PING_NS = NS // 5  # 5 Hz, the rate that docs/explanation measured for clock pairs
 SETTLE_NS = NS // 2  # how long the last frames of a run may take to arrive
+ACKNOWLEDGE_S = 2.0  # a frame that the disk has not acknowledged for so long is an alarm
 LATE_S = 2.0  # how much later than planned an answer of the box may come before it counts as lost
 
 
@@ -107,6 +108,20 @@ class Run:
     @singledispatchmethod
     def _on(self, event: Event, now: int) -> list[Action]:
         raise TypeError(f"no event: {event!r} at {now}")
+
+    @_on.register
+    def _(self, event: Synced, now: int) -> list[Action]:
+        waited_ns = event.returned_host_ns - event.oldest_arrived_host_ns
+        late = (
+            self._alarm(now, f"a sync took longer than {ACKNOWLEDGE_S:g} s", "disk")
+            if waited_ns > ACKNOWLEDGE_S * NS
+            else []
+        )
+        return [row_of(event), *late]
+
+    @_on.register(Edge | ClockPair | Flip | StepBegan)
+    def _(self, event: Kept, now: int) -> list[Action]:  # noqa: ARG002  all handlers take the time
+        return [row_of(event)]
 
     # --- cameras ---------------------------------------------------------------------------------------------
 
@@ -216,21 +231,10 @@ class Run:
 
     @_on.register
     def _(self, event: Pulse, now: int) -> list[Action]:  # noqa: ARG002  all handlers take the time
-        row = (event.run_id, event.lines, event.pulse_number, event.box_ticks, event.arrived_host_ns)
-        if event.run_id == self._walk_id:
-            return [AppendRow(layout.WALK_PULSES, row)]
-        self._highest_pulse = max(self._highest_pulse, event.pulse_number)
-        return [AppendRow(layout.PULSES, row)]
-
-    @_on.register
-    def _(self, event: Edge, now: int) -> list[Action]:  # noqa: ARG002
-        place = (event.run_id, event.input, event.level, event.last_pulse)
-        return [AppendRow(layout.EDGES, (*place, event.box_ticks, event.arrived_host_ns))]
-
-    @_on.register
-    def _(self, event: ClockPair, now: int) -> list[Action]:  # noqa: ARG002
-        times = (event.reading, event.reading_end, event.host_before_ns, event.host_after_ns)
-        return [AppendRow(layout.CLOCK_PAIRS, (event.clock.encode(), *times))]
+        is_walk = event.run_id == self._walk_id
+        if not is_walk:
+            self._highest_pulse = max(self._highest_pulse, event.pulse_number)
+        return [pulse_row(event, walk=is_walk)]
 
     @_on.register
     def _(self, event: EventsLost, now: int) -> list[Action]:
@@ -246,20 +250,9 @@ class Run:
     # --- screen ----------------------------------------------------------------------------------------------
 
     @_on.register
-    def _(self, event: StepBegan, now: int) -> list[Action]:  # noqa: ARG002
-        return [AppendRow(layout.TRIALS, (event.step, event.host_ns, -1))]
-
-    @_on.register
     def _(self, event: StepEnded, now: int) -> list[Action]:
-        row = AppendRow(layout.TRIALS, (event.step, -1, event.host_ns))
-        if self.state is not RunState.RECORDING or event.step != self.step_index:
-            return [row]
-        return [row, *self._next_step(now)]
-
-    @_on.register
-    def _(self, event: Flip, now: int) -> list[Action]:  # noqa: ARG002
-        shown = (event.flip_number, event.step, event.film_frame, event.host_ns, event.screen_s, event.pts_s)
-        return [AppendRow(layout.FLIPS, (*shown, event.patch, event.late, event.underrun, event.behind, event.skipped))]
+        is_current = self.state is RunState.RECORDING and event.step == self.step_index
+        return [row_of(event), *(self._next_step(now) if is_current else [])]
 
     @_on.register
     def _(self, event: Answer, now: int) -> list[Action]:
@@ -346,11 +339,6 @@ class Run:
         self._end_as(outcome)
         stop: list[Action] = [StopBox()] if self._has_box else []
         return [*stop, *self._box_ended(None), *self._close(now)]
-
-    @_on.register
-    def _(self, event: Synced, now: int) -> list[Action]:  # noqa: ARG002
-        times = (event.oldest_arrived_host_ns, event.started_host_ns, event.returned_host_ns)
-        return [AppendRow(layout.SYNCS, (event.frames, *times))]
 
     @_on.register
     def _(self, event: Tick, now: int) -> list[Action]:  # noqa: ARG002

@@ -27,6 +27,7 @@ from rig.record.messages import (
     StoreFrame,
     Synced,
 )
+from rig.session.layout import LOG, Outcome
 from rig.session.writer import SessionWriter
 from rig.streams import Frame
 
@@ -93,6 +94,13 @@ class Storage:
         except StorageError:
             self.fail()
             raise
+
+    def close(self, outcome: Outcome, host_ns: int) -> None:
+        """Put the file in order; rows that a full table did not take are told in its log. Raises StorageError."""
+        for table, rows in self.writer.dropped().items():
+            text = f"{rows} rows of {table} did not fit into the room that was reserved"
+            self.writer.append_text(LOG, host_ns, {"kind": "alarm", "stream": "disk", "text": text})
+        self.writer.close(outcome)
 
     def fail(self) -> None:
         """The disk refused: nothing is written any more."""
@@ -184,6 +192,6 @@ class StorageThreads:
         self._tickets.put(None)
         self._threads[1].join()
         try:
-            self._storage.writer.close(action.outcome)
+            self._storage.close(action.outcome, self._clock.now_ns())
         except StorageError as error:
             self.close_error = error

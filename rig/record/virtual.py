@@ -108,7 +108,7 @@ class VirtualRecorder:
     def _perform(self, actions: list[Action]) -> None:
         for action in actions:
             if isinstance(action, CloseFile):
-                self._storage.writer.close(action.outcome)
+                self._storage.close(action.outcome, self._clock.now_ns())
             elif not self._command(action):
                 self._write(action)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -149,11 +149,10 @@ class Run:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = _open_file(path)
-        try:
+        with ExitStack() as undo:
+            undo.callback(self._file.close)
             self._read_attributes()
-        except BaseException:
-            self._file.close()
-            raise
+            undo.pop_all()
 
     def _read_attributes(self) -> None:
         found = self.attributes("/")

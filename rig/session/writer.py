@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rig import host
-from rig.errors import StorageError
+from rig.errors import SessionExists, StorageError
 from rig.session import layout
 from rig.session.layout import Outcome, StreamSpec, Table, TextLog
 from rig.streams import TEXT, Picture
@@ -66,17 +66,25 @@ class SessionWriter:
         self._tables |= {f"{p}/rows": Table(f"{p}/rows", TEXT, log.rows) for p, log in self._logs.items()}
         self._text_used = dict.fromkeys(self._logs, 0)
         self._stored: dict[str, int] = {}
+        self._claim()
         try:
             self._create(header, streams)
-            self.fd = os.open(path, os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
+            self.fd = os.open(path, os.O_RDWR)
         except OSError as exc:
-            path.unlink(missing_ok=True)
+            path.unlink()
             raise StorageError(str(path), f"cannot be created: {exc}", hint="Free some room, or use --out") from exc
         self._reserve()
 
+    def _claim(self) -> None:
+        """Make the file, for its owner only. Raises SessionExists: nothing is ever overwritten."""
+        try:
+            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, host.PRIVATE_FILE))
+        except FileExistsError:
+            raise SessionExists(str(self.path), "exists already") from None
+        except OSError as exc:
+            raise StorageError(str(self.path), f"cannot be created: {exc.strerror}") from exc
+
     def _create(self, header: Header, streams: list[StreamSpec]) -> None:
-        fd = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, host.PRIVATE_FILE)
-        os.close(fd)
         meta = (1 << 20) + META_PER_FRAME * sum(spec.capacity for spec in streams)
         with h5py.File(self.path, "w", libver=("v110", "v110"), meta_block_size=meta) as file:
             _write_header(file, header)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import serial
@@ -40,11 +40,10 @@ class SerialBox(TriggerBox):
         self._driver = Driver(secrets.randbits(32))
         self._heard_bytes = 0
         self._port = _open(url)
-        try:
+        with ExitStack() as undo:
+            undo.callback(self.close)
             self._identity = self._say_hello(hello_timeout_s)
-        except BaseException:
-            self.close()
-            raise
+            undo.pop_all()
 
     @property
     def bad_frames(self) -> int:

@@ -48,7 +48,7 @@ def _run(screen: SimulatedScreen, clock: VirtualClock, steps: list[Step]) -> lis
         screen.show(step)
         while (due_ns := screen.next_host_ns()) is not None:
             clock.sleep_until(due_ns)
-            told += screen.events(1.0)
+            told += screen.events(0)
     return told
 
 
@@ -60,16 +60,28 @@ def test_it_says_that_it_is_simulated() -> None:
 
 def test_nothing_is_told_before_its_time() -> None:
     screen, clock, _ = _screen()
-    first = screen.events(1.0)
+    first = screen.events(0)
     assert [type(e) for e in first] == [ClockPair, ScreenNote]
     assert screen.next_host_ns() is None
     screen.show(STEPS[0])
     due_ns = screen.next_host_ns()
     assert due_ns == clock.now_ns() + round(NS / 60)
     clock.sleep_until(due_ns - 1)
-    assert screen.events(1.0) == []
+    assert screen.events(0) == []
     clock.sleep_until(due_ns)
-    assert screen.events(1.0)[0] == StepBegan(0, due_ns)
+    assert screen.events(0)[0] == StepBegan(0, due_ns)
+
+
+def test_waiting_for_events_waits_on_the_clock_and_no_longer_than_asked() -> None:
+    screen, clock, _ = _screen()
+    screen.events(0)
+    began_ns = clock.now_ns()
+    assert screen.events(0.5) == []
+    assert clock.now_ns() == began_ns + NS // 2
+    screen.show(STEPS[0])
+    due_ns = screen.next_host_ns()
+    assert isinstance(screen.events(1.0)[0], StepBegan)
+    assert clock.now_ns() == due_ns
 
 
 def test_flips_lie_on_the_grid_of_refreshes() -> None:

@@ -1,0 +1,70 @@
+"""How each noun of a recording becomes a row of its table; a row here has no `seq`, the writer counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rig.record.messages import AppendRow, Synced
+from rig.session import layout
+from rig.stimulus.screen import StepBegan, StepEnded
+from rig.streams import ClockPair, Edge, Evidence, Flip, Frame, Gap, Pulse
+
+Kept = Edge | ClockPair | Flip | Synced | StepBegan | StepEnded  # events that need nothing but their row
+NOT_YET = -1
+
+
+def frame_row(frame: Frame, pulse: int, evidence: Evidence) -> tuple[Any, ...]:
+    """A FRAME row."""
+    return (
+        frame.epoch,
+        int(evidence),
+        int(frame.status),
+        frame.frame_number,
+        pulse,
+        frame.camera_ticks,
+        frame.counter,
+        frame.exposure_us,
+        frame.line_status,
+        frame.arrived_host_ns,
+        frame.checksum,
+    )
+
+
+def extra_row(frame: Frame, frame_index: int, after_pulse: int) -> AppendRow:
+    """An EXTRA row of the frame's stream."""
+    place = (frame.epoch, frame_index, frame.frame_number, after_pulse)
+    return AppendRow(layout.extras_path(frame.stream), (*place, frame.camera_ticks, frame.arrived_host_ns))
+
+
+def gap_row(gap: Gap) -> AppendRow:
+    """A GAP row of the gap's stream."""
+    row = (int(gap.cause), gap.first_pulse, gap.last_pulse, gap.frames_exposed)
+    return AppendRow(layout.gaps_path(gap.stream), row)
+
+
+def pulse_row(pulse: Pulse, *, walk: bool) -> AppendRow:
+    """A PULSE row of the line walk or of the recording run."""
+    row = (pulse.run_id, pulse.lines, pulse.pulse_number, pulse.box_ticks, pulse.arrived_host_ns)
+    return AppendRow(layout.WALK_PULSES if walk else layout.PULSES, row)
+
+
+def row_of(event: Kept) -> AppendRow:
+    """The row of an event that needs nothing else."""
+    match event:
+        case Edge():
+            place = (event.run_id, event.input, event.level, event.last_pulse)
+            return AppendRow(layout.EDGES, (*place, event.box_ticks, event.arrived_host_ns))
+        case ClockPair():
+            times = (event.reading, event.reading_end, event.host_before_ns, event.host_after_ns)
+            return AppendRow(layout.CLOCK_PAIRS, (event.clock.encode(), *times))
+        case Flip():
+            shown = (event.flip_number, event.step, event.film_frame, event.host_ns, event.screen_s, event.pts_s)
+            how = (event.patch, event.late, event.underrun, event.behind, event.skipped)
+            return AppendRow(layout.FLIPS, (*shown, *how))
+        case Synced():
+            sync = (event.oldest_arrived_host_ns, event.started_host_ns, event.returned_host_ns)
+            return AppendRow(layout.SYNCS, (event.frames, *sync))
+        case StepBegan():
+            return AppendRow(layout.TRIALS, (event.step, event.host_ns, NOT_YET))
+        case StepEnded():
+            return AppendRow(layout.TRIALS, (event.step, NOT_YET, event.host_ns))

@@ -1,0 +1,116 @@
+"""The demo's own rig and protocol: in virtual time, and in a real PsychoPy window on a screen of the rig's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import h5py
+
+import rig
+from rig.stimulus.display import start_virtual
+from tests import commands
+
+DEMO = ("record", "demo", "--rig", "demo", "--subject", "001", "--participant", "scripted")
+CLIPS = {"clip1": 132, "clip2": 250}  # film frames of the two clips, as any player counts them
+
+
+def _films_shown(path: Path) -> dict[str, set[int]]:
+    with h5py.File(path) as run:
+        flips = run["/stimulus/presentation/flips"][:]
+        steps = json.loads(run["/config/steps"][()])
+    names = {step["index"]: step["name"] for step in steps}
+    return {
+        name: set(flips["film_frame"][flips["step"] == index].tolist()) - {-1}
+        for index, name in names.items()
+        if name in CLIPS
+    }
+
+
+def test_the_demo_in_virtual_time_is_complete(tmp_path):
+    done = commands.run(*DEMO, "--speed", "max", "--out", tmp_path, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "sub-001/ses-01"
+    assert f"session: {folder}" in done.stdout
+    assert "rig verify" in done.stdout
+    judged = commands.run("verify", folder, "--json", cwd=tmp_path)
+    assert judged.returncode == 0, judged.stdout
+    (path,) = folder.glob("*_session.h5")
+    assert _films_shown(path) == {name: set(range(n)) for name, n in CLIPS.items()}
+    assert len(list(folder.glob("*_verdict.json"))) == 1
+    assert len(list(folder.glob("*_report.png"))) == 1
+
+
+def _start_demo(tmp_path: Path, until: str):
+    """A demo under way in its window, from the first status line that holds `until`."""
+    process = commands.start(*DEMO, "--out", tmp_path, cwd=tmp_path)
+    assert process.stdout is not None
+    while until not in (line := process.stdout.readline()):
+        assert line, process.stderr and process.stderr.read()
+    return process
+
+
+def test_ctrl_c_in_the_middle_of_a_film_ends_in_order(tmp_path):
+    process = _start_demo(tmp_path, "clip1")
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+    assert "outcome: stopped" in out
+    with rig.open(tmp_path / "sub-001/ses-01") as session:
+        run = session.runs[0]
+        assert len(run.pulses) % 4 == 0
+        assert [len(run.streams[s].gaps) for s in ("HS", "VIS", "NIR")] == [0, 0, 0]
+        assert session.at(clip="clip1", seconds=0.5).film.clip == "bunny"
+
+
+def test_a_dead_window_does_not_end_the_recording(tmp_path):
+    process = _start_demo(tmp_path, "clip1")
+    window = _child_running("rig.stimulus.child", process.pid)
+    os.kill(window, signal.SIGKILL)
+    assert process.stdout is not None
+    frames = [_frames_in(process.stdout.readline()) for _ in range(4)]
+    assert frames[-1] > frames[0] + 150, "frames go on"
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "ALARM" in out
+    assert "rig.stimulus.child" in out
+    with rig.open(tmp_path / "sub-001/ses-01") as session:
+        assert str(session.runs[0].outcome) == "device_lost"
+        assert len(session.streams["HS"].gaps) == 0
+
+
+def _frames_in(line: str) -> int:
+    return int(line.split("HS ")[1].split()[0])
+
+
+def _child_running(module: str, parent: int) -> int:
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    (found,) = [int(pid) for pid in children if module in Path(f"/proc/{pid}/cmdline").read_text()]
+    return found
+
+
+def _rig_on(display: str, folder: Path) -> Path:
+    text = (Path(rig.__file__).parents[1] / "calibration/demo/rig.yaml").read_text()
+    path = folder / "rig.yaml"
+    path.write_text(text.replace("display: virtual", f"display: '{display}'"))
+    return path
+
+
+def test_a_screen_that_does_not_answer_is_an_error_that_names_it(tmp_path):
+    own = _rig_on(":4711", tmp_path)
+    assert ":4711" in commands.refused("record", "demo", "--rig", own, "--subject", "1", cwd=tmp_path)
+
+
+def test_a_scripted_participant_never_presses_keys_on_a_screen_that_is_not_the_rigs_own(tmp_path):
+    other = start_virtual(960, 540, tmp_path)
+    try:
+        own = _rig_on(other.name, tmp_path)
+        arguments = ("--rig", own, "--subject", "1", "--participant", "scripted")
+        assert "scripted is not allowed" in commands.refused("record", "demo", *arguments, cwd=tmp_path)
+    finally:
+        other.close()

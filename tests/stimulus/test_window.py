@@ -1,0 +1,265 @@
+"""The real PsychoPy window, on a virtual display: what it logs is what was on the screen; it leaves nothing behind."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from films import clip_of, make_film, number_of
+
+from rig.clips.manifest import FilmClip
+from rig.clock import NS, HostClock
+from rig.config.rig import Screen as Config
+from rig.elicitation.steps import Step
+from rig.errors import ClipError, DeviceLost, DeviceNotFound, DeviceNotReady
+from rig.sim.participant import ScriptedParticipant, script
+from rig.stimulus.display import VirtualDisplay, start_virtual
+from rig.stimulus.process import PsychoPyScreen
+from rig.stimulus.screen import ScreenEvent, ScreenNote, StepBegan, StepEnded
+from rig.streams import Answer, ClockPair, Flip, Picture
+
+CONFIG = Config(backend="psychopy", display="virtual", width=480, height=270, refresh_hz=60, patch_px=40)
+QUESTION = Step(0, "question", "felt", "What did you feel?", {"1": "happy", "2": "sad"}, None, 20, None, (), "")
+FILM = replace(QUESTION, index=1, kind="clip", name="clip1", text="", keys={}, clip="film")
+BASELINE = replace(QUESTION, index=2, kind="baseline", name="neutral", text="+", keys={}, seconds=0.5)
+LIMIT_S = 30
+EARLY_NS = 25_000_000
+CLOCK = HostClock()
+
+
+class ScreenFile:
+    """The pixels of a virtual display, read from its screen file (XWD, 32 bit)."""
+
+    def __init__(self, path: Path) -> None:
+        with path.open("rb") as file:
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        header = np.frombuffer(self._map[:100], ">u4")
+        self.width, self.height, self.line_bytes = int(header[4]), int(header[5]), int(header[12])
+        self._start = int(header[0] + 12 * header[19])
+
+    def picture(self) -> Picture:
+        pixels = self._map[self._start : self._start + self.height * self.line_bytes]
+        lines = np.frombuffer(pixels, np.uint8).reshape(self.height, -1, 4)
+        return lines[:, : self.width, 2::-1]
+
+    def close(self) -> None:
+        self._map.close()
+
+
+@contextmanager
+def _screen(folder: Path, clips: dict[str, FilmClip] | None = None) -> Iterator[tuple[PsychoPyScreen, ScreenFile]]:
+    with closing(PsychoPyScreen(CONFIG, clips or {}, folder)) as screen:
+        assert screen.framebuffer is not None
+        with closing(ScreenFile(screen.framebuffer)) as pixels:
+            yield screen, pixels
+
+
+def _until(
+    screen: PsychoPyScreen, kind: type[ScreenEvent], look: Callable[[], None] = lambda: None
+) -> list[ScreenEvent]:
+    """Everything told until an event of that kind; `look` is called about every ms."""
+    told: list[ScreenEvent] = []
+    end_ns = CLOCK.now_ns() + LIMIT_S * NS
+    while not any(isinstance(event, kind) for event in told):
+        assert CLOCK.now_ns() < end_ns, told
+        told += screen.events(0.001)
+        look()
+    return told
+
+
+def _play(screen: PsychoPyScreen, step: Step, look: Callable[[], None] = lambda: None) -> list[ScreenEvent]:
+    screen.show(step)
+    told = _until(screen, StepEnded, look)
+    # The pair of clocks follows the end in the same batch.
+    assert isinstance(told[-1], ClockPair)
+    return told
+
+
+def _flips(told: list[ScreenEvent]) -> list[Flip]:
+    return [event for event in told if isinstance(event, Flip)]
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+    return state not in "ZX"
+
+
+def _children_of(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+
+
+def test_film_question_and_abort_are_shown_and_logged_as_they_were(tmp_path: Path) -> None:
+    """One window for all, because opening one takes two seconds."""
+    clip = clip_of(make_film(tmp_path / "film.mp4", 25))
+    with _screen(tmp_path, {"film": clip}) as (screen, pixels):
+        started = _until(screen, ScreenNote)
+        assert [type(event) for event in started] == [ClockPair, ScreenNote]
+        assert "silent: no sound device" in started[1].text  # type: ignore[union-attr]
+        assert screen.describe().simulated
+        _film_is_shown_whole(screen, pixels)
+        _question_is_answered_by_a_real_key(screen, pixels, tmp_path)
+        _abort_ends_a_film_at_once(screen)
+        _ctrl_c_does_not_reach_the_window(screen)
+
+
+def _film_is_shown_whole(screen: PsychoPyScreen, pixels: ScreenFile) -> None:
+    seen: list[tuple[int, int, int, bool]] = []  # before, after (host clock ns), number in the film, patch is white
+
+    def look() -> None:
+        before_ns = CLOCK.now_ns()
+        picture = pixels.picture()
+        after_ns = CLOCK.now_ns()
+        film = picture[:, 60:420]  # 160x120 on 480x270 is 360x270 in the middle
+        seen.append((before_ns, after_ns, number_of(film), bool(picture[250, 460].mean() > 128)))
+
+    told = _play(screen, FILM, look)
+    began, ended = [event for event in told if isinstance(event, StepBegan | StepEnded)]
+    flips = [flip for flip in _flips(told) if flip.film_frame >= 0]
+    assert {flip.film_frame for flip in flips} == set(range(25))
+    assert all(flip.pts_s == pytest.approx(flip.film_frame / 25) for flip in flips)
+    assert (began.host_ns, ended) == (flips[0].host_ns, StepEnded(1, _flips(told)[-1].host_ns, "last-frame"))
+    assert sum(flip.skipped + flip.underrun for flip in flips) == 0
+    first = {flip.film_frame: flip for flip in reversed(flips)}
+    settled = [
+        (number, is_white) == (frame, first[frame].patch == 1)
+        for frame in range(24)
+        for before_ns, after_ns, number, is_white in seen
+        # Pixels change up to 12 ms before the flip that shows them returns.
+        if first[frame].host_ns <= before_ns and after_ns < first[frame + 1].host_ns - EARLY_NS
+    ]
+    assert len(settled) > 10
+    assert all(settled)
+
+
+def _question_is_answered_by_a_real_key(screen: PsychoPyScreen, pixels: ScreenFile, folder: Path) -> None:
+    seed = 3
+    choice = script(QUESTION, seed)
+    assert choice is not None
+    pictures: list[Picture] = []
+    with closing(ScriptedParticipant(screen.display, seed, folder)) as participant:
+        screen.show(QUESTION)
+        told = _until(screen, StepBegan)
+        participant.began(QUESTION)
+        told += _until(screen, StepEnded, lambda: pictures.append(pixels.picture().copy()) if not pictures else None)
+    (answer,) = [event for event in told if isinstance(event, Answer)]
+    assert (answer.step, answer.question, answer.answer) == (0, "felt", QUESTION.keys[choice[0]])
+    assert answer.confirmed_host_ns - answer.onset_host_ns >= choice[1] * NS - NS / 10
+    assert answer.first_key_host_ns == answer.confirmed_host_ns
+    assert {flip.film_frame for flip in _flips(told)} == {-1}
+    assert (pictures[0][100:170, 100:380] > 200).any()  # white text
+    assert pictures[0][250, 460].max() == 0  # the patch is black
+
+
+def _abort_ends_a_film_at_once(screen: PsychoPyScreen) -> None:
+    screen.show(FILM)
+    _until(screen, StepBegan)
+    screen.abort()
+    told = _until(screen, StepEnded)
+    assert [event.ended_by for event in told if isinstance(event, StepEnded)] == ["abort"]
+    screen.abort()  # nothing is shown: does nothing
+    assert [e.ended_by for e in _play(screen, BASELINE) if isinstance(e, StepEnded)] == ["time"]
+
+
+def _ctrl_c_does_not_reach_the_window(screen: PsychoPyScreen) -> None:
+    os.kill(screen._child.pid, signal.SIGINT)
+    assert [e.ended_by for e in _play(screen, BASELINE) if isinstance(e, StepEnded)] == ["time"]
+
+
+def test_window_that_dies_is_device_lost_and_takes_its_display_with_it(tmp_path: Path) -> None:
+    with _screen(tmp_path) as (screen, _):
+        _until(screen, ClockPair)
+        (xvfb,) = _children_of(screen._child.pid)
+        os.kill(screen._child.pid, signal.SIGKILL)
+        with pytest.raises(DeviceLost):
+            _until(screen, StepEnded)
+        screen.abort()
+        with pytest.raises(DeviceLost):
+            screen.show(BASELINE)
+    _gone([xvfb])
+
+
+PARENT = """
+import sys
+from pathlib import Path
+from rig.config.rig import Screen
+from rig.stimulus.process import PsychoPyScreen
+screen = PsychoPyScreen(Screen.model_validate_json(sys.argv[1]), {}, Path(sys.argv[2]))
+print(screen._child.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_killed_recorder_leaves_no_window_and_no_display(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", PARENT, CONFIG.model_dump_json(), str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as recorder:
+        assert recorder.stdout is not None
+        window = int(recorder.stdout.readline())
+        (xvfb,) = _children_of(window)
+        recorder.kill()
+    _gone([window, xvfb])
+
+
+def _gone(pids: list[int]) -> None:
+    end_ns = CLOCK.now_ns() + LIMIT_S * NS
+    while any(_is_running(pid) for pid in pids):
+        assert CLOCK.now_ns() < end_ns
+        CLOCK.sleep_until(CLOCK.now_ns() + NS // 100)
+
+
+def test_film_faster_than_the_screen_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    clip = clip_of(make_film(tmp_path / "film.mp4", 25))
+    with pytest.raises(ClipError, match="100 fps"):
+        PsychoPyScreen(CONFIG, {"film": replace(clip, fps=100.0)}, tmp_path)
+    assert not (tmp_path / "stimulus.log").exists()
+
+
+def test_display_that_does_not_answer_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DeviceNotFound, match=r"screen \(display: :987\)"):
+        PsychoPyScreen(CONFIG.model_copy(update={"display": ":987"}), {}, tmp_path)
+
+
+def test_missing_xvfb_names_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(DeviceNotFound, match="apt-get install xvfb"):
+        start_virtual(320, 240, tmp_path)
+
+
+def test_xvfb_that_does_not_start_is_told_with_its_own_words(tmp_path: Path) -> None:
+    with pytest.raises(DeviceNotReady, match="Xvfb did not start"):
+        start_virtual(0, 0, tmp_path)
+
+
+@contextmanager
+def _display(folder: Path, width: int, height: int) -> Iterator[VirtualDisplay]:
+    display = start_virtual(width, height, folder)
+    try:
+        yield display
+    finally:
+        display.close()
+
+
+def test_screen_of_another_size_is_refused_naming_both(tmp_path: Path) -> None:
+    with _display(tmp_path, 640, 480) as display, pytest.raises(DeviceNotReady) as found:
+        PsychoPyScreen(CONFIG.model_copy(update={"display": display.name}), {}, tmp_path)
+    assert (found.value.value, found.value.allowed) == ("640x480 px", "480x270 px")
+
+
+def test_screen_of_another_rate_is_refused_naming_both(tmp_path: Path) -> None:
+    """An Xvfb given as a real screen: it has no vertical sync, so it flips as fast as it can."""
+    with _display(tmp_path, 480, 270) as display, pytest.raises(DeviceNotReady) as found:
+        PsychoPyScreen(CONFIG.model_copy(update={"display": display.name, "refresh_hz": 24.0}), {}, tmp_path)
+    assert found.value.problem == "is the refresh rate measured"
+    assert found.value.allowed.startswith("24 Hz")
