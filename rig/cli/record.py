@@ -80,7 +80,8 @@ def _say_status(status: Status) -> None:
     streams = "  ".join(f"{n} {c.arrived} lost {c.lost}" for n, c in status.counts.items()) or "line walk"
     disk = f"{status.stored_bytes / 1e6:.0f} MB, {status.free_bytes / 1e9:.0f} GB free"
     alarms = f"  ALARM {status.alarms[-1]}" if status.alarms else ""
-    _say(f"{status.seconds:6.1f} s  {trial:24} {streams}  {disk}{alarms}")
+    simulated = "SIMULATED  " if status.is_simulated else ""
+    _say(f"{status.seconds:6.1f} s  {simulated}{trial:24} {streams}  {disk}{alarms}")
 
 
 def _say_end(recorded: Recorded) -> None:

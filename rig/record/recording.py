@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from rig import host, wiring
@@ -28,7 +29,7 @@ from rig.session.folder import SessionFolder, beside, new_session
 from rig.session.layout import Outcome
 from rig.session.writer import SessionWriter
 from rig.stimulus.screen import ScreenNote, StepBegan
-from rig.streams import ClockPair, Frame
+from rig.streams import ClockPair, DeviceInfo, Frame
 
 PULSE_ROOM = 200  # pulses reserved beyond the plan
 UTC_EVERY_S = 10
@@ -61,6 +62,7 @@ class Status:
     stored_bytes: int
     free_bytes: int
     alarms: tuple[str, ...]
+    is_simulated: bool  # any device of it
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,17 @@ class _Job:
     devices: wiring.Devices
     clock: Clock
     virtual: wiring.Virtual | None
+
+    @cached_property
+    def infos(self) -> dict[str, DeviceInfo]:
+        """Who each device says it is."""
+        cameras = {name: camera.describe() for name, camera in self.devices.cameras.items()}
+        return {**cameras, "box": self.devices.box.describe(), "screen": self.devices.screen.describe()}
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether any device says that it is simulated."""
+        return any(info.simulated for info in self.infos.values())
 
 
 class Recording:
@@ -179,6 +192,7 @@ class _Watch:
             stored_bytes=self._storage.stored_bytes,
             free_bytes=host.free_bytes(self._folder),
             alarms=tuple(run.alarms),
+            is_simulated=self._job.is_simulated,
         )
 
 
@@ -189,9 +203,7 @@ def _pair(clock: str, reading: Reading) -> ClockPair:
 
 def _create(path: Path, request: Request, job: _Job) -> SessionWriter:
     """Make the run file; all its room is reserved when this returns."""
-    devices = {name: camera.describe() for name, camera in job.devices.cameras.items()}
-    devices |= {"box": job.devices.box.describe(), "screen": job.devices.screen.describe()}
-    head = header(job.subject, request.rig, request.protocol, job.clips, job.plan, devices, job.clock.now_ns())
+    head = header(job.subject, request.rig, request.protocol, job.clips, job.plan, job.infos, job.clock.now_ns())
     pulses = round(job.plan.seconds * request.rig.rig.box.rate_hz) + PULSE_ROOM
     return SessionWriter(path, head, list(job.plan.streams), seconds=job.plan.seconds, pulses=pulses)
 

@@ -67,10 +67,13 @@ class SessionWriter:
         self._text_used = dict.fromkeys(self._logs, 0)
         self._stored: dict[str, int] = {}
         self._claim()
+        arming = path.with_suffix(".arming")  # a crash while arming must not leave half a file under the run's name
         try:
-            self._create(header, streams)
+            self._create(arming, header, streams)
+            arming.rename(path)
             self.fd = os.open(path, os.O_RDWR)
         except OSError as exc:
+            arming.unlink(missing_ok=True)
             path.unlink()
             raise StorageError(str(path), f"cannot be created: {exc}", hint="Free some room, or use --out") from exc
         self._reserve()
@@ -84,9 +87,10 @@ class SessionWriter:
         except OSError as exc:
             raise StorageError(str(self.path), f"cannot be created: {exc.strerror}") from exc
 
-    def _create(self, header: Header, streams: list[StreamSpec]) -> None:
+    def _create(self, path: Path, header: Header, streams: list[StreamSpec]) -> None:
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, host.PRIVATE_FILE))
         meta = (1 << 20) + META_PER_FRAME * sum(spec.capacity for spec in streams)
-        with h5py.File(self.path, "w", libver=("v110", "v110"), meta_block_size=meta) as file:
+        with h5py.File(path, "w", libver=("v110", "v110"), meta_block_size=meta) as file:
             _write_header(file, header)
             logs = {log.path: _allocate_bytes(file, log) for log in self._logs.values()}
             rows = {t.path: _allocate_rows(file, t) for t in self._tables.values()}

@@ -39,7 +39,6 @@ class SimulatedCamera(Camera):
     def __init__(self, name: str, link: Link, clock: Clock) -> None:
         self.name = name
         self._link, self._clock = link, clock
-        self._epoch = -1
         link.send({"do": "describe"})
         self._serial = str(self._answer("described")["serial"])
 
@@ -52,7 +51,6 @@ class SimulatedCamera(Camera):
         """See Camera.arm."""
         self._link.send({"do": "arm", "epoch": epoch})
         armed = self._answer("armed")
-        self._epoch = epoch
         return Baseline(
             epoch=epoch,
             first_frame_number=FIRST_FRAME_NUMBER,

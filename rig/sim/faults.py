@@ -7,13 +7,17 @@ about its losses is compared with it.
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
 
+from rig import host
 from rig.config.rig import Camera, Faults
+
+APPEND = os.O_CREAT | os.O_APPEND | os.O_WRONLY
 
 
 class Fault(StrEnum):
@@ -46,7 +50,7 @@ class Truth:
         entry = Committed(fault, stream, pulse)
         self.committed.append(entry)
         if self._path is not None:
-            with self._path.open("a") as file:
+            with os.fdopen(os.open(self._path, APPEND, host.PRIVATE_FILE), "a") as file:
                 file.write(json.dumps(asdict(entry)) + "\n")
 
 

@@ -55,6 +55,7 @@ class Sensor:
                 self._post({"is": "described", "serial": self.config.serial})
             case "arm":
                 self._epoch, self._number, self._counter = message["epoch"], 0, 0
+                self._busy_until = 0  # whatever it was exposing has been abandoned
                 self._post({"is": "armed", "epoch": self._epoch, "features": self._features})
             case "stop":
                 self._epoch = -1
@@ -97,11 +98,18 @@ class Sensor:
         self._at(self._busy_until + READOUT_NS, lambda: self._deliver(frame, pulse, last_pulse))
 
     def _deliver(self, frame: Message, pulse: int, last_pulse: int) -> None:
-        slot = self._slot
-        if self._states[slot]:
+        if frame["epoch"] != self._epoch:  # it was stopped before this frame was read out
+            return
+        slot = self._free_slot()
+        if slot is None:
             self._truth.add(Fault.OVERRUN, self.name, pulse)
             return
         self._slot = (slot + 1) % len(self._pool)
         self._face.draw(self._pool[slot], pulse=pulse, last_pulse=last_pulse)
         self._states[slot] = 1
         self._post({**frame, "slot": slot})
+
+    def _free_slot(self) -> int | None:
+        """The first free slot after the one used last, so that each rests as long as it can."""
+        slots = len(self._pool)
+        return next((s for s in ((self._slot + i) % slots for i in range(slots)) if not self._states[s]), None)

@@ -70,7 +70,7 @@ class Showing:
 
     def abort(self) -> None:
         """End it at the next flip."""
-        self.ended_by = "abort"
+        self.ended_by = self.ended_by or "abort"
 
     def is_over(self, due_ns: int) -> bool:
         """Whether the next flip, due then, must no longer show it. Never before it has been on the screen."""
