@@ -17,7 +17,6 @@ from rig.errors import ProblemList, RigError, StorageError
 from rig.record.plan import RunPlan, plan_run
 from rig.streams import DeviceInfo
 
-PRIORITY = 20
 T = TypeVar("T")
 
 
@@ -45,7 +44,7 @@ def check(rig_name: str | None, protocol_name: str | None, out: Path, *, with_de
         found.problems += store_problems(found.protocol, list(found.rig.rig.cameras))
         if clips is not None:
             _check_plan(found, found.rig, found.protocol, clips, out)
-    if refused := host.ask_real_time(PRIORITY):
+    if refused := host.real_time_refused(host.Priority.RECORDER):
         found.warnings.append(f"{refused}: late frames are likelier; they are never lost or misnumbered by it")
     if with_devices and found.rig and clips is not None:
         rig = found.rig

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import time
+from enum import IntEnum
 from pathlib import Path
 
 PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
@@ -83,15 +84,31 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-def ask_real_time(priority: int) -> str:
+class Priority(IntEnum):
+    """Real-time priorities; the more a delay would falsify, the higher."""
+
+    SCREEN = 10  # window, decoder, virtual display: a late flip is logged
+    RECORDER = 20  # grab, writer and sync threads: a late frame waits in its camera's buffer
+    WORLD = 30  # the simulated cameras: late, they would not be the hardware they stand for
+
+
+def ask_real_time(priority: Priority) -> str:
     """Ask for real-time priority for the calling thread; "" when granted, else the reason why not."""
     if sys.platform == "win32":
         return "not asked for on Windows"
     try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(priority))
     except PermissionError:
         return "real-time priority refused"
     return ""
+
+
+def real_time_refused(priority: Priority) -> str:
+    """What `ask_real_time` would say, without keeping the priority: children would inherit it."""
+    answer = ask_real_time(priority)
+    if sys.platform != "win32" and not answer:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    return answer
 
 
 def raw_clock_ns() -> int:

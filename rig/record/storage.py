@@ -32,7 +32,6 @@ from rig.session.writer import SessionWriter
 from rig.streams import Frame
 
 FLUSH_NS = NS // 4
-PRIORITY = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +147,7 @@ class StorageThreads:
         return self._actions.qsize()
 
     def _write(self) -> None:
-        host.ask_real_time(PRIORITY)
+        host.ask_real_time(host.Priority.RECORDER)
         due = self._clock.now_ns() + FLUSH_NS
         while True:
             try:

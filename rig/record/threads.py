@@ -48,7 +48,6 @@ from rig.wiring import Devices
 
 TICK_NS = NS // 20
 GRAB_S = BOX_S = SCREEN_S = 0.05
-PRIORITY = 20
 JOIN_S = 10.0
 Tell = Callable[[Event], None]
 
@@ -97,7 +96,7 @@ class _CameraWorker(_Worker):
 
     def command(self, action: Action) -> None:
         if isinstance(action, ArmCamera):
-            host.ask_real_time(PRIORITY)
+            host.ask_real_time(host.Priority.RECORDER)
             self.tell(Armed(self.device, self._camera.arm(action.epoch)))
             self._is_armed = True
         elif isinstance(action, StopCamera):

@@ -41,6 +41,7 @@ _PLACES = {  # segment -> rows, columns within a digit
 }
 
 
+@cache
 def led_sequence() -> NDArray[np.bool_]:
     """LED A by pulse number: x^20 + x^3 + 1, s[n+20] = s[n+3] ^ s[n], seed 0xB5A3C, bit 0 first; (2**20 - 1,)."""
     state, bits = 0xB5A3C, bytearray((1 << 20) - 1)

@@ -118,8 +118,8 @@ class SocketLink(Link):
 
     def receive(self, timeout_s: float) -> Message | None:
         """See Link.receive."""
-        self._socket.socket.settimeout(max(timeout_s, 1e-6))
         try:
+            self._socket.socket.settimeout(max(timeout_s, 1e-6))
             return self._socket.receive()
         except (EOFError, OSError):
             raise world_lost(self._name) from None

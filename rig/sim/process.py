@@ -6,6 +6,7 @@ import gc
 import selectors
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,6 @@ from rig.sim.world import World, pool_shape
 
 START_S = 20.0
 PHOTODIODE_PERIOD_NS = 2_000_000
-PRIORITY = 30
 
 
 class WorldProcess:
@@ -101,7 +101,7 @@ class _Pump:
 
     def _camera(self, rig: Rig, name: str, fd: int, memory: int) -> JsonSocket:
         end = JsonSocket(socket.socket(fileno=fd))
-        self._world.attach(name, end.send, *map_pool(memory, pool_shape(rig, name)))
+        self._world.attach(name, partial(_post, end), *map_pool(memory, pool_shape(rig, name)))
         self._selector.register(end.socket, selectors.EVENT_READ, name)
         return end
 
@@ -147,6 +147,14 @@ class _Pump:
             self._world.light(now, int(bright))
 
 
+def _post(end: JsonSocket, message: dict[str, Any]) -> None:
+    """Tell a driver; one that has closed its camera does not end the world of the others."""
+    try:
+        end.send(message)
+    except OSError:
+        pass
+
+
 def _photodiode(framebuffer: str | None, screen: Screen) -> Photodiode | None:
     if framebuffer is None or not screen.patch_px:
         return None
@@ -158,7 +166,7 @@ def main() -> None:
     """The child: `python -m rig.sim.process PIPE BOX (CAMERA MEMORY)...`."""
     pipe, box_fd, *camera_fds = map(int, sys.argv[1:])
     parent = Parent(pipe)
-    host.ask_real_time(PRIORITY)
+    host.ask_real_time(host.Priority.WORLD)
     messages: list[dict[str, Any]] | None = []
     while messages == []:
         messages = parent.receive(1.0)

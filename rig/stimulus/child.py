@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rig import host
 from rig.children import Message, Parent
 from rig.clips.cadence import patch_level
 from rig.clips.decode import texture_size
@@ -141,6 +142,7 @@ def main() -> None:
     """Open the window, perform steps, and end with the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the recorder, which ends this process in order
     parent = Parent(int(sys.argv[1]))
+    host.ask_real_time(host.Priority.SCREEN)  # before the display and the decoder, which inherit it
     setup = _first_message(parent)
     config = Screen.model_validate(setup["config"])
     clips = {name: FilmClip.from_json(data) for name, data in setup["clips"].items()}

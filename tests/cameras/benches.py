@@ -23,6 +23,7 @@ from tests.burnt_in import burnt_in_number
 NAME, SERIAL, SHAPE = "HS", "SIM-HS", (8, 64, 96)  # buffers, height, width
 CAMERA = {"backend": "simulated", "serial": SERIAL, "line": 0, "divisor": 1, "exposure_us": 2000}
 PERIOD_NS, TOO_EARLY_NS = 5_000_000, 1_500_000  # an exposure lasts 2 ms
+FRAME_NS = 10_000_000  # more than exposure and readout
 RIG = Rig.model_validate(
     {
         "schema": 1,
@@ -105,10 +106,13 @@ class WorldThread:
         self._thread.start()
 
     def send(self, gaps_ns: Sequence[int]) -> list[OnWire]:
-        with self._has_run:
+        with self._lock:
             edges = self._wire.plan(self.clock.now_ns(), gaps_ns)
-            assert self._has_run.wait_for(lambda: self._ran_until_ns >= edges[-1].wire_ns, 30)
+        self._wait_until_run(edges[-1].wire_ns)
         return edges
+
+    def settle(self) -> None:
+        self._wait_until_run(self.clock.now_ns() + FRAME_NS)
 
     def unplug(self) -> None:
         self.link.far.shutdown(socket.SHUT_RDWR)
@@ -117,6 +121,10 @@ class WorldThread:
         self.unplug()
         self._thread.join()
         self.link.far.close()
+
+    def _wait_until_run(self, host_ns: int) -> None:
+        with self._has_run:
+            assert self._has_run.wait_for(lambda: self._ran_until_ns >= host_ns, 30)
 
     def _run(self) -> None:
         try:
@@ -152,23 +160,21 @@ def virtual_bench(make: type[SimulatedCamera] = SimulatedCamera) -> Iterator[Ben
         link.pass_until(edges[-1].wire_ns)
         return edges
 
-    camera = make(NAME, link, clock)
     yield Bench(
-        camera,
+        make(NAME, link, clock),
         clock,
         send,
         SERIAL,
         is_simulated=True,
         period_ns=PERIOD_NS,
         buffers=SHAPE[0],
-        settle_s=0.05,
+        settle=lambda: link.pass_until(clock.now_ns() + FRAME_NS),
         rate_tolerance=60e-6,
         tick_tolerance_ns=2,
         too_early_ns=TOO_EARLY_NS,
         shows=burnt_in_number,
         unplug=link.cut,
     )
-    camera.close()
 
 
 @contextmanager
@@ -185,7 +191,7 @@ def real_time_bench() -> Iterator[Bench]:
                 is_simulated=True,
                 period_ns=PERIOD_NS,
                 buffers=SHAPE[0],
-                settle_s=0.2,
+                settle=world.settle,
                 rate_tolerance=60e-6,
                 tick_tolerance_ns=2,
                 too_early_ns=TOO_EARLY_NS,

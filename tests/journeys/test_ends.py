@@ -161,9 +161,25 @@ def test_a_stopped_reader_of_the_output_does_not_stop_the_recording(tmp_path):
         assert str(session.runs[0].outcome) == "finished"
 
 
+def _working_in(folder):
+    """Processes whose working folder is `folder`: the recorder's children inherit it."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "cwd").readlink() == folder:
+                found.append((process / "cmdline").read_text())
+        except OSError:  # it has just ended
+            pass
+    return found
+
+
+def test_a_process_that_works_in_a_folder_is_found_there(tmp_path):
+    with subprocess.Popen(["cat"], cwd=tmp_path, stdin=subprocess.PIPE):
+        assert _working_in(tmp_path) == ["cat\0"]
+
+
 def test_nothing_is_left_when_a_recording_has_ended(tmp_path):
     files = write_protocol(tmp_path, ("short", 1, "all")), write_rig(tmp_path)
     done = commands.run("record", files[0], "--rig", files[1], "--subject", "001", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    left = subprocess.run(["pgrep", "-f", f"rig.sim.process.*{tmp_path}"], capture_output=True, text=True, check=False)
-    assert left.stdout == ""
+    assert _working_in(tmp_path) == []
