@@ -100,7 +100,7 @@ FLIP = np.dtype(
         ("patch", "u1"),  # 1: the photodiode patch is white
         ("late", "u1"),  # 1: more than 1.5 refresh periods after the flip before
         ("underrun", "u1"),  # 1: the decoder had no picture ready
-        ("behind", "u1"),  # film frames the player lagged behind the clock
+        ("behind", "u1"),  # film frames this one still lags behind the clock
         ("skipped", "<u4"),  # film frames dropped before this one
     ]
 )

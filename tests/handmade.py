@@ -51,7 +51,6 @@ class Plan:
     has_ended: bool = True
     pulses_lost_on_wire: set[int] = field(default_factory=set)  # events of these pulses never came
     film_holes: set[int] = field(default_factory=set)
-    behind: int = 0  # as logged at the flip after a hole
     film_begins: bool = True
     late_flips: int = 0
     photodiode: bool = True
@@ -303,10 +302,7 @@ class _Maker:
             row["film_frame"] = due if due not in plan.film_holes else shown
             row["pts_s"], row["patch"] = row["film_frame"] / 25, row["film_frame"] % 2 == 0
             if row["film_frame"] != shown:
-                row["skipped"], row["behind"] = (
-                    row["film_frame"] - shown - 1,
-                    plan.behind if row["film_frame"] - shown > 1 else 0,
-                )
+                row["skipped"] = row["film_frame"] - shown - 1
                 if row["patch"] != rows["patch"][i - 1]:
                     edges.append((t + LATENCY_NS, int(row["patch"])))
                 shown = int(row["film_frame"])

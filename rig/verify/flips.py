@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from ruamel.yaml import YAML
@@ -12,6 +14,7 @@ from rig.session.timeline import fit_box
 from rig.verify.findings import Finding, Numbers, Word, ranges_of, spelled
 
 MAY_SKIP_BEHIND = 4  # the player may drop film frames only when so many behind
+MOST_SKIPS = 5  # written out
 LATE_PERIODS = 1.5
 LIGHT_BEFORE_NS, LIGHT_AFTER_NS = 20_000_000, 40_000_000  # where an edge of the photodiode is looked for
 UNSEEN_SHARE = 0.02  # of the patch's changes that may have no edge before it fails
@@ -39,19 +42,38 @@ def _film_frames(run: Run, step: Step) -> Finding:
     where = ranges_of(never)
     parts = [f"{len(never)} of {frames} film frames were never shown: {spelled(where)}"] if len(never) else []
     parts += [f"the film went back {backward} times"] if backward else []
-    text = "; ".join(parts + _skips(flips))
+    skips = _skips(flips)
+    parts += [skip.spelled() for skip in skips[:MOST_SKIPS]]
+    unexplained = len(never) - sum(skip.frames for skip in skips)
+    parts += [f"{unexplained} without such a reason"] if skips and unexplained else []
+    text = "; ".join(parts)
     return Finding("film frames", step.name, Word.FAIL, len(never), limit, looked_at, text, where)
 
 
-def _skips(flips: Rows) -> list[str]:
-    """In words, the skips that the player's own rule allows: it was four or more film frames behind."""
+@dataclass(frozen=True)
+class Skip:
+    """Film frames that the player dropped because it was too far behind the clock."""
+
+    before: int  # the film frame shown after them
+    frames: int
+    behind: int  # film frames, before the player caught up
+    gap_ms: float  # without a flip, just before
+
+    def spelled(self) -> str:
+        """In words."""
+        return f"skipped before {self.before} while {self.behind} behind, after {self.gap_ms:.1f} ms without a flip"
+
+
+def _skips(flips: Rows) -> list[Skip]:
+    """The skips that the player's own rule allows: it was four or more film frames behind before them.
+
+    The log's `behind` is the lag that was left with the new film frame on the screen.
+    """
     intervals = np.diff(flips["host_ns"], prepend=flips["host_ns"][:1]) / 1e6
-    allowed = np.flatnonzero((flips["skipped"] > 0) & (flips["behind"] >= MAY_SKIP_BEHIND))
-    return [
-        f"skipped before {flips['film_frame'][i]} while {flips['behind'][i]} behind, "
-        f"after {intervals[i]:.1f} ms without a flip"
-        for i in allowed[:5]
-    ]
+    skipped = flips["skipped"].astype(np.int64)
+    behind = skipped + 1 + flips["behind"]
+    allowed = np.flatnonzero((skipped > 0) & (behind >= MAY_SKIP_BEHIND))
+    return [Skip(int(flips["film_frame"][i]), int(skipped[i]), int(behind[i]), float(intervals[i])) for i in allowed]
 
 
 def check_late_flips(run: Run) -> list[Finding]:

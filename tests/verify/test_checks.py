@@ -301,9 +301,16 @@ def test_film_frames_never_shown_fail_and_are_named(judge: Judge) -> None:
 
 
 def test_film_frame_skipped_while_far_behind_is_listed_with_its_flip_gap_but_fails(judge: Judge) -> None:
-    finding = found(judge(Plan(film_holes={7}, behind=5)), "film frames", "clip1")
+    finding = found(judge(Plan(film_holes={7, 8, 9})), "film frames", "clip1")
     assert finding.word is Word.FAIL
-    assert "skipped before 8 while 5 behind, after 16.7 ms" in finding.text
+    assert "skipped before 10 while 4 behind, after 16.7 ms" in finding.text
+    assert "without such a reason" not in finding.text
+
+
+def test_film_frames_dropped_without_being_far_behind_are_told_apart_from_those_that_were_skipped(judge: Judge) -> None:
+    finding = found(judge(Plan(film_holes={3, 7, 8, 9})), "film frames", "clip1")
+    assert "skipped before 10" in finding.text
+    assert "1 without such a reason" in finding.text
 
 
 def test_film_that_never_began_fails_with_all_its_frames(judge: Judge) -> None:
