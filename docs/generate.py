@@ -62,22 +62,18 @@ deeper than 20 levels are mistakes, so that no file can mean something other tha
 
 ROWS = ("FRAME", "PULSE", "EDGE", "FLIP", "GAP", "EXTRA", "NOT_STORED", "TRIAL", "CLOCK_PAIR", "TEXT", "SYNC")
 ENUMS = (streams.Evidence, streams.Status, streams.GapCause, layout.Outcome)
-# By the end of a field's name: unit and clock.
-UNITS = (
-    ("_host_ns", "ns, host clock"),
-    ("host_ns", "ns, host clock"),
-    ("host_before_ns", "ns, host clock"),
-    ("host_after_ns", "ns, host clock"),
-    ("camera_ticks", "ticks, camera's clock"),
-    ("box_ticks", "ticks of 0.5 us, box clock"),
-    ("exposure_us", "us"),
-    ("screen_s", "s, stimulus clock"),
-    ("pts_s", "s, film time"),
-    ("reading", "of that clock: ticks (box) or ns"),
-    ("reading_end", "of that clock: ticks (box) or ns"),
-    ("length", "bytes"),
-    ("offset", "bytes"),
-)
+# Unit and clock of fields; those whose name ends in _ns are host clock.
+UNITS = {
+    "camera_ticks": "ticks, camera's clock",
+    "box_ticks": "ticks of 0.5 us, box clock",
+    "exposure_us": "us",
+    "screen_s": "s, stimulus clock",
+    "pts_s": "s, film time",
+    "reading": "ticks (box) or ns, that clock",
+    "reading_end": "ticks (box) or ns, that clock",
+    "length": "bytes",
+    "offset": "bytes",
+}
 # For fields whose name says all to a programmer.
 MEANINGS = {
     "seq": "index + 1; 0: not written yet",
@@ -155,7 +151,7 @@ def fields(name: str) -> str:
     assert dtype.names is not None
     rows = ["| field | type | unit and clock | meaning |\n|---|---|---|---|\n"]
     for field in dtype.names:
-        unit = next((unit for end, unit in UNITS if field == end or (end[0] == "_" and field.endswith(end))), "")
+        unit = UNITS.get(field, "ns, host clock" if field.endswith("_ns") else "")
         meaning = said[field] or MEANINGS[field]
         rows.append(f"| `{field}` | {type_word(dtype[field])} | {unit} | {meaning.replace('|', '/')} |\n")
     return "".join(rows)

@@ -1,0 +1,75 @@
+"""The tables of the reference that people write name what the program has, all of it and in its order."""
+
+from __future__ import annotations
+
+import json
+import re
+import xml.etree.ElementTree as ET
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+from handmade import make_run
+
+from rig.session.runfile import Run
+from rig.sim.face import Face
+from rig.sim.faults import Fault
+from rig.verify.findings import Finding, Word
+from rig.verify.verdict import CHECKS, verify_run
+
+ROOT = Path(__file__).parents[2]
+
+
+def _table(page: str, head: str) -> list[list[str]]:
+    """The cells of the table whose first column is headed `head`."""
+    text = (ROOT / "docs/reference" / page).read_text()
+    found = re.search(rf"^\| {re.escape(head)} \|.*\n\|[-|]+\n((?:\|.*\n)+)", text, re.MULTILINE)
+    assert found is not None, head
+    return [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in found[1].splitlines()]
+
+
+def _keys(rows: list[list[str]]) -> set[str]:
+    return {key for row in rows for key in re.findall(r"`(\w+)`", row[0])}
+
+
+def test_every_check_is_described_and_whether_it_is_required():
+    told = [(row[0], row[1]) for row in _table("verdict.md", "check")]
+    assert told == [(check.name, "yes" if check.is_required else "no") for check in CHECKS]
+
+
+def test_every_word_of_a_verdict_is_described():
+    assert [row[0] for row in _table("verdict.md", "word")] == [str(word) for word in Word]
+
+
+def test_every_key_of_the_verdict_file_is_described(tmp_path):
+    with Run(make_run(tmp_path)) as run:
+        written = json.loads(json.dumps(verify_run(run).to_json()))
+    assert _keys(_table("verdict.md", "key")) == set(written)
+    assert _keys(_table("verdict.md", "key of a finding")) == {field.name for field in fields(Finding)}
+    assert set(written["findings"][0]) == {field.name for field in fields(Finding)}
+
+
+def test_every_fault_of_the_simulator_is_described():
+    assert [row[0] for row in _table("simulation.md", "`fault`")] == [f"`{fault}`" for fault in Fault]
+
+
+def test_the_marks_in_the_simulated_picture_are_where_the_page_says():
+    face = Face(64, 96, band=0, noise=0.0, seed=1)
+    numbered, ghost = np.zeros((64, 96), np.uint8), np.zeros((64, 96), np.uint8)
+    face.draw(numbered, pulse=1, last_pulse=1)
+    face.draw(ghost, pulse=-1, last_pulse=1)
+    assert set(np.unique(numbered[:20, :96])) == {0, 255}
+    assert (numbered[20:] == ghost[20:]).all()
+    gray = 1 ^ (1 >> 1)
+    bits = (0xB5A3C >> 1 & 1, gray & 1, gray >> 1 & 1)
+    for first, bit in zip((4, 20, 36), bits, strict=True):
+        assert (numbered[64 - 12 : 64 - 4, first : first + 8] == (255 if bit else 10)).all()
+
+
+def test_every_room_in_the_picture_is_a_folder_or_file_of_the_program():
+    picture = ET.parse(ROOT / "docs/explanation/architecture.svg")
+    texts = picture.iter("{http://www.w3.org/2000/svg}text")
+    rooms = [text.text for text in texts if "name" in str(text.get("class")).split()]
+    assert len(rooms) > 8
+    there = {path.stem for path in (ROOT / "rig").iterdir()}
+    assert set(rooms) <= there
