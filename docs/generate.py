@@ -91,7 +91,7 @@ MEANINGS = {
     "stream": "name of the stream",
     "reason": "why",
     "step": "index into /config/steps",
-    "onset_host_ns": "first flip of the step; -1 in a row that only ends it",
+    "onset_host_ns": "first flip of the step",
     "host_before_ns": "just before the other clock was read",
     "host_after_ns": "just after",
     "length": "of its JSON",

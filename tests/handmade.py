@@ -209,7 +209,7 @@ class _Maker:
         rows["arrived_host_ns"] = host_of(self.plan, self.ticks) + 2_000_000
         if self.plan.box_resets_at is not None:
             rows = rows[: self.plan.box_resets_at]
-            self.log("alarm", text="box: restarted (brown-out)")
+            self.log("alarm", stream="box", text="restarted (boot 8, cause: brown out); pulses have stopped")
         keep = ~np.isin(rows["pulse_number"], list(self.plan.pulses_lost_on_wire))
         self.table("acquisition/pulses", rows[keep], 500)
         if self.plan.has_ended:

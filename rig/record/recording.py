@@ -16,7 +16,7 @@ from rig.clips.manifest import FilmClip, find_clips
 from rig.clock import NS, Clock, Reading, read_raw, read_utc
 from rig.config.rig import RigFile
 from rig.elicitation.protocol import ProtocolFile, unroll
-from rig.errors import RigError
+from rig.errors import RigError, StorageError
 from rig.record.header import Subject, header
 from rig.record.keeping import Counts
 from rig.record.messages import Event, Synced
@@ -146,7 +146,11 @@ class Recording:
         watch.tell = self._recorder.tell
         for _ in range(self._stops):
             self._recorder.stop()
-        self._recorder.record(watch.on_event, watch.on_second)
+        try:
+            self._recorder.record(watch.on_event, watch.on_second)
+        except StorageError as error:  # all frames are in the file; readers see a run that was never closed
+            run.outcome = Outcome.CLOSE_FAILED
+            run.alarms.append(f"disk: {error}")
         return Recorded(path, run.outcome, run.counts, tuple(run.alarms), tuple(watch.acknowledged_ms))
 
 
@@ -173,7 +177,7 @@ class _Watch:
 
     def on_second(self) -> None:
         """Show the status; now and then read the other clocks of this machine."""
-        if self._seconds % UTC_EVERY_S == 0:
+        if self._seconds % UTC_EVERY_S == 0 and self._job.virtual is None:  # virtual time has no other clocks
             self.tell(_pair("utc", read_utc(self._job.clock)))
             self.tell(_pair("raw", read_raw(self._job.clock)))
         self._seconds += 1

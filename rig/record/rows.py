@@ -9,7 +9,7 @@ from rig.session import layout
 from rig.stimulus.screen import StepBegan, StepEnded
 from rig.streams import ClockPair, Edge, Evidence, Flip, Frame, Gap, Pulse
 
-Kept = Edge | ClockPair | Flip | Synced | StepBegan | StepEnded  # events that need nothing but their row
+Kept = Edge | ClockPair | Flip | Synced | StepBegan  # events that need nothing but their row
 NOT_YET = -1
 
 
@@ -48,6 +48,11 @@ def pulse_row(pulse: Pulse, *, walk: bool) -> AppendRow:
     return AppendRow(layout.WALK_PULSES if walk else layout.PULSES, row)
 
 
+def ended_row(event: StepEnded, onset_host_ns: int) -> AppendRow:
+    """The TRIAL row that closes the one of the step's beginning."""
+    return AppendRow(layout.TRIALS, (event.step, onset_host_ns, event.host_ns))
+
+
 def row_of(event: Kept) -> AppendRow:
     """The row of an event that needs nothing else."""
     match event:
@@ -66,5 +71,3 @@ def row_of(event: Kept) -> AppendRow:
             return AppendRow(layout.SYNCS, (event.frames, *sync))
         case StepBegan():
             return AppendRow(layout.TRIALS, (event.step, event.host_ns, NOT_YET))
-        case StepEnded():
-            return AppendRow(layout.TRIALS, (event.step, NOT_YET, event.host_ns))

@@ -40,7 +40,7 @@ from rig.record.messages import (
     Tick,
 )
 from rig.record.plan import RunPlan
-from rig.record.rows import Kept, pulse_row, row_of
+from rig.record.rows import Kept, ended_row, pulse_row, row_of
 from rig.session import layout
 from rig.session.layout import Outcome
 from rig.stimulus.screen import ScreenNote, StepBegan, StepEnded
@@ -86,6 +86,7 @@ class Run:
         self._deadline: int | None = None  # of the box's answer, or of the last frames
         self._steps_from: int | None = None
         self._next_ping = 0
+        self._onset_ns = -1  # first flip of the step on the screen
         self._arrived = -1  # frames when it was last looked whether any still arrive without the box
         self._alarmed: set[tuple[str, str]] = set()
 
@@ -119,7 +120,7 @@ class Run:
         )
         return [row_of(event), *late]
 
-    @_on.register(Edge | ClockPair | Flip | StepBegan)
+    @_on.register(Edge | ClockPair | Flip)
     def _(self, event: Kept, now: int) -> list[Action]:  # noqa: ARG002  all handlers take the time
         return [row_of(event)]
 
@@ -250,9 +251,14 @@ class Run:
     # --- screen ----------------------------------------------------------------------------------------------
 
     @_on.register
+    def _(self, event: StepBegan, now: int) -> list[Action]:  # noqa: ARG002
+        self._onset_ns = event.host_ns
+        return [row_of(event)]
+
+    @_on.register
     def _(self, event: StepEnded, now: int) -> list[Action]:
         is_current = self.state is RunState.RECORDING and event.step == self.step_index
-        return [row_of(event), *(self._next_step(now) if is_current else [])]
+        return [ended_row(event, self._onset_ns), *(self._next_step(now) if is_current else [])]
 
     @_on.register
     def _(self, event: Answer, now: int) -> list[Action]:

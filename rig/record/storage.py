@@ -176,6 +176,7 @@ class StorageThreads:
             self._tickets.put(ticket)
 
     def _sync(self) -> None:
+        host.ask_real_time(host.Priority.RECORDER)
         while (ticket := self._tickets.get()) is not None:
             try:
                 synced = sync(self._storage.writer, ticket, self._clock)

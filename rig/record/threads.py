@@ -174,7 +174,10 @@ class ThreadedRecorder:
         self._inbox.put(event)
 
     def record(self, on_event: Callable[[Event], None], on_second: Callable[[], None]) -> None:
-        """Run until the file is closed. `on_event` sees what the core sees. Raises StorageError if closing failed."""
+        """Run until the file is closed. `on_event` sees what the core sees. Raises StorageError if closing failed.
+
+        An exception of the core itself closes the file as FAILED and goes on its way.
+        """
         workers: list[_Worker] = [*self._cameras.values(), self._box, self._screen]
         self._storage.start()
         for worker in workers:

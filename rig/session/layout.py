@@ -10,7 +10,7 @@
     /intervals/               trials TRIAL, not_stored NOT_STORED
     /log/                     rows TEXT, text uint8: alarms, notes and ends, one JSON object each
     /telemetry/               syncs SYNC
-    /config/                  rig, protocol, steps, devices, baselines, versions, clips: UTF-8 JSON or YAML text
+    /config/                  rig, protocol, steps, devices, plan, versions: UTF-8 JSON or YAML text
     /config/clips/<NAME>/     pts float64 (frames,): presentation times of the clip's pictures, s
 
 While a run is recorded the tables have their planned size; rows not written yet are zero, and so is their `seq`.

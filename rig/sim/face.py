@@ -93,7 +93,8 @@ class Face:
             out[:DIGIT_HEIGHT, left : left + DIGIT_WIDTH] = self._glyphs[digit]
 
     def _light(self, out: Picture, pulse: int) -> None:
-        gray = (pulse ^ pulse >> 1) & 3
+        phase = pulse & 3
+        gray = phase ^ phase >> 1
         lit = (bool(self._leds[pulse % len(self._leds)]), bool(gray & 1), bool(gray & 2))
         for led, is_on in enumerate(lit):
             left = LED_X + led * LED_STEP_PX

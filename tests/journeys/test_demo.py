@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import h5py
+import pytest
 
 import rig
 from rig.stimulus.display import start_virtual
@@ -40,6 +41,11 @@ def test_the_demo_in_virtual_time_is_complete(tmp_path):
     assert judged.returncode == 0, judged.stdout
     (path,) = folder.glob("*_session.h5")
     assert _films_shown(path) == {name: set(range(n)) for name, n in CLIPS.items()}
+    with rig.open(folder) as session:
+        steps = session.trials["step"].tolist()
+        lengths_s = (session.trials["ended_host_ns"] - session.trials["onset_host_ns"]) / 1e9
+    assert steps == list(range(8))
+    assert lengths_s[[1, 2, 5]].tolist() == pytest.approx([3.0, 132 / 25, 250 / 25], abs=0.05)
     assert len(list(folder.glob("*_verdict.json"))) == 1
     assert len(list(folder.glob("*_report.png"))) == 1
 

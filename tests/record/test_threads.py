@@ -12,6 +12,9 @@ from rig import host
 from rig.errors import StorageError
 from rig.session.layout import Outcome
 from rig.session.runfile import Run
+from rig.session.writer import SessionWriter
+from rig.sim.world import World
+from rig.trigger.wire import Cause
 from rig.verify.verdict import verify_run
 from tests.rigs import record, write_protocol, write_rig
 
@@ -73,6 +76,39 @@ def test_a_full_disk_keeps_what_was_written_and_says_so(tmp_path, monkeypatch, v
         assert run.attrs["outcome"] == "disk_full"
         assert 300 < len(run["/acquisition/HS/data"]) < 600
         assert len(run["/acquisition/HS/data"]) >= len(run["/acquisition/HS/frames"])
+
+
+@pytest.mark.parametrize("virtual", [True, False])
+def test_a_close_that_fails_says_so_and_leaves_every_frame_readable(tmp_path, monkeypatch, virtual):
+    def refuse(self, file):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(SessionWriter, "_shrink", refuse)
+    protocol = write_protocol(tmp_path, ("still", 1, "all"))
+    recorded = record(tmp_path, write_rig(tmp_path), protocol, virtual=virtual)
+    assert recorded.outcome is Outcome.CLOSE_FAILED
+    assert "Input/output error" in recorded.alarms[-1]
+    with Run(recorded.path) as run:
+        assert str(run.outcome) == "incomplete"
+        assert run.streams["HS"].pulse_numbers.tolist() == list(range(124))
+
+
+def test_a_box_that_restarts_in_mid_run_is_told_by_the_recorder_and_found_by_verify(tmp_path, monkeypatch):
+    make = World.__init__
+
+    def with_brown_out(self, rig, start_host_ns, truth):
+        make(self, rig, start_host_ns, truth)
+        moment = start_host_ns + 4_000_000_000
+        self._at(moment, lambda: self.box.reset(moment, Cause.BROWN_OUT))
+
+    monkeypatch.setattr(World, "__init__", with_brown_out)
+    recorded = record(tmp_path, write_rig(tmp_path), write_protocol(tmp_path, ("still", 5, "all")))
+    assert recorded.outcome is Outcome.DEVICE_LOST
+    with Run(recorded.path) as run:
+        words = {f.check: f for f in verify_run(run).findings}
+    assert str(words["box"].word) == "FAIL"
+    assert "brown out" in words["box"].text
+    assert 150 < recorded.counts["HS"].stored < 350
 
 
 def test_a_disk_too_small_is_refused_before_anything_is_armed(tmp_path, monkeypatch):

@@ -152,7 +152,7 @@ def test_box_restart_is_found_in_log_and_timer(judge: Judge) -> None:
 
     finding = found(judge(edit=edit), "box")
     assert (finding.word, finding.ranges) == (Word.FAIL, ((150, 150),))
-    assert "brown-out" in found(judge(Plan(box_resets_at=150)), "box").text
+    assert "brown out" in found(judge(Plan(box_resets_at=150)), "box").text
 
 
 def test_pulse_off_its_plan_is_named(judge: Judge) -> None:
