@@ -71,7 +71,10 @@ class ProblemList(UserError):
 
     def __init__(self, problems: Sequence[RigError]) -> None:
         self.problems = list(problems)
-        super().__init__(f"{len(self.problems)} problems", "\n" + "\n".join(f"  {p}" for p in self.problems))
+        super().__init__(f"{len(self.problems)} problems", "\n".join(f"  {p}" for p in self.problems))
+
+    def _sentence(self) -> str:
+        return f"{self.subject}:\n{self.problem}"
 
     def __reduce__(self) -> tuple[object, ...]:
         return (ProblemList, (self.problems,))

@@ -201,6 +201,7 @@ class Frame:
     pixels: Picture
     slot: int  # the driver's buffer number
     checksum: int = 0
+    frame_index: int = -1  # its place in the file, once it has one
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from rig.config.rig import read_rig
 from rig.elicitation.protocol import read_protocol
 from rig.record.recording import Recorded, Recording, Request
+from tests.films import make_film, sha256_of
 
 RIG = """\
 schema: 1
@@ -30,6 +31,14 @@ blocks:
 BLOCK = "  - {{kind: baseline, name: {name}, seconds: {seconds}, store: {store}}}\n"
 
 
+QUESTION = """\
+  - kind: self-report
+    name: felt
+    max_seconds: 5
+    questions: [{name: q, text: "?", answers: {"1": yes, "2": no}}]
+"""
+
+
 def write_rig(folder: Path, *, seed: int = 1, faults: str = "") -> Path:
     """A rig.yaml in `folder`."""
     path = folder / f"rig-{seed}.yaml"
@@ -42,6 +51,16 @@ def write_protocol(folder: Path, *blocks: tuple[str, float, str]) -> Path:
     path = folder / "still.yaml"
     lines = [BLOCK.format(name=name, seconds=seconds, store=store) for name, seconds, store in blocks]
     path.write_text(PROTOCOL + "".join(lines))
+    return path
+
+
+def write_film_protocol(folder: Path, frames: int = 50) -> Path:
+    """A protocol of a second of baseline, a film of its own with numbered pictures, and a question about it."""
+    film = make_film(folder / "film.mp4", frames)
+    clip = f"{{file: film.mp4, sha256: {sha256_of(film)}, title: t, licence: l}}"
+    path = write_protocol(folder, ("before", 1, "all"))
+    text = path.read_text().replace("blocks:", f"clips:\n  film: {clip}\nblocks:")
+    path.write_text(text + "  - {kind: clip, name: clip1, clip: film}\n" + QUESTION)
     return path
 
 

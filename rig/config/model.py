@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from itertools import pairwise
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Generic, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
-from rig.config.yaml import Document, Place, problem_at, read_document
+from rig.config.yaml import MORE, Document, Place, Problem, look_at_document, problem_at
 from rig.errors import RigError, UserError, raise_all
 
+T = TypeVar("T")
 ModelT = TypeVar("ModelT", bound="Model")
 
 
@@ -24,26 +25,87 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-def read_model(path: Path, model: type[ModelT], error: type[UserError]) -> tuple[ModelT, Document]:
-    """Read `path` into `model`. Raises `error`, or a ProblemList of them, naming file, line, key, value, allowed."""
-    document = read_document(path, error)
-    try:
-        return model.model_validate(document.data), document
-    except ValidationError as exc:
-        raise_all(_problems(document, model, exc, error))
-        raise  # pydantic never reports zero errors
+@dataclass
+class Look(Generic[ModelT]):
+    """A file that was read, with all that is wrong in it so far.
 
-
-def _problems(document: Document, model: type[Model], found: ValidationError, error: type[UserError]) -> list[RigError]:
-    """pydantic's errors in our words and in the file's order, one for each place.
-
-    A value that fits no member of a union has one error for each member there, but is one mistake.
+    Rules about several keys take what they need by `get`, and leave out what is wrong already: so one mistake hides
+    no other. What they find they `note`.
     """
-    problems: dict[Place, RigError] = {}
+
+    document: Document
+    schema: type[ModelT]
+    error: type[UserError]
+    model: ModelT | None = None  # as long as every key by itself is right
+    found: list[Problem] = field(default_factory=list)
+    unsound: set[Place] = field(default_factory=set)  # places whose value means nothing
+
+    def get(self, kind: type[T], *place: str | int) -> T | None:
+        """The plain value at a place, or its default; None when it is missing, wrong, or inside of what is wrong."""
+        if any(place[:depth] in self.unsound for depth in range(len(place) + 1)):
+            return None
+        value = self.document.data
+        try:
+            for part in place:
+                value = value[part]
+        except (KeyError, IndexError, TypeError):
+            value = _default(self.schema, place)
+        if kind is float and isinstance(value, int):
+            return kind(value)
+        return value if isinstance(value, kind) else None
+
+    def names(self, *place: str | int) -> list[str]:
+        """The keys of the group at a place."""
+        return list(self.get(dict, *place) or {})
+
+    def note(self, place: Place, problem: str, **fields: str) -> None:
+        """Note what is wrong at a place; `fields` as in RigError."""
+        self.found.append((place, problem_at(self.document, place, problem, self.error, **fields)))
+
+    @property
+    def problems(self) -> list[RigError]:
+        """All that was found, in the file's order."""
+        return [problem for _, problem in sorted(self.found, key=lambda found: self.document.line(found[0]))]
+
+    def require(self) -> ModelT:
+        """The model. Raises what was found: an error, or a ProblemList of them, naming file, line, key and allowed."""
+        raise_all(self.problems)
+        assert self.model is not None  # without one there is a problem
+        return self.model
+
+
+def look_at(path: Path, model: type[ModelT], error: type[UserError]) -> Look[ModelT]:
+    """Read `path`, and compare every key of it with `model`. Raises `error` when it cannot be read to its end."""
+    document, found = look_at_document(path, error)
+    look = Look(document, model, error, found=found, unsound={place for place, _ in found})
+    try:
+        look.model = model.model_validate(document.data)
+    except ValidationError as exc:
+        _note_all(look, exc)
+    return look
+
+
+def _note_all(look: Look[ModelT], found: ValidationError) -> None:
+    """Note pydantic's errors in our words, one for each place.
+
+    A value that fits no member of a union has one error for each member there, but is one mistake; so is what YAML
+    itself had against a value.
+    """
+    told = set(look.unsound)
     for details in found.errors(include_url=False):
-        place, fields = _describe(_follow(model, details["loc"]), dict(details))
-        problems.setdefault(place, problem_at(document, place, error=error, **fields))
-    return [problems[place] for place in sorted(problems, key=document.line)]
+        spot = _follow(look.schema, details["loc"])
+        place, fields = _describe(spot, dict(details))
+        if place not in told:
+            look.note(place, **fields)
+        told.add(place)
+        if details["loc"][-1] != "[key]":  # under a wrong name may stand right values
+            look.unsound.add(place)
+
+
+def _default(schema: type[Model], place: Place) -> Any:
+    """What a key means that is not written; None for one that must be."""
+    info = _follow(schema, place).info
+    return None if info is None or info.is_required() else info.get_default(call_default_factory=True)
 
 
 def _describe(spot: Spot, found: dict[str, Any]) -> tuple[Place, dict[str, str]]:
@@ -60,13 +122,19 @@ def _describe(spot: Spot, found: dict[str, Any]) -> tuple[Place, dict[str, str]]
         case "value_error":
             return spot.place, {"problem": str(found["ctx"]["error"])}
         case "union_tag_not_found":
-            return (*spot.place, "kind"), {"problem": "is missing", "allowed": _kinds(spot.annotation)}
+            return (*spot.place, "kind"), {"problem": "is missing", "allowed": _kinds(spot.annotation), "hint": MORE}
         case "union_tag_invalid":
-            given, allowed = given["kind"], _kinds(spot.annotation)
-            return (*spot.place, "kind"), {"problem": "is not allowed", "value": _short(given), "allowed": allowed}
+            given, allowed = _short(given["kind"]), _kinds(spot.annotation)
+            return (*spot.place, "kind"), _refused(given, allowed, hint=MORE)
+        case "too_long" if isinstance(given, dict | list):
+            return spot.place, _refused(_short(given), allowed, hint=MORE)
         case "model_type" | "model_attributes_type":
             allowed = _keys(spot.annotation)
-    return spot.place, {"problem": "is not allowed", "value": _short(given), "allowed": allowed}
+    return spot.place, _refused(_short(given), allowed)
+
+
+def _refused(value: str, allowed: str, hint: str = "") -> dict[str, str]:
+    return {"problem": "is not allowed", "value": value, "allowed": allowed, "hint": hint}
 
 
 def _short(value: object) -> str:
@@ -91,12 +159,14 @@ class Spot:
     place: Place
     allowed: str
     annotation: Any
+    info: FieldInfo | None = None  # of the key, when it is one of a model
 
 
 def _follow(model: type[Model], location: tuple[str | int, ...]) -> Spot:
     """Follow pydantic's location through the models, leaving out what is no key of the file."""
     place: list[str | int] = []
     allowed, annotation = _keys(model), _bare(model)
+    info: FieldInfo | None = None
     for part, after in pairwise((*location, "")):
         if member := _member(annotation, part):  # the kind of a block stands in the location, but is no key
             allowed, annotation = _keys(member), member
@@ -109,14 +179,14 @@ def _follow(model: type[Model], location: tuple[str | int, ...]) -> Spot:
             allowed, annotation = info.description or "", _bare(info.annotation)
         elif get_origin(annotation) in (dict, list):
             place.append(part)
-            key, inner = get_args(annotation)[0], get_args(annotation)[-1]
+            key, inner, info = get_args(annotation)[0], get_args(annotation)[-1], None
             if after == "[key]":
                 return Spot(tuple(place), _description(key), key)
             annotation = _bare(inner)
             allowed = _keys(annotation) or _description(inner) or allowed
         else:  # a member of a plain union
             break
-    return Spot(tuple(place), allowed, annotation)
+    return Spot(tuple(place), allowed, annotation, info)
 
 
 def _bare(annotation: Any) -> Any:

@@ -12,7 +12,7 @@ import stat
 from dataclasses import dataclass, field
 from math import inf, isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -26,7 +26,7 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
-from rig.errors import RigError, UserError, raise_all
+from rig.errors import ProblemList, RigError, UserError, raise_all
 
 MAX_BYTES = 256 << 10  # hundreds of blocks; a parser written in Python takes seconds for more
 MAX_DEPTH = 20
@@ -36,9 +36,12 @@ MAX_DIGITS = 18  # longer ones do not fit the 64-bit fields of a session
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # escapes can write them: "\\e[31m"
+MORE = "There may be more to mend behind it"
+
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|nan)", re.IGNORECASE)
 
 Place = tuple[str | int, ...]
+Problem = tuple[Place, RigError]  # where in the document, and what is wrong there
 Scalar = str | int | float | bool | None
 
 
@@ -60,17 +63,25 @@ class Document:
 
 def read_document(path: Path, error: type[UserError]) -> Document:
     """Read `path` as plain data, without any model. Raises `error`, or a ProblemList of them."""
+    document, problems = look_at_document(path, error)
+    raise_all([problem for _, problem in problems])
+    return document
+
+
+def look_at_document(path: Path, error: type[UserError]) -> tuple[Document, list[Problem]]:
+    """Read `path` as plain data, with everything in it that is not allowed there, in the file's order.
+
+    Raises `error`, or a ProblemList, for a file that cannot be read to its end.
+    """
     text = _read_text(path, error)
     builder = _Builder(path, error)
     try:
         data = builder.document(iter(YAML(typ="safe", pure=True).parse(text)))
     except (YAMLError, ValueError) as exc:
-        raise_all([*builder.problems, _syntax_problem(path, text, exc, error)])
-        raise  # never reached: there is at least the one problem
-    raise_all(builder.problems)
-    if data is None:
+        builder.give_up(_syntax_problem(path, text, exc, error))
+    if data is None and not builder.problems:
         raise error(str(path), "is empty")
-    return Document(path, text, data, builder.lines)
+    return Document(path, text, data, builder.lines), builder.problems
 
 
 def _syntax_problem(path: Path, text: str, exc: Exception, error: type[UserError]) -> RigError:
@@ -79,9 +90,9 @@ def _syntax_problem(path: Path, text: str, exc: Exception, error: type[UserError
         mark = exc.problem_mark or exc.context_mark
         problem = exc.problem or exc.context or str(exc)
         hint = "Indent with spaces, not tabs" if "\\t" in problem else "Compare its indentation with the lines above"
-        return error(f"{path}:{mark.line + 1 if mark else 1}", f"is not YAML: {problem}", hint=hint)
+        return error(f"{path}:{mark.line + 1 if mark else 1}", f"is not YAML: {problem}", hint=f"{hint}. {MORE}")
     line = text.count("\n", 0, getattr(exc, "position", 0)) + 1
-    return error(f"{path}:{line}", f"is not YAML: {str(exc).splitlines()[0]}")
+    return error(f"{path}:{line}", f"is not YAML: {str(exc).splitlines()[0]}", hint=MORE)
 
 
 def problem_at(document: Document, place: Place, problem: str, error: type[UserError], **fields: str) -> RigError:
@@ -121,7 +132,7 @@ class _Builder:
     def __init__(self, path: Path, error: type[UserError]) -> None:
         self.path, self.error = path, error
         self.lines: dict[Place, int] = {(): 1}
-        self.problems: list[RigError] = []
+        self.problems: list[Problem] = []
 
     def document(self, events: Any) -> Any:
         data, documents = None, 0
@@ -140,10 +151,9 @@ class _Builder:
             self.note(event, place, "an anchor or alias", "every value written out")
         if getattr(event, "tag", None) is not None:
             self.note(event, place, f"the tag {event.tag[:60]}", "plain values without a tag")
-        if len(place) > MAX_DEPTH:  # the one mistake that reading cannot go on after
-            raise_all(
-                [*self.problems, self.problem(event, place[:3], "nesting this deep", f"at most {MAX_DEPTH} levels")]
-            )
+        if len(place) > MAX_DEPTH:
+            allowed = f"at most {MAX_DEPTH} levels"
+            self.give_up(self.problem(event, place[:3], "nesting this deep", allowed, hint=MORE))
         if isinstance(event, MappingStartEvent):
             return self.mapping(events, place)
         if isinstance(event, SequenceStartEvent):
@@ -168,15 +178,16 @@ class _Builder:
         """The text of a key; one that is no text is noted, and read over."""
         if not isinstance(event, ScalarEvent):
             self.node(event, events, (*place, "?"))
-            self.note(event, place, "a key that is not text", "a word")
+            self.note(event, place, "a key that is not text", "a word", key="?")
             return "?"
         text = str(event.value)
         if _CONTROL.search(text):
-            self.note(event, place, f"the key {text[:40]!r}", "keys without control characters")
+            self.note(event, place, f"the key {text[:40]!r}", "keys without control characters", key=text)
         if event.anchor or event.tag is not None:
-            self.note(event, place, f"an anchor or tag at the key {text!r}", "plain keys")
+            self.note(event, place, f"an anchor or tag at the key {text!r}", "plain keys", key=text)
         if event.style is None and not isinstance(_plain(text), str):
-            self.note(event, place, f"the key {text}" if text else "an empty key", f'keys are text: write "{text}"')
+            given = f"the key {text}" if text else "an empty key"
+            self.note(event, place, given, f'keys are text: write "{text}"', key=text)
         return text
 
     def sequence(self, events: Any, place: Place) -> list[Any]:
@@ -202,14 +213,21 @@ class _Builder:
             self.note(event, place, text[:40], f"a number of at most {MAX_DIGITS} digits")
         return value
 
-    def note(self, event: Any, place: Place, value: str, allowed: str) -> None:
-        self.problems.append(self.problem(event, place, value, allowed))
-        if len(self.problems) == MAX_PROBLEMS:
-            raise_all(self.problems)
+    def note(self, event: Any, place: Place, value: str, allowed: str, *, key: str | None = None) -> None:
+        """Note a problem at `place`, or at the key `key` in it."""
+        if len(self.problems) == MAX_PROBLEMS - 1:
+            self.give_up(self.problem(event, place, value, allowed, hint=MORE))
+        at = place if key is None else (*place, key)
+        self.problems.append((at, self.problem(event, place, value, allowed)))
 
-    def problem(self, event: Any, place: Place, value: str, allowed: str) -> RigError:
+    def problem(self, event: Any, place: Place, value: str, allowed: str, hint: str = "") -> RigError:
         subject = _subject(self.path, event.start_mark.line + 1, place)
-        return self.error(subject, "is not allowed", value=value, allowed=allowed)
+        return self.error(subject, "is not allowed", value=value, allowed=allowed, hint=hint)
+
+    def give_up(self, last: RigError) -> NoReturn:
+        """Tell what was found, when reading cannot go on."""
+        before = [problem for _, problem in self.problems]
+        raise ProblemList([*before, last]) if before else last
 
 
 def _plain(text: str) -> Scalar:

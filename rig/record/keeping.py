@@ -9,8 +9,10 @@ from rig.record.messages import Action, AppendRow, ReleaseFrame, StoreFrame
 from rig.record.pairing import Pairing, Placed
 from rig.record.rows import extra_row, frame_row, gap_row
 from rig.session import layout
-from rig.streams import NO_PULSE, Evidence, Frame, Gap, GapCause
+from rig.streams import NO_PULSE, Frame, Gap, GapCause
 from rig.trigger.box import PulsePlan
+
+FULL = "the room that was reserved is used up"
 
 
 @dataclass(slots=True)
@@ -32,24 +34,6 @@ class Storing:
     reason: str
 
 
-class WalkKeeper:
-    """One stream's frames of the line walk: kept apart, with the camera's own numbers and no pulses."""
-
-    def __init__(self, stream: str, divisor: int) -> None:
-        self.stream, self.divisor, self.arrived = stream, divisor, 0
-
-    def frame(self, frame: Frame) -> list[Action]:
-        """Take a frame of the walk."""
-        index, self.arrived = self.arrived, self.arrived + 1
-        if index >= layout.WALK_FRAMES:
-            return [ReleaseFrame(frame)]
-        row = frame_row(frame, NO_PULSE, Evidence.NONE)
-        return [
-            StoreFrame(layout.data_path(self.stream, walk=True), index, frame),
-            AppendRow(layout.frames_path(self.stream, walk=True), row),
-        ]
-
-
 class StreamKeeper:
     """One stream's frames of the recording run."""
 
@@ -60,6 +44,7 @@ class StreamKeeper:
         self._changes: list[Storing] = []
         self._now = Storing(0, is_kept=True, reason="")
         self._not_stored_from: int | None = None
+        self._unstored = 0  # frames that wait in their buffers
 
     @property
     def last_pulse(self) -> int:
@@ -72,9 +57,24 @@ class StreamKeeper:
         return self.counts.stored >= self._capacity
 
     def frame(self, frame: Frame) -> list[Action]:
-        """Take the next frame of the camera."""
+        """Take the next frame of the camera.
+
+        Its picture is written at once, so that no buffer waits for a pulse number; its row follows when the pulse is
+        decided. Only where frames are not stored, or will soon not be, it waits in its buffer.
+        """
         self.counts.arrived += 1
+        if self._is_kept and not self._changes and not self._unstored:
+            return [self._store(frame), *self._keep_all(self._pairing.place(frame))]
+        self._unstored += 1
         return self._keep_all(self._pairing.place(frame))
+
+    @property
+    def _is_kept(self) -> bool:
+        return self._now.is_kept and not self.is_full
+
+    def _store(self, frame: Frame) -> Action:
+        frame.frame_index, self.counts.stored = self.counts.stored, self.counts.stored + 1
+        return StoreFrame(layout.data_path(self.stream), frame.frame_index, frame)
 
     def change(self, storing: Storing) -> None:
         """From a pulse on, keep frames or not."""
@@ -99,22 +99,19 @@ class StreamKeeper:
         return [action for p in placed for action in self._keep(p)]
 
     def _keep(self, placed: Placed) -> list[Action]:
-        actions: list[Action] = []
-        if placed.gap:
-            actions += self._gap_rows(placed.gap)
+        frame = placed.frame
+        actions: list[Action] = self._gap_rows(placed.gap) if placed.gap else []
         if placed.pulse != NO_PULSE:
             actions += self._switch(placed.pulse)
-        is_stored = self._now.is_kept and not self.is_full
-        index = self.counts.stored if is_stored else -1
+        if frame.frame_index < 0:
+            self._unstored -= 1
+            actions.append(self._store(frame) if self._is_kept else ReleaseFrame(frame))
         if placed.pulse == NO_PULSE:
             self.counts.extras += 1
-            actions.append(extra_row(placed.frame, index, placed.after_pulse))
-        if not is_stored:
-            return [*actions, ReleaseFrame(placed.frame)]
-        self.counts.stored += 1
-        row = frame_row(placed.frame, placed.pulse, placed.evidence)
-        actions.append(StoreFrame(layout.data_path(self.stream), index, placed.frame))
-        return [*actions, AppendRow(layout.frames_path(self.stream), row)]
+            actions.append(extra_row(frame, placed.after_pulse))
+        if frame.frame_index >= 0:
+            actions.append(frame_row(frame, placed.pulse, placed.evidence))
+        return actions
 
     def _gap_rows(self, gap: Gap) -> list[Action]:
         """A hole is a row even where nothing was to be stored: it is a trigger that exposed nothing."""
@@ -124,8 +121,12 @@ class StreamKeeper:
     def _switch(self, pulse: int) -> list[Action]:
         """Begin or end a part that is not stored, when a change is due at this pulse."""
         actions: list[Action] = []
+        if self.is_full and self._now.is_kept:
+            self._changes.insert(0, Storing(pulse, is_kept=False, reason=FULL))
         while self._changes and self._changes[0].from_pulse <= pulse:
             change = self._changes.pop(0)
+            if change.is_kept and self.is_full:
+                continue
             if change.is_kept != self._now.is_kept or change.reason != self._now.reason:
                 actions += self._end_not_stored(change.from_pulse - self.divisor)
                 self._now = change

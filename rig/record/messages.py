@@ -133,6 +133,7 @@ class AppendRow:
 
     path: str
     row: tuple[Any, ...]
+    arrived_host_ns: int = -1  # of the frame whose row this is; -1: another kind of row
 
 
 @dataclass(frozen=True, slots=True)

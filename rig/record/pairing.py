@@ -19,7 +19,11 @@ from rig.streams import NO_COUNTER, NO_PULSE, Evidence, Frame, Gap, GapCause
 from rig.trigger.box import PREAMBLE, TICKS_HZ, PulsePlan
 
 ANCHOR_SLOTS = len(PREAMBLE) + 1  # so many slowest periods show where in the preamble the first frame lay
-RATE_AFTER_S = 1.0  # the camera's rate is measured once so much of it has been seen
+GHOSTS_BEFORE = 4  # so many of the first frames are tried as the first one that a pulse caused
+MAX_RATE_ERROR = 0.01  # the box's resonator is of the 0.5 % class, a camera's crystal far better
+MEASURES_RATE = 3  # frames of the preamble
+RATE_DRIFT = 100e-6  # how much a rate that was measured may have changed since
+RATE_AFTER_S = 1.0  # the rate from the preamble is bettered once so much has been seen
 NEAR = 0.25  # of a base period: further from its slot a frame belongs to no pulse
 
 
@@ -44,6 +48,7 @@ class Pairing:
         self.stream, self.divisor = stream, divisor
         self._plan, self._baseline = plan, baseline
         self._nominal = self._rate = TICKS_HZ / baseline.ticks_hz
+        self._rate_error = MAX_RATE_ERROR
         self._waiting: deque[Frame] = deque()
         self._origin: tuple[int, int] | None = None  # camera ticks and box ticks of the first placed frame
         self._last: tuple[int, int] = (0, 0)  # the same of the last one
@@ -70,12 +75,22 @@ class Pairing:
         self._held_from = from_pulse
 
     def ended(self, pulses_sent: int | None) -> list[Placed]:
-        """The run is over after `pulses_sent` (None: nobody knows); place what waits."""
+        """The run is over after `pulses_sent` (None: nobody knows); place what waits.
+
+        Frames that waited for the end of the body belong to no known pulse when nobody knows where it was.
+        """
         if pulses_sent is not None:
             groups = pulses_sent // self._plan.group - 2 * sum(PREAMBLE)
             self._plan = replace(self._plan, body_groups=max(groups, 0))
+        elif self._held_from is not None:
+            return self._place_waiting() + self._unknown()
         self._held_from = None
         return self._place_waiting()
+
+    def _unknown(self) -> list[Placed]:
+        unknown = [Placed(frame, NO_PULSE, Evidence.NONE, self._last_pulse) for frame in self._waiting]
+        self._waiting.clear()
+        return unknown
 
     def close(self, pulses_sent: int | None, cause: GapCause) -> Gap | None:
         """The hole after the last frame, when it is known how many pulses were sent."""
@@ -98,26 +113,46 @@ class Pairing:
         return placed
 
     def _anchor(self) -> None:
-        """Choose the pulse of the first frame: the one under which most frames fall on pulses and fewest lack."""
-        step = self.divisor * self._plan.period_ticks
-        first = self._waiting[0].camera_ticks
-        moved = [(f.camera_ticks - first) * self._nominal for f in self._waiting]
-        starts = range(ANCHOR_SLOTS * self._plan.group // self.divisor)
-        counted = self._counter_index(self._waiting[0])
-        best = max(starts, key=lambda k: (self._score(k * step, moved), k == counted, -k))
-        self._origin = self._last = (first, best * step)
+        """Choose which of the first frames lies on which pulse, and how fast the camera's clock runs.
 
-    def _score(self, start: int, moved: list[float]) -> int:
-        """Frames on pulses, less frames on none and pulses between without a frame."""
+        Of all choices the one under which most frames fall on pulses and fewest pulses lack a frame; the counter
+        decides between equals. A frame before the chosen one is a ghost.
+        """
         step = self.divisor * self._plan.period_ticks
-        steps = [round((start + m) / step) for m in moved]
-        pulses = [self._pulse_at(n) for n in steps]
-        off = sum(
-            p is None or abs(start + m - n * step) > NEAR * self._plan.period_ticks
-            for p, m, n in zip(pulses, moved, steps, strict=True)
-        )
-        due = sum(self._pulse_at(n) is not None for n in range(steps[-1] + 1))
-        return len(moved) - off - abs(due - (len(moved) - off))
+        ticks = [frame.camera_ticks for frame in self._waiting]
+        reach = (ANCHOR_SLOTS + 0.5) * self._plan.slot_ticks / self._nominal
+        best = (0, False, 0, 0)
+        rate = self._nominal
+        for first, frame in enumerate(list(self._waiting)[:GHOSTS_BEFORE]):
+            counted = self._counter_index(frame)
+            for start in range(ANCHOR_SLOTS * self._plan.group // self.divisor):
+                score, own_rate = self._score(start, [t for t in ticks[first:] if t - ticks[first] <= reach])
+                choice = (score - first, start == counted, -first, -start)
+                if choice > best or best == (0, False, 0, 0):
+                    best, rate = choice, own_rate
+        first, start = -best[2], -best[3]
+        self._rate = rate
+        self._rate_error = RATE_DRIFT if rate != self._nominal else MAX_RATE_ERROR
+        self._origin = self._last = (ticks[first], start * step)
+
+    def _score(self, start: int, ticks: list[int]) -> tuple[int, float]:
+        """Frames on pulses, less frames on none and pulses without a frame; and the rate that fits them best."""
+        step = self.divisor * self._plan.period_ticks
+        moved = [(t - ticks[0]) * self._nominal for t in ticks]
+        steps = [start + round(m / step) for m in moved]
+        rate = (steps[-1] - start) * step / (moved[-1] or 1)
+        if len(ticks) < MEASURES_RATE or abs(rate - 1) > MAX_RATE_ERROR:
+            rate = 1.0
+        near = NEAR * self._plan.period_ticks
+        hit = [
+            n
+            for m, n in zip(moved, steps, strict=True)
+            if self._pulse_at(n) is not None and abs(m * rate - (n - start) * step) <= near
+        ]
+        window = ANCHOR_SLOTS * self._plan.group // self.divisor  # a hole behind the preamble says nothing about it
+        due = sum(self._pulse_at(n) is not None for n in range(min(steps[-1] + 1, window)))
+        missing = due - len({n for n in hit if n < window})
+        return 2 * len(hit) - len(ticks) - missing, self._nominal * rate
 
     def _pulse_at(self, step: int) -> int | None:
         """The pulse that the plan sends `step` periods of this stream after pulse 0."""
@@ -127,20 +162,22 @@ class Pairing:
     def _place(self, frame: Frame) -> Placed | None:
         """Place one frame; None while the plan does not reach that far yet."""
         step_ticks = self.divisor * self._plan.period_ticks
-        box_ticks = self._last[1] + (frame.camera_ticks - self._last[0]) * self._rate
+        moved = (frame.camera_ticks - self._last[0]) * self._rate
+        box_ticks = self._last[1] + moved
         step = round(box_ticks / step_ticks)
         pulse = self._pulse_at(step)
+        near = NEAR * self._plan.period_ticks
         if self._held_from is not None and pulse is not None and pulse >= self._held_from:
             return None
         self._note_number(frame)
-        is_near = abs(box_ticks - step * step_ticks) <= NEAR * self._plan.period_ticks
-        if pulse is None or not is_near or pulse <= self._last_pulse:
+        if pulse is None or abs(box_ticks - step * step_ticks) > near or pulse <= self._last_pulse:
             return self._extra(frame, box_ticks)
+        evidence = self._evidence(frame, pulse, is_sure=moved * self._rate_error <= near)
         gap = self._gap(pulse, None)
         self._numbers_missing = 0
         self._last_pulse = pulse
         self._advance(frame.camera_ticks, step * step_ticks)
-        return Placed(frame, pulse, self._evidence(frame, pulse), pulse, gap)
+        return Placed(frame, pulse, evidence, pulse, gap)
 
     def _extra(self, frame: Frame, box_ticks: float) -> Placed:
         step = int(box_ticks // (self.divisor * self._plan.period_ticks))
@@ -161,6 +198,7 @@ class Pairing:
         seen = camera_ticks - self._origin[0]
         if seen >= RATE_AFTER_S * self._baseline.ticks_hz:
             self._rate = (box_ticks - self._origin[1]) / seen
+            self._rate_error = RATE_DRIFT
 
     def _counter_index(self, frame: Frame) -> int:
         """How many of this stream's pulses the counter saw before this frame's; NO_COUNTER without one."""
@@ -168,15 +206,19 @@ class Pairing:
             return NO_COUNTER
         return frame.counter - self._baseline.counter - 1
 
-    def _evidence(self, frame: Frame, pulse: int) -> Evidence:
-        """COUNTER while the counter agrees; where it does not, an edge was lost or added on the wire."""
+    def _evidence(self, frame: Frame, pulse: int, *, is_sure: bool) -> Evidence:
+        """COUNTER while counter and timestamps agree; where they do not, an edge was lost or added on the wire.
+
+        After a hole so long that the clocks may have drifted apart (`is_sure` False), timestamps alone prove nothing.
+        """
         counted = self._counter_index(frame)
+        by_time = Evidence.TIMESTAMPS if is_sure else Evidence.NONE
         if counted == NO_COUNTER:
-            return Evidence.TIMESTAMPS
+            return by_time
         shift = pulse // self.divisor - counted
         agrees = shift == self._counter_shift
         self._counter_shift = shift
-        return Evidence.COUNTER if agrees else Evidence.TIMESTAMPS
+        return Evidence.COUNTER if agrees else by_time
 
     def _gap(self, next_pulse: int, cause: GapCause | None) -> Gap | None:
         """The pulses between the last frame and `next_pulse`; their cause from the camera's numbers unless given."""

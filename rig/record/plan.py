@@ -10,7 +10,8 @@ from rig.elicitation.steps import Step
 from rig.session.layout import StreamSpec
 from rig.trigger.box import POSTAMBLE, PREAMBLE, TICKS_HZ, LinePlan, PulsePlan
 
-MARGIN_S = 5.0  # between steps, and from the last one to the end of the pulses
+MARGIN_S = 5.0  # from the start of the pulses to the first step, and from the last one to their end
+STEP_MARGIN_S = 1.0  # from one step to the next: a film is made ready
 
 
 @dataclass(frozen=True)
@@ -40,30 +41,24 @@ class RunPlan:
         return sum(spec.capacity * spec.frame_bytes for spec in self.streams)
 
 
-def pulse_plan(rig: Rig, body_groups: int | None) -> tuple[PulsePlan, dict[str, LinePlan]]:
-    """What the box is asked to send for this rig."""
+def pulse_plan(rig: Rig) -> tuple[PulsePlan, dict[str, LinePlan]]:
+    """What the box is asked to send for this rig, until it is stopped."""
     lines = {
         name: LinePlan(c.line, c.divisor, round(c.pulse_width_us * 1000 / TICK_NS)) for name, c in rig.cameras.items()
     }
     led_phase = round(rig.box.led_phase_us * 1000 / TICK_NS)
-    return PulsePlan(rig.box.period_ticks, tuple(lines.values()), led_phase, body_groups=body_groups), lines
+    return PulsePlan(rig.box.period_ticks, tuple(lines.values()), led_phase), lines
 
 
 def plan_run(rig: Rig, steps: list[Step]) -> RunPlan:
-    """Plan a run of these steps.
-
-    When every step has a fixed length the box is given an exact number of groups and ends by itself; the screen is
-    then no part of when the recording ends.
-    """
+    """Plan a run of these steps: reserved is what the longest possible course of them needs."""
     group_s = rig.group * rig.box.period_ticks / TICKS_HZ
-    is_fixed = all(step.seconds is not None for step in steps)
-    longest = sum(step.max_seconds for step in steps) + MARGIN_S
-    body = ceil(sum(step.seconds or 0 for step in steps) / group_s) if is_fixed else None
-    ends = (len(PREAMBLE) + len(POSTAMBLE)) * group_s
-    pulses, lines = pulse_plan(rig, body)
+    ends_s = (len(PREAMBLE) + len(POSTAMBLE)) * group_s + MARGIN_S
+    pulses, lines = pulse_plan(rig)
     specs = []
     for name, camera in rig.cameras.items():
-        kept = sum(step.max_seconds for step in steps if name in step.store) + MARGIN_S + ends
-        frames = ceil(kept * rig.box.rate_hz / camera.divisor) + 1
+        kept_s = ends_s + sum(step.max_seconds + STEP_MARGIN_S for step in steps if name in step.store)
+        frames = ceil(kept_s * rig.box.rate_hz / camera.divisor) + 1
         specs.append(StreamSpec(name, camera.height, camera.width, frames))
-    return RunPlan(tuple(steps), pulses, lines, tuple(specs), longest + ends, group_s)
+    seconds = ends_s + sum(step.max_seconds + STEP_MARGIN_S for step in steps)
+    return RunPlan(tuple(steps), pulses, lines, tuple(specs), seconds, group_s)

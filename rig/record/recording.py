@@ -30,6 +30,7 @@ from rig.session.layout import Outcome
 from rig.session.writer import SessionWriter
 from rig.stimulus.screen import ScreenNote, StepBegan
 from rig.streams import ClockPair, DeviceInfo, Frame
+from rig.trigger.box import RunEnded
 
 PULSE_ROOM = 200  # pulses reserved beyond the plan
 UTC_EVERY_S = 10
@@ -167,7 +168,9 @@ class _Watch:
 
     def on_event(self, event: Event) -> None:
         """Look at an event before the core takes it."""
-        if isinstance(event, Synced):
+        if isinstance(event, RunEnded):
+            self._read_clocks()
+        elif isinstance(event, Synced):
             self.acknowledged_ms.append((event.returned_host_ns - event.oldest_arrived_host_ns) / 1e6)
         elif isinstance(event, StepBegan):
             try:
@@ -177,11 +180,16 @@ class _Watch:
 
     def on_second(self) -> None:
         """Show the status; now and then read the other clocks of this machine."""
-        if self._seconds % UTC_EVERY_S == 0 and self._job.virtual is None:  # virtual time has no other clocks
-            self.tell(_pair("utc", read_utc(self._job.clock)))
-            self.tell(_pair("raw", read_raw(self._job.clock)))
+        if self._seconds % UTC_EVERY_S == 0:
+            self._read_clocks()
         self._seconds += 1
         self._on_status(self._status())
+
+    def _read_clocks(self) -> None:
+        """Read this machine's other clocks against the host clock; virtual time has none."""
+        if self._job.virtual is None:
+            self.tell(_pair("utc", read_utc(self._job.clock)))
+            self.tell(_pair("raw", read_raw(self._job.clock)))
 
     def _status(self) -> Status:
         run, steps = self._run, self._job.plan.steps

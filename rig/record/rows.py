@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rig.record.messages import AppendRow, Synced
 from rig.session import layout
 from rig.stimulus.screen import StepBegan, StepEnded
@@ -13,9 +11,9 @@ Kept = Edge | ClockPair | Flip | Synced | StepBegan  # events that need nothing 
 NOT_YET = -1
 
 
-def frame_row(frame: Frame, pulse: int, evidence: Evidence) -> tuple[Any, ...]:
-    """A FRAME row."""
-    return (
+def frame_row(frame: Frame, pulse: int, evidence: Evidence, *, walk: bool = False) -> AppendRow:
+    """A FRAME row; with it on the disk its frame is acknowledged."""
+    row = (
         frame.epoch,
         int(evidence),
         int(frame.status),
@@ -28,11 +26,12 @@ def frame_row(frame: Frame, pulse: int, evidence: Evidence) -> tuple[Any, ...]:
         frame.arrived_host_ns,
         frame.checksum,
     )
+    return AppendRow(layout.frames_path(frame.stream, walk=walk), row, frame.arrived_host_ns)
 
 
-def extra_row(frame: Frame, frame_index: int, after_pulse: int) -> AppendRow:
+def extra_row(frame: Frame, after_pulse: int) -> AppendRow:
     """An EXTRA row of the frame's stream."""
-    place = (frame.epoch, frame_index, frame.frame_number, after_pulse)
+    place = (frame.epoch, frame.frame_index, frame.frame_number, after_pulse)
     return AppendRow(layout.extras_path(frame.stream), (*place, frame.camera_ticks, frame.arrived_host_ns))
 
 

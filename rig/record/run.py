@@ -17,7 +17,7 @@ from functools import singledispatchmethod
 from typing import Any
 
 from rig.cameras.camera import Baseline
-from rig.record.keeping import Counts, Storing, StreamKeeper, WalkKeeper
+from rig.record.keeping import Counts, Storing, StreamKeeper
 from rig.record.messages import (
     AbortRequested,
     AbortStep,
@@ -41,11 +41,12 @@ from rig.record.messages import (
 )
 from rig.record.plan import RunPlan
 from rig.record.rows import Kept, ended_row, pulse_row, row_of
+from rig.record.walk import LineWalk
 from rig.session import layout
 from rig.session.layout import Outcome
 from rig.stimulus.screen import ScreenNote, StepBegan, StepEnded
 from rig.streams import Answer, ClockPair, Edge, Flip, Frame, GapCause, Pulse
-from rig.trigger.box import PREAMBLE, Booted, EventsLost, RunBegan, RunEnded, StartRefused, walk_pulses
+from rig.trigger.box import PREAMBLE, TICKS_HZ, Booted, EventsLost, RunBegan, RunEnded, StartRefused
 
 NS = 1_000_000_000
 WALK_EPOCH, RUN_EPOCH = 0, 1
@@ -74,13 +75,13 @@ class Run:
         self.step_index = -1
         self.keepers: dict[str, StreamKeeper] = {}
         self._plan, self._walk_id, self._run_id = plan, walk_id, run_id
-        self._walk = {n: WalkKeeper(n, line.divisor) for n, line in plan.lines.items()}
+        self._walk = LineWalk(plan)
         self._epoch = WALK_EPOCH
         self._cameras = set(plan.names)  # those that are not lost
         self._waiting = set(plan.names)  # cameras that have not answered yet
         self._baselines: dict[str, Baseline] = {}
         self._capacity = {spec.name: spec.capacity for spec in plan.streams}
-        self._highest_pulse = -1
+        self._latest: Pulse | None = None  # the last pulse of the recording run that was told of
         self._pulses_sent: int | None = None
         self._has_box, self._has_screen = True, True
         self._deadline: int | None = None  # of the box's answer, or of the last frames
@@ -139,8 +140,7 @@ class Run:
             return []
         self._waiting = set(self._cameras)
         if self._epoch == WALK_EPOCH:
-            slots = sum(walk_pulses(line.line) for line in self._plan.lines.values())
-            self._deadline = now + int((slots * self._plan.group_s + LATE_S) * NS)
+            self._deadline = now + int((self._walk.pulses * self._plan.group_s + LATE_S) * NS)
             return [StartBox(self._plan.walk, self._walk_id)]
         for name in self._plan.names:
             divisor = self._plan.lines[name].divisor
@@ -161,7 +161,7 @@ class Run:
             text = f"delivered a frame of epoch {frame.epoch} in epoch {self._epoch}"
             return [*self._alarm(now, text, frame.stream), ReleaseFrame(frame)]
         if self._epoch == WALK_EPOCH:
-            return self._walk[frame.stream].frame(frame)
+            return self._walk.frame(frame)
         keeper = self.keepers[frame.stream]
         actions = keeper.frame(frame)
         if keeper.is_full and self.state is RunState.RECORDING:
@@ -180,19 +180,10 @@ class Run:
             return []
         if self.state is RunState.DRAINING:
             return self._close(now)
-        actions = self._judge_walk(now)
+        # A wrong walk alarms and the recording goes on: what the cameras saw can be told from the file.
+        actions = [action for stream, text in self._walk.faults() for action in self._alarm(now, text, stream)]
         self._epoch, self._waiting = RUN_EPOCH, set(self._cameras)
         return actions + [ArmCamera(name, RUN_EPOCH) for name in self._plan.names if name in self._cameras]
-
-    def _judge_walk(self, now: int) -> list[Action]:
-        """Each camera must have delivered exactly its own line's number; recording goes on all the same."""
-        actions: list[Action] = []
-        for name, keeper in self._walk.items():
-            due = walk_pulses(self._plan.lines[name].line)
-            if keeper.arrived != due:
-                text = f"line walk: {keeper.arrived} frames, {due} pulses sent; check the trigger cables"
-                actions += self._alarm(now, text, name)
-        return actions
 
     # --- trigger box -----------------------------------------------------------------------------------------
 
@@ -203,9 +194,6 @@ class Run:
         if not is_walk:
             self.state, self._deadline = RunState.RECORDING, None
             self._steps_from = now + int(len(PREAMBLE) * self._plan.group_s * NS)
-            if self._plan.pulses.body_groups is not None:
-                slots = 2 * len(PREAMBLE) + self._plan.pulses.body_groups
-                self._deadline = now + int((slots * self._plan.group_s + LATE_S) * NS)
         return [self._log(now, began)]
 
     @_on.register
@@ -214,10 +202,12 @@ class Run:
         ended = {**record, "pulses_sent": event.pulses_sent, "box_ticks": event.box_ticks}
         actions: list[Action] = [self._log(now, ended)]
         self._deadline = now + SETTLE_NS
+        self._walk.has_ended = True
         if event.run_id != self._walk_id:
             if self.state is RunState.RECORDING:
                 self.state = RunState.DRAINING
-                self._end_as(Outcome.FINISHED)
+                actions += self._alarm(now, "ended its run without being asked to", "box")
+                self._end_as(Outcome.DEVICE_LOST)
             actions += self._box_ended(event.pulses_sent)
             actions += self._when_drained()
         return actions
@@ -234,7 +224,7 @@ class Run:
     def _(self, event: Pulse, now: int) -> list[Action]:  # noqa: ARG002  all handlers take the time
         is_walk = event.run_id == self._walk_id
         if not is_walk:
-            self._highest_pulse = max(self._highest_pulse, event.pulse_number)
+            self._latest = event
         return [pulse_row(event, walk=is_walk)]
 
     @_on.register
@@ -273,20 +263,24 @@ class Run:
         self.step_index += 1
         if self.step_index < len(self._plan.steps):
             step = self._plan.steps[self.step_index]
-            self._store(set(step.store), step.reason)
+            self._store(set(step.store), step.reason, now)
             return [ShowStep(step)]
-        self._store(set(self._plan.names), "")
-        if self._plan.pulses.body_groups is None:
-            return self._stop(Outcome.FINISHED, now)
-        return []
+        return self._stop(Outcome.FINISHED, now)
 
-    def _store(self, kept: set[str], reason: str) -> None:
+    def _store(self, kept: set[str], reason: str, now: int) -> None:
         """Keep frames of these streams alone, from the next group on that no camera has seen yet."""
         group = self._plan.pulses.group
-        seen = max([self._highest_pulse, *(k.last_pulse for k in self.keepers.values())])
+        seen = max([self._pulse_now(now), *(k.last_pulse for k in self.keepers.values())])
         from_pulse = (max(seen, 0) // group + 1) * group
         for name, keeper in self.keepers.items():
             keeper.change(Storing(from_pulse, is_kept=name in kept, reason="" if name in kept else reason))
+
+    def _pulse_now(self, now: int) -> int:
+        """The pulse that is being sent, by the time since the last one was told: messages may be late by a second."""
+        if self._latest is None:
+            return 0
+        periods = (now - self._latest.arrived_host_ns) * TICKS_HZ // NS // self._plan.pulses.period_ticks
+        return self._latest.pulse_number + (max(periods, 0) if self._has_box else 0)
 
     # --- ends ------------------------------------------------------------------------------------------------
 
@@ -333,9 +327,10 @@ class Run:
         """End in order: the box completes its group and sends the postamble."""
         self._end_as(outcome)
         self.state = RunState.DRAINING
-        for keeper in self.keepers.values():
-            keeper.hold(self._highest_pulse + 1)
-        self._store(set(self._plan.names), "")
+        self._store(set(self._plan.names), "", now)
+        if self._has_box:  # without it nobody can ask for an end, and the body goes on
+            for keeper in self.keepers.values():
+                keeper.hold(self._latest.pulse_number + 1 if self._latest else 0)
         self._deadline = now + int(((len(PREAMBLE) + 2) * self._plan.group_s + LATE_S) * NS)
         actions: list[Action] = [StopBox()] if self._has_box else []
         return actions + ([AbortStep()] if self._has_screen else [])
@@ -365,11 +360,13 @@ class Run:
         self._deadline = None
         if self.state is RunState.ARMING:
             return self._walk_is_over(now)
-        if self.state is RunState.RECORDING and self._has_box:
-            actions = self._alarm(now, "did not end its run in time", "box")
-            return [*actions, *self._stop(Outcome.DEVICE_LOST, now)]
         if self.state is RunState.RECORDING:
             return self._without_box(now)
+        if self._pulses_sent is None and self._has_box:
+            self._end_as(Outcome.DEVICE_LOST)
+            self.outcome = Outcome.DEVICE_LOST if self.outcome is Outcome.FINISHED else self.outcome
+            alarm = self._alarm(now, "did not tell the end of its run; its last frames have no pulse number", "box")
+            return [*alarm, *self._stop_cameras()]
         return self._stop_cameras()
 
     def _without_box(self, now: int) -> list[Action]:
@@ -382,9 +379,12 @@ class Run:
         return []
 
     def _walk_is_over(self, now: int) -> list[Action]:
-        if self._epoch == WALK_EPOCH and any(k.arrived for k in self._walk.values()):
+        if self._epoch == WALK_EPOCH and not self._walk.saw_nothing:
             return [StopCamera(name) for name in self._plan.names]
-        actions = self._alarm(now, "no answer to the start, and no frame came; check the box's supply", "box")
+        text = "no camera saw the line walk; check the trigger cables"
+        if self._epoch != WALK_EPOCH or not self._walk.has_ended:
+            text = "no answer to the start; check the box's supply"
+        actions = self._alarm(now, text, "box")
         return [*actions, *self._give_up(Outcome.DEVICE_LOST, now)]
 
     def _when_drained(self) -> list[Action]:

@@ -12,10 +12,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from rig import host
 from rig.clock import NS, Clock
-from rig.errors import RigError, StorageError
+from rig.errors import StorageError
 from rig.record.messages import (
     Action,
     AppendRow,
@@ -49,7 +50,8 @@ class Storage:
         self.writer = writer
         self.stored_bytes = 0
         self._release = release
-        self._frames, self._oldest = 0, -1
+        self._rows: list[int] = []  # arrival of each frame whose row waits for the flush
+        self._unsynced: list[int] = []  # arrival of each frame that the system has, and the disk may not
         self._has_failed = False
 
     def do(self, action: Action) -> None:
@@ -61,18 +63,25 @@ class Storage:
                 self._release(action.frame)
             case AppendRow() if not self._has_failed:
                 self.writer.append(action.path, action.row)
+                if action.arrived_host_ns >= 0:
+                    self._rows.append(action.arrived_host_ns)
             case AppendText() if not self._has_failed:
                 with self._writing():
                     self.writer.append_text(action.path, action.host_ns, action.record)
 
-    def flush(self) -> Ticket | None:
-        """Hand everything to the system; what is to be synced now, if anything. Raises StorageError once."""
+    def flush(self) -> None:
+        """Hand all rows to the system. Raises StorageError once."""
         if self._has_failed:
-            return None
+            return
         with self._writing():
             self.writer.flush()
-        ticket = Ticket(self._frames, self._oldest)
-        self._frames, self._oldest = 0, -1
+        self._unsynced += self._rows
+        self._rows.clear()
+
+    def take_ticket(self) -> Ticket:
+        """What a sync that begins now will acknowledge: frames whose picture and row the system has."""
+        ticket = Ticket(len(self._unsynced), min(self._unsynced, default=-1))
+        self._unsynced.clear()
         return ticket
 
     def _store(self, action: StoreFrame) -> None:
@@ -81,8 +90,6 @@ class Storage:
                 with self._writing():
                     self.writer.store_frame(action.path, action.index, action.frame.pixels)
                 self.stored_bytes += action.frame.pixels.nbytes
-                self._oldest = action.frame.arrived_host_ns if self._oldest < 0 else self._oldest
-                self._frames += 1
         finally:
             self._release(action.frame)
 
@@ -157,41 +164,48 @@ class StorageThreads:
             if isinstance(action, CloseFile):
                 self._close(action)
                 return
-            try:
-                if action is not None:
-                    self._storage.do(action)
-                if self._clock.now_ns() >= due:
-                    due = self._clock.now_ns() + FLUSH_NS
-                    self._hand_over()
-            except StorageError as error:
-                self._tell(DeviceFailed("disk", error))
+            if action is not None:
+                self._attempt(partial(self._storage.do, action))
+            if self._clock.now_ns() >= due:
+                due = self._clock.now_ns() + FLUSH_NS
+                self._attempt(self._flush)
 
-    def _hand_over(self) -> None:
-        """At most one sync is under way; what comes meanwhile goes with the next."""
-        if self._is_syncing:
-            return
-        ticket = self._storage.flush()
-        if ticket is not None:
+    def _flush(self) -> None:
+        """Rows go to the system in any case; at most one sync is under way, what comes meanwhile goes with the next."""
+        self._storage.flush()
+        if not self._is_syncing:
             self._is_syncing = True
-            self._tickets.put(ticket)
+            self._tickets.put(self._storage.take_ticket())
 
     def _sync(self) -> None:
         host.ask_real_time(host.Priority.RECORDER)
         while (ticket := self._tickets.get()) is not None:
-            try:
-                synced = sync(self._storage.writer, ticket, self._clock)
-                if ticket.frames:
-                    self._tell(synced)
-            except OSError as exc:
-                error: RigError = StorageError(str(self._storage.writer.path), f"was not synced: {exc.strerror}")
-                self._storage.fail()
-                self._tell(DeviceFailed("disk", error))
+            self._attempt(partial(self._sync_one, ticket))
             self._is_syncing = False
+
+    def _sync_one(self, ticket: Ticket) -> None:
+        synced = sync(self._storage.writer, ticket, self._clock)
+        if ticket.frames:
+            self._tell(synced)
 
     def _close(self, action: CloseFile) -> None:
         self._tickets.put(None)
         self._threads[1].join()
+        self.close_error = self._attempt(lambda: self._storage.close(action.outcome, self._clock.now_ns()))
+
+    def _attempt(self, work: Callable[[], None]) -> StorageError | None:
+        """Do it; whatever goes wrong ends the run in order, and never this thread: buffers must be given back."""
+        path = str(self._storage.writer.path)
         try:
-            self._storage.close(action.outcome, self._clock.now_ns())
-        except StorageError as error:
-            self.close_error = error
+            work()
+        except StorageError as exc:
+            error = exc
+        except OSError as exc:
+            error = StorageError(path, f"was not written: {exc.strerror}")
+        except Exception as exc:  # a bug here would otherwise stop all storing without a word
+            error = StorageError(path, f"was not written, by a fault of this program: {exc!r}")
+        else:
+            return None
+        self._storage.fail()
+        self._tell(DeviceFailed("disk", error))
+        return error

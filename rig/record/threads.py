@@ -15,12 +15,11 @@ import queue
 import threading
 from collections.abc import Callable
 
-import xxhash
-
 from rig import host
 from rig.cameras.camera import Camera
 from rig.clock import NS, Clock
 from rig.errors import DeviceLost, RigError
+from rig.record.grab import drain, grab
 from rig.record.messages import (
     AbortRequested,
     AbortStep,
@@ -70,7 +69,7 @@ class _Worker:
 
     def _run(self) -> None:
         try:
-            while self.is_wanted:
+            while self.is_wanted or not self.commands.empty():  # a last command, to stop, is still obeyed
                 while not self.commands.empty():
                     self.command(self.commands.get())
                 self.turn()
@@ -101,15 +100,16 @@ class _CameraWorker(_Worker):
             self._is_armed = True
         elif isinstance(action, StopCamera):
             self._is_armed = False
+            for frame in drain(self._camera):
+                self.tell(frame)
             self.tell(Stopped(self.device, self._camera.stop()))
 
     def turn(self) -> None:
         if not self._is_armed:
             self._clock.sleep_until(self._clock.now_ns() + NS // 1000)
             return
-        frame = self._camera.grab(GRAB_S)
+        frame = grab(self._camera, GRAB_S)
         if frame is not None:
-            frame.checksum = xxhash.xxh3_64_intdigest(frame.pixels.data)
             self.tell(frame)
 
 
@@ -189,6 +189,7 @@ class ThreadedRecorder:
         finally:
             gc.unfreeze()
             if self.run.state is not RunState.CLOSED:
+                self._box.commands.put(StopBox())
                 self._storage.do(CloseFile(Outcome.FAILED))
             for worker in workers:
                 worker.join()

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 
-import xxhash
-
 from rig.clock import NS
 from rig.errors import RigError, StorageError
+from rig.record.grab import drain
 from rig.record.messages import (
+    AbortRequested,
     AbortStep,
     Action,
     ArmCamera,
@@ -31,6 +31,7 @@ from rig.record.messages import (
 )
 from rig.record.run import Run, RunState
 from rig.record.storage import FLUSH_NS, Storage, sync
+from rig.session.layout import Outcome
 from rig.wiring import Virtual
 
 TICK_NS = NS // 20
@@ -43,12 +44,14 @@ class VirtualRecorder:
         self.run = run
         self._virtual, self._devices, self._clock = virtual, virtual.devices, virtual.clock
         self._storage = storage
+        self._stops = 0
         self._events: deque[Event] = deque()
         self._next_tick = self._next_flush = self._clock.now_ns()
 
     def stop(self) -> None:
-        """End in order."""
-        self._events.append(StopRequested())
+        """Once ends in order, twice at once; from a signal handler too."""
+        self._stops += 1
+        self._events.append(StopRequested() if self._stops == 1 else AbortRequested())
 
     def tell(self, event: Event) -> None:
         """Give the core an event of the recorder's own."""
@@ -57,17 +60,25 @@ class VirtualRecorder:
     def record(self, on_event: Callable[[Event], None], on_second: Callable[[], None]) -> None:
         """Run until the file is closed. Raises StorageError if closing failed."""
         second = self._clock.now_ns()
-        self._perform(self.run.begin())
-        while self.run.state is not RunState.CLOSED:
-            self._move_on()
-            self._gather()
-            while self._events:
-                event = self._events.popleft()
-                on_event(event)
-                self._perform(self.run.step(event, self._clock.now_ns()))
-            if self._clock.now_ns() >= second:
-                second += NS
-                on_second()
+        try:
+            self._perform(self.run.begin())
+            while self.run.state is not RunState.CLOSED:
+                self._move_on()
+                self._gather()
+                self._step(on_event)
+                if self._clock.now_ns() >= second:
+                    second += NS
+                    on_second()
+        finally:
+            if self.run.state is not RunState.CLOSED:
+                self._storage.close(Outcome.FAILED, self._clock.now_ns())
+
+    def _step(self, on_event: Callable[[Event], None]) -> None:
+        """Let the core take what has been gathered, and do what it asks."""
+        while self._events:
+            event = self._events.popleft()
+            on_event(event)
+            self._perform(self.run.step(event, self._clock.now_ns()))
 
     def _move_on(self) -> None:
         """Let time pass until something is due."""
@@ -81,9 +92,7 @@ class VirtualRecorder:
         self._ask("box", lambda: self._devices.box.events(0))
         self._ask("screen", lambda: self._devices.screen.events(0))
         for camera in self._devices.cameras.values():
-            while (frame := camera.grab(0)) is not None:
-                frame.checksum = xxhash.xxh3_64_intdigest(frame.pixels.data)
-                self._events.append(frame)
+            self._events.extend(drain(camera))
         if now >= self._next_tick:
             self._next_tick = now + TICK_NS
             self._events.append(Tick())
@@ -99,9 +108,10 @@ class VirtualRecorder:
 
     def _flush(self) -> None:
         try:
-            ticket = self._storage.flush()
-            if ticket is not None and ticket.frames:
-                self._events.append(sync(self._storage.writer, ticket, self._clock))
+            self._storage.flush()
+            synced = sync(self._storage.writer, self._storage.take_ticket(), self._clock)
+            if synced.frames:
+                self._events.append(synced)
         except StorageError as error:
             self._events.append(DeviceFailed("disk", error))
 

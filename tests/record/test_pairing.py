@@ -136,3 +136,53 @@ def test_a_camera_without_timestamps_is_refused():
 def test_the_hole_at_the_end_is_as_long_as_the_pulses_sent():
     _, gaps = run_through(Pairing("HS", 4, PLAN, baseline()), frames_of(list(range(0, 100, 4))), 123)
     assert gaps == [Gap("HS", 100, 120, GapCause.UNKNOWN, 0)]
+
+
+@given(st.integers(12, 60), st.integers(1, 400), st.floats(-5000, 5000), st.sampled_from([1, 4]))
+def test_a_long_hole_early_on_leaves_the_frames_after_it_on_their_pulses(first_lost, length, ppm, divisor):
+    pulses = [p for p in range(0, 700, divisor) if not first_lost <= p < first_lost + length]
+    given_pulses, _ = run_through(Pairing("HS", divisor, PLAN, baseline()), frames_of(pulses, ppm=ppm), 700)
+    assert given_pulses == pulses
+
+
+@given(st.floats(-5000, 5000))
+def test_slow_streams_are_anchored_at_any_rate_of_the_clocks(ppm):
+    plan = PulsePlan(20_000, (LinePlan(0, 1, 2000), LinePlan(1, 32, 2000)), 18_000)
+    slots = [0, 1, 3, *range(6, 30)]
+    ticks = [1000 + round(slot * 32 * PERIOD_NS * (1 + ppm * 1e-6)) for slot in slots]
+    pairing = Pairing("VIS", 32, plan, baseline())
+    pulses, gaps = run_through(pairing, [frame(i, t) for i, t in enumerate(ticks)], None)
+    assert pulses == [i * 32 for i in range(len(slots))]
+    assert not gaps
+
+
+@pytest.mark.parametrize("before_ns", [3_000_000, 5_000_000, 25_000_000])
+def test_a_ghost_before_the_first_pulse_is_an_extra_and_spoils_nothing(before_ns):
+    frames = frames_of(list(range(100)))
+    ghost = frame(0, frames[0].camera_ticks - before_ns)
+    numbered = [ghost, *(replace_number(f, f.frame_number + 1) for f in frames)]
+    pulses, gaps = run_through(Pairing("HS", 1, PLAN, baseline()), numbered, 100)
+    assert pulses == [NO_PULSE, *range(100)]
+    assert not gaps
+
+
+def test_frames_of_a_postamble_whose_place_nobody_knows_get_no_pulse():
+    frames = frames_of(list(range(52)), groups=7)
+    pairing = Pairing("HS", 1, PLAN, baseline())
+    pairing.hold(30)
+    pulses, gaps = run_through(pairing, frames, None)
+    assert pulses == [*range(30), *[NO_PULSE] * 22]
+    assert not gaps
+
+
+def test_after_a_hole_that_no_clock_can_bridge_only_a_counter_proves_the_pulse():
+    pulses = [*range(200), *range(10_000, 10_100)]
+    with_counter = [replace(f, counter=p + 1) for f, p in zip(frames_of(pulses), pulses, strict=True)]
+    for frames, counter, expected in (
+        (frames_of(pulses), NO_COUNTER, Evidence.NONE),
+        (with_counter, 0, Evidence.COUNTER),
+    ):
+        pairing = Pairing("HS", 1, PLAN, baseline(counter=counter))
+        placed = [p for f in frames for p in pairing.place(f)]
+        assert placed[200].pulse == 10_000
+        assert placed[200].evidence is expected

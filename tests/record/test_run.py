@@ -35,26 +35,19 @@ from rig.session.layout import Outcome
 from rig.stimulus.screen import StepBegan, StepEnded
 from rig.streams import Frame, Pulse, Status
 from rig.trigger.box import Booted, RunBegan, RunEnded, StartRefused
-from tests.rigs import write_protocol, write_rig
+from tests.rigs import QUESTION, write_protocol, write_rig
 
 STREAMS = ("HS", "VIS", "NIR")
 WALK, RUN = 11, 12
 S = 1_000_000_000
-QUESTION = """\
-  - kind: self-report
-    name: felt
-    max_seconds: 5
-    questions: [{name: q, text: "?", answers: {"1": yes, "2": no}}]
-"""
 
 
 class Rehearsal:
     """A core, with a clock that moves when told."""
 
-    def __init__(self, tmp_path, *, fixed: bool = False) -> None:
-        protocol = write_protocol(tmp_path, ("still", 2, "all"))
-        if not fixed:
-            protocol.write_text(protocol.read_text() + QUESTION)
+    def __init__(self, tmp_path, *, store: str = "all") -> None:
+        protocol = write_protocol(tmp_path, ("still", 2, store))
+        protocol.write_text(protocol.read_text() + QUESTION)
         rig = read_rig(write_rig(tmp_path)).rig
         steps = unroll(read_protocol(protocol).protocol, STREAMS, {})
         self.run = Run(plan_run(rig, steps), walk_id=WALK, run_id=RUN)
@@ -182,13 +175,49 @@ def test_drained_and_stopped_the_run_is_closed_as_finished(rehearsal):
     assert rehearsal.run.state is RunState.CLOSED
 
 
-def test_a_run_of_fixed_length_is_ended_by_the_box(tmp_path):
-    rehearsal = Rehearsal(tmp_path, fixed=True)
+def test_a_box_that_ends_its_run_unasked_is_alarmed_and_the_run_did_not_finish(rehearsal):
+    rehearsal.begin()
+    rehearsal.tell(RunEnded(RUN, 100, 0, rehearsal.now))
+    assert alarms(rehearsal) == ["ended its run without being asked to"]
+    rehearsal.tell(Tick(), 1.0)
+    for name in STREAMS:
+        rehearsal.tell(Stopped(name, {}))
+    assert rehearsal.asked(CloseFile) == [CloseFile(Outcome.DEVICE_LOST)]
+
+
+def test_a_box_that_never_tells_its_end_is_alarmed_and_the_run_did_not_finish(rehearsal):
+    rehearsal.begin()
+    rehearsal.tell(StepEnded(0, rehearsal.now, "time"))
+    rehearsal.tell(StepEnded(1, rehearsal.now, "key"))
+    rehearsal.tell(Tick(), 10.0)
+    assert "did not tell the end" in alarms(rehearsal)[0]
+    for name in STREAMS:
+        rehearsal.tell(Stopped(name, {}))
+    assert rehearsal.asked(CloseFile) == [CloseFile(Outcome.DEVICE_LOST)]
+
+
+def test_cameras_that_see_nothing_of_the_walk_point_to_the_cables_and_not_to_the_box(rehearsal):
+    rehearsal.arm(0)
+    rehearsal.tell(RunEnded(WALK, 15, 0, rehearsal.now))
+    rehearsal.tell(Tick(), 0.6)
+    assert alarms(rehearsal) == ["no camera saw the line walk; check the trigger cables"]
+
+
+def test_the_part_that_is_not_stored_begins_by_the_clock_when_messages_are_late(tmp_path):
+    rehearsal = Rehearsal(tmp_path, store="none")
     rehearsal.walk()
-    assert rehearsal.asked(StartBox)[0].plan.body_groups == 50
     rehearsal.tell(RunBegan(RUN, 0, rehearsal.now))
-    rehearsal.drain(224)
-    assert rehearsal.asked(CloseFile) == [CloseFile(Outcome.FINISHED)]
+    rehearsal.tell(Pulse(RUN, 0, 7, 0, rehearsal.now))
+    rehearsal.tell(Tick(), 0.5)  # the first step, half a second after the last message of the box
+    group = 4 * (50 // 4 + 1)
+    pulses = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, *range(12, 80)]
+    for number, pulse in enumerate(pulses):
+        slot = [0, 1, 3][pulse // 4] if pulse < 12 else pulse // 4 + 3
+        rehearsal.tell(frame("HS", 1, number, (slot * 4 + pulse % 4) * S // 100), 0)
+        rows = [a.row for a in rehearsal.asked(AppendRow) if a.path == "/intervals/not_stored"]
+        if rows:
+            break
+    assert rows[0][2] == group
 
 
 def test_missing_frames_at_the_end_are_gaps(rehearsal):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 
 import h5py
 import numpy as np
@@ -16,7 +17,7 @@ from rig.session.writer import SessionWriter
 from rig.sim.world import World
 from rig.trigger.wire import Cause
 from rig.verify.verdict import verify_run
-from tests.rigs import record, write_protocol, write_rig
+from tests.rigs import record, write_film_protocol, write_protocol, write_rig
 
 FAULTS = "lost_frames: 5, lost_pulses: 4, ghost_frames: 3, last_pulse: 250"
 STREAMS = ("HS", "VIS", "NIR")
@@ -24,28 +25,44 @@ STREAMS = ("HS", "VIS", "NIR")
 
 def test_threads_and_one_thread_give_equal_frames_rows_gaps_and_verdict(tmp_path):
     rig = write_rig(tmp_path, seed=3, faults=FAULTS)
-    protocol = write_protocol(tmp_path, ("still", 3, "all"))
+    protocol = write_film_protocol(tmp_path)
     by_threads = record(tmp_path, rig, protocol, virtual=False)
     by_one = record(tmp_path, rig, protocol, virtual=True)
 
-    assert by_threads.counts == by_one.counts
     with h5py.File(by_threads.path) as real, h5py.File(by_one.path) as virtual:
         for stream in STREAMS:
-            group = f"/acquisition/{stream}"
-            np.testing.assert_array_equal(real[f"{group}/data"], virtual[f"{group}/data"])
-            np.testing.assert_array_equal(real[f"{group}/gaps"], virtual[f"{group}/gaps"])
-            _compare(real, virtual, f"{group}/frames", ("epoch", "evidence", "frame_number", "pulse_number"))
-            _compare(real, virtual, f"{group}/frames", ("checksum", "counter", "exposure_us", "status"))
-            _compare(real, virtual, f"{group}/extras", ("epoch", "frame_index", "frame_number", "after_pulse"))
-            walk = f"/line_walk/{stream}"
-            np.testing.assert_array_equal(real[f"{walk}/data"], virtual[f"{walk}/data"])
-        _compare(real, virtual, "/acquisition/pulses", ("lines", "pulse_number"))
+            _compare_stream(real, virtual, stream)
+        assert _answers(real) == _answers(virtual)
+        assert len(_answers(real)) == 1
+        np.testing.assert_array_equal(real["/intervals/trials"]["step"], virtual["/intervals/trials"]["step"])
+        assert _films(real) == _films(virtual)
     assert _verdict(by_threads.path) == _verdict(by_one.path)
 
 
-def _compare(real: h5py.File, virtual: h5py.File, path: str, fields: tuple[str, ...]) -> None:
+def _compare_stream(real: h5py.File, virtual: h5py.File, stream: str) -> None:
+    """Equal up to where the shorter one's postamble begins: how long the screen took is not the same to the pulse."""
+    group, walk = f"/acquisition/{stream}", f"/line_walk/{stream}"
+    body = min(len(real[f"{group}/frames"]), len(virtual[f"{group}/frames"])) - 12
+    assert body > 30
+    fields = ("epoch", "evidence", "frame_number", "pulse_number", "checksum", "counter", "exposure_us", "status")
     for name in fields:
-        np.testing.assert_array_equal(real[path][name], virtual[path][name], err_msg=f"{path} {name}")
+        np.testing.assert_array_equal(real[f"{group}/frames"][name][:body], virtual[f"{group}/frames"][name][:body])
+    np.testing.assert_array_equal(real[f"{group}/data"][:body], virtual[f"{group}/data"][:body])
+    np.testing.assert_array_equal(real[f"{walk}/data"], virtual[f"{walk}/data"])
+    np.testing.assert_array_equal(real[f"{group}/gaps"], virtual[f"{group}/gaps"])
+    for name in ("epoch", "frame_index", "frame_number", "after_pulse"):
+        np.testing.assert_array_equal(real[f"{group}/extras"][name], virtual[f"{group}/extras"][name])
+
+
+def _answers(run: h5py.File) -> list[tuple[str, str]]:
+    rows, text = run["/stimulus/answers/rows"][:], bytes(run["/stimulus/answers/text"][:])
+    told = [json.loads(text[row["offset"] : row["offset"] + row["length"]]) for row in rows]
+    return [(answer["question"], answer["answer"]) for answer in told]
+
+
+def _films(run: h5py.File) -> list[int]:
+    shown = run["/stimulus/presentation/flips"]["film_frame"][:]
+    return sorted(set(shown.tolist()))
 
 
 def _verdict(path) -> list[tuple[str, str, str]]:
@@ -90,7 +107,9 @@ def test_a_close_that_fails_says_so_and_leaves_every_frame_readable(tmp_path, mo
     assert "Input/output error" in recorded.alarms[-1]
     with Run(recorded.path) as run:
         assert str(run.outcome) == "incomplete"
-        assert run.streams["HS"].pulse_numbers.tolist() == list(range(124))
+        pulses = run.streams["HS"].pulse_numbers.tolist()
+    assert len(pulses) > 120
+    assert pulses == list(range(len(pulses)))
 
 
 def test_a_box_that_restarts_in_mid_run_is_told_by_the_recorder_and_found_by_verify(tmp_path, monkeypatch):
