@@ -31,6 +31,15 @@ RIG_PAGE = """# rig.yaml
 `calibration/<rig>/rig.yaml` says what is true of one physical rig. `rig check --rig <rig>` lists every mistake in it
 with its line. Keys without a default must be there; a key that is not listed here is a mistake.
 [How to describe your own rig](../how-to/describe-your-rig.md) goes through it step by step.
+
+What must fit together, besides each key by itself:
+- Every camera has a trigger line of its own, and one has divisor 1: `rate_hz` is the rate of the fastest camera.
+- All divisors meet again (their least common multiple) after at most 64 pulses and at most 0.25 s: the frames of the
+  preamble wait in the cameras' buffers for its end, 7 times as long.
+- Within the base period (1 / `rate_hz`) all pulses begin together; their ends and the change of the LEDs lie at least
+  32 us before its end, and are the same or at least 32 us apart.
+- An exposure ends 100 us before the camera's next pulse; with `ghost_frames` before the ghost half-way to it.
+- Faults find a place each: the pulses of each camera from `first_pulse` to `last_pulse`.
 """
 RIG_PARTS: list[Part] = [
     ("The file", Rig),

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from rig import host, wiring
-from rig.clips.manifest import FilmClip, find_clips
+from rig.children import working_folder
+from rig.clips.manifest import FilmClip, clip_problems, find_clips
 from rig.config.find import find_protocol, find_rig
-from rig.config.rig import RigFile, read_rig
-from rig.elicitation.protocol import ProtocolFile, read_protocol, store_problems, unroll
+from rig.config.model import Look
+from rig.config.rig import Rig, RigFile, look_at_rig, rig_of
+from rig.elicitation.protocol import ProtocolFile, look_at_protocol, protocol_of, store_problems, unroll
 from rig.errors import ProblemList, RigError, StorageError
 from rig.record.plan import RunPlan, plan_run
 from rig.streams import DeviceInfo
@@ -35,21 +37,34 @@ class Checked:
 def check(rig_name: str | None, protocol_name: str | None, out: Path, *, with_devices: bool = True) -> Checked:
     """Check rig, protocol, clips, disk and devices; never raises a RigError: all are in `problems`."""
     found = Checked([], [])
-    found.rig = _gather(found, lambda: read_rig(find_rig(rig_name)))
     clips: dict[str, FilmClip] | None = {}
+    if rig_look := _gather(found, lambda: look_at_rig(find_rig(rig_name))):
+        found.rig = _gather(found, partial(rig_of, rig_look))
     if protocol_name is not None:
-        found.protocol = protocol = _gather(found, lambda: read_protocol(find_protocol(protocol_name)))
-        clips = None if protocol is None else _gather(found, lambda: find_clips(protocol))
-    if found.rig and found.protocol:
-        found.problems += store_problems(found.protocol, list(found.rig.rig.cameras))
-        if clips is not None:
-            _check_plan(found, found.rig, found.protocol, clips, out)
+        clips = _check_protocol(found, protocol_name, rig_look)
+    if found.rig and found.protocol and clips is not None:
+        _check_plan(found, found.rig, found.protocol, clips, out)
     if refused := host.real_time_refused(host.Priority.RECORDER):
         found.warnings.append(f"{refused}: late frames are likelier; they are never lost or misnumbered by it")
     if with_devices and found.rig and clips is not None:
-        rig = found.rig
-        found.devices = _gather(found, lambda: _look_at_devices(rig, clips))
+        found.devices = _gather(found, partial(_look_at_devices, found.rig, clips))
+    elif with_devices:
+        found.warnings.append("the devices were not looked at; mend what is wrong first, then check again")
     return found
+
+
+def _check_protocol(found: Checked, name: str, rig: Look[Rig] | None) -> dict[str, FilmClip] | None:
+    """The protocol, its clips, and what it wants to keep of which stream; None when not all clips are known."""
+    look = _gather(found, lambda: look_at_protocol(find_protocol(name)))
+    if look is None:
+        return None
+    found.protocol = _gather(found, partial(protocol_of, look))
+    if rig is not None and (streams := rig.names("cameras")):
+        found.problems += store_problems(look, streams)
+    if found.protocol is None:
+        found.problems += clip_problems(look)
+        return None
+    return _gather(found, partial(find_clips, found.protocol))
 
 
 def _gather(found: Checked, look: Callable[[], T]) -> T | None:
@@ -76,8 +91,8 @@ def _check_plan(found: Checked, rig: RigFile, protocol: ProtocolFile, clips: dic
 
 def _look_at_devices(rig: RigFile, clips: dict[str, FilmClip]) -> dict[str, DeviceInfo]:
     """Open every device of the rig once and ask who it is."""
-    with tempfile.TemporaryDirectory(prefix="rig-check-") as folder:
-        devices, _ = wiring.open_devices(rig.rig, clips, Path(folder), truth=None, scripted=False)
+    with working_folder() as folder:
+        devices, _ = wiring.open_devices(rig.rig, clips, folder, truth=None, scripted=False)
         try:
             found = {name: camera.describe() for name, camera in devices.cameras.items()}
             return {**found, "box": devices.box.describe(), "screen": devices.screen.describe()}

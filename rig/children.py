@@ -1,25 +1,68 @@
 """Child processes by module name: start, a pipe of JSON lines both ways, and an end that leaves none behind.
 
-A child is `python -m MODULE`. It speaks JSON objects, one a line: on file descriptor 3 to the parent, and it reads
-the parent's on its standard input. Its standard output and error go to a log file, because libraries print
-there. A child ends when its standard input ends, so none outlives a killed parent.
+A child is `python -m MODULE`. It speaks JSON objects, one a line: to the parent on the file descriptor that is its
+first argument, and it reads the parent's on its standard input. Its standard output and error go to a log file,
+because libraries print there. A child ends when its standard input ends, so none outlives a killed parent.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import selectors
+import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rig import host
-from rig.errors import DeviceLost
+from rig.errors import DeviceLost, DeviceNotReady, StorageError
 
 Message = dict[str, Any]
-MAX_LINE = 16 << 20
+
+
+@contextmanager
+def working_folder() -> Iterator[Path]:
+    """A private folder for the logs of child processes and the window's HOME, gone when all went well.
+
+    After an error it is left for looking at; the next one that is opened removes those whose process is dead. Raises
+    StorageError when there is nowhere to put it.
+    """
+    try:
+        ours = host.own_folder(Path(tempfile.gettempdir()), "rig")
+        _remove_dead(ours)
+        folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=ours))
+    except OSError as exc:
+        where, problem = exc.filename or "folder for temporary files", exc.strerror
+        hint = "Set TMPDIR to a folder on this machine that you may write to"
+        raise StorageError(str(where), f"no working folder can be made: {problem}", hint=hint) from None
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_dead(ours: Path) -> None:
+    for folder in ours.iterdir():
+        pid = folder.name.partition("-")[0]
+        if pid.isdecimal() and not host.is_alive(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Lines:
+    """Messages from a stream of bytes cut anywhere, however long each is."""
+
+    def __init__(self) -> None:
+        self._begun = bytearray()
+
+    def feed(self, data: bytes) -> list[Message]:
+        """The messages that `data` completes, oldest first."""
+        self._begun += data
+        if b"\n" not in data:
+            return []
+        *lines, self._begun = self._begun.split(b"\n")
+        return [json.loads(line) for line in lines]
 
 
 class Child:
@@ -28,24 +71,28 @@ class Child:
     def __init__(
         self, module: str, log: Path, *, env: dict[str, str] | None = None, pass_fds: tuple[int, ...] = ()
     ) -> None:
-        """Start `python -m module`; `env` replaces variables, its output is appended to `log`."""
+        """Start `python -m module`; `env` replaces variables, its output is appended to `log`.
+
+        Raises DeviceNotReady when the system does not start it.
+        """
         self.module, self.log = module, log
-        self._buffer = b""
-        reader, writer = os.pipe()
-        with log.open("ab") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", module, str(writer), *map(str, pass_fds)],
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=output,
-                env={**os.environ, **(env or {})},
-                pass_fds=(writer, *pass_fds),
-                process_group=0,
-            )
-        os.close(writer)
-        self._reader = reader
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(reader, selectors.EVENT_READ)
+        self._lines = _Lines()
+        self._reader, writer = os.pipe()
+        try:
+            with log.open("ab") as output:
+                self._process = host.start_process(
+                    [sys.executable, "-m", module, str(writer), *map(str, pass_fds)],
+                    output=output,
+                    stdin=subprocess.PIPE,
+                    pass_fds=(writer, *pass_fds),
+                    env={**os.environ, **(env or {})},
+                    dies_with_parent=False,
+                )
+        except OSError as exc:
+            os.close(self._reader)
+            raise DeviceNotReady(f"process {module}", f"did not start: {exc}") from None
+        finally:
+            os.close(writer)
 
     @property
     def pid(self) -> int:
@@ -62,15 +109,14 @@ class Child:
             raise self.lost() from None
 
     def receive(self, timeout_s: float) -> list[Message]:
-        """Messages that came, oldest first; blocks at most `timeout_s` for the first. Raises DeviceLost."""
-        ready = self._selector.select(timeout_s)
-        if not ready:
-            return []
-        data = os.read(self._reader, 1 << 20)
-        if not data:
-            raise self.lost()
-        *lines, self._buffer = (self._buffer + data).split(b"\n")
-        return [json.loads(line) for line in lines]
+        """Messages that came, oldest first; waits at most `timeout_s` for each part of the first. Raises DeviceLost."""
+        messages: list[Message] = []
+        while not messages and host.is_readable(self._reader, timeout_s):
+            data = os.read(self._reader, 1 << 20)
+            if not data:
+                raise self.lost()
+            messages = self._lines.feed(data)
+        return messages
 
     def lost(self) -> DeviceLost:
         """The error that says how the child ended, with the last lines it printed."""
@@ -96,7 +142,6 @@ class Child:
             host.end_process_group(self.pid, force=False)
         host.end_process_group(self.pid, force=True)
         self._process.wait()
-        self._selector.close()
         os.close(self._reader)
         self._reader = -1
 
@@ -107,9 +152,7 @@ class Parent:
     def __init__(self, writer: int) -> None:
         host.die_with_parent()
         self._writer = writer
-        self._buffer = b""
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(0, selectors.EVENT_READ)
+        self._lines = _Lines()
 
     def send(self, message: Message) -> None:
         """Send one message to the parent; ends this process quietly when the parent is gone."""
@@ -122,10 +165,10 @@ class Parent:
 
     def receive(self, timeout_s: float = 0.0) -> list[Message] | None:
         """Messages from the parent, oldest first; None when the parent wants this process to end."""
-        if not self._selector.select(timeout_s):
-            return []
-        data = os.read(0, 1 << 20)
-        if not data:
-            return None
-        *lines, self._buffer = (self._buffer + data).split(b"\n")
-        return [json.loads(line) for line in lines]
+        messages: list[Message] = []
+        while not messages and host.is_readable(0, timeout_s):
+            data = os.read(0, 1 << 20)
+            if not data:
+                return None
+            messages = self._lines.feed(data)
+        return messages

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from pathlib import Path
+from typing import IO
 
 PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
 
@@ -129,6 +133,79 @@ def shared_memory(name: str, size: int) -> int:
             fd = os.dup(file.fileno())
     os.truncate(fd, size)
     return fd
+
+
+# Not ported to Windows: a child's pipe has to be handed over there as a handle (STARTUPINFO.lpAttributeList), and to
+# be read in a thread, because nothing waits for a pipe with a time-out. The simulated world and the window need it.
+NO_PIPES = "processes of its own cannot be started on Windows yet"
+
+
+def start_process(
+    command: Sequence[str],
+    *,
+    output: IO[bytes],
+    stdin: int,
+    pass_fds: Sequence[int],
+    env: Mapping[str, str] | None,
+    dies_with_parent: bool,
+) -> subprocess.Popen[bytes]:
+    """Start a process that inherits `pass_fds` and no other descriptor, and prints into `output`. Raises OSError.
+
+    With `dies_with_parent` it stays in this process's group and is ended by the system when the calling thread is
+    gone; else it leads a group of its own, which the terminal's Ctrl-C does not reach.
+    """
+    if sys.platform == "win32":
+        raise OSError(NO_PIPES)
+    return subprocess.Popen(
+        command,
+        stdin=stdin,
+        stdout=output,
+        stderr=output,
+        env=env,
+        pass_fds=pass_fds,
+        process_group=None if dies_with_parent else 0,
+        preexec_fn=die_with_parent if dies_with_parent else None,
+    )
+
+
+def is_readable(fd: int, timeout_s: float) -> bool:
+    """Whether a pipe has something to read, or has ended; waits at most `timeout_s` for it."""
+    if sys.platform == "win32":
+        raise OSError(NO_PIPES)
+    import select
+
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(timeout_s * 1000))
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process of this number runs. Windows is not asked, and every process is taken to run."""
+    if sys.platform != "win32":
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:  # somebody else's
+            pass
+    return True
+
+
+def own_folder(parent: Path, name: str) -> Path:
+    """The folder `name` of this user alone in a folder that all may use; made when it is missing.
+
+    Raises OSError when it cannot be made, PermissionError when somebody else made it.
+    """
+    if sys.platform == "win32":  # the folder for temporary files is the user's own there
+        folder = parent / name
+        folder.mkdir(exist_ok=True)
+        return folder
+    folder = parent / f"{name}-{os.getuid()}"
+    folder.mkdir(PRIVATE_FOLDER, exist_ok=True)
+    found = folder.lstat()
+    if folder.is_symlink() or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise PermissionError(errno.EACCES, "it is open to somebody else", str(folder))
+    return folder
 
 
 def end_process_group(pid: int, *, force: bool) -> None:

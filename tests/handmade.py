@@ -53,6 +53,12 @@ class Plan:
     film_holes: set[int] = field(default_factory=set)
     film_begins: bool = True
     late_flips: int = 0
+    steps_missing: set[int] = field(default_factory=set)  # no row of them
+    steps_open: set[int] = field(default_factory=set)  # begun, and no row closes them
+    step_shift_s: dict[int, tuple[float, float]] = field(default_factory=dict)  # onset and end moved
+    raw_ppm: float = 12.0  # of the host clock against CLOCK_MONOTONIC_RAW
+    utc_step_s: float = 0.0  # by which UTC is set in mid-run
+    has_other_clocks: bool = True
     photodiode: bool = True
     edges_missing: int = 0
     sync_delay_s: float = 0.5
@@ -323,13 +329,40 @@ class _Maker:
         middle = host_of(self.plan, times + 10)
         slow = np.where(np.arange(len(times)) % 3 == 0, 0, 3_000_000)  # a slow answer: the pair is off
         rows["host_before_ns"], rows["host_after_ns"] = middle - 300_000, middle + 300_000 + slow
-        self.table("acquisition/clock_pairs", rows)
+        others = self.other_clocks() if self.plan.has_other_clocks else rows[:0]
+        self.table("acquisition/clock_pairs", np.concatenate([rows, others]))
+
+    def other_clocks(self) -> np.ndarray:
+        """UTC and the raw clock, each read three times, a second apart."""
+        rows = np.zeros(6, CLOCK_PAIR)
+        host = self.plan.host_0 + np.arange(3) * 1_000_000_000
+        raw = 700_000_000 + np.rint(np.arange(3) * 1e9 / (1 + self.plan.raw_ppm * 1e-6)).astype(np.int64)
+        utc = 1_772_000_000_000_000_000 + host + np.array([0, 1, 1]) * round(self.plan.utc_step_s * 1e9)
+        for number, (clock, readings) in enumerate(((b"utc", utc), (b"raw", raw))):
+            own = rows[3 * number : 3 * number + 3]
+            own["clock"], own["reading"], own["reading_end"] = clock, readings, readings
+            own["host_before_ns"], own["host_after_ns"] = host - 500, host + 500
+        return rows
+
+    def trials(self) -> None:
+        """A row when a step begins, and one with onset and end when it ends."""
+        start, onset, end = (
+            int(host_of(self.plan, BOX_0)),
+            film_onset(self.plan),
+            int(host_of(self.plan, self.ticks[-1])),
+        )
+        film_end = min(onset + self.plan.clip_frames * 40_000_000, end)
+        rows = []
+        for step, (begun, ended) in enumerate(((start, onset), (onset, film_end), (film_end, end))):
+            early, late = self.plan.step_shift_s.get(step, (0.0, 0.0))
+            begun, ended = begun + round(early * 1e9), ended + round(late * 1e9)
+            rows += [(0, step, begun, -1)] if step not in self.plan.steps_missing else []
+            rows += [(0, step, begun, ended)] if step not in self.plan.steps_missing | self.plan.steps_open else []
+        self.table("intervals/trials", np.array(rows, TRIAL))
 
     def rest(self) -> None:
         onset = film_onset(self.plan)
-        trials = np.zeros(2, TRIAL)
-        trials["step"], trials["onset_host_ns"], trials["ended_host_ns"] = [0, 1], [onset - 500_000_000, onset], -1
-        self.table("intervals/trials", trials)
+        self.trials()
         rows = np.zeros(len(self.plan.not_stored), NOT_STORED)
         for row, (stream, first, last) in zip(rows, self.plan.not_stored, strict=True):
             row["stream"], row["reason"] = stream.encode(), b"protocol: baseline"
@@ -349,11 +382,15 @@ class _Maker:
         self.text("log", self.logged)
 
 
-def _step(index: int, kind: str, name: str, clip: str | None = None) -> dict[str, Any]:
+def _step(index: int, kind: str, name: str, clip: str | None = None, seconds: float | None = None) -> dict[str, Any]:
     return {
-        "index": index, "kind": kind, "name": name, "text": "", "keys": {}, "seconds": None, "max_seconds": 5.0,
+        "index": index, "kind": kind, "name": name, "text": "", "keys": {}, "seconds": seconds, "max_seconds": 5.0,
         "clip": clip, "store": ["HS", "VIS", "NIR"], "reason": "",
     }  # fmt: skip
 
 
-STEPS = [_step(0, "instruction", "welcome"), _step(1, "clip", "clip1", "bunny"), _step(2, "question", "report-how")]
+STEPS = [
+    _step(0, "instruction", "welcome", seconds=0.5),
+    _step(1, "clip", "clip1", "bunny"),
+    _step(2, "question", "report-how"),
+]

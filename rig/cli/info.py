@@ -98,19 +98,19 @@ def _describe_run(run: Run) -> dict[str, Any]:
             }
             for name, stream in run.streams.items()
         },
-        "verdict": verdict_word(run.path),
+        "verdict": verdict_word(run),
     }
 
 
-def verdict_word(run_path: Path) -> str:
-    """What the verdict beside a run says, in two words."""
+def verdict_word(run: Run) -> str:
+    """What the verdict beside a run says, in a few words."""
     from rig.errors import NotASession
     from rig.verify.verdict import load
 
     try:
-        verdict = load(run_path)
-    except NotASession:
-        return "verdict unreadable"
+        verdict = load(run)
+    except NotASession as exc:
+        return f"verdict {exc.problem}"
     if verdict is None:
         return "not verified"
     return "complete" if verdict.is_complete else "not complete"

@@ -57,7 +57,8 @@ def lines(instant: Instant, files: dict[str, Path]) -> list[str]:
     said = [f"run {instant.run}, pulse {instant.pulse}, {instant.seconds:.4f} s from pulse 0"]
     for name, view in instant.views.items():
         place = files.get(name, view.reason)
-        said.append(f"{name}: pulse {view.pulse}, exposed {view.age_ms:.2f} ms before: {place}")
+        age = "age unknown" if view.age_ms is None else f"exposed {view.age_ms:.2f} ms before"
+        said.append(f"{name}: pulse {view.pulse}, {age}: {place}")
     film = instant.film
     where = f"{film.step.name}, film frame {film.film_frame}: " if film.step and film.film_frame >= 0 else ""
     return [*said, f"film: {where}{files.get('film', film.reason)}"]

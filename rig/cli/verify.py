@@ -23,8 +23,8 @@ def verify(
 ) -> None:
     """Judge recorded sessions: every frame on its pulse, every film frame shown, nothing changed on the disk.
 
-    Writes a verdict (JSON) and a figure (PNG) beside each run. Ends with 0 when all are complete, 1 when one is not,
-    2 when one cannot be read.
+    Writes a verdict (JSON) and a figure (PNG) beside each run that has ended. Ends with 0 when all are complete, 1 when
+    one is not, 2 when one cannot be read.
 
     Example: rig verify sessions/sub-001/ses-01
     """
@@ -52,7 +52,7 @@ def verify(
 
 
 def _judge(run: Run, console: Console) -> Verdict:
-    """Judge one run, show it, and write verdict and figure beside it."""
+    """Judge one run, show it, and write verdict and figure beside it; not while it is being recorded."""
     from rig.session.folder import beside, write_private
     from rig.verify.report import REPORT_FILE, draw_report
     from rig.verify.verdict import save, verify_run
@@ -60,6 +60,9 @@ def _judge(run: Run, console: Console) -> Verdict:
     verdict = verify_run(run)
     _show(verdict, console)
     written = save(run.path, verdict)
+    if written is None:
+        typer.echo(f"{run.path}: is being recorded right now: this verdict is of its beginning, and not kept", err=True)
+        return verdict
     figure = beside(run.path, REPORT_FILE)
     write_private(figure, draw_report(run, verdict))
     console.print(f"Verdict: {written}", markup=False, highlight=False, soft_wrap=True)
@@ -82,6 +85,8 @@ def _show(verdict: Verdict, console: Console) -> None:
     if verdict.simulated:
         console.print("[bold yellow]SIMULATED[/]: devices of this run were simulated")
     console.print(table)
+    if verdict.unmeasured:
+        console.print(f"[magenta]NOT MEASURED[/]: {escape(', '.join(verdict.unmeasured))}", highlight=False)
     if verdict.is_complete:
         warned = list(dict.fromkeys(f.check for f in verdict.findings if f.word is Word.WARN))
         notes = f", to look at: {', '.join(warned)}" if warned else ""

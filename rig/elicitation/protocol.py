@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from rig.config.model import Model, read_model
-from rig.config.yaml import Document, problem_at
+from rig.config.model import Look, Model, look_at
+from rig.config.yaml import Document, Place, problem_at
 from rig.elicitation.steps import Kind, Step
-from rig.errors import ProtocolError, RigError, raise_all
+from rig.errors import ProtocolError, RigError
 
 KEY = r"^([a-z0-9]|space|return|left|right|up|down)$"
 _NAME = "a name of letters, digits, - and _; at most 40"
@@ -117,53 +117,71 @@ class ProtocolFile:
     document: Document
 
 
+def look_at_protocol(path: Path) -> Look[ElicitationProtocol]:
+    """Read a protocol and find all that is wrong in it. Raises ProtocolError when it cannot be read to its end."""
+    look = look_at(path, ElicitationProtocol, ProtocolError)
+    _check_names(look)
+    _check_clip_names(look)
+    return look
+
+
+def protocol_of(look: Look[ElicitationProtocol]) -> ProtocolFile:
+    """The protocol, if nothing is wrong in its file. Raises ProtocolError, or a ProblemList of all problems in it."""
+    return ProtocolFile(look.require(), look.document)
+
+
 def read_protocol(path: Path) -> ProtocolFile:
     """Read a protocol. Raises ProtocolError, or a ProblemList of all problems in it, with file:line."""
-    protocol, document = read_model(path, ElicitationProtocol, ProtocolError)
-    raise_all(_problems(protocol, document))
-    return ProtocolFile(protocol, document)
+    return protocol_of(look_at_protocol(path))
 
 
-def _problems(protocol: ElicitationProtocol, document: Document) -> list[RigError]:
-    """References and names that no single field can judge."""
-    problems: list[RigError] = []
+def _check_names(look: Look[ElicitationProtocol]) -> None:
+    """Every step is told from every other by its name."""
     seen: set[str] = set()
-    for index, block in enumerate(protocol.blocks):
-        if isinstance(block, ClipBlock) and block.clip not in protocol.clips:
-            allowed = f"one of clips: {', '.join(protocol.clips) or 'none given'}"
-            place = ("blocks", index, "clip")
-            problems.append(
-                problem_at(
-                    document, place, "is no clip of this protocol", ProtocolError, value=block.clip, allowed=allowed
-                )
-            )
-        for name in _names(block):
-            if name in seen:
-                place = ("blocks", index, "name")
-                problems.append(problem_at(document, place, "is used twice", ProtocolError, value=name, allowed=_ONCE))
-            seen.add(name)
-    return problems
+    for place, name in _step_names(look):
+        if name in seen:
+            look.note(place, "is used twice", value=name, allowed=_ONCE)
+        seen.add(name)
 
 
-def _names(block: Instruction | Baseline | ClipBlock | SelfReport) -> Iterable[str]:
-    if isinstance(block, SelfReport):
-        return [f"{block.name}-{q.name}" for q in block.questions]
-    return [block.name]
+def _step_names(look: Look[ElicitationProtocol]) -> Iterator[tuple[Place, str]]:
+    """Where the name of each step is written, and what it is; a question's begins with its block's."""
+    for index in _indices(look, "blocks"):
+        block = look.get(str, "blocks", index, "name")
+        if block is not None and look.get(str, "blocks", index, "kind") != "self-report":
+            yield ("blocks", index, "name"), block
+        for number in _indices(look, "blocks", index, "questions"):
+            question = look.get(str, "blocks", index, "questions", number, "name")
+            if block is not None and question is not None:
+                yield ("blocks", index, "questions", number, "name"), f"{block}-{question}"
 
 
-def store_problems(file: ProtocolFile, streams: Sequence[str]) -> list[RigError]:
+def _indices(look: Look[ElicitationProtocol], *place: str | int) -> range:
+    return range(len(look.get(list, *place) or []))
+
+
+def _check_clip_names(look: Look[ElicitationProtocol]) -> None:
+    clips = look.get(dict, "clips")
+    for index in _indices(look, "blocks"):
+        clip = look.get(str, "blocks", index, "clip")
+        if clips is not None and clip is not None and clip not in clips:
+            allowed = f"one of clips: {', '.join(clips) or 'none given'}"
+            look.note(("blocks", index, "clip"), "is no clip of this protocol", value=clip, allowed=allowed)
+
+
+def store_problems(look: Look[ElicitationProtocol], streams: Sequence[str]) -> list[RigError]:
     """Streams that a block wants to keep and the rig does not have."""
     return [
         problem_at(
-            file.document,
+            look.document,
             ("blocks", index, "store"),
             "is no stream of this rig",
             ProtocolError,
-            value=stream,
+            value=str(stream),
             allowed=", ".join(streams),
         )
-        for index, block in enumerate(file.protocol.blocks)
-        for stream in (block.store if isinstance(block.store, list) else [])
+        for index in _indices(look, "blocks")
+        for stream in look.get(list, "blocks", index, "store") or []
         if stream not in streams
     ]
 

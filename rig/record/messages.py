@@ -32,7 +32,7 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class DeviceFailed:
-    """A device refused or is gone. `device`: a stream, `box`, `screen` or `disk`."""
+    """A device refused or is gone. `device`: a stream, `box`, `screen`, `disk` or `recorder`."""
 
     device: str
     error: RigError

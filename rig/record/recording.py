@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from rig import host, wiring
+from rig.children import working_folder
 from rig.clips.manifest import FilmClip, find_clips
 from rig.clock import NS, Clock, Reading, read_raw, read_utc
 from rig.config.rig import RigFile
@@ -233,13 +232,12 @@ def _opened(
         finally:
             virtual.devices.close()
         return
-    folder = Path(tempfile.mkdtemp(prefix="rig-"))
-    devices, clock = wiring.open_devices(rig, clips, folder, truth=truth, scripted=request.scripted)
-    try:
-        yield devices, clock, None
-    finally:
-        devices.close()
-    shutil.rmtree(folder, ignore_errors=True)
+    with working_folder() as folder:
+        devices, clock = wiring.open_devices(rig, clips, folder, truth=truth, scripted=request.scripted)
+        try:
+            yield devices, clock, None
+        finally:
+            devices.close()
 
 
 def _drop_if_empty(folder: SessionFolder) -> None:

@@ -195,7 +195,7 @@ class StorageThreads:
 
     def _attempt(self, work: Callable[[], None]) -> StorageError | None:
         """Do it; whatever goes wrong ends the run in order, and never this thread: buffers must be given back."""
-        path = str(self._storage.writer.path)
+        path, device = str(self._storage.writer.path), "disk"
         try:
             work()
         except StorageError as exc:
@@ -203,9 +203,9 @@ class StorageThreads:
         except OSError as exc:
             error = StorageError(path, f"was not written: {exc.strerror}")
         except Exception as exc:  # a bug here would otherwise stop all storing without a word
-            error = StorageError(path, f"was not written, by a fault of this program: {exc!r}")
+            error, device = StorageError(path, f"was not written, by a fault of this program: {exc!r}"), "recorder"
         else:
             return None
         self._storage.fail()
-        self._tell(DeviceFailed("disk", error))
+        self._tell(DeviceFailed(device, error))
         return error

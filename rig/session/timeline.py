@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from rig.clock import NS, ClockFit, fit_clocks
 from rig.errors import ClipError, RigError, UserError
+from rig.session.pulses import PulseTimes, pulse_times
 from rig.streams import NO_PULSE, GapCause, Picture
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class View:
     pulse: int  # the stream's own pulse at or before the instant
     frame_index: int | None
     picture: Picture | None  # uint8 (height, width)
-    age_ms: float  # from its start of exposure to the instant
+    age_ms: float | None  # from its start of exposure to the instant; None: nobody knows when that pulse was sent
     reason: str  # empty when there is a picture
 
 
@@ -78,23 +79,34 @@ class Timeline:
         return fit_box(self.run.clock_pairs, self.run.pulses)
 
     @cached_property
+    def _pulses(self) -> PulseTimes:
+        return pulse_times(self.run)
+
+    @property
+    def pulse_numbers(self) -> NDArray[np.int64]:
+        """Pulses whose time is known, rising, int64 (pulses,): told of by the box, or certain by its plan."""
+        return self._pulses.numbers
+
+    @cached_property
     def exposed_host_ns(self) -> NDArray[np.int64]:
-        """Start of exposure of each pulse on the base stream, int64 (pulses,), host clock."""
-        ticks = np.asarray(self.run.pulses["box_ticks"], np.int64)
-        return self.box_to_host(ticks) + _delay_ns(self.run.base)
+        """Start of exposure of each of `pulse_numbers` on the base stream, int64 (pulses,), host clock."""
+        return self.box_to_host(self._pulses.box_ticks) + _delay_ns(self.run.base)
 
     @property
     def start_host_ns(self) -> int:
-        """Start of exposure of the first recorded pulse."""
+        """Start of exposure of the first pulse."""
         return int(self.exposed_host_ns[0])
+
+    @property
+    def _period_ns(self) -> int:
+        return int(self.run.plan.get("period_ticks", 0)) * TICK_NS
 
     @property
     def length_s(self) -> float:
         """From the first pulse to one base period after the last; 0 without pulses."""
-        if len(self.run.pulses) == 0:
+        if len(self.pulse_numbers) == 0:
             return 0.0
-        period_ns = self.run.plan.get("period_ticks", 0) * TICK_NS
-        return float(self.exposed_host_ns[-1] - self.exposed_host_ns[0] + period_ns) / NS
+        return float(self.exposed_host_ns[-1] - self.exposed_host_ns[0] + self._period_ns) / NS
 
     @cached_property
     def clip_steps(self) -> dict[str, Step]:
@@ -108,9 +120,17 @@ class Timeline:
         return np.asarray(flips[(flips["step"] == step.index) & (flips["film_frame"] >= 0)])
 
     def pulse_at(self, host_ns: int) -> int:
-        """The latest base pulse whose exposure began at or before `host_ns`; NO_PULSE before the first."""
+        """The latest known pulse whose exposure began at or before `host_ns`; NO_PULSE before the first."""
         place = int(np.searchsorted(self.exposed_host_ns, host_ns, side="right")) - 1
-        return NO_PULSE if place < 0 else int(self.run.pulses["pulse_number"][place])
+        return NO_PULSE if place < 0 else int(self.pulse_numbers[place])
+
+    def _refuse_in_hole(self, host_ns: int) -> None:
+        """Raise UserError where pulses may have been sent of which neither the box nor its plan tells."""
+        place = int(np.searchsorted(self.exposed_host_ns, host_ns, side="right")) - 1
+        around = self.pulse_numbers[place : place + 2]
+        if len(around) == 2 and around[1] != around[0] + 1 and host_ns >= self.exposed_host_ns[place] + self._period_ns:
+            problem = f"lies where the box's messages were lost, between pulses {around[0]} and {around[1]}"
+            raise UserError("instant", problem, allowed="a moment at which it is known which pulse was the last")
 
     def at_seconds(self, seconds: float) -> Instant:
         """The instant `seconds` after pulse 0 of this run, which must be within its length."""
@@ -127,27 +147,29 @@ class Timeline:
         return self.at_host(first + round(seconds * NS))
 
     def at_pulse(self, pulse: int) -> Instant:
-        """The instant at which the exposure of `pulse` began. Raises UserError when it was never sent."""
-        places = np.flatnonzero(self.run.pulses["pulse_number"] == pulse)
+        """The instant at which the exposure of `pulse` began. Raises UserError when nothing says it was sent."""
+        places = np.flatnonzero(self.pulse_numbers == pulse)
         if len(places) == 0:
-            raise UserError("pulse", "was never sent", value=str(pulse), allowed=f"0 to {len(self.run.pulses) - 1}")
+            allowed = f"0 to {self.pulse_numbers[-1]}" if len(self.pulse_numbers) else "no pulse was recorded"
+            raise UserError("pulse", "was never sent, or nobody knows when", value=str(pulse), allowed=allowed)
         return self.at_host(int(self.exposed_host_ns[places[0]]))
 
     def at_host(self, host_ns: int) -> Instant:
-        """The instant at `host_ns`. Raises UserError outside the pulses of this run."""
-        pulse = self.pulse_at(host_ns) if len(self.run.pulses) else NO_PULSE
+        """The instant at `host_ns`. Raises UserError outside the pulses of this run, and where they are not known."""
+        pulse = self.pulse_at(host_ns)
         if pulse == NO_PULSE or host_ns > self.start_host_ns + self.length_s * NS:
             allowed = f"the cameras ran for {self.length_s:.3f} s"
             raise UserError("instant", "lies where no camera was triggered", allowed=allowed)
+        self._refuse_in_hole(host_ns)
         views = {name: self._view(stream, pulse, host_ns) for name, stream in self.run.streams.items()}
         seconds = (host_ns - self.start_host_ns) / NS
         return Instant(self.run.number, pulse, host_ns, seconds, views, self._film(host_ns))
 
     def _view(self, stream: Stream, pulse: int, host_ns: int) -> View:
         own = pulse - pulse % stream.divisor
-        ticks = self.run.pulses["box_ticks"][self.run.pulses["pulse_number"] == own]
-        exposed = int(self.box_to_host(int(ticks[0]))) + _delay_ns(stream) if len(ticks) else host_ns
-        age_ms = (host_ns - exposed) / 1e6
+        ticks = self._pulses.ticks_of(own)
+        exposed = None if ticks is None else int(self.box_to_host(ticks)) + _delay_ns(stream)
+        age_ms = None if exposed is None else (host_ns - exposed) / 1e6
         index = stream.frame_of(own)
         if index is None:
             return View(stream.name, own, None, None, age_ms, why_no_frame(stream, own))

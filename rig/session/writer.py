@@ -175,10 +175,6 @@ class SessionWriter:
         except OSError as exc:
             raise StorageError(str(self.path), f"was not put in order at the end: {exc}") from exc
 
-    def abandon(self) -> None:
-        """Give the file back as it stands, as a crash would leave it."""
-        os.close(self.fd)
-
     def _shrink(self, file: h5py.File) -> None:
         for path in self._frame_offsets:
             file[path].resize(self._stored.get(path, 0), axis=0)

@@ -16,6 +16,7 @@ import numpy as np
 
 from rig import host
 from rig.config.rig import Camera, Faults
+from rig.errors import ConfigError
 
 APPEND = os.O_CREAT | os.O_APPEND | os.O_WRONLY
 
@@ -61,7 +62,7 @@ def read_truth(path: Path) -> list[Committed]:
 
 
 def place_faults(faults: Faults, cameras: dict[str, Camera], seed: int) -> dict[tuple[str, int], Fault]:
-    """Choose (stream, pulse) for every fault, each place once, by seed."""
+    """Choose (stream, pulse) for every fault, each place once, by seed. Raises ConfigError when they do not fit."""
     rng = np.random.default_rng((seed, 7))
     places = [
         (name, pulse)
@@ -74,5 +75,9 @@ def place_faults(faults: Faults, cameras: dict[str, Camera], seed: int) -> dict[
         + [Fault.LOST_PULSE] * faults.lost_pulses
         + [Fault.GHOST_FRAME] * faults.ghost_frames
     )
+    if len(kinds) > len(places):
+        raise ConfigError(
+            "simulation.faults", "are too many", value=f"{len(kinds)} faults", allowed=f"{len(places)} fit"
+        )
     chosen = rng.permutation(len(places))[: len(kinds)]
-    return {places[i]: kind for i, kind in zip(chosen, kinds, strict=False)}
+    return {places[i]: kind for i, kind in zip(chosen, kinds, strict=True)}

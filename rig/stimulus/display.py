@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import selectors
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,13 +46,13 @@ def start_virtual(width: int, height: int, folder: Path) -> VirtualDisplay:
     try:
         with log.open("ab") as output:
             # It stays in the group of the stimulus process, which the terminal's Ctrl-C does not reach.
-            process = subprocess.Popen(
+            process = host.start_process(
                 command + options,
+                output=output,
                 stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
                 pass_fds=(writer,),
-                preexec_fn=host.die_with_parent,
+                env=None,
+                dies_with_parent=True,
             )
         os.close(writer)
         writer = -1
@@ -77,13 +76,11 @@ def start_virtual(width: int, height: int, folder: Path) -> VirtualDisplay:
 def _read_line(reader: int) -> str:
     """The number that Xvfb writes; empty when it ends instead. Number and newline come in two writes."""
     line = b""
-    with selectors.DefaultSelector() as selector:
-        selector.register(reader, selectors.EVENT_READ)
-        while not line.endswith(b"\n"):
-            part = os.read(reader, 20) if selector.select(START_S) else b""
-            if not part:
-                return ""
-            line += part
+    while not line.endswith(b"\n"):
+        part = os.read(reader, 20) if host.is_readable(reader, START_S) else b""
+        if not part:
+            return ""
+        line += part
     return line.decode().strip()
 
 

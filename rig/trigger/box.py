@@ -56,11 +56,6 @@ class PulsePlan:
         """Length of one group: the slowest period, in ticks."""
         return self.group * self.period_ticks
 
-    @property
-    def body_pulse(self) -> int:
-        """The first pulse after the preamble of a recording run."""
-        return sum(PREAMBLE) * self.group
-
     def group_in_slot(self, slot: int) -> int | None:
         """Which group a recording run sends in its `slot`-th slowest period; None in a silent one.
 

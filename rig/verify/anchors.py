@@ -10,32 +10,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from rig.session.pulses import BODY_SLOT, CLOSING, OPENING, planned_ticks, pulses_known, pulses_sent
 from rig.session.runfile import Run, Stream
 from rig.streams import NO_PULSE
-from rig.verify.findings import Finding, Numbers, Word, due_pulses, pulses_known, pulses_sent, ranges_of
+from rig.verify.findings import Finding, Word, due_pulses, ranges_of
 
 BOX_HZ = 2_000_000
-OPENING = (0, 1, 3)  # slots of the preamble's groups; the body begins at slot 6
-CLOSING = (2, 4, 5)  # slots of the postamble's groups after the last of the body
-BODY_SLOT = 6
 HORIZON_SLOTS = 10  # how far the pattern is compared: preamble and a little of the body
 NEAR_PERIODS = 0.25  # a frame is at a pulse when it lies within a quarter period of it
 MOST_RATE_ERROR = 0.01  # a camera further from the box's rate is not triggered by it
 MAX_BOX_DEVIATION_US = 100  # a tenth of the 1 ms aimed at between cameras; a timer makes it exact
 
 Times = NDArray[np.float64]
-
-
-def planned_ticks(run: Run) -> Numbers:
-    """Box ticks after pulse 0 at which each pulse is due by the documented pattern, int64 (pulses,)."""
-    group, pulses = int(run.plan["group"]), pulses_known(run)
-    groups = -(-pulses // group)
-    slots = np.arange(groups) + BODY_SLOT - len(OPENING)
-    slots[: len(OPENING)] = OPENING[:groups]
-    if pulses_sent(run) is not None and groups >= len(OPENING) + len(CLOSING):
-        slots[-len(CLOSING) :] = BODY_SLOT + groups - len(OPENING) - len(CLOSING) + np.array(CLOSING)
-    ticks = (slots[:, None] * group + np.arange(group)) * int(run.plan["period_ticks"])
-    return np.asarray(ticks.ravel()[:pulses], np.int64)
 
 
 def check_schedule(run: Run) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""Holds each camera's own timestamps against the box's, and the box's clock against the host's.
+"""Holds each camera's own timestamps against the box's, the box's clock against the host's, and that against others.
 
 A constant delay cannot be seen here: the fit takes it up. What can be seen is a frame that claims the wrong pulse,
 an interval that is too long or too short, and a clock that runs fast, slow or unsteadily.
@@ -12,24 +12,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rig.clock import ClockFit, fit_clocks
-from rig.session.runfile import Run, Stream
+from rig.session.pulses import pulse_times
+from rig.session.runfile import Rows, Run, Stream
 from rig.session.timeline import fit_box
 from rig.streams import NO_PULSE, Evidence
 from rig.verify.findings import Finding, Numbers, Word, ranges_of, spelled
 
 BOX_HZ = 2_000_000
 NEAR_PERIODS = 0.25  # a frame further from its pulse than a quarter period may belong to the next one
+MAX_SKEW_MS = 1.0  # between cameras, that the field aims at; a hardware trigger jitters by microseconds: verdict.md
 MAX_CAMERA_PPM = 6_000  # the box's ceramic resonator is of the 0.5 % class, and a camera's crystal adds little
-MAX_UNSTEADY_MS = 1.0  # skew between cameras that the domain aims at
 MAX_HOST_RESIDUAL_MS = 2.0  # jitter that the domain accepts between screen and cameras
 TREND_FRAMES = 100  # a clock drifts slowly: its trend is the median of so many frames
 SLOPE_FRAMES = 1000
+HOLE_S = 5  # so long without a frame (a part not stored) no drift is followed: another part begins
+OWN_RATE_S = 10  # a part must be so long for a rate of its own; over less, jitter would count as rate
+MAX_SLEW_PPM = 500  # by which a time service may slew the host clock
+MAX_UTC_STEP_S = 1.0
 SLOW_MS, TOO_SLOW_MS = 1000, 2000  # grab to acknowledged: what is aimed at, what is an alarm
+
+Periods = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Paired:
-    """Frames of a stream whose claimed pulse the box told of: pulse, box ticks and camera ticks, each (n,)."""
+    """Frames of a stream whose claimed pulse has a known time: pulse, box ticks and camera ticks, each (n,)."""
 
     pulses: Numbers
     box_ticks: Numbers
@@ -38,64 +45,89 @@ class Paired:
 
 def paired(run: Run, stream: Stream) -> Paired:
     """The frames of `stream` with the box ticks of the pulses they claim."""
-    told = np.asarray(run.pulses["pulse_number"], np.int64)
-    claims = stream.pulse_numbers
-    if len(told) == 0 or len(claims) == 0:
+    times, claims = pulse_times(run), stream.pulse_numbers
+    if len(times.numbers) == 0 or len(claims) == 0:
         nothing = np.zeros(0, np.int64)
         return Paired(nothing, nothing, nothing)
-    order = np.argsort(told, kind="stable")
-    place = order[np.clip(np.searchsorted(told[order], claims), 0, len(told) - 1)]
-    known = (told[place] == claims) & (claims != NO_PULSE)
-    box = np.asarray(run.pulses["box_ticks"], np.int64)[place[known]]
-    return Paired(claims[known], box, stream.frames["camera_ticks"][known].astype(np.int64))
+    place = np.clip(np.searchsorted(times.numbers, claims), 0, len(times.numbers) - 1)
+    known = (times.numbers[place] == claims) & (claims != NO_PULSE)
+    camera_ticks = stream.frames["camera_ticks"][known].astype(np.int64)
+    return Paired(claims[known], times.box_ticks[place[known]], camera_ticks)
 
 
-def distances(pairs: Paired, ticks_hz: int, period_ticks: int) -> NDArray[np.float64]:
+def distances(pairs: Paired, ticks_hz: int, period_ticks: int, limit_periods: float) -> Periods:
     """How far each frame lies from its claimed pulse, in base periods, float64 (n,).
 
     The rate between the clocks is the median over stretches of frames, and a slow drift is followed by medians, so
     that wrongly claimed frames do not bend the line they are judged by. A whole period or more off is told from the
-    steps between neighbours; the claim that most frames share counts as right.
+    steps between neighbours; the claim that most frames share counts as right. So does, within a part without a long
+    hole, the distance from the pulse that most frames share: no clock drifts by `limit_periods` from block to block.
     """
     camera = (pairs.camera_ticks - pairs.camera_ticks[0]) * (BOX_HZ / ticks_hz) / period_ticks
     box = (pairs.box_ticks - pairs.box_ticks[0]) / period_ticks
-    stretch = max(1, min(len(box) // 4, SLOPE_FRAMES))
-    off = camera / np.median((camera[stretch:] - camera[:-stretch]) / (box[stretch:] - box[:-stretch])) - box
+    holes = np.flatnonzero(np.diff(box) > HOLE_S * BOX_HZ / period_ticks) + 1
+    parts = np.split(np.arange(len(box)), holes)
+    rates = _rates(camera, box, parts, OWN_RATE_S * BOX_HZ / period_ticks)
+    off = np.r_[0, np.cumsum(np.diff(camera) / ((rates[1:] + rates[:-1]) / 2) - np.diff(box))]
     periods = np.r_[0, np.cumsum(np.rint(np.diff(off)))]
     values, counts = np.unique(periods, return_counts=True)
     smooth = off - periods
-    return np.asarray(smooth - _trend(smooth) + periods - values[np.argmax(counts)])
+    left = np.concatenate([_detrended(smooth[part], limit_periods) for part in parts])
+    return np.asarray(left + periods - values[np.argmax(counts)])
 
 
-def _trend(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The slow part of `values`, by medians of blocks joined with straight lines."""
+def _rates(camera: Periods, box: Periods, parts: list[Numbers], own_rate_periods: float) -> Periods:
+    """The camera's rate against the box's around each frame: that of its part, where the part is long enough."""
+    usual = _rate(camera, box)
+    is_long = [len(part) > 1 and box[part[-1]] - box[part[0]] >= own_rate_periods for part in parts]
+    rates = [_rate(camera[part], box[part]) if long else usual for part, long in zip(parts, is_long, strict=True)]
+    return np.repeat(rates, [len(part) for part in parts])
+
+
+def _rate(camera: Periods, box: Periods) -> float:
+    stretch = max(1, min(len(box) // 4, SLOPE_FRAMES))
+    return float(np.median((camera[stretch:] - camera[:-stretch]) / (box[stretch:] - box[:-stretch])))
+
+
+def _detrended(values: Periods, limit: float) -> Periods:
+    """What is left of `values` without their slow part, by medians of blocks joined with straight lines.
+
+    A step of more than `limit` from one block to the next is no drift, and stays.
+    """
     blocks = np.array_split(np.arange(len(values)), max(1, len(values) // TREND_FRAMES))
     middles = [float(block.mean()) for block in blocks]
-    return np.interp(np.arange(len(values)), middles, [float(np.median(values[block])) for block in blocks])
+    medians = np.array([np.median(values[block]) for block in blocks])
+    steps = np.diff(medians, prepend=medians[:1])
+    medians -= np.cumsum(np.where(np.abs(steps) > limit, steps, 0))
+    left = values - np.interp(np.arange(len(values)), middles, medians)
+    return np.asarray(left - np.median(left))
 
 
 def check_stamps(run: Run) -> list[Finding]:
-    """Every frame was exposed within a quarter period of the pulse it claims, by its camera's own clock."""
+    """Every single frame was exposed at the pulse it claims, by its camera's own clock."""
     return [_stamps(run, stream) for stream in run.streams.values()]
 
 
 def _stamps(run: Run, stream: Stream) -> Finding:
     pairs, ticks_hz = paired(run, stream), int(stream.baseline.get("ticks_hz", 0))
     period = int(run.plan["period_ticks"])
-    quarter_ms = NEAR_PERIODS * period / BOX_HZ * 1000
-    limit, looked_at = f"{quarter_ms:g} ms, a quarter period", f"{len(pairs.pulses)} frames"
+    period_ms = period / BOX_HZ * 1000
+    limit_ms = min(MAX_SKEW_MS, NEAR_PERIODS * period_ms)
+    origin = "the skew between cameras aimed at" if limit_ms == MAX_SKEW_MS else "a quarter period"
+    limit, looked_at = f"{limit_ms:g} ms, {origin}", f"{len(pairs.pulses)} frames"
     if not ticks_hz or len(pairs.pulses) < 4:
         reason = f"only {len(pairs.pulses)} frames" if ticks_hz else "the camera has no timestamps"
         return Finding("stamps", stream.name, Word.NOT_MEASURED, None, limit, looked_at, reason)
-    off = distances(pairs, ticks_hz, period)
-    far = np.abs(off) > NEAR_PERIODS
-    fit = fit_clocks(pairs.camera_ticks[~far], pairs.box_ticks[~far])
+    off_ms = distances(pairs, ticks_hz, period, limit_ms / period_ms) * period_ms
+    far = np.abs(off_ms) > limit_ms
+    near = ~far if np.count_nonzero(~far) > 1 else np.ones(len(far), bool)
+    fit = fit_clocks(pairs.camera_ticks[near], pairs.box_ticks[near])
     ppm = (fit.rate * ticks_hz / BOX_HZ - 1) * 1e6
-    worst_ms = float(np.abs(off).max()) * period / BOX_HZ * 1000
+    worst_ms = float(np.abs(off_ms).max())
     rate = f"box against camera {ppm:+.1f} ppm, residual {fit.residual * 1e6 / BOX_HZ:.1f} us, worst {worst_ms:.3f} ms"
     if far.any():
         where = ranges_of(pairs.pulses[far], stream.divisor)
-        text = f"{int(far.sum())} frames are not at the pulse they claim: {spelled(where)}; {rate}"
+        text = f"{int(far.sum())} frames were not exposed at the pulse they claim: {spelled(where)}; {rate}"
         return Finding("stamps", stream.name, Word.FAIL, worst_ms, limit, looked_at, text, where)
     word = Word.PASS if abs(ppm) <= MAX_CAMERA_PPM else Word.FAIL
     return Finding("stamps", stream.name, word, worst_ms, limit, looked_at, rate)
@@ -115,14 +147,17 @@ def interval_ms(run: Run, stream: Stream) -> tuple[NDArray[np.float64], NDArray[
 
 def _intervals(run: Run, stream: Stream) -> Finding:
     camera, box, pulses = interval_ms(run, stream)
-    limit, looked_at = f"within {MAX_UNSTEADY_MS:g} ms of the pulses'", f"{len(camera)} intervals"
+    # Over a part not stored two clocks drift apart; that is no interval between frames.
+    within = box <= HOLE_S * 1000
+    camera, box, pulses = camera[within], box[within], pulses[within]
+    limit, looked_at = f"within {MAX_SKEW_MS:g} ms of the pulses'", f"{len(camera)} intervals"
     if not stream.baseline.get("ticks_hz") or len(camera) < 3:
         reason = "no timestamps, or too few frames"
         return Finding("intervals", stream.name, Word.NOT_MEASURED, None, limit, looked_at, reason)
     rate = float(np.median(camera / box))
     off = np.abs(camera - box * rate)
     worst = float(off.max())
-    where = ranges_of(pulses[off > MAX_UNSTEADY_MS], stream.divisor)
+    where = ranges_of(pulses[off > MAX_SKEW_MS], stream.divisor)
     note = f", before pulses {spelled(where)}" if where else ""
     text = f"median {np.median(camera):.3f} ms; worst {worst:.3f} ms off the pulses'{note}"
     return Finding("intervals", stream.name, Word.WARN if where else Word.PASS, worst, limit, looked_at, text, where)
@@ -161,6 +196,32 @@ def check_box_rate(run: Run) -> list[Finding]:
     is_good = abs(ppm) <= MAX_CAMERA_PPM and residual_ms <= MAX_HOST_RESIDUAL_MS
     text = f"host against box {ppm:+.1f} ppm, residual {residual_ms:.3f} ms over {fit.pairs} fast round trips"
     return [Finding("box rate", "", Word.PASS if is_good else Word.FAIL, ppm, limit, looked_at, text)]
+
+
+def check_host_clock(run: Run) -> list[Finding]:
+    """The host clock against one that no time service slews, and UTC against the host clock."""
+    raw, utc = _pairs_of(run, b"raw"), _pairs_of(run, b"utc")
+    limit = f"{MAX_SLEW_PPM} ppm, the most a time service slews; no UTC step above {MAX_UTC_STEP_S:g} s"
+    looked_at = f"{len(raw)} raw and {len(utc)} UTC pairs"
+    steps_s = np.diff(utc["reading"] - _middles(utc)) / 1e9
+    jumps = steps_s[np.abs(steps_s) > MAX_UTC_STEP_S]
+    is_measured = len(np.unique(raw["reading"])) >= 2
+    ppm = (fit_clocks(np.asarray(raw["reading"], np.int64), _middles(raw)).rate - 1) * 1e6 if is_measured else None
+    rate = f"host clock against CLOCK_MONOTONIC_RAW {ppm:+.1f} ppm" if ppm is not None else "too few raw clock pairs"
+    set_by = "".join(f"; the computer's UTC was set by {jump:+.1f} s" for jump in jumps[:5])
+    word = Word.PASS if ppm is not None else Word.NOT_MEASURED
+    if len(jumps) or (ppm is not None and abs(ppm) > MAX_SLEW_PPM):
+        word = Word.WARN
+    return [Finding("host clock", "", word, ppm, limit, looked_at, rate + set_by)]
+
+
+def _pairs_of(run: Run, clock: bytes) -> Rows:
+    return np.asarray(run.clock_pairs[run.clock_pairs["clock"] == clock])
+
+
+def _middles(pairs: Rows) -> Numbers:
+    """The host clock in the middle of each pair, ns."""
+    return np.asarray(pairs["host_before_ns"] + (pairs["host_after_ns"] - pairs["host_before_ns"]) // 2, np.int64)
 
 
 def check_skew(run: Run) -> list[Finding]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from rig.session.layout import Outcome
-from rig.session.runfile import Run, Stream
+from rig.session.pulses import pulses_known, pulses_sent
+from rig.session.runfile import Rows, Run, Stream
 from rig.streams import NO_PULSE
 from rig.verify.findings import (
     Finding,
@@ -16,10 +17,10 @@ from rig.verify.findings import (
     Word,
     due_pulses,
     lost_pulses,
-    pulses_known,
-    pulses_sent,
     ranges_of,
     spelled,
+    told_lost,
+    unstored_pulses,
 )
 
 
@@ -32,9 +33,10 @@ def check_pulses(run: Run) -> list[Finding]:
         return [Finding("pulses", "", Word.FAIL, 0, limit, looked_at, "no pulse was recorded")]
     missing = ranges_of(np.setdiff1d(np.arange(pulses_known(run)), told))
     foreign = int((run.pulses["run_id"] != run.run_id).sum())
-    wrong = foreign + int((np.diff(told) <= 0).sum())
+    beyond = int((told >= pulses_known(run)).sum())
+    wrong = foreign + beyond + int((np.diff(told) <= 0).sum())
     if wrong:
-        text = f"{wrong} pulses are of another run, told twice, or out of order"
+        text = f"{wrong} pulses are of another run, told twice, out of order, or beyond the box's own count"
         return [Finding("pulses", "", Word.FAIL, wrong, limit, looked_at, text, missing)]
     if sent is None:
         text = f"the box never told its end; the last pulse told of is {told[-1]}"
@@ -70,19 +72,28 @@ def check_frames(run: Run) -> list[Finding]:
 
 def _frames(run: Run, stream: Stream) -> Finding:
     due, lost = due_pulses(run, stream), lost_pulses(run, stream)
+    unseen = np.intersect1d(told_lost(run, stream), unstored_pulses(run, stream))
     got = len(stream.frames)
     ranges = ranges_of(lost, stream.divisor)
-    looked_at, limit = f"{len(due)} pulses sent, {got} frames got", "0 lost"
+    looked_at, limit = f"{len(due)} pulses due, {got} frames got", "0 lost"
     if len(due) == 0 and got == 0:
         return Finding("frames", stream.name, Word.NOT_MEASURED, None, limit, looked_at, "no pulse was to be stored")
+    note = _unseen_note(unseen, stream)
     if len(lost) == 0:
-        return Finding(
-            "frames", stream.name, Word.PASS, 0, limit, looked_at, f"{len(due)} of {len(due)} pulses have a frame"
-        )
+        text = f"{len(due)} of {len(due)} pulses have a frame{note}"
+        word = Word.WARN if note else Word.PASS
+        return Finding("frames", stream.name, word, 0, limit, looked_at, text, ranges_of(unseen, stream.divisor))
     tail = _cut_off(run, stream, lost)
     end = f", {len(tail)} of them after the last stored frame of a run that did not end in order" if len(tail) else ""
-    text = f"{len(lost)} of {len(due)} pulses have no frame{end}: {spelled(ranges)}"
+    text = f"{len(lost)} of {len(due)} pulses have no frame{end}: {spelled(ranges)}{note}"
     return Finding("frames", stream.name, Word.FAIL, len(lost), limit, looked_at, text, ranges)
+
+
+def _unseen_note(unseen: Numbers, stream: Stream) -> str:
+    """Triggers whose frame was not to be stored, but did not even come: a cable at fault loses others, too."""
+    if len(unseen) == 0:
+        return ""
+    return f"; in parts not stored no frame came for {len(unseen)} pulses: {spelled(ranges_of(unseen, stream.divisor))}"
 
 
 def _cut_off(run: Run, stream: Stream, lost: Numbers) -> Numbers:
@@ -98,14 +109,21 @@ def check_extras(run: Run) -> list[Finding]:
 
 
 def _extras(stream: Stream) -> Finding:
-    places = np.flatnonzero(stream.pulse_numbers == NO_PULSE)
-    looked_at, limit = f"{len(stream.frames)} frames", "0 extras"
-    if len(places) == 0:
+    places, unstored = np.flatnonzero(stream.pulse_numbers == NO_PULSE), _extra_rows(stream, stored=False)
+    looked_at, limit = f"{len(stream.frames)} frames, {len(unstored)} extras that were not stored", "0 extras"
+    if len(places) + len(unstored) == 0:
         return Finding("extras", stream.name, Word.PASS, 0, limit, looked_at, "no frame without a pulse")
-    before = np.array([_last_pulse(stream, int(place)) for place in places], np.int64)
-    where = spelled(ranges_of(before))
-    text = f"{len(places)} frames without a pulse, after pulses {where}: look for ringing on the trigger cable"
-    return Finding("extras", stream.name, Word.WARN, len(places), limit, looked_at, text, ranges_of(before))
+    before = np.r_[np.array([_last_pulse(stream, int(p)) for p in places], np.int64), unstored["after_pulse"]]
+    count, where = len(before), spelled(ranges_of(before))
+    note = f" ({len(unstored)} of them in parts not stored)" if len(unstored) else ""
+    text = f"{count} frames without a pulse{note}, after pulses {where}: look for ringing on the trigger cable"
+    return Finding("extras", stream.name, Word.WARN, count, limit, looked_at, text, ranges_of(before))
+
+
+def _extra_rows(stream: Stream, *, stored: bool) -> Rows:
+    """The recorder's rows of extras that were stored, or were not: then the row is all there is of them."""
+    rows = stream.extras[stream.extras["epoch"] == 1]
+    return np.asarray(rows[(rows["frame_index"] >= 0) == stored])
 
 
 def _last_pulse(stream: Stream, place: int) -> int:
@@ -121,31 +139,37 @@ def check_recount(run: Run) -> list[Finding]:
 
 
 def _recount(run: Run, stream: Stream) -> Finding:
-    lost = lost_pulses(run, stream)
+    lost, told, unstored = lost_pulses(run, stream), told_lost(run, stream), unstored_pulses(run, stream)
     lost = np.setdiff1d(lost, _cut_off(run, stream, lost))
-    told = _pulses_in_gaps(stream, pulses_known(run))
-    differ = ranges_of(np.setxor1d(lost, told), stream.divisor)
+    unseen = np.intersect1d(told, unstored)  # a gap is told in a part not stored too, where nothing else can be counted
+    differ = np.setxor1d(lost, np.setdiff1d(told, unstored))
+    kept = np.intersect1d(stream.pulse_numbers, unstored)
     found = np.flatnonzero(stream.pulse_numbers == NO_PULSE)
-    rows = stream.extras["frame_index"][(stream.extras["epoch"] == 1) & (stream.extras["frame_index"] >= 0)]
-    strays = np.setxor1d(found, rows)
+    strays = np.setxor1d(found, _extra_rows(stream, stored=True)["frame_index"])
+    dropped = _dropped_extras(stream, unstored)
+    faults = {
+        f"pulses {spelled(ranges_of(differ, stream.divisor))} are lost or told lost, not both": len(differ),
+        f"pulses {spelled(ranges_of(kept, stream.divisor))} are told not stored, and have a frame": len(kept),
+        f"{len(strays)} frames without a pulse are not told as extras": len(strays),
+        f"{len(dropped)} extras were not stored though all was to be": len(dropped),
+    }
     looked_at = f"{len(stream.gaps)} gap rows, {len(stream.extras)} extra rows"
     limit = "rows equal to a second count"
-    if differ or len(strays):
-        parts = [f"pulses {spelled(differ)} are lost or told lost, not both"] if differ else []
-        parts += [f"{len(strays)} frames without a pulse are not told as extras"] if len(strays) else []
-        wrong = sum((b - a) // stream.divisor + 1 for a, b in differ) + len(strays)
-        return Finding("recount", stream.name, Word.FAIL, wrong, limit, looked_at, "; ".join(parts), differ)
+    if any(faults.values()):
+        text = "; ".join(fault for fault, count in faults.items() if count)
+        where = ranges_of(np.r_[differ, kept], stream.divisor)
+        return Finding("recount", stream.name, Word.FAIL, sum(faults.values()), limit, looked_at, text, where)
     text = f"{len(lost)} lost and {len(found)} extra, as recorded"
+    beside = len(_extra_rows(stream, stored=False))
+    text += f"; in parts not stored {len(unseen)} lost and {beside} extra are told" if len(unseen) or beside else ""
     return Finding("recount", stream.name, Word.PASS, 0, limit, looked_at, text)
 
 
-def _pulses_in_gaps(stream: Stream, pulses: int) -> Numbers:
-    told = np.zeros(pulses, bool)
-    for row in stream.gaps:
-        told[max(0, int(row["first_pulse"])) : int(row["last_pulse"]) + 1] = True
-    on_line = np.zeros(pulses, bool)
-    on_line[:: stream.divisor] = True
-    return np.flatnonzero(told & on_line)
+def _dropped_extras(stream: Stream, unstored: Numbers) -> Numbers:
+    """Pulses after which an extra was not stored, although the pulses around it were."""
+    before = np.asarray(_extra_rows(stream, stored=False)["after_pulse"], np.int64)
+    own = before - np.mod(before, np.int64(stream.divisor))
+    return np.asarray(before[~np.isin(own, unstored) & ~np.isin(own + stream.divisor, unstored)])
 
 
 def check_order(run: Run) -> list[Finding]:

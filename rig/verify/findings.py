@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rig.errors import NotASession
+from rig.session.pulses import pulses_known
 from rig.session.runfile import Run, Stream
 
 MOST_RANGES = 12  # written out in a text; `ranges` keeps all
-MOST_UNTOLD = 1_000_000  # pulses that a damaged file may claim beyond what it tells of; keeps checks fast
 Numbers = NDArray[np.int64]
 
 
@@ -38,7 +37,8 @@ class Finding:
     limit: str  # what it was held against, and where that comes from
     looked_at: str  # how much was looked at, e.g. "264 pulses, 264 frames"
     text: str  # one sentence for people
-    ranges: tuple[tuple[int, int], ...] = ()  # pulses (or film frames) at fault, first and last of each range
+    ranges: tuple[tuple[int, int], ...] = ()  # pulses (or film frames, or steps) at fault, first and last of each range
+    is_expected: bool = False  # NOT MEASURED although this rig says it has what measures it
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for the verdict file."""
@@ -76,41 +76,31 @@ def spelled(ranges: tuple[tuple[int, int], ...]) -> str:
     return ", ".join(words) + more
 
 
-def pulses_sent(run: Run) -> int | None:
-    """How many pulses the box says it sent in the recording run; None when its end was never told."""
-    ends = [e for e in run.log if e.get("kind") == "ended" and not e.get("walk") and e.get("run_id") == run.run_id]
-    return int(ends[-1]["pulses_sent"]) if ends else None
-
-
-def pulses_known(run: Run) -> int:
-    """Pulses of the run: the box's own count, else one more than the last it told of.
-
-    Raises NotASession when that is more than any session can have, as in a damaged file.
-    """
-    sent = pulses_sent(run)
-    known = sent if sent is not None else int(run.pulses["pulse_number"].max(initial=-1)) + 1
-    most = 2 * len(run.pulses) + MOST_UNTOLD
-    if not 0 <= known <= most:
-        problem = f"pulses cannot be: {len(run.pulses)} are in the file"
-        raise NotASession(str(run.path), problem, value=str(known), allowed=f"0 to {most}")
-    return known
-
-
 def due_pulses(run: Run, stream: Stream) -> Numbers:
     """Pulses that went to a stream and were to be stored, int64, rising."""
-    due = np.zeros(pulses_known(run), bool)
-    due[:: stream.divisor] = True
-    return np.flatnonzero(due & ~_skipped(run, stream, len(due)))
+    return np.setdiff1d(np.arange(0, pulses_known(run), stream.divisor), unstored_pulses(run, stream))
 
 
-def _skipped(run: Run, stream: Stream, pulses: int) -> NDArray[np.bool_]:
-    """Which pulses were not stored on purpose."""
-    skipped = np.zeros(pulses, bool)
+def unstored_pulses(run: Run, stream: Stream) -> Numbers:
+    """Pulses that went to a stream in parts which were not stored on purpose, int64, rising."""
     rows = run.not_stored[run.not_stored["stream"] == stream.name.encode()]
-    for row in rows:
-        last = pulses if row["last_pulse"] < 0 else int(row["last_pulse"]) + 1
-        skipped[max(0, int(row["first_pulse"])) : last] = True
-    return skipped
+    lasts = np.where(rows["last_pulse"] < 0, pulses_known(run), rows["last_pulse"])  # -1: open until the end
+    return _pulses_in(zip(rows["first_pulse"], lasts, strict=True), run, stream)
+
+
+def told_lost(run: Run, stream: Stream) -> Numbers:
+    """Pulses of a stream that the recorder's gap rows name, in parts that were not stored too; int64, rising."""
+    return _pulses_in(zip(stream.gaps["first_pulse"], stream.gaps["last_pulse"], strict=True), run, stream)
+
+
+def _pulses_in(intervals: Iterable[tuple[int, int]], run: Run, stream: Stream) -> Numbers:
+    """Pulses of a stream that lie in intervals of first and last pulse."""
+    chosen = np.zeros(pulses_known(run), bool)
+    for first, last in intervals:
+        chosen[max(0, int(first)) : max(0, int(last) + 1)] = True
+    on_line = np.zeros(len(chosen), bool)
+    on_line[:: stream.divisor] = True
+    return np.flatnonzero(chosen & on_line)
 
 
 def lost_pulses(run: Run, stream: Stream) -> Numbers:

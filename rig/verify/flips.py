@@ -1,14 +1,17 @@
-"""Checks what the participant saw: every picture of every film shown, screen refreshes on time, light as logged."""
+"""Checks what the participant saw: every step, every picture of every film, refreshes on time, light as logged."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from ruamel.yaml import YAML
 
+from rig.clock import NS
 from rig.elicitation.steps import Step
+from rig.session.layout import Outcome
 from rig.session.runfile import Rows, Run
 from rig.session.timeline import fit_box
 from rig.verify.findings import Finding, Numbers, Word, ranges_of, spelled
@@ -16,9 +19,70 @@ from rig.verify.findings import Finding, Numbers, Word, ranges_of, spelled
 MAY_SKIP_BEHIND = 4  # the player may drop film frames only when so many behind
 MOST_SKIPS = 5  # written out
 LATE_PERIODS = 1.5
+LENGTH_PERIODS = 2  # a step may end so many refreshes off its length
+SLOWEST_REFRESH_NS = NS / 24  # of a screen that rig.yaml allows; where there are no flips to tell
 LIGHT_BEFORE_NS, LIGHT_AFTER_NS = 20_000_000, 40_000_000  # where an edge of the photodiode is looked for
 UNSEEN_SHARE = 0.02  # of the patch's changes that may have no edge before it fails
 DEFAULT_PHOTODIODE_INPUT = 4  # of the box, when rig.yaml does not say
+
+
+def check_steps(run: Run) -> list[Finding]:
+    """Every planned step was on the screen from its onset to its end, one after another, for as long as planned."""
+    planned, rows = run.steps, {int(row["step"]): row for row in run.trials}
+    limit = f"every step, in order; a fixed length within {LENGTH_PERIODS} refreshes"
+    looked_at = f"{len(planned)} steps planned, {len(rows)} begun"
+    if not planned:
+        return [Finding("steps", "", Word.NOT_MEASURED, None, limit, looked_at, "the run does not say its steps")]
+    ended = [s for s in planned if s.index in rows and min(_times_of(rows[s.index])) >= 0]
+    times = [time for step in ended for time in _times_of(rows[step.index])]
+    over = {s.index: (_length_ns(rows[s.index]) - _planned_ns(s)) / _refresh_ns(run) for s in ended}
+    faults = {
+        "never begun": [s for s in planned if s.index not in rows],
+        "begun and never ended": [s for s in planned if s.index in rows and s not in ended],
+        "ended too early": [s for s in ended if s.seconds is not None and over[s.index] < -LENGTH_PERIODS],
+        "out of order": [s for s, back in zip(ended, _is_back(times), strict=True) if back],
+        "longer than planned": [s for s in ended if over[s.index] > LENGTH_PERIODS],
+    }
+    return [_steps_finding(run, faults, limit, looked_at)]
+
+
+def _steps_finding(run: Run, faults: dict[str, list[Step]], limit: str, looked_at: str) -> Finding:
+    wrong = [step for steps in faults.values() for step in steps]
+    if not wrong:
+        return Finding("steps", "", Word.PASS, 0, limit, looked_at, f"all {len(run.steps)} steps were shown, in order")
+    # A run that was stopped misses steps because of that, which its ending tells.
+    is_excused = run.outcome is not Outcome.FINISHED and not faults["out of order"]
+    is_only_long = len(wrong) == len(faults["longer than planned"])
+    word = Word.WARN if is_excused or is_only_long else Word.FAIL
+    text = "; ".join(f"{fault}: {', '.join(step.name for step in steps)}" for fault, steps in faults.items() if steps)
+    where = ranges_of(np.array([step.index for step in wrong], np.int64))
+    return Finding("steps", "", word, len({step.index for step in wrong}), limit, looked_at, text, where)
+
+
+def _times_of(row: np.void) -> tuple[int, int]:
+    return int(row["onset_host_ns"]), int(row["ended_host_ns"])
+
+
+def _length_ns(row: np.void) -> int:
+    onset, ended = _times_of(row)
+    return ended - onset
+
+
+def _planned_ns(step: Step) -> float:
+    """How long a step lasts, or may last at most."""
+    return (step.max_seconds if step.seconds is None else step.seconds) * NS
+
+
+def _is_back(times: list[int]) -> list[bool]:
+    """For each step, whether it begins before the one before it ends, or ends before it begins."""
+    back = np.diff(times, prepend=times[:1]) < 0
+    return [bool(pair.any()) for pair in back.reshape(-1, 2)]
+
+
+def _refresh_ns(run: Run) -> float:
+    """The usual time between two flips within a step."""
+    intervals = _intervals_ns(run.flips)
+    return float(np.median(intervals)) if len(intervals) else SLOWEST_REFRESH_NS
 
 
 def check_film_frames(run: Run) -> list[Finding]:
@@ -79,18 +143,28 @@ def _skips(flips: Rows) -> list[Skip]:
 def check_late_flips(run: Run) -> list[Finding]:
     """Refreshes that came late while a step was on the screen. Reported, never failed on."""
     flips = run.flips
-    # Between two steps the screen is made ready for the next one: nothing is shown that could come late.
-    within = (flips["step"][1:] >= 0) & (flips["step"][1:] == flips["step"][:-1])
-    intervals = np.diff(flips["host_ns"])[within] / 1e6
+    intervals = _intervals_ns(flips) / 1e6
     limit, looked_at = f"within {LATE_PERIODS:g} refresh periods", f"{len(intervals)} intervals between flips"
     if len(intervals) == 0:
         return [Finding("late flips", "", Word.NOT_MEASURED, None, limit, looked_at, "no flips")]
     period, worst = float(np.median(intervals)), float(intervals.max())
-    logged = int(flips["late"][1:][within].sum())
+    logged = int(flips["late"][1:][_is_within_step(flips)].sum())
     counted = int((intervals > LATE_PERIODS * period).sum())
     text = f"{logged} late by the screen's log, {counted} by the times; median {period:.2f} ms, longest {worst:.1f} ms"
     word = Word.WARN if logged or counted else Word.PASS
     return [Finding("late flips", "", word, max(logged, counted), limit, looked_at, text)]
+
+
+def _is_within_step(flips: Rows) -> NDArray[np.bool_]:
+    """For each flip but the first, whether it shows the same step as the one before, (n - 1,).
+
+    Between two steps the screen is made ready for the next one: nothing is shown that could come late.
+    """
+    return np.asarray((flips["step"][1:] >= 0) & (flips["step"][1:] == flips["step"][:-1]))
+
+
+def _intervals_ns(flips: Rows) -> Numbers:
+    return np.asarray(np.diff(flips["host_ns"])[_is_within_step(flips)], np.int64)
 
 
 def check_photodiode(run: Run) -> list[Finding]:
@@ -100,8 +174,11 @@ def check_photodiode(run: Run) -> list[Finding]:
     times, levels = patch_changes(run)
     looked_at = f"{len(times)} changes of the patch on film flips, {len(edges)} edges"
     if len(edges) == 0 or len(times) == 0:
+        is_expected = len(times) > 0 and has_photodiode(run)
         missing = "no photodiode edge was recorded" if len(times) else "no film flip changed the patch"
-        return [Finding("photodiode", "", Word.NOT_MEASURED, None, limit, looked_at, missing)]
+        missing += ", though rig.yaml names the photodiode's input: look at its cable" if is_expected else ""
+        finding = Finding("photodiode", "", Word.NOT_MEASURED, None, limit, looked_at, missing, is_expected=is_expected)
+        return [finding]
     delays = light_delays_ms(run, edges, times, levels)
     seen = delays[np.isfinite(delays)]
     unseen = len(delays) - len(seen)
@@ -117,9 +194,19 @@ def check_photodiode(run: Run) -> list[Finding]:
 
 def photodiode_input(run: Run) -> int:
     """The box input of the photodiode, from the rig.yaml in the session."""
+    return int(_rig_part(run, "box").get("photodiode_input", DEFAULT_PHOTODIODE_INPUT))
+
+
+def has_photodiode(run: Run) -> bool:
+    """Whether the rig.yaml in the session names the photodiode's input, and its screen has a patch for it."""
+    return "photodiode_input" in _rig_part(run, "box") and _rig_part(run, "screen").get("patch_px", 1) != 0
+
+
+def _rig_part(run: Run, part: str) -> dict[str, Any]:
+    """A part of the rig.yaml in the session; {} without it."""
     config = YAML(typ="safe", pure=True).load(run.config("rig"))
-    box = config.get("box", {}) if isinstance(config, dict) else {}
-    return int(box.get("photodiode_input", DEFAULT_PHOTODIODE_INPUT))
+    found = config.get(part) if isinstance(config, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def patch_changes(run: Run) -> tuple[Numbers, NDArray[np.uint8]]:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rig.session.pulses import pulses_known, pulses_sent
 from rig.session.runfile import Run, Stream
 from rig.session.timeline import Timeline
 from rig.streams import NO_PULSE
 from rig.verify.clocks import interval_ms
-from rig.verify.findings import Word, lost_pulses, pulses_known, pulses_sent
+from rig.verify.findings import Word, lost_pulses
 from rig.verify.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -58,11 +59,11 @@ def _seconds(run: Run, host_ns: Any) -> Any:
 
 
 def _pulse_seconds(run: Run, pulses: Any) -> Any:
-    """When pulses were sent, s from pulse 0; pulses that the box never told of lie between their neighbours."""
-    told = run.pulses["pulse_number"]
-    if len(told) == 0:
+    """When pulses were sent, s from pulse 0; those of which nobody knows lie between their neighbours."""
+    line = Timeline(run)
+    if len(line.pulse_numbers) == 0:
         return np.zeros(len(pulses))
-    return np.interp(pulses, told, _seconds(run, Timeline(run).exposed_host_ns))
+    return np.interp(pulses, line.pulse_numbers, _seconds(run, line.exposed_host_ns))
 
 
 def _draw_stream(ax: Axes, run: Run, stream: Stream) -> None:

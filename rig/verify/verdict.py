@@ -1,21 +1,24 @@
 """Runs every check on a run and says whether it is complete: every required check measured, and none failed.
 
 The verdict file, beside the run, is JSON: `schema` 1, `kind` "rig-verdict", `run_file`, `subject`, `session`, `run`,
-`run_id`, `rig`, `protocol`, `simulated`, `outcome`, `complete`, `missing` (required checks not measured), `words`
-(how many findings of each word) and `findings`, each with `check`, `stream`, `word`, `value`, `limit`, `looked_at`,
-`text`, `ranges` (pairs of first and last pulse or film frame at fault).
+`run_id`, `rig`, `protocol`, `simulated`, `outcome`, `contents` (how much of everything the run held when it was
+judged), `complete`, `missing` (required checks not measured), `unmeasured` (checks not measured though the rig has what
+it takes), `words` (how many findings of each word) and `findings`, each with `check`, `stream`, `word`, `value`,
+`limit`, `looked_at`, `text`, `ranges` (pairs of first and last pulse, film frame or step at fault), `is_expected`.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rig import host
 from rig.errors import NotASession, RigError
 from rig.session.folder import beside, write_private
-from rig.session.runfile import Run
+from rig.session.runfile import Run, Stream
 from rig.verify import anchors, clocks, counters, flips, integrity
 from rig.verify.findings import Check, Finding, Word
 
@@ -23,6 +26,7 @@ VERDICT_SCHEMA = 1
 VERDICT_FILE = "verdict.json"
 
 CHECKS = (
+    Check("schema", integrity.check_schema),
     Check("pulses", counters.check_pulses),
     Check("box", counters.check_box),
     Check("schedule", anchors.check_schedule),
@@ -39,6 +43,8 @@ CHECKS = (
     Check("intervals", clocks.check_intervals),
     Check("skew", clocks.check_skew, is_required=False),
     Check("box rate", clocks.check_box_rate),
+    Check("host clock", clocks.check_host_clock, is_required=False),
+    Check("steps", flips.check_steps),
     Check("film frames", flips.check_film_frames),
     Check("late flips", flips.check_late_flips, is_required=False),
     Check("photodiode", flips.check_photodiode, is_required=False),
@@ -47,7 +53,6 @@ CHECKS = (
     Check("checksums", integrity.check_checksums),
     Check("walk checksums", integrity.check_walk_checksums, is_required=False),
     Check("rows", integrity.check_rows),
-    Check("schema", integrity.check_schema),
     Check("ending", integrity.check_ending),
 )
 
@@ -65,6 +70,7 @@ class Verdict:
     protocol: str
     simulated: bool
     outcome: str
+    contents: dict[str, int]  # how much of everything the run held when it was judged
     findings: tuple[Finding, ...]
 
     @property
@@ -72,6 +78,11 @@ class Verdict:
         """Required checks that found nothing to look at, or something that they could not measure."""
         measured = {f.check for f in self.findings} - {f.check for f in self.findings if f.word is Word.NOT_MEASURED}
         return [check.name for check in CHECKS if check.is_required and check.name not in measured]
+
+    @property
+    def unmeasured(self) -> list[str]:
+        """Checks that were not measured though this rig says it has what measures them."""
+        return list(dict.fromkeys(f.check for f in self.findings if f.word is Word.NOT_MEASURED and f.is_expected))
 
     @property
     def is_complete(self) -> bool:
@@ -91,6 +102,7 @@ class Verdict:
             **head,
             "complete": self.is_complete,
             "missing": self.missing,
+            "unmeasured": self.unmeasured,
             "words": {str(word): self.count(word) for word in Word},
             "findings": [finding.to_json() for finding in self.findings],
         }
@@ -101,14 +113,38 @@ class Verdict:
         head = {k: data[k] for k in cls.__dataclass_fields__ if k != "findings"}
         return cls(**head, findings=tuple(Finding.from_json(f) for f in data["findings"]))
 
+    def is_of(self, run: Run) -> bool:
+        """Whether it was this run that was judged, with all that it holds now."""
+        return (self.run_id, self.outcome, self.contents) == (run.run_id, str(run.outcome), contents(run))
+
 
 def verify_run(run: Run) -> Verdict:
     """Run every check. Reads every picture: about 5,000 a second. Never raises because of a bad run."""
     findings = tuple(finding for check in CHECKS for finding in _run_check(check, run))
     return Verdict(
         run.path.name, run.subject, run.session, run.number, run.run_id, run.rig, run.protocol, run.is_simulated,
-        str(run.outcome), findings,
+        str(run.outcome), contents(run), findings,
     )  # fmt: skip
+
+
+def contents(run: Run) -> dict[str, int]:
+    """How many bytes and rows a run holds; -1 for what cannot be read. The same in a copy of its file."""
+    tables: dict[str, Callable[[], Sized]] = {
+        "log": lambda: run.log, "pulses": lambda: run.pulses, "flips": lambda: run.flips,
+        **{f"frames of {stream.name}": _frames_of(stream) for stream in run.streams.values()},
+    }  # fmt: skip
+    return {"bytes": run.path.stat().st_size, **{name: _count(rows) for name, rows in tables.items()}}
+
+
+def _frames_of(stream: Stream) -> Callable[[], Sized]:
+    return lambda: stream.frames
+
+
+def _count(rows: Callable[[], Sized]) -> int:
+    try:
+        return len(rows())
+    except RigError:
+        return -1
 
 
 def _run_check(check: Check, run: Run) -> list[Finding]:
@@ -121,20 +157,31 @@ def _run_check(check: Check, run: Run) -> list[Finding]:
         return [Finding(check.name, "", Word.FAIL, None, "", "", text)]
 
 
-def save(run_path: Path, verdict: Verdict) -> Path:
-    """Write the verdict beside its run, at once or not at all, readable by the owner only; returns its path."""
+def save(run_path: Path, verdict: Verdict) -> Path | None:
+    """Write the verdict beside its run, at once or not at all, readable by the owner only; returns its path.
+
+    None, and nothing is written, while the run is being recorded: it would be about less than the run.
+    """
+    if host.is_held(run_path):
+        return None
     path = beside(run_path, VERDICT_FILE)
     text = json.dumps(verdict.to_json(), indent=1, ensure_ascii=False) + "\n"
     write_private(path, text.encode())
     return path
 
 
-def load(run_path: Path) -> Verdict | None:
-    """The verdict beside a run; None when it was never verified. Raises NotASession when the file is no verdict."""
-    path = beside(run_path, VERDICT_FILE)
+def load(run: Run) -> Verdict | None:
+    """The verdict beside a run; None when it was never verified.
+
+    Raises NotASession when the file is no verdict, or is older than the run.
+    """
+    path = beside(run.path, VERDICT_FILE)
     try:
-        return Verdict.from_json(json.loads(path.read_bytes()))
+        verdict = Verdict.from_json(json.loads(path.read_bytes()))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise NotASession(str(path), "is no verdict of ours", hint="Remove it and run rig verify again") from None
+    if not verdict.is_of(run):
+        raise NotASession(str(path), "is older than the run", hint="Run rig verify again")
+    return verdict

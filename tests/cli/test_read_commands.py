@@ -14,6 +14,7 @@ from handmade import Plan, make_run, number_in
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from rig import host
 from rig.cli.info import info
 from rig.cli.replay import replay
 from rig.cli.verify import verify
@@ -87,6 +88,28 @@ def test_verify_judges_every_run_of_a_session(tmp_path: Path) -> None:
     assert len(json.loads(run("verify", folder, "--json").stdout)["verdicts"]) == 2
 
 
+def test_verify_of_a_run_that_is_being_recorded_shows_its_table_and_keeps_no_verdict(tmp_path: Path) -> None:
+    path = make_run(tmp_path, Plan(closed=False, outcome="incomplete", written=100))
+    with path.open("rb") as held:
+        host.hold_shared(held.fileno())
+        result = run("verify", path)
+        assert "is being recorded right now" in run("verify", path, "--json").stderr
+    assert result.exit_code == 1
+    assert "is being recorded right now" in result.output
+    assert "NOT complete" in result.output
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+    run("verify", path)
+    assert beside(path, "verdict.json").exists()
+
+
+def test_photodiode_that_the_rig_has_and_nobody_saw_stands_under_the_table(tmp_path: Path) -> None:
+    path = make_run(tmp_path, Plan(photodiode=False))
+    result = run("verify", path)
+    assert (result.exit_code, "\nNOT MEASURED: photodiode\n" in result.output) == (0, True)
+    assert json.loads(run("verify", path, "--json").stdout)["verdicts"][0]["unmeasured"] == ["photodiode"]
+    assert "\nNOT MEASURED" not in run("verify", make_run(tmp_path, Plan(number_of_session=2))).output
+
+
 def test_texts_that_people_wrote_are_shown_as_they_are(tmp_path: Path) -> None:
     result = run("verify", make_run(tmp_path, Plan(alarm="[/bold] [red]lens[/] \x1b[31mfell off")))
     assert "[/bold] [red]lens[/] \\x1b[31mfell off" in result.output
@@ -112,6 +135,18 @@ def test_info_as_json_has_outcome_duration_size_streams_and_verdict(tmp_path: Pa
     assert (only["outcome"], only["verdict"], only["bytes"]) == ("finished", "complete", path.stat().st_size)
     assert only["duration_s"] == pytest.approx(2.88, abs=0.001)
     assert {name: stream["frames"] for name, stream in only["streams"].items()} == {"HS": 264, "VIS": 66, "NIR": 66}
+
+
+def test_info_says_that_a_verdict_is_older_than_the_run_or_no_verdict(tmp_path: Path) -> None:
+    path = make_run(tmp_path, Plan(closed=False, written=100))
+    run("verify", path)
+    assert json.loads(run("info", path, "--json").stdout)["runs"][0]["verdict"] == "not complete"
+    path.unlink()
+    path = make_run(tmp_path)
+    assert "verdict is older than the run" in run("info", path).output
+    assert "verdict is older than the run" in run("info", tmp_path).output
+    beside(path, "verdict.json").write_text("{}")
+    assert "verdict is no verdict of ours" in run("info", path).output
 
 
 def test_info_of_a_killed_run_is_the_same_command(tmp_path: Path) -> None:
@@ -157,6 +192,11 @@ def test_replay_at_a_moment_saves_the_pictures_and_says_their_pulses(tmp_path: P
     (saved,) = (tmp_path / "out").glob("*HS_pulse-111.png")
     with Image.open(saved) as picture:
         assert number_in_image(picture) == 111
+
+
+def test_replay_never_says_0_for_an_age_that_nobody_knows(tmp_path: Path) -> None:
+    path = make_run(tmp_path, Plan(pulses_lost_on_wire={256}, has_ended=False))
+    assert "VIS: pulse 256, age unknown: " in run("replay", path, "--at", "2.82", "--out", tmp_path / "out").output
 
 
 def number_in_image(picture: Image.Image) -> int:

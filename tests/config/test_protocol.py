@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rig.elicitation.protocol import read_protocol, store_problems, unroll
+from rig.elicitation.protocol import look_at_protocol, read_protocol, store_problems, unroll
 from rig.errors import ProblemList, ProtocolError, UserError
 
 FOLDER = Path(__file__).parents[2] / "protocols"
@@ -131,10 +131,35 @@ def test_all_mistakes_are_told_at_once_in_the_file_s_order(tmp_path: Path) -> No
     assert [m.split(":")[1] for m in told(tmp_path, text)] == ["11", "14", "30", "31", "51"]
 
 
+def test_a_mistake_in_one_block_hides_none_between_blocks(tmp_path: Path) -> None:
+    text = (
+        changed("kind: baseline", "kind: baselin")
+        .replace("name: clip2", "name: neutral")
+        .replace("clip: bikes", "clip: b")
+    )
+    text = text.replace("title: Big", "titel: Big").replace("- name: strength", "- name: felt")
+    assert [m.split(": ", 2)[1:] for m in told(tmp_path, text)] == [
+        ["clips.bunny.title", "is missing; title of the film"],
+        ["clips.bunny.titel", "is an unknown key; the keys here are file, sha256, title, licence. Did you mean title?"],
+        ["blocks.1.kind", f"'baselin' is not allowed; {KINDS}. There may be more to mend behind it"],
+        ["blocks.3.questions.1.name", "report1-felt is used twice; every block and question needs a name of its own"],
+        ["blocks.4.name", "neutral is used twice; every block and question needs a name of its own"],
+        ["blocks.4.clip", "b is no clip of this protocol; one of clips: bunny, bikes"],
+        ["blocks.5.questions.1.name", "report2-felt is used twice; every block and question needs a name of its own"],
+    ]
+
+
+def test_a_wrong_key_hides_no_missing_answer(tmp_path: Path) -> None:
+    text = changed('{"1": positive, "2": negative, "3": surprise, "4": nothing}', '{"11": x}')
+    wrong, too_few = told(tmp_path, text)
+    assert too_few.startswith("p.yaml:44: blocks.3.questions.0.answers: a group of keys is not allowed; two or more")
+    assert wrong.startswith("p.yaml:44: blocks.3.questions.0.answers.11: '11' is not allowed")
+
+
 def test_a_stream_that_the_rig_does_not_have_is_named(tmp_path: Path) -> None:
     path = tmp_path / "p.yaml"
     path.write_text(changed("seconds: 3", "seconds: 3\n    store: [HS, UV]"))
-    (problem,) = store_problems(read_protocol(path), STREAMS)
+    (problem,) = store_problems(look_at_protocol(path), STREAMS)
     assert str(problem) == f"{path}:31: blocks.1.store: UV is no stream of this rig; HS, VIS, NIR"
 
 

@@ -99,7 +99,11 @@ def test_a_number_field_refuses_what_is_no_such_number(field: str, good: str, ba
         ("schema: 1", "schema: true", "rig.yaml:2: schema: true is not allowed; 1, the version of this file's layout"),
         ("schema: 1\n", "", "rig.yaml:1: schema: is missing; 1, the version of this file's layout"),
         ("line: 0, ", "", "rig.yaml:8: cameras.HS.line: is missing; trigger line of the box, 0 to 2, each used once"),
-        ("line: 1", "line: 0", "rig.yaml:7: cameras: two cameras share a trigger line; each needs its own"),
+        (
+            "line: 1",
+            "line: 0",
+            "rig.yaml:9: cameras.VIS.line: 0 is used twice; a trigger line of its own for each camera; HS has this one",
+        ),
         ("divisor: 1", "divisor: 2", "rig.yaml:7: cameras: no camera has divisor 1; the base rate is the rate of the"),
         ("  HS:", "  hs:", "rig.yaml:8: cameras.hs: 'hs' is not allowed; a name such as HS: capitals and digits"),
         (

@@ -12,6 +12,7 @@ import h5py
 import pytest
 
 import rig
+from rig.sim.participant import script
 from rig.stimulus.display import start_virtual
 from tests import commands
 
@@ -48,6 +49,33 @@ def test_the_demo_in_virtual_time_is_complete(tmp_path):
     assert lengths_s[[1, 2, 5]].tolist() == pytest.approx([3.0, 132 / 25, 250 / 25], abs=0.05)
     assert len(list(folder.glob("*_verdict.json"))) == 1
     assert len(list(folder.glob("*_report.png"))) == 1
+
+
+def test_the_demos_file_holds_everything_that_happened(tmp_path):
+    """Group by group, against what is known without the file: the script, the films, the drawing of the pulses."""
+    done = commands.run(*DEMO, "--speed", "max", "--out", tmp_path, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    last = [line for line in done.stdout.splitlines() if " s  SIMULATED " in line][-1]
+    assert "8/8 report2-strength" in last
+    assert all(f"{name} " in last for name in ("HS", "VIS", "NIR"))
+    with rig.open(tmp_path / "sub-001/ses-01") as session:
+        run = session.runs[0]
+        said = {answer["question"]: answer["answer"] for answer in run.answers}
+        scripted = {step.name: script(step, 1) for step in run.steps if step.kind == "question"}
+        assert said == {step.name: step.keys[scripted[step.name][0]] for step in run.steps if step.kind == "question"}
+        assert len(run.edges) == sum(CLIPS.values())  # one a film frame
+        assert set(run.edges["input"].tolist()) == {4}
+        assert {"python", "numpy", "h5py", "psychopy", "rig"} <= set(json.loads(run.config("versions")))
+        assert all(device["simulated"] for device in run.devices.values())
+        assert (run.is_simulated, run.subject, run.rig, run.protocol) == (True, "001", "demo", "demo")
+        assert {stream: len(run.walk_streams[stream].frames) for stream in run.walk_streams} == {
+            "HS": 3,
+            "VIS": 5,
+            "NIR": 7,
+        }
+        assert int(run.syncs["frames"].sum()) >= 0.9 * sum(len(stream.frames) for stream in run.streams.values())
+        assert [note["kind"] for note in run.log].count("armed") == 6
+        assert run.log[-1]["outcome"] == "finished"
 
 
 def _start_demo(tmp_path: Path, until: str):

@@ -15,6 +15,7 @@ import pytest
 
 import rig
 from tests import commands
+from tests.burnt_in import burnt_in_number
 from tests.rigs import write_protocol, write_rig
 
 STREAMS = {"HS": 1, "VIS": 4, "NIR": 4}
@@ -113,6 +114,23 @@ def test_ctrl_c_twice_ends_at_once_with_a_good_file(recorder):
     with rig.open(folder) as session:
         assert len(session.streams["HS"].frames) > 50
     assert oct(_run_file(folder).stat().st_mode)[-3:] == "400"
+
+
+@pytest.mark.parametrize("after_s", [0.1, 0.2, 0.3, 0.4])
+def test_a_second_ctrl_c_in_the_postamble_leaves_no_frame_with_a_wrong_pulse(recorder, after_s):
+    process, folder = recorder
+    process.send_signal(signal.SIGINT)
+    time.sleep(after_s)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    with h5py.File(_run_file(folder)) as run:
+        for stream in STREAMS:
+            rows, data = run[f"/acquisition/{stream}/frames"][:], run[f"/acquisition/{stream}/data"]
+            burnt = np.array([burnt_in_number(picture) for picture in data])
+            claimed = rows["pulse_number"]
+            np.testing.assert_array_equal(claimed[claimed >= 0], burnt[: len(rows)][claimed >= 0])
+            assert (claimed < 0).sum() <= 12  # those of a postamble whose place nobody could tell
+            assert len(run[f"/acquisition/{stream}/gaps"]) == 0
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
+import time
 
 import h5py
 import numpy as np
@@ -14,6 +16,7 @@ from rig.errors import StorageError
 from rig.session.layout import Outcome
 from rig.session.runfile import Run
 from rig.session.writer import SessionWriter
+from rig.sim.camera import SimulatedCamera
 from rig.sim.world import World
 from rig.trigger.wire import Cause
 from rig.verify.verdict import verify_run
@@ -128,6 +131,66 @@ def test_a_box_that_restarts_in_mid_run_is_told_by_the_recorder_and_found_by_ver
     assert str(words["box"].word) == "FAIL"
     assert "brown out" in words["box"].text
     assert 150 < recorded.counts["HS"].stored < 350
+
+
+def test_a_fault_in_the_writer_itself_ends_in_order_and_says_so(tmp_path, monkeypatch):
+    flush, calls = SessionWriter.flush, [0]
+
+    def faulty(self):
+        calls[0] += 1
+        if calls[0] == 12:
+            raise OverflowError("a row that does not fit")
+        flush(self)
+
+    monkeypatch.setattr(SessionWriter, "flush", faulty)
+    recorded = record(tmp_path, write_rig(tmp_path), write_protocol(tmp_path, ("still", 30, "all")), virtual=False)
+    assert recorded.outcome is Outcome.FAILED
+    assert "OverflowError" in recorded.alarms[0]
+    with Run(recorded.path) as run:
+        assert str(run.outcome) == "failed"
+        assert len(run.streams["HS"].frames) > 50
+
+
+def test_frames_that_wait_in_the_driver_at_the_end_are_not_thrown_away(tmp_path, monkeypatch):
+    """The grab thread of HS sleeps for 1.2 s when the postamble comes; the pool of 2 s holds what it misses."""
+    grab, slept = SimulatedCamera.grab, [False]
+
+    def late(self, timeout_s):
+        frame = grab(self, timeout_s)
+        if frame is not None and frame.epoch == 1 and frame.frame_number == 110 and self.name == "HS":
+            slept[0] = True
+            time.sleep(1.2)
+        return frame
+
+    monkeypatch.setattr(SimulatedCamera, "grab", late)
+    recorded = record(tmp_path, write_rig(tmp_path), write_protocol(tmp_path, ("still", 1, "all")), virtual=False)
+    assert slept[0]
+    assert {name: counts.lost for name, counts in recorded.counts.items()} == dict.fromkeys(STREAMS, 0)
+    assert recorded.outcome is Outcome.FINISHED
+
+
+def test_rows_reach_the_file_while_a_sync_takes_long_and_every_stored_frame_is_acknowledged(tmp_path, monkeypatch):
+    synced, behind = [0], []
+    sync_data, flush = host.sync_data, SessionWriter.flush
+
+    def slow(fd):
+        synced[0] += 1
+        time.sleep(0.8)
+        sync_data(fd)
+
+    def watched(self):
+        flush(self)
+        behind.append((time.perf_counter_ns(), synced[0]))
+
+    monkeypatch.setattr(host, "sync_data", slow)
+    monkeypatch.setattr(SessionWriter, "flush", watched)
+    recorded = record(tmp_path, write_rig(tmp_path), write_protocol(tmp_path, ("still", 3, "all")), virtual=False)
+    assert max(b - a for (a, _), (b, _) in itertools.pairwise(behind)) < 0.7e9  # flushes go on within a sync of 0.8 s
+    with Run(recorded.path) as run:
+        stored = sum(len(stream.frames) for stream in run.streams.values())
+        acknowledged = int(run.syncs["frames"].sum())
+        assert (run.syncs["returned_host_ns"] - run.syncs["started_host_ns"]).min() > 0.8e9
+    assert 0.4 * stored < acknowledged <= stored + 15  # the rest by the sync of the close; 15 of the line walk
 
 
 def test_a_disk_too_small_is_refused_before_anything_is_armed(tmp_path, monkeypatch):

@@ -57,6 +57,52 @@ def test_age_is_the_time_since_the_exposure_began(session: Session) -> None:
     assert instant.views["VIS"].age_ms == pytest.approx(1000 - begun[pulse - pulse % 4], abs=0.001)
 
 
+@pytest.mark.parametrize(
+    "untold",
+    [
+        set(range(100, 140)),  # of the body
+        {0, 1, 2},  # the first ones: seconds still count from pulse 0
+        {3, 4, 5, 6, 7, 8, 9},  # a whole group of the preamble and its neighbours
+        set(range(250, 258)),  # from the body into the postamble
+        {262, 263},  # the last ones
+        set(range(0, 264, 2)),
+    ],
+)
+def test_pulses_whose_messages_were_lost_give_their_own_frames_and_ages(tmp_path: Path, untold: set[int]) -> None:
+    chance = random.Random(2)
+    with rig.open(make_run(tmp_path, Plan(pulses_lost_on_wire=untold))) as session:
+        begun_ms = (host_of(PLAN, pulse_ticks(PLAN)) - host_of(PLAN, BOX_0)) / 1e6
+        assert session.timelines[0].length_s == pytest.approx(2.88, abs=0.001)
+        times = [chance.uniform(0, 2.87) for _ in range(20)] + [begun_ms[p] / 1e3 + 0.004 for p in untold]
+        for seconds in times:
+            instant, pulse = session.at(seconds=seconds), _pulse_then(seconds)
+            for name, divisor in (("HS", 1), ("VIS", 4)):
+                view, own = instant.views[name], pulse - pulse % divisor
+                assert view.picture is not None
+                assert (view.pulse, number_in(view.picture)) == (own, own)
+                assert view.age_ms == pytest.approx(1000 * seconds - begun_ms[own], abs=0.001)
+
+
+def test_where_nobody_knows_which_pulses_were_sent_no_frame_is_shown(tmp_path: Path) -> None:
+    """Killed in the postamble, of which nobody was told: a group of it, or of the body, or a pause."""
+    plan = Plan(pulses_lost_on_wire={256, 257, 258, 259}, has_ended=False)
+    begun_s = (host_of(PLAN, pulse_ticks(PLAN)) - host_of(PLAN, BOX_0)) / 1e9
+    with rig.open(make_run(tmp_path, plan)) as session:
+        with pytest.raises(UserError, match="messages were lost, between pulses 255 and 260"):
+            session.at(seconds=begun_s[257] + 0.001)
+        assert session.at(seconds=begun_s[255] + 0.001).pulse == 255
+        with pytest.raises(UserError, match="nobody knows when"):
+            session.timelines[0].at_pulse(257)
+
+
+def test_age_of_a_frame_whose_pulse_has_no_known_time_is_unknown_and_not_0(tmp_path: Path) -> None:
+    with rig.open(make_run(tmp_path, Plan(pulses_lost_on_wire={256}, has_ended=False))) as session:
+        views = session.timelines[0].at_pulse(258).views
+        assert (views["VIS"].pulse, views["VIS"].age_ms, views["HS"].age_ms) == (256, None, 0)
+        assert views["VIS"].picture is not None
+        assert number_in(views["VIS"].picture) == 256
+
+
 def test_lost_frame_gives_its_gap_and_cause_and_not_another_frame(session: Session) -> None:
     view = session.timelines[0].at_pulse(60).views["HS"]
     assert (view.picture, view.reason) == (None, "no frame: gap at pulses 60 to 60, not exposed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -28,7 +29,7 @@ def writer(tmp_path):
     made = SessionWriter(tmp_path / "run.h5", HEADER, SPECS, seconds=2, pulses=300)
     yield made
     try:
-        made.abandon()
+        os.close(made.fd)
     except OSError:
         pass  # the test has closed it
 

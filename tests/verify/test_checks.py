@@ -11,6 +11,7 @@ import pytest
 from handmade import Plan, make_run
 
 import rig
+from rig.streams import EXTRA
 from rig.verify.findings import Finding, Word
 from rig.verify.verdict import CHECKS, Verdict, verify_run
 
@@ -79,6 +80,56 @@ def test_ghost_frame_is_an_extra_after_its_pulse(judge: Judge) -> None:
     assert (finding.word, finding.value, finding.ranges) == (Word.WARN, 1, ((100, 100),))
 
 
+def test_gap_row_in_a_part_not_stored_is_a_warning_and_no_loss(judge: Judge) -> None:
+    verdict = judge(Plan(not_stored=[("HS", 60, 99)], lost={"HS": {70, 71}}))
+    finding = found(verdict, "frames", "HS")
+    assert (finding.word, finding.value, finding.ranges) == (Word.WARN, 0, ((70, 71),))
+    assert "in parts not stored no frame came for 2 pulses: 70-71" in finding.text
+    assert verdict.is_complete
+
+
+def test_loss_is_told_apart_from_what_did_not_come_in_a_part_not_stored(judge: Judge) -> None:
+    finding = found(judge(Plan(not_stored=[("HS", 60, 99)], lost={"HS": {70, 120}})), "frames", "HS")
+    assert (finding.word, finding.value, finding.ranges) == (Word.FAIL, 1, ((120, 120),))
+    assert "1 of 224 pulses have no frame: 120; in parts not stored no frame came for 1 pulses: 70" in finding.text
+
+
+def _unstored_extra(after_pulse: int) -> Callable[[h5py.File], None]:
+    def edit(file: h5py.File) -> None:
+        row = np.zeros(1, EXTRA)
+        row["seq"], row["epoch"], row["frame_index"], row["after_pulse"] = 1, 1, -1, after_pulse
+        file["acquisition/HS/extras"].resize((1,))
+        file["acquisition/HS/extras"][:] = row
+
+    return edit
+
+
+def test_extra_that_came_in_a_part_not_stored_is_told(judge: Judge) -> None:
+    verdict = judge(Plan(not_stored=[("HS", 60, 99)]), _unstored_extra(70))
+    finding = found(verdict, "extras", "HS")
+    assert (finding.word, finding.value, finding.ranges) == (Word.WARN, 1, ((70, 70),))
+    recount = found(verdict, "recount", "HS")
+    assert (recount.word, recount.text) == (
+        Word.PASS,
+        "0 lost and 0 extra, as recorded; in parts not stored 0 lost and 1 extra are told",
+    )
+
+
+def test_extra_not_stored_where_all_was_to_be_stored_fails_the_recount(judge: Judge) -> None:
+    finding = found(judge(Plan(not_stored=[("HS", 60, 99)]), _unstored_extra(120)), "recount", "HS")
+    assert (finding.word, finding.value) == (Word.FAIL, 1)
+
+
+def test_frame_stored_in_a_part_told_not_stored_fails_the_recount(judge: Judge) -> None:
+    def edit(file: h5py.File) -> None:
+        rows = file["intervals/not_stored"][:]
+        rows["last_pulse"] = 101
+        file["intervals/not_stored"][:] = rows
+
+    finding = found(judge(Plan(not_stored=[("HS", 60, 99)]), edit), "recount", "HS")
+    assert (finding.word, finding.ranges) == (Word.FAIL, ((100, 101),))
+
+
 def test_lost_frame_without_a_gap_row_fails_the_recount(judge: Judge) -> None:
     finding = found(judge(Plan(silent={"HS": {70}})), "recount", "HS")
     assert (finding.word, finding.value, finding.ranges) == (Word.FAIL, 1, ((70, 70),))
@@ -135,6 +186,21 @@ def test_lost_pulse_message_is_a_warning_and_its_frames_are_not_lost(judge: Judg
     finding = found(verdict, "pulses")
     assert (finding.word, finding.value, finding.ranges) == (Word.WARN, 2, ((90, 91),))
     assert verdict.is_complete
+
+
+def test_pulse_told_beyond_the_boxs_own_count_fails(judge: Judge) -> None:
+    def edit(file: h5py.File) -> None:
+        rows = file["acquisition/pulses"][:]
+        rows["pulse_number"][-1] += 3
+        file["acquisition/pulses"][:] = rows
+
+    assert found(judge(edit=edit), "pulses").word is Word.FAIL
+
+
+def test_frame_of_a_pulse_whose_message_was_lost_is_held_against_the_plan(judge: Judge) -> None:
+    plan = Plan(pulses_lost_on_wire=set(range(98, 108)), jitter_ticks={"HS": {100: -0.2}})
+    finding = found(judge(plan), "stamps", "HS")
+    assert (finding.word, finding.ranges, finding.looked_at) == (Word.FAIL, ((100, 100),), "264 frames")
 
 
 def test_box_that_never_told_its_end_is_not_measured_and_not_complete(judge: Judge) -> None:
@@ -249,6 +315,50 @@ def test_frames_shifted_by_one_pulse_after_a_loss_are_named(judge: Judge) -> Non
     assert (finding.word, finding.ranges) == (Word.FAIL, ((199, 237),))
 
 
+@pytest.mark.parametrize("periods", [-0.2, -0.11, 0.11, 0.2])
+def test_single_frame_more_than_1_ms_off_its_pulse_fails_and_is_named(judge: Judge, periods: float) -> None:
+    """A ghost edge 2 ms before its pulse swallowed the true one: counts, numbers and counter are all right."""
+    verdict = judge(Plan(jitter_ticks={"HS": {100: periods}}))
+    assert failed(verdict) == {("stamps", "HS")}
+    finding = found(verdict, "stamps", "HS")
+    assert (finding.value, finding.ranges) == (pytest.approx(abs(periods) * 10, abs=0.01), ((100, 100),))
+
+
+@pytest.mark.parametrize("frames", [30, 60, 150, 250, 400])
+def test_many_frames_in_a_row_2_ms_early_are_not_taken_for_a_drift(judge: Judge, frames: int) -> None:
+    early = dict.fromkeys(range(300, 300 + frames), -0.2)
+    finding = found(judge(Plan(body_groups=300, jitter_ticks={"HS": early})), "stamps", "HS")
+    assert (finding.word, finding.ranges) == (Word.FAIL, ((300, 299 + frames),))
+
+
+def _drifting(ppm_a_second: float) -> Callable[[h5py.File], None]:
+    """The HS camera's clock gains, so that its rate changes all the time."""
+
+    def edit(file: h5py.File) -> None:
+        rows = file["acquisition/HS/frames"][:]
+        ticks = rows["camera_ticks"].astype(np.float64)
+        seconds = (ticks - ticks[0]) / 1e9
+        rows["camera_ticks"] = np.rint(ticks + ppm_a_second * 1e-6 / 2 * seconds**2 * 1e9).astype(np.uint64)
+        file["acquisition/HS/frames"][:] = rows
+
+    return edit
+
+
+@pytest.mark.parametrize("ppm_a_second", [-0.05, 0.05])
+def test_clock_that_drifted_through_ten_minutes_not_stored_is_not_failed(judge: Judge, ppm_a_second: float) -> None:
+    """The rate changes by 30 ppm while there is no frame: a whole period beside a straight line through the rest."""
+    parts = [(name, 1500, 61499) for name in ("HS", "VIS", "NIR")]
+    verdict = judge(Plan(body_groups=17_000, not_stored=parts), _drifting(ppm_a_second))
+    assert found(verdict, "stamps", "HS").word is Word.PASS, found(verdict, "stamps", "HS").text
+    assert found(verdict, "intervals", "HS").word is Word.PASS
+
+
+def test_frame_off_its_pulse_after_a_part_not_stored_is_named(judge: Judge) -> None:
+    plan = Plan(body_groups=600, not_stored=[("HS", 300, 1299)], jitter_ticks={"HS": {1310: 0.2}})
+    finding = found(judge(plan), "stamps", "HS")
+    assert (finding.word, finding.ranges) == (Word.FAIL, ((1310, 1310),))
+
+
 def test_single_frame_off_its_pulse_by_more_than_a_quarter_period_is_named(judge: Judge) -> None:
     finding = found(judge(Plan(jitter_ticks={"VIS": {120: 0.3}})), "stamps", "VIS")
     assert (finding.word, finding.ranges) == (Word.FAIL, ((120, 120),))
@@ -263,14 +373,7 @@ def test_ghost_and_swallow_leave_counts_equal_but_not_the_intervals(judge: Judge
 
 
 def test_camera_whose_oscillator_drifts_slowly_is_not_failed(judge: Judge) -> None:
-    def edit(file: h5py.File) -> None:
-        rows = file["acquisition/HS/frames"][:]
-        ticks = rows["camera_ticks"].astype(np.float64)
-        seconds = (ticks - ticks[0]) / 1e9
-        rows["camera_ticks"] = (ticks + 20e-6 * seconds**2 * 1e9 / 20).astype(np.uint64)  # 20 ppm in 10 s
-        file["acquisition/HS/frames"][:] = rows
-
-    assert found(judge(Plan(body_groups=700), edit), "stamps", "HS").word is Word.PASS
+    assert found(judge(Plan(body_groups=700), _drifting(2)), "stamps", "HS").word is Word.PASS
 
 
 @pytest.mark.parametrize(("evidence", "word"), [(1, Word.FAIL), (2, Word.FAIL), (3, Word.PASS), (4, Word.PASS)])
@@ -291,7 +394,63 @@ def test_time_from_grab_to_disk_is_held_against_1_and_2_seconds(judge: Judge, se
     assert (finding.word, finding.value) == (word, pytest.approx(seconds * 1000))
 
 
+@pytest.mark.parametrize(("ppm", "word"), [(12, Word.PASS), (-499, Word.PASS), (520, Word.WARN)])
+def test_host_clock_is_held_against_the_raw_clock(judge: Judge, ppm: float, word: Word) -> None:
+    finding = found(judge(Plan(raw_ppm=ppm)), "host clock")
+    assert (finding.word, finding.value) == (word, pytest.approx(ppm, abs=0.01))
+
+
+@pytest.mark.parametrize(("step_s", "word"), [(0.9, Word.PASS), (-3600, Word.WARN)])
+def test_utc_that_was_set_in_mid_run_is_told(judge: Judge, step_s: float, word: Word) -> None:
+    finding = found(judge(Plan(utc_step_s=step_s)), "host clock")
+    assert (finding.word, f"UTC was set by {step_s:+.1f} s" in finding.text) == (word, word is Word.WARN)
+
+
+def test_run_without_other_clocks_is_not_measured_and_may_be_complete(judge: Judge) -> None:
+    verdict = judge(Plan(has_other_clocks=False))
+    assert found(verdict, "host clock").word is Word.NOT_MEASURED
+    assert verdict.is_complete
+
+
 # screen
+
+
+@pytest.mark.parametrize(
+    ("plan", "text"),
+    [
+        (Plan(steps_missing={1}), "never begun: clip1"),
+        (Plan(steps_missing={0, 1, 2}), "never begun: welcome, clip1, report-how"),
+        (Plan(steps_open={2}), "begun and never ended: report-how"),
+        (Plan(step_shift_s={0: (0, -0.05)}), "ended too early: welcome"),
+        (Plan(step_shift_s={1: (-0.1, 0)}), "out of order: clip1"),
+        (Plan(step_shift_s={1: (0, -2)}), "out of order: clip1"),
+    ],
+)
+def test_step_missing_or_cut_short_in_a_finished_run_fails(judge: Judge, plan: Plan, text: str) -> None:
+    verdict = judge(plan)
+    assert (found(verdict, "steps").word, found(verdict, "steps").text) == (Word.FAIL, text)
+    assert failed(verdict) == {("steps", "")}
+
+
+def test_step_missing_in_a_run_that_the_operator_stopped_is_a_warning(judge: Judge) -> None:
+    finding = found(judge(Plan(outcome="stopped", steps_open={1}, steps_missing={2})), "steps")
+    assert (finding.word, finding.value, finding.ranges) == (Word.WARN, 2, ((1, 2),))
+
+
+@pytest.mark.parametrize(("late_s", "word"), [(0.03, Word.PASS), (0.04, Word.WARN)])
+def test_fixed_length_may_be_two_refreshes_longer(judge: Judge, late_s: float, word: Word) -> None:
+    plan = Plan(step_shift_s={0: (0, late_s), 1: (late_s, 0)})
+    verdict = judge(plan)
+    assert found(verdict, "steps").word is word
+    assert verdict.is_complete
+
+
+def test_run_that_does_not_say_its_steps_is_not_measured_and_not_complete(judge: Judge) -> None:
+    def edit(file: h5py.File) -> None:
+        del file["config/steps"]
+        file["config/steps"] = "[]"
+
+    assert "steps" in judge(edit=edit).missing
 
 
 def test_film_frames_never_shown_fail_and_are_named(judge: Judge) -> None:
@@ -339,6 +498,29 @@ def test_screen_without_photodiode_is_not_measured_but_may_be_complete(judge: Ju
     verdict = judge(Plan(photodiode=False))
     assert found(verdict, "photodiode").word is Word.NOT_MEASURED
     assert verdict.is_complete
+
+
+def test_photodiode_that_rig_yaml_names_and_nobody_saw_is_not_measured_and_expected(judge: Judge) -> None:
+    verdict = judge(edit=lambda file: file["acquisition/edges"].resize((0,)))
+    assert found(verdict, "photodiode").word is Word.NOT_MEASURED
+    assert verdict.unmeasured == ["photodiode"]
+
+
+@pytest.mark.parametrize("text", ["box: {}\n", "box: {photodiode_input: 4}\nscreen: {patch_px: 0}\n"])
+def test_photodiode_is_not_expected_of_a_rig_without_one_or_without_a_patch(judge: Judge, text: str) -> None:
+    def edit(file: h5py.File) -> None:
+        del file["config/rig"]
+        file["config/rig"] = text
+        file["acquisition/edges"].resize((0,))
+
+    verdict = judge(edit=edit)
+    assert found(verdict, "photodiode").word is Word.NOT_MEASURED
+    assert verdict.unmeasured == []
+
+
+def test_table_of_edges_that_is_gone_fails(judge: Judge) -> None:
+    verdict = judge(edit=lambda file: file["acquisition"].__delitem__("edges"))
+    assert {("photodiode", ""), ("rows", "")} <= failed(verdict)
 
 
 # the file

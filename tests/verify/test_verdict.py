@@ -13,6 +13,7 @@ from handmade import Plan, make_run
 from PIL import Image
 
 import rig
+from rig import host
 from rig.errors import NotASession
 from rig.session.folder import beside
 from rig.verify import counters, verdict
@@ -38,9 +39,9 @@ def test_verdict_file_reads_back_equal_private_and_beside_the_run(tmp_path: Path
     path = make_run(tmp_path, plan)
     with rig.open(path) as session:
         found = verify_run(session.runs[0])
-    assert save(path, found) == beside(path, "verdict.json")
+        assert save(path, found) == beside(path, "verdict.json")
+        assert load(session.runs[0]) == found
     assert stat.S_IMODE(beside(path, "verdict.json").stat().st_mode) == 0o600
-    assert load(path) == found
     content = json.loads(beside(path, "verdict.json").read_text())
     assert content["complete"] is found.is_complete
     assert content["words"]["FAIL"] == found.count(Word.FAIL)
@@ -49,11 +50,33 @@ def test_verdict_file_reads_back_equal_private_and_beside_the_run(tmp_path: Path
 
 def test_no_verdict_is_none_and_another_file_in_its_place_an_error(tmp_path: Path) -> None:
     path = make_run(tmp_path)
-    assert load(path) is None
-    for text in ("{}", "[1]", "not json", '{"findings": 3}'):
-        beside(path, "verdict.json").write_text(text)
-        with pytest.raises(NotASession, match="no verdict of ours"):
-            load(path)
+    with rig.open(path) as session:
+        assert load(session.runs[0]) is None
+        for text in ("{}", "[1]", "not json", '{"findings": 3}'):
+            beside(path, "verdict.json").write_text(text)
+            with pytest.raises(NotASession, match="no verdict of ours"):
+                load(session.runs[0])
+
+
+@pytest.mark.parametrize(
+    "later", [Plan(closed=False, written=101), Plan(written=100, closed=False, outcome="incomplete"), Plan()]
+)
+def test_verdict_of_a_run_that_changed_since_is_not_taken_for_its_verdict(tmp_path: Path, later: Plan) -> None:
+    path = make_run(tmp_path, Plan(closed=False, written=100))
+    with rig.open(path) as session:
+        save(path, verify_run(session.runs[0]))
+    path.unlink()
+    with rig.open(make_run(tmp_path, later)) as session, pytest.raises(NotASession, match="is older than the run"):
+        load(session.runs[0])
+
+
+def test_verdict_is_not_saved_while_a_recorder_holds_the_run(tmp_path: Path) -> None:
+    path = make_run(tmp_path, Plan(closed=False))
+    with rig.open(path) as session, path.open("rb") as held:
+        found = verify_run(session.runs[0])
+        host.hold_shared(held.fileno())
+        assert save(path, found) is None
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
 def test_verify_changes_no_byte_of_the_run(tmp_path: Path) -> None:

@@ -1,0 +1,110 @@
+"""What several keys of rig.yaml must be together: what the trigger box can send, and what the cameras can follow.
+
+The box itself refuses such pulses when a run starts (docs/reference/wire-format.md); here they are told with their
+line, before anything is plugged in. A rule leaves out what is wrong or missing already.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from math import inf, lcm
+from typing import Any, TypeVar
+
+from rig.config.model import Look
+from rig.config.yaml import Place
+
+APART_US = 32  # between two different edges of the box
+MAX_GROUP = 64  # pulses until all divisors meet again
+# Frames wait in the cameras' buffers until the preamble and the group after it are paired: 7 slowest periods. The
+# buffers hold 2 s.
+MAX_SLOWEST_US = 250_000
+READY_US = 100  # a camera is ready so long before its next pulse; one that still exposes swallows it
+
+T = TypeVar("T")
+
+
+def check_rules(look: Look[Any], period_us: float | None) -> None:
+    """Note everything that does not fit together. `period_us`: the box's base period; None when it is not known."""
+    _check_lines(look)
+    _check_divisors(look, period_us)
+    _check_edges(look, period_us)
+    if period_us is not None:
+        _check_exposures(look, period_us)
+    _check_faults(look)
+
+
+def _of_cameras(look: Look[Any], kind: type[T], key: str) -> dict[str, T]:
+    """A key of every camera that has it right."""
+    values = {name: look.get(kind, "cameras", name, key) for name in look.names("cameras")}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _check_lines(look: Look[Any]) -> None:
+    owners: dict[int, str] = {}
+    for name, line in _of_cameras(look, int, "line").items():
+        owner = owners.setdefault(line, name)
+        if owner != name:
+            allowed = f"a trigger line of its own for each camera; {owner} has this one"
+            look.note(("cameras", name, "line"), "is used twice", value=str(line), allowed=allowed)
+
+
+def _check_divisors(look: Look[Any], period_us: float | None) -> None:
+    """Of cameras whose divisor is not known the group can only be longer."""
+    divisors = _of_cameras(look, int, "divisor")
+    group = lcm(*divisors.values())
+    listed = ", ".join(map(str, divisors.values()))
+    if len(divisors) == len(look.names("cameras")) > 0 and 1 not in divisors.values():
+        look.note(("cameras",), "no camera has divisor 1; the base rate is the rate of the fastest camera")
+    if group > MAX_GROUP:
+        problem = f"the divisors {listed} meet again only after {group} pulses"
+        look.note(("cameras",), problem, allowed=f"after at most {MAX_GROUP}")
+    elif period_us is not None and group * period_us > MAX_SLOWEST_US:
+        problem = f"the divisors {listed} meet again only after {group * period_us / 1e6:g} s"
+        most = int(MAX_SLOWEST_US / period_us)
+        allowed = f"after at most {MAX_SLOWEST_US / 1e6:g} s, which is {most} pulses at {1e6 / period_us:g} Hz"
+        look.note(("cameras",), problem, allowed=allowed)
+
+
+def _check_edges(look: Look[Any], period_us: float | None) -> None:
+    """All pulses begin together; their ends and the change of the LEDs must not crowd each other."""
+    edges: dict[Place, int] = {}
+    if (led_us := look.get(int, "box", "led_phase_us")) is not None:
+        edges["box", "led_phase_us"] = led_us
+    for name, width_us in _of_cameras(look, int, "pulse_width_us").items():
+        edges["cameras", name, "pulse_width_us"] = width_us
+    for place, at_us in edges.items():
+        if period_us is not None and at_us + APART_US > period_us:
+            allowed = f"at least {APART_US} us shorter than the base period of {period_us:g} us"
+            look.note(place, "is not allowed", value=str(at_us), allowed=allowed)
+    for (other, other_us), (place, at_us) in combinations(edges.items(), 2):
+        if 0 < abs(at_us - other_us) < APART_US:
+            allowed = f"the same as {'.'.join(map(str, other))} ({other_us}), or at least {APART_US} us from it"
+            look.note(place, "is not allowed", value=str(at_us), allowed=allowed)
+
+
+def _check_exposures(look: Look[Any], period_us: float) -> None:
+    """An exposure ends before the next pulse, or before the ghost half-way to it."""
+    divisors = _of_cameras(look, int, "divisor")
+    has_ghosts = bool(look.get(int, "simulation", "faults", "ghost_frames"))
+    for name, exposure_us in _of_cameras(look, float, "exposure_us").items():
+        every_us = divisors.get(name, inf) * period_us
+        most_us = every_us / (2 if has_ghosts else 1) - READY_US
+        if exposure_us > most_us:
+            allowed = f"at most {most_us:g} us, as a pulse comes every {every_us:g} us"
+            allowed += ", with ghost_frames between" if has_ghosts else ""
+            look.note(("cameras", name, "exposure_us"), "is not allowed", value=f"{exposure_us:g}", allowed=allowed)
+
+
+def _check_faults(look: Look[Any]) -> None:
+    """Every fault that is asked for must have a place of its own."""
+    here = ("simulation", "faults")
+    first, last = look.get(int, *here, "first_pulse"), look.get(int, *here, "last_pulse")
+    faults = sum(look.get(int, *here, key) or 0 for key in ("lost_frames", "lost_pulses", "ghost_frames"))
+    divisors = _of_cameras(look, int, "divisor")
+    if first is not None and last is not None and last < first:
+        look.note(here, f"last_pulse ({last}) is before first_pulse ({first})")
+    elif first is not None and last is not None and len(divisors) == len(look.names("cameras")):
+        places = sum(last // divisor - (first - 1) // divisor for divisor in divisors.values())
+        if faults > places:
+            allowed = f"at most {places}, one for each pulse of each camera from {first} to {last}"
+            look.note(here, "are too many", value=f"{faults} faults", allowed=allowed)

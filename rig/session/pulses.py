@@ -1,0 +1,94 @@
+"""When each trigger pulse of a run was sent, also those whose message was lost between box and recorder.
+
+    slots, in slowest periods     preamble 0 1 . 3 . . | body 6 7 8 ...     postamble ... n | . . n+3 . n+5 n+6
+
+The pattern is documented, and the box's timer keeps it exactly: a pulse that was not told of lies where the plan puts
+it between those that were.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rig.errors import NotASession
+from rig.session.runfile import Run
+
+OPENING = (0, 1, 3)  # slots of the preamble's groups; the body begins at slot 6
+CLOSING = (2, 4, 5)  # slots of the postamble's groups, from the first one behind the body
+BODY_SLOT = 6
+MOST_UNTOLD = 1_000_000  # pulses that a damaged file may claim beyond what it tells of; keeps readers fast
+NEAR_PERIODS = 0.25  # neighbours further apart than planned by more than this say that the plan does not hold there
+
+Numbers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class PulseTimes:
+    """Pulses whose time is known: told of, or certain by the plan. Numbers rise and have holes where neither holds."""
+
+    numbers: Numbers  # (n,)
+    box_ticks: Numbers  # (n,), box timer
+
+    def ticks_of(self, pulse: int) -> int | None:
+        """Box ticks of one pulse; None when nobody knows."""
+        place = int(np.searchsorted(self.numbers, pulse))
+        is_known = place < len(self.numbers) and self.numbers[place] == pulse
+        return int(self.box_ticks[place]) if is_known else None
+
+
+def pulses_sent(run: Run) -> int | None:
+    """How many pulses the box says it sent in the recording run; None when its end was never told."""
+    ends = [e for e in run.log if e.get("kind") == "ended" and not e.get("walk") and e.get("run_id") == run.run_id]
+    return int(ends[-1]["pulses_sent"]) if ends else None
+
+
+def pulses_known(run: Run) -> int:
+    """Pulses of the run: the box's own count, else one more than the last it told of.
+
+    Raises NotASession when that is more than any session can have, as in a damaged file.
+    """
+    sent = pulses_sent(run)
+    known = sent if sent is not None else int(run.pulses["pulse_number"].max(initial=-1)) + 1
+    most = 2 * len(run.pulses) + MOST_UNTOLD
+    if not 0 <= known <= most:
+        problem = f"pulses cannot be: {len(run.pulses)} are in the file"
+        raise NotASession(str(run.path), problem, value=str(known), allowed=f"0 to {most}")
+    return known
+
+
+def planned_ticks(run: Run) -> Numbers:
+    """Box ticks after pulse 0 at which each pulse is due by the documented pattern, int64 (pulses,)."""
+    group, pulses = int(run.plan["group"]), pulses_known(run)
+    groups = -(-pulses // group)
+    slots = np.arange(groups) + BODY_SLOT - len(OPENING)
+    slots[: len(OPENING)] = OPENING[:groups]
+    if pulses_sent(run) is not None and groups >= len(OPENING) + len(CLOSING):
+        slots[-len(CLOSING) :] = BODY_SLOT + groups - len(OPENING) - len(CLOSING) + np.array(CLOSING)
+    ticks = (slots[:, None] * group + np.arange(group)) * int(run.plan["period_ticks"])
+    return np.asarray(ticks.ravel()[:pulses], np.int64)
+
+
+def pulse_times(run: Run) -> PulseTimes:
+    """The time of every pulse that is known. Raises NotASession for a count of pulses that cannot be."""
+    told, place = np.unique(np.asarray(run.pulses["pulse_number"], np.int64), return_index=True)
+    ticks = np.asarray(run.pulses["box_ticks"], np.int64)[place]
+    known = pulses_known(run)
+    is_real = (told >= 0) & (told < known)
+    told, ticks = told[is_real], ticks[is_real]
+    if len(told) == known or len(told) == 0 or not run.plan.get("group"):
+        return PulseTimes(told, ticks)
+    return _filled(told, ticks, planned_ticks(run), int(run.plan["period_ticks"]))
+
+
+def _filled(told: Numbers, ticks: Numbers, planned: Numbers, period_ticks: int) -> PulseTimes:
+    """Told pulses, and between them those that the plan places; not where the told ones are apart otherwise."""
+    shift = ticks - planned[told]
+    pulses = np.arange(len(planned))
+    after = np.clip(np.searchsorted(told, pulses), 0, len(told) - 1)
+    before = np.clip(np.searchsorted(told, pulses, side="right") - 1, 0, len(told) - 1)
+    moved = shift[0] + np.rint(np.interp(pulses, told, shift - shift[0])).astype(np.int64)
+    is_known = np.abs(shift[after] - shift[before]) <= NEAR_PERIODS * period_ticks
+    return PulseTimes(pulses[is_known], (planned + moved)[is_known])

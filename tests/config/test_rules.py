@@ -1,0 +1,307 @@
+"""Keys of rig.yaml that do not fit together are told with their lines, and none of them hides another."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rig.config.rig import look_at_rig, read_rig
+from rig.errors import ConfigError, ProblemList, UserError
+from rig.sim.pulses import refusal_of
+from rig.trigger.box import LinePlan, PulsePlan
+from rig.trigger.driver import start_message
+
+RIG = """\
+schema: 1
+name: small
+box: {port: sim://small, rate_hz: 100, led_phase_us: 9000}
+cameras:
+  HS: {CAMERA, serial: a, line: 0, divisor: 1, pulse_width_us: 1000, exposure_us: 4000}
+  VIS: {CAMERA, serial: b, line: 1, divisor: 4, pulse_width_us: 2000, exposure_us: 8000}
+  NIR: {CAMERA, serial: c, line: 2, divisor: 4, pulse_width_us: 3000, exposure_us: 8000}
+screen: {backend: simulated, width: 960, height: 540, refresh_hz: 60}
+simulation: {seed: 1, faults: {lost_frames: 3, first_pulse: 40, last_pulse: 80}}
+""".replace("CAMERA", "backend: simulated, width: 96, height: 64")
+HS, VIS, NIR = "serial: a, ", "serial: b, ", "serial: c, "
+
+
+def edited(text: str, line_with: str, old: str, new: str) -> str:
+    lines = text.splitlines(keepends=True)
+    (index,) = [i for i, line in enumerate(lines) if line_with in line]
+    assert old in lines[index]
+    lines[index] = lines[index].replace(old, new)
+    return "".join(lines)
+
+
+def told(folder: Path, text: str) -> list[str]:
+    path = folder / "rig.yaml"
+    path.write_text(text)
+    return [str(problem).replace(f"{folder}/", "") for problem in look_at_rig(path).problems]
+
+
+# name: (line to edit, old, new, what is told)
+TOGETHER = {
+    "line": (
+        NIR,
+        "line: 2",
+        "line: 1",
+        "rig.yaml:7: cameras.NIR.line: 1 is used twice; a trigger line of its own for each camera; VIS has this one",
+    ),
+    "no base line": (HS, "divisor: 1", "divisor: 2", "rig.yaml:4: cameras: no camera has divisor 1; the base rate is"),
+    "group": (
+        NIR,
+        "divisor: 4",
+        "divisor: 33",
+        "rig.yaml:4: cameras: the divisors 1, 4, 33 meet again only after 132 pulses; after at most 64",
+    ),
+    "slowest": (
+        NIR,
+        "divisor: 4",
+        "divisor: 26",
+        "rig.yaml:4: cameras: the divisors 1, 4, 26 meet again only after 0.52 s; after at most 0.25 s, which is 25 "
+        "pulses at 100 Hz",
+    ),
+    "long pulse": (
+        VIS,
+        "pulse_width_us: 2000",
+        "pulse_width_us: 9969",
+        "rig.yaml:6: cameras.VIS.pulse_width_us: 9969 is not allowed; at least 32 us shorter than the base period of "
+        "10000 us",
+    ),
+    "late LED": (
+        "box:",
+        "led_phase_us: 9000",
+        "led_phase_us: 9969",
+        "rig.yaml:3: box.led_phase_us: 9969 is not allowed; at least 32 us shorter than the base period",
+    ),
+    "LED beside the end of a pulse": (
+        "box:",
+        "led_phase_us: 9000",
+        "led_phase_us: 1969",
+        "rig.yaml:6: cameras.VIS.pulse_width_us: 2000 is not allowed; the same as box.led_phase_us (1969), or at least "
+        "32 us from it",
+    ),
+    "ends of pulses": (
+        NIR,
+        "pulse_width_us: 3000",
+        "pulse_width_us: 2031",
+        "rig.yaml:7: cameras.NIR.pulse_width_us: 2031 is not allowed; the same as cameras.VIS.pulse_width_us (2000)",
+    ),
+    "fast camera's exposure": (
+        HS,
+        "exposure_us: 4000",
+        "exposure_us: 9900.5",
+        "rig.yaml:5: cameras.HS.exposure_us: 9900.5 is not allowed; at most 9900 us, as a pulse comes every 10000 us",
+    ),
+    "slow camera's exposure": (
+        NIR,
+        "exposure_us: 8000",
+        "exposure_us: 39901",
+        "rig.yaml:7: cameras.NIR.exposure_us: 39901 is not allowed; at most 39900 us, as a pulse comes every 40000 us",
+    ),
+    "too many faults": (  # 41 + 11 + 11 places
+        "simulation",
+        "lost_frames: 3",
+        "lost_frames: 3, lost_pulses: 61",
+        "rig.yaml:9: simulation.faults: 64 faults are too many; at most 63, one for each pulse of each camera from 40",
+    ),
+    "order of faults": (
+        "simulation",
+        "last_pulse: 80",
+        "last_pulse: 39",
+        "rig.yaml:9: simulation.faults: last_pulse (39) is before first_pulse (40)",
+    ),
+}
+ALONE = {
+    "unknown key": ("schema", "schema: 1", "schema: 1\ncolour: red", "colour: is an unknown key"),
+    "unknown key in a camera": (VIS, "serial: b", "colour: red, serial: b", "cameras.VIS.colour: is an unknown key"),
+    "wrong type": (HS, "width: 96", "width: wide", "cameras.HS.width: 'wide' is not allowed"),
+    "not finite": (NIR, "height: 64", "height: .nan", "cameras.NIR.height: .nan is not allowed"),
+    "missing": ("screen", "refresh_hz: 60", "patch_px: 40", "screen.refresh_hz: is missing"),
+    "wrong name": ("serial: c", "NIR:", "nir:", "cameras.nir: 'nir' is not allowed"),
+    "wrong seed": ("simulation", "seed: 1", "seed: x", "simulation.seed: 'x' is not allowed"),
+}
+
+
+def test_the_rig_that_the_mistakes_are_made_in_is_right(tmp_path: Path) -> None:
+    assert told(tmp_path, RIG) == []
+
+
+@pytest.mark.parametrize("name", TOGETHER)
+def test_keys_that_do_not_fit_together_are_told_with_their_line(name: str, tmp_path: Path) -> None:
+    line, old, new, message = TOGETHER[name]
+    (first,) = told(tmp_path, edited(RIG, line, old, new))
+    assert first.startswith(message)
+
+
+@pytest.mark.parametrize(("together", "alone"), list(product(TOGETHER, ALONE)))
+def test_a_mistake_in_one_key_hides_none_between_several(together: str, alone: str, tmp_path: Path) -> None:
+    line, old, new, message = TOGETHER[together]
+    key_line, key_old, key_new, key_message = ALONE[alone]
+    both = edited(edited(RIG, line, old, new), key_line, key_old, key_new)
+    problems = told(tmp_path, both)
+    assert len(problems) == 2
+    place, what = message.split(": ", 1)
+    line_after = int(place.split(":")[1]) + (alone == "unknown key" and line != "schema")
+    what = what.replace("NIR", "nir") if alone == "wrong name" else what
+    assert any(problem.startswith(f"rig.yaml:{line_after}: {what}") for problem in problems), problems
+    assert any(key_message in problem for problem in problems), problems
+
+
+def test_every_camera_on_a_shared_line_is_named(tmp_path: Path) -> None:
+    text = edited(edited(RIG, NIR, "line: 2", "line: 0"), VIS, "line: 1", "line: 0")
+    assert [m.split(" is")[0] for m in told(tmp_path, text)] == [
+        "rig.yaml:6: cameras.VIS.line: 0",
+        "rig.yaml:7: cameras.NIR.line: 0",
+    ]
+
+
+def test_a_ghost_needs_room_between_two_exposures(tmp_path: Path) -> None:
+    text = edited(RIG, "simulation", "lost_frames: 3", "ghost_frames: 1")
+    assert told(tmp_path, edited(text, HS, "exposure_us: 4000", "exposure_us: 4900")) == []
+    (message,) = told(tmp_path, edited(text, HS, "exposure_us: 4000", "exposure_us: 4901"))
+    assert message.startswith("rig.yaml:5: cameras.HS.exposure_us: 4901 is not allowed; at most 4900 us, as a pulse")
+
+
+def test_what_could_not_be_looked_at_is_said_to_have_more(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="There may be more to mend behind it"):
+        told(tmp_path, RIG + "  x: 1\n y")
+
+
+@pytest.mark.parametrize("fourth", ["{serial: x}", "{CAMERA, serial: d, line: 3, divisor: 1, exposure_us: 1}"])
+def test_too_many_cameras_are_told_whatever_else_is_wrong(fourth: str, tmp_path: Path) -> None:
+    fourth = fourth.replace("CAMERA", "backend: simulated, width: 96, height: 64")
+    problems = told(tmp_path, edited(RIG, "screen", "screen", f"  UV: {fourth}\nscreen"))
+    (message,) = [problem for problem in problems if problem.startswith("rig.yaml:4")]
+    assert message.startswith("rig.yaml:4: cameras: a group of keys is not allowed; one to three cameras")
+
+
+LIMIT_S = 0.25  # of the slowest period; beyond what the box refuses
+
+
+@st.composite
+def boxes(draw: st.DrawFn) -> dict[str, Any]:
+    """Rates, divisors and pulses around every limit of the box; of each key only what it may be by itself."""
+    rate_hz = draw(st.one_of(st.sampled_from([30.52, 100, 200, 250, 999.7, 1000]), st.floats(30.52, 1000)))
+    period_us = round(2e6 / rate_hz) // 2
+    near = st.integers(min(period_us - 40, 31900), min(period_us + 5, 32000))
+    at_us = st.one_of(near, st.integers(100, 200), st.integers(980, 1050), st.integers(100, 32000))
+    divisors = st.one_of(st.sampled_from([1, 1, 2, 4, 8, 64]), st.integers(1, 64))
+    lines = draw(st.lists(st.tuples(divisors, at_us), min_size=1, max_size=3))
+    return {"rate_hz": rate_hz, "led_phase_us": draw(at_us), "lines": lines}
+
+
+def rig_of_box(box: dict[str, Any]) -> dict[str, Any]:
+    camera = {"backend": "simulated", "serial": "s", "exposure_us": 1, "width": 96, "height": 64}
+    return {
+        "schema": 1,
+        "name": "random",
+        "box": {"port": "sim://random", "rate_hz": box["rate_hz"], "led_phase_us": box["led_phase_us"]},
+        "cameras": {
+            f"C{line}": camera | {"line": line, "divisor": divisor, "pulse_width_us": width_us}
+            for line, (divisor, width_us) in enumerate(box["lines"])
+        },
+        "screen": {"backend": "simulated", "width": 960, "height": 540, "refresh_hz": 60},
+        "simulation": {"seed": 1},
+    }
+
+
+def as_yaml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {as_yaml(part)}" for key, part in value.items()) + "}"
+    return str(value)
+
+
+def is_read(folder: Path, data: dict[str, Any]) -> bool:
+    path = folder / "random.yaml"
+    path.write_text("\n".join(f"{key}: {as_yaml(part)}" for key, part in data.items()))
+    try:
+        read_rig(path)
+    except (ConfigError, ProblemList):
+        return False
+    return True
+
+
+def is_sent(box: dict[str, Any]) -> tuple[bool, float]:
+    """Whether the simulated box takes the STARTs of this rig, and its slowest period in s."""
+    period_ticks = round(2e6 / box["rate_hz"])
+    lines = tuple(LinePlan(line, divisor, 2 * width_us) for line, (divisor, width_us) in enumerate(box["lines"]))
+    plan = PulsePlan(period_ticks, lines, 2 * box["led_phase_us"])
+    starts = [start_message(each, request=1, nonce=1, run_id=1) for each in (plan, replace(plan, walk=True))]
+    return all(refusal_of(start) is None for start in starts), plan.slot_ticks / 2e6
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "led_phase_us", "lines", "read"),
+    [
+        (1000, 500, [(1, 968)], True),
+        (1000, 500, [(1, 969)], False),
+        (1000, 968, [(1, 500)], True),
+        (1000, 969, [(1, 500)], False),
+        (100, 532, [(1, 500)], True),
+        (100, 531, [(1, 500)], False),
+        (100, 9000, [(1, 500), (1, 532)], True),
+        (100, 9000, [(1, 500), (1, 531)], False),
+        (1000, 500, [(1, 500), (64, 500)], True),
+        (1000, 500, [(1, 500), (64, 500), (3, 500)], False),
+        (100, 9000, [(1, 500), (25, 500)], True),
+        (100, 9000, [(1, 500), (26, 500)], False),
+        (100, 9000, [(2, 500), (4, 500)], False),
+    ],
+)
+def test_the_last_that_is_allowed_is_read(
+    rate_hz: int, led_phase_us: int, lines: list[tuple[int, int]], read: bool, tmp_path: Path
+) -> None:
+    box = {"rate_hz": rate_hz, "led_phase_us": led_phase_us, "lines": lines}
+    sent, slowest_s = is_sent(box)
+    assert is_read(tmp_path, rig_of_box(box)) == read == (sent and slowest_s <= LIMIT_S)
+
+
+@given(box=boxes())
+def test_a_rig_is_read_exactly_when_the_box_sends_its_pulses(
+    box: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    sent, slowest_s = is_sent(box)
+    assert is_read(tmp_path_factory.getbasetemp(), rig_of_box(box)) == (sent and slowest_s <= LIMIT_S)
+
+
+def test_random_rigs_are_of_both_kinds(tmp_path: Path) -> None:
+    """The same comparison over many more rigs, and proof that it is no comparison of refusals alone."""
+    random, answers = Random(1), set()
+    for _ in range(400):
+        rate_hz = random.choice([31, 50, 100, 100, 200, 500, 1000, random.uniform(30.52, 1000)])
+        edges = [random.choice([100, 500, 900, 950, 968, 969, 1000, 1031, 1032, 9000]) for _ in range(4)]
+        lines = [(random.choice([1, 1, 2, 4, 5, 8, 25, 26, 64]), edge) for edge in edges[: random.randint(1, 3)]]
+        box = {"rate_hz": rate_hz, "led_phase_us": edges[3], "lines": lines}
+        sent, slowest_s = is_sent(box)
+        answer = is_read(tmp_path, rig_of_box(box))
+        assert answer == (sent and slowest_s <= LIMIT_S), box
+        answers.add((answer, sent))
+    assert answers == {(True, True), (False, False), (False, True)}
+
+
+ODD = ["", "null", "x", "-1", "0", "true", "{}", "[]", "[1, x]", "{a: 1}", "1.5", "'4'", ".inf", "&a 1", "99999999999"]
+
+
+@given(data=st.data())
+def test_a_rig_with_odd_values_in_any_places_is_told_about(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    words = RIG.split(" ")
+    for _ in range(data.draw(st.integers(1, 3))):
+        index = data.draw(st.integers(0, len(words) - 1))
+        end = words[index][len(words[index].rstrip(",}\n")) :]
+        words[index] = data.draw(st.sampled_from(ODD)) + end
+    path = tmp_path_factory.getbasetemp() / "odd.yaml"
+    path.write_text(" ".join(words))
+    try:
+        look_at_rig(path)
+    except UserError:
+        pass

@@ -1,0 +1,98 @@
+"""Verdicts about sessions that were really recorded, in virtual time, against what the simulated world did to them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rig.record.recording import Recorded
+from rig.session.folder import beside
+from rig.session.runfile import Run
+from rig.sim.faults import Fault, read_truth
+from rig.sim.sensor import Sensor
+from rig.verify.findings import Finding, Word, unstored_pulses
+from rig.verify.verdict import verify_run
+from tests.rigs import record, write_protocol, write_rig
+
+FAULTS = "lost_frames: 6, lost_pulses: 6, ghost_frames: 6, first_pulse: {first}, last_pulse: {last}"
+BLOCKS = (("before", 1.5, "all"), ("break", 1.2, "none"), ("after", 1.0, "all"))
+STREAMS = ("HS", "VIS", "NIR")
+
+
+def _recorded(folder: Path, *, seed: int = 1, faults: str = "") -> Recorded:
+    return record(folder, write_rig(folder, seed=seed, faults=faults), write_protocol(folder, *BLOCKS))
+
+
+def _findings(path: Path) -> dict[tuple[str, str], Finding]:
+    with Run(path) as run:
+        return {(f.check, f.stream): f for f in verify_run(run).findings}
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_losses_and_ghosts_in_and_around_a_part_not_stored_are_counted_as_they_were_committed(
+    tmp_path: Path, seed: int
+) -> None:
+    recorded = _recorded(tmp_path, seed=seed, faults=FAULTS.format(first=130, last=320))
+    truth, found = read_truth(beside(recorded.path, "truth.jsonl")), _findings(recorded.path)
+    with Run(recorded.path) as run:
+        parts = {name: set(unstored_pulses(run, run.streams[name]).tolist()) for name in STREAMS}
+    for name in STREAMS:
+        missing = {t.pulse for t in truth if t.stream == name and t.fault is not Fault.GHOST_FRAME}
+        ghosts = [t.pulse for t in truth if t.stream == name and t.fault is Fault.GHOST_FRAME]
+        lost, unseen = missing - parts[name], missing & parts[name]
+        frames, extras = found["frames", name], found["extras", name]
+        assert found["recount", name].word is Word.PASS, found["recount", name].text
+        assert (frames.value, frames.word is Word.FAIL) == (len(lost), bool(lost))
+        assert (f"no frame came for {len(unseen)} pulses" in frames.text) is bool(unseen)
+        assert (extras.value, sum(last - first + 1 for first, last in extras.ranges)) == (len(ghosts), len(ghosts))
+
+
+def test_triggers_lost_in_a_part_not_stored_alone_warn_and_leave_the_run_complete(tmp_path: Path) -> None:
+    recorded = _recorded(tmp_path, seed=3, faults=FAULTS.format(first=190, last=250))
+    with Run(recorded.path) as run:
+        verdict = verify_run(run)
+    assert verdict.is_complete, [f for f in verdict.findings if f.word is Word.FAIL]
+    warned = {f.check for f in verdict.findings if f.word is Word.WARN}
+    assert warned == {"frames", "extras"}
+
+
+def test_a_ghost_edge_2_ms_early_that_swallows_the_true_one_fails_and_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counts, numbers and counter are equal; only the camera's own clock shows it."""
+    true_edge: Callable[..., None] = Sensor.edge
+
+    def edge(self: Sensor, host_ns: int, pulse: int, period_ns: int, *, walk: bool) -> None:
+        early = 2_000_000 if (self.name, pulse, walk) == ("HS", 100, False) else 0
+        true_edge(self, host_ns - early, pulse, period_ns, walk=walk)
+
+    monkeypatch.setattr(Sensor, "edge", edge)
+    found = _findings(_recorded(tmp_path).path)
+    assert {key for key, finding in found.items() if finding.word is Word.FAIL} == {("stamps", "HS")}
+    stamps = found["stamps", "HS"]
+    assert (stamps.value, stamps.ranges) == (pytest.approx(2, abs=0.01), ((100, 100),))
+
+
+def test_every_planned_step_of_a_recorded_session_is_found(tmp_path: Path) -> None:
+    found = _findings(_recorded(tmp_path).path)
+    assert (found["steps", ""].word, found["steps", ""].looked_at) == (Word.PASS, "3 steps planned, 3 begun")
+
+
+def test_a_recorded_session_has_light_for_its_patch_only_where_a_film_was_shown(tmp_path: Path) -> None:
+    finding = _findings(_recorded(tmp_path).path)["photodiode", ""]
+    assert (finding.word, finding.is_expected) == (Word.NOT_MEASURED, False)
+
+
+def test_a_copy_of_a_run_has_the_same_contents(tmp_path: Path) -> None:
+    from rig.verify.verdict import contents
+
+    path = _recorded(tmp_path).path
+    copy = tmp_path / path.name
+    copy.write_bytes(path.read_bytes())
+    os.utime(copy, (1, 1))
+    with Run(path) as run, Run(copy) as other:
+        assert contents(run) == contents(other)
+        assert min(contents(run).values()) > 0
