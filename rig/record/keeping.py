@@ -101,8 +101,7 @@ class StreamKeeper:
     def _keep(self, placed: Placed) -> list[Action]:
         frame = placed.frame
         actions: list[Action] = self._gap_rows(placed.gap) if placed.gap else []
-        if placed.pulse != NO_PULSE:
-            actions += self._switch(placed.pulse)
+        actions += self._switch(placed.after_pulse if placed.pulse == NO_PULSE else placed.pulse)
         if frame.frame_index < 0:
             self._unstored -= 1
             actions.append(self._store(frame) if self._is_kept else ReleaseFrame(frame))

@@ -4,7 +4,8 @@
        |-- streams["HS"], ["VIS"], ["NIR"], pulses, flips, answers, ...    of all runs, one after another
        +-- at(seconds=...), at(clip=..., seconds=...)  -->  Instant        (timeline.py)
 
-A place in a session is (run, pulse): pulse numbers start anew in each run.
+A place in a session is (run, pulse): pulse numbers start anew in each run. Where each frame of a stream lies is told by
+its `run_numbers` and `pulse_numbers`.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class JoinedStream:
 
     @cached_property
     def run_numbers(self) -> NDArray[np.int64]:
-        """The run of each frame, int64 (n,)."""
+        """The run of each frame, int64 (n,); with `pulse_numbers` its place in the session."""
         return np.repeat([part.run.number for part in self.parts], [len(part.frames) for part in self.parts])
 
     @property

@@ -48,6 +48,15 @@ def test_good_run_passes_every_check_and_is_complete(judge: Judge) -> None:
     assert {f.check for f in verdict.findings} == {check.name for check in CHECKS}
 
 
+def test_the_layout_is_judged_before_all_that_is_read_by_it(judge: Judge) -> None:
+    assert judge().findings[0].check == "schema"
+
+
+def test_pulses_due_are_not_called_sent(judge: Judge) -> None:
+    finding = found(judge(Plan(not_stored=[("VIS", 60, 99)])), "frames", "VIS")
+    assert finding.looked_at == "56 pulses due, 56 frames got"
+
+
 def test_skew_that_nothing_measured_is_not_called_good(judge: Judge) -> None:
     assert found(judge(), "skew").word is Word.NOT_MEASURED
 
