@@ -96,6 +96,9 @@ def _say_end(recorded: Recorded) -> None:
     _say(f"lost:    {losses or 'nothing was recorded'}")
     if recorded.acknowledged_ms:
         _say(f"on disk: every frame at latest {max(recorded.acknowledged_ms):.0f} ms after it arrived")
+    if not recorded.path.exists():
+        _say("stopped before anything was recorded; the session's number is free again")
+        return
     _say(f"session: {recorded.path.parent}")
     _say(f"next:    rig verify {quote(str(recorded.path.parent))}")
     if recorded.outcome not in (Outcome.FINISHED, Outcome.STOPPED):

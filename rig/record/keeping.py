@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 
 from rig.cameras.camera import Baseline
 from rig.record.messages import Action, AppendRow, ReleaseFrame, StoreFrame
@@ -10,8 +11,9 @@ from rig.record.pairing import Pairing, Placed
 from rig.record.rows import extra_row, frame_row, gap_row
 from rig.session import layout
 from rig.streams import NO_PULSE, Frame, Gap, GapCause
-from rig.trigger.box import PulsePlan
+from rig.trigger.box import POSTAMBLE, TICKS_HZ, PulsePlan
 
+RESERVE_S = 1.0  # frames may still arrive for so long after a stop was asked for
 FULL = "the room that was reserved is used up"
 
 
@@ -41,6 +43,8 @@ class StreamKeeper:
         self.stream, self.divisor, self.counts = stream, divisor, Counts()
         self._pairing = Pairing(stream, divisor, plan, baseline)
         self._capacity = capacity
+        last_s = (1 + len(POSTAMBLE)) * plan.slot_ticks / TICKS_HZ + RESERVE_S
+        self._reserve = min(ceil(last_s * TICKS_HZ / (divisor * plan.period_ticks)), capacity // 2)
         self._changes: list[Storing] = []
         self._now = Storing(0, is_kept=True, reason="")
         self._not_stored_from: int | None = None
@@ -55,6 +59,11 @@ class StreamKeeper:
     def is_full(self) -> bool:
         """Whether the room that was reserved is used up."""
         return self.counts.stored >= self._capacity
+
+    @property
+    def is_nearly_full(self) -> bool:
+        """Whether what is left of the room is needed to end in order."""
+        return self.counts.stored >= self._capacity - self._reserve
 
     def frame(self, frame: Frame) -> list[Action]:
         """Take the next frame of the camera.
@@ -101,7 +110,10 @@ class StreamKeeper:
     def _keep(self, placed: Placed) -> list[Action]:
         frame = placed.frame
         actions: list[Action] = self._gap_rows(placed.gap) if placed.gap else []
-        actions += self._switch(placed.after_pulse if placed.pulse == NO_PULSE else placed.pulse)
+        pulse = placed.after_pulse if placed.pulse == NO_PULSE else placed.pulse
+        if frame.frame_index < 0 and self.is_full and self._now.is_kept:
+            self._changes.insert(0, Storing(pulse, is_kept=False, reason=FULL))
+        actions += self._switch(pulse)
         if frame.frame_index < 0:
             self._unstored -= 1
             actions.append(self._store(frame) if self._is_kept else ReleaseFrame(frame))
@@ -120,8 +132,6 @@ class StreamKeeper:
     def _switch(self, pulse: int) -> list[Action]:
         """Begin or end a part that is not stored, when a change is due at this pulse."""
         actions: list[Action] = []
-        if self.is_full and self._now.is_kept:
-            self._changes.insert(0, Storing(pulse, is_kept=False, reason=FULL))
         while self._changes and self._changes[0].from_pulse <= pulse:
             change = self._changes.pop(0)
             if change.is_kept and self.is_full:

@@ -24,7 +24,7 @@ from rig.record.run import Run, RunState
 from rig.record.storage import Storage
 from rig.record.threads import ThreadedRecorder
 from rig.record.virtual import VirtualRecorder
-from rig.session.folder import SessionFolder, beside, new_session
+from rig.session.folder import SessionFolder, beside, new_session, write_private
 from rig.session.layout import Outcome
 from rig.session.writer import SessionWriter
 from rig.stimulus.screen import ScreenNote, StepBegan
@@ -34,6 +34,7 @@ from rig.trigger.box import RunEnded
 PULSE_ROOM = 200  # pulses reserved beyond the plan
 UTC_EVERY_S = 10
 FIRST_RUN = 1
+ORDERLY = (Outcome.FINISHED, Outcome.STOPPED)
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ class _Job:
     devices: wiring.Devices
     clock: Clock
     virtual: wiring.Virtual | None
+    folder: Path | None  # where child processes write their logs
 
     @cached_property
     def infos(self) -> dict[str, DeviceInfo]:
@@ -105,13 +107,12 @@ class Recording:
     def __init__(self, request: Request, on_status: Callable[[Status], None]) -> None:
         self._request, self._on_status = request, on_status
         self._recorder: ThreadedRecorder | VirtualRecorder | None = None
-        self._stops = 0
 
     def stop(self) -> None:
-        """End it."""
-        self._stops += 1
-        if self._recorder is not None:
-            self._recorder.stop()
+        """End it. Before anything is recorded it raises KeyboardInterrupt: there is nothing to put in order."""
+        if self._recorder is None:
+            raise KeyboardInterrupt
+        self._recorder.stop()
 
     def record(self) -> Recorded:
         """Run it to its end; blocks. Raises UserError, DeviceError or StorageError; what was recorded is kept."""
@@ -124,7 +125,10 @@ class Recording:
         try:
             with _opened(request, clips, beside(folder.run_path(FIRST_RUN), "truth.jsonl")) as opened:
                 job = _Job(subject, plan_run(request.rig.rig, steps), clips, *opened)
-                return self._record(job)
+                recorded = self._record(job)
+                if recorded.outcome not in ORDERLY and job.folder is not None:
+                    _keep_logs(job.folder, recorded.path)
+                return recorded
         finally:
             _drop_if_empty(folder)
 
@@ -144,13 +148,13 @@ class Recording:
         else:
             self._recorder = ThreadedRecorder(run, job.devices, storage, job.clock)
         watch.tell = self._recorder.tell
-        for _ in range(self._stops):
-            self._recorder.stop()
         try:
             self._recorder.record(watch.on_event, watch.on_second)
         except StorageError as error:  # all frames are in the file; readers see a run that was never closed
             run.outcome = Outcome.CLOSE_FAILED
             run.alarms.append(f"disk: {error}")
+        if run.outcome is Outcome.STOPPED and not any(c.arrived for c in run.counts.values()):
+            path.unlink()  # stopped before the first frame: the number is free again
         return Recorded(path, run.outcome, run.counts, tuple(run.alarms), tuple(watch.acknowledged_ms))
 
 
@@ -222,22 +226,28 @@ def _create(path: Path, request: Request, job: _Job) -> SessionWriter:
 @contextmanager
 def _opened(
     request: Request, clips: dict[str, FilmClip], truth: Path
-) -> Iterator[tuple[wiring.Devices, Clock, wiring.Virtual | None]]:
+) -> Iterator[tuple[wiring.Devices, Clock, wiring.Virtual | None, Path | None]]:
     """The rig's devices, open; on an error the folder with their logs is left for looking at."""
     rig = request.rig.rig
     if request.virtual:
         virtual = wiring.open_virtual(rig, clips, truth=truth, scripted=request.scripted)
         try:
-            yield virtual.devices, virtual.clock, virtual
+            yield virtual.devices, virtual.clock, virtual, None
         finally:
             virtual.devices.close()
         return
     with working_folder() as folder:
         devices, clock = wiring.open_devices(rig, clips, folder, truth=truth, scripted=request.scripted)
         try:
-            yield devices, clock, None
+            yield devices, clock, None, folder
         finally:
             devices.close()
+
+
+def _keep_logs(folder: Path, run_path: Path) -> None:
+    """What the child processes printed, beside a run that did not end in order."""
+    for log in folder.glob("*.log"):
+        write_private(beside(run_path, log.name), log.read_bytes())
 
 
 def _drop_if_empty(folder: SessionFolder) -> None:

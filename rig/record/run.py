@@ -53,6 +53,8 @@ WALK_EPOCH, RUN_EPOCH = 0, 1
 PING_NS = NS // 5  # 5 Hz, the rate that docs/explanation measured for clock pairs
 SETTLE_NS = NS // 2  # how long the last frames of a run may take to arrive
 ACKNOWLEDGE_S = 2.0  # a frame that the disk has not acknowledged for so long is an alarm
+SILENT_S = 2.0  # a camera or screen that says nothing for so long is an alarm
+SCREEN_LATE_S = 5.0  # how much longer than allowed a step may take before the screen counts as lost
 LATE_S = 2.0  # how much later than planned an answer of the box may come before it counts as lost
 
 
@@ -89,6 +91,8 @@ class Run:
         self._next_ping = 0
         self._onset_ns = -1  # first flip of the step on the screen
         self._arrived = -1  # frames when it was last looked whether any still arrive without the box
+        self._heard: dict[str, int] = {}  # when a camera, or the screen, was last heard of
+        self._step_deadline: int | None = None
         self._alarmed: set[tuple[str, str]] = set()
 
     @property
@@ -114,15 +118,13 @@ class Run:
     @_on.register
     def _(self, event: Synced, now: int) -> list[Action]:
         waited_ns = event.returned_host_ns - event.oldest_arrived_host_ns
-        late = (
-            self._alarm(now, f"a sync took longer than {ACKNOWLEDGE_S:g} s", "disk")
-            if waited_ns > ACKNOWLEDGE_S * NS
-            else []
-        )
-        return [row_of(event), *late]
+        text = f"frames were not acknowledged within {ACKNOWLEDGE_S:g} s"
+        return [row_of(event), *(self._alarm(now, text, "disk") if waited_ns > ACKNOWLEDGE_S * NS else [])]
 
     @_on.register(Edge | ClockPair | Flip)
-    def _(self, event: Kept, now: int) -> list[Action]:  # noqa: ARG002  all handlers take the time
+    def _(self, event: Kept, now: int) -> list[Action]:
+        if isinstance(event, Flip):
+            self._heard["screen"] = now
         return [row_of(event)]
 
     # --- cameras ---------------------------------------------------------------------------------------------
@@ -146,6 +148,7 @@ class Run:
             divisor = self._plan.lines[name].divisor
             keeper = StreamKeeper(name, divisor, self._plan.pulses, self._baselines[name], self._capacity[name])
             self.keepers[name] = keeper
+            self._heard[name] = now
         self._deadline = now + int(LATE_S * NS)
         return [StartBox(self._plan.pulses, self._run_id)]
 
@@ -162,11 +165,15 @@ class Run:
             return [*self._alarm(now, text, frame.stream), ReleaseFrame(frame)]
         if self._epoch == WALK_EPOCH:
             return self._walk.frame(frame)
+        self._heard[frame.stream] = now
         keeper = self.keepers[frame.stream]
+        lost = keeper.counts.lost
         actions = keeper.frame(frame)
-        if keeper.is_full and self.state is RunState.RECORDING:
-            actions += self._alarm(now, "the room that was reserved is used up", frame.stream)
-            actions += self._stop(Outcome.STOPPED, now)
+        if keeper.counts.lost > lost:
+            actions += self._alarm(now, "frames are being lost", frame.stream)
+        if keeper.is_nearly_full and self.state is RunState.RECORDING:
+            actions += self._alarm(now, "the room that was reserved is nearly used up: the run ends", frame.stream)
+            actions += self._stop(Outcome.FAILED, now)
         return actions + self._when_drained()
 
     @_on.register
@@ -264,7 +271,10 @@ class Run:
         if self.step_index < len(self._plan.steps):
             step = self._plan.steps[self.step_index]
             self._store(set(step.store), step.reason, now)
+            self._heard["screen"] = now
+            self._step_deadline = now + int((step.max_seconds + SCREEN_LATE_S) * NS)
             return [ShowStep(step)]
+        self._step_deadline = None
         return self._stop(Outcome.FINISHED, now)
 
     def _store(self, kept: set[str], reason: str, now: int) -> None:
@@ -319,8 +329,9 @@ class Run:
         return self._when_all_stopped(now) if self.state is RunState.DRAINING else []
 
     def _end_as(self, outcome: Outcome) -> None:
-        """The first reason stays."""
-        if self.outcome is Outcome.INCOMPLETE:
+        """A failure outranks an orderly end; among equals the first stays."""
+        orderly = (Outcome.FINISHED, Outcome.STOPPED)
+        if self.outcome is Outcome.INCOMPLETE or (self.outcome in orderly and outcome not in orderly):
             self.outcome = outcome
 
     def _stop(self, outcome: Outcome, now: int) -> list[Action]:
@@ -351,7 +362,24 @@ class Run:
             self._steps_from = None
             if self.state is RunState.RECORDING:
                 actions += self._next_step(now)
-        return actions + self._when_late(now)
+        return actions + self._watch(now) + self._when_late(now)
+
+    def _watch(self, now: int) -> list[Action]:
+        """Alarm when a camera or the screen has fallen silent; a screen that never ends its step counts as lost."""
+        if self.state is not RunState.RECORDING:
+            return []
+        actions: list[Action] = []
+        silent_s = max(SILENT_S, 5 * self._plan.group_s)
+        is_showing = self._has_screen and self._step_deadline is not None
+        for name, heard in self._heard.items():
+            is_wanted = is_showing if name == "screen" else name in self._cameras
+            if is_wanted and now - heard > silent_s * NS:
+                actions += self._alarm(now, f"has said nothing for {silent_s:g} s", name)
+        if self._has_screen and self._step_deadline is not None and now >= self._step_deadline:
+            self._has_screen = False
+            self._end_as(Outcome.DEVICE_LOST)
+            actions += self._alarm(now, f"did not end step {self.step_index + 1}; no further step is shown", "screen")
+        return actions
 
     def _when_late(self, now: int) -> list[Action]:
         """The box did not answer, or the last frames had their time to arrive."""
@@ -364,7 +392,6 @@ class Run:
             return self._without_box(now)
         if self._pulses_sent is None and self._has_box:
             self._end_as(Outcome.DEVICE_LOST)
-            self.outcome = Outcome.DEVICE_LOST if self.outcome is Outcome.FINISHED else self.outcome
             alarm = self._alarm(now, "did not tell the end of its run; its last frames have no pulse number", "box")
             return [*alarm, *self._stop_cameras()]
         return self._stop_cameras()
@@ -406,9 +433,10 @@ class Run:
         actions: list[Action] = []
         if self._pulses_sent is None:
             actions += self._box_ended(None)
+        told = self._latest.pulse_number + 1 if self._latest else None
         for name, keeper in self.keepers.items():
             cause = GapCause.UNKNOWN if name in self._cameras else GapCause.CAMERA_LOST
-            actions += keeper.close(self._pulses_sent, cause)
+            actions += keeper.close(self._pulses_sent or told, cause)
         self.state = RunState.CLOSED
         record = {"kind": "outcome", "outcome": str(self.outcome), "text": "; ".join(self.alarms)}
         return [*actions, self._log(now, record), CloseFile(self.outcome)]

@@ -113,4 +113,4 @@ class SimulatedCamera(Camera):
 
 def world_lost(name: str) -> DeviceLost:
     """The error of a link whose far end is gone."""
-    return DeviceLost(f"camera {name}", "the simulated world is gone", hint="Its log is in the session's folder")
+    return DeviceLost(f"camera {name}", "the simulated world is gone", hint="See world.log beside the run")

@@ -113,6 +113,7 @@ def test_ctrl_c_twice_ends_at_once_with_a_good_file(recorder):
     assert "outcome: stopped" in out
     with rig.open(folder) as session:
         assert len(session.streams["HS"].frames) > 50
+    assert "lost or told lost, not both" not in commands.run("verify", folder, cwd=folder).stdout
     assert oct(_run_file(folder).stat().st_mode)[-3:] == "400"
 
 
@@ -130,7 +131,8 @@ def test_a_second_ctrl_c_in_the_postamble_leaves_no_frame_with_a_wrong_pulse(rec
             claimed = rows["pulse_number"]
             np.testing.assert_array_equal(claimed[claimed >= 0], burnt[: len(rows)][claimed >= 0])
             assert (claimed < 0).sum() <= 12  # those of a postamble whose place nobody could tell
-            assert len(run[f"/acquisition/{stream}/gaps"]) == 0
+            # Pulses that the box had told of and that have no frame any more; none of a frame that is there.
+            assert (run[f"/acquisition/{stream}/gaps"]["first_pulse"] > claimed.max()).all()
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
@@ -154,6 +156,24 @@ def test_a_dead_world_is_named_and_what_came_before_is_kept(recorder):
     with rig.open(folder) as session:
         assert len(session.streams["HS"].frames) > 50
         assert str(session.runs[0].outcome) == "device_lost"
+
+
+def test_stopped_before_anything_was_recorded_it_keeps_no_number(tmp_path):
+    files = write_protocol(tmp_path, ("long", 60, "all")), write_rig(tmp_path)
+    process = commands.start("record", files[0], "--rig", files[1], "--subject", "001", cwd=tmp_path)
+    assert process.stdout is not None
+    assert "arming" in process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert not list((tmp_path / "sessions/sub-001").glob("ses-*"))
+
+
+def test_the_logs_of_a_recording_that_failed_lie_beside_it(recorder):
+    process, folder = recorder
+    (world,) = _children(process.pid)
+    os.kill(world, signal.SIGKILL)
+    process.communicate(timeout=30)
+    assert len(list(folder.glob("*_world.log"))) == 1
 
 
 def test_two_recorders_of_one_subject_get_sessions_of_their_own(tmp_path):

@@ -265,6 +265,71 @@ def test_a_camera_lost_while_recording_leaves_the_others_going(rehearsal):
     assert rehearsal.asked(CloseFile) == [CloseFile(Outcome.DEVICE_LOST)]
 
 
+def test_a_screen_that_never_ends_its_step_is_told_within_seconds_and_counts_as_lost(rehearsal):
+    rehearsal.begin()
+    rehearsal.tell(Tick(), 2.5)
+    assert alarms(rehearsal)[-1] == "has said nothing for 2 s"
+    for _ in range(10):
+        rehearsal.tell(Tick(), 1.0)
+    assert "screen: did not end step 1; no further step is shown" in rehearsal.run.alarms
+    assert rehearsal.run.state is RunState.RECORDING
+    rehearsal.tell(StopRequested())
+    rehearsal.drain(100)
+    assert rehearsal.asked(CloseFile) == [CloseFile(Outcome.DEVICE_LOST)]
+
+
+def test_a_camera_that_falls_silent_is_told_by_name(rehearsal):
+    rehearsal.begin()
+    for number in range(25):
+        for name in ("HS", "NIR"):
+            rehearsal.tell(frame(name, 1, number, number * S // 10), 0.05)
+    rehearsal.tell(Tick())
+    assert "VIS: has said nothing for 2 s" in rehearsal.run.alarms
+    assert not [alarm for alarm in rehearsal.run.alarms if alarm.startswith(("HS: has", "NIR: has"))]
+
+
+def test_lost_frames_are_told_by_the_name_of_their_stream(rehearsal):
+    rehearsal.begin()
+    pulses = [p for p in range(60) if p != 40]
+    for number, pulse in enumerate(pulses):
+        slot = [0, 1, 3][pulse // 4] if pulse < 12 else pulse // 4 + 3
+        rehearsal.tell(frame("HS", 1, number, (slot * 4 + pulse % 4) * S // 100))
+    assert rehearsal.run.alarms == ["HS: frames are being lost"]
+
+
+def test_a_device_that_fails_while_the_run_drains_outranks_the_operators_stop(rehearsal):
+    rehearsal.begin()
+    rehearsal.tell(StopRequested())
+    rehearsal.tell(DeviceFailed("VIS", DeviceLost("camera VIS", "is gone")))
+    assert rehearsal.run.outcome is Outcome.DEVICE_LOST
+
+
+def test_room_that_is_nearly_used_up_ends_the_run_in_order_with_a_postamble(tmp_path):
+    rehearsal = Rehearsal(tmp_path)
+    rehearsal.begin()
+    keeper = rehearsal.run.keepers["HS"]
+    capacity = keeper.counts.stored + 400
+    keeper._capacity = capacity
+    number = 0
+    while rehearsal.run.state is RunState.RECORDING:
+        slot = [0, 1, 3][number // 4] if number < 12 else number // 4 + 3
+        rehearsal.tell(frame("HS", 1, number, (slot * 4 + number % 4) * S // 100), 0.01)
+        number += 1
+    assert rehearsal.asked(StopBox)
+    assert capacity - keeper.counts.stored > 100  # a second, a group and the postamble
+    assert rehearsal.run.outcome is Outcome.FAILED
+
+
+def test_pulses_that_were_told_and_have_no_frame_at_an_abort_are_gaps(rehearsal):
+    rehearsal.begin()
+    for pulse in range(20):
+        rehearsal.tell(Pulse(RUN, pulse, 7 if pulse % 4 == 0 else 1, pulse * 20_000, rehearsal.now))
+    rehearsal.tell(AbortRequested())
+    rows = {a.path: a.row for a in rehearsal.asked(AppendRow)}
+    assert rows["/acquisition/HS/gaps"][1:3] == (0, 19)
+    assert rows["/acquisition/NIR/gaps"][1:3] == (0, 16)
+
+
 def test_a_dead_window_does_not_end_the_recording(rehearsal):
     rehearsal.begin()
     rehearsal.tell(DeviceFailed("screen", DeviceLost("screen", "is gone")))
