@@ -83,6 +83,11 @@ def make_read_only(path: Path) -> None:
     path.chmod(0o400)
 
 
+def may_write(folder: Path) -> bool:
+    """Whether new files may be made in a folder."""
+    return os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
 def free_bytes(folder: Path) -> int:
     """Bytes that may still be written to the disk of `folder`."""
     return shutil.disk_usage(folder).free

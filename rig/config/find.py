@@ -8,10 +8,12 @@ A word with a slash in it, or one that ends in .yaml, is a path. Any other word 
 
 from __future__ import annotations
 
+import os
 from difflib import get_close_matches
 from pathlib import Path
+from stat import S_ISDIR
 
-from rig.errors import ConfigError, ProtocolError, UserError
+from rig.errors import ConfigError, ProtocolError, RigError, UserError
 
 RIGS, PROTOCOLS, RIG_FILE = "calibration", "protocols", "rig.yaml"
 _WRITE_PATH = "For a file elsewhere give its path, with a slash in it"
@@ -37,6 +39,21 @@ def find_protocol(name_or_path: str) -> Path:
     if _is_path(name_or_path):
         return _existing(Path(name_or_path), "", "protocol", ProtocolError)
     return _named(name_or_path, "protocol", _protocols(Path()), _protocols(shipped()), ProtocolError)
+
+
+def look_up(what: str, path: Path, error: type[RigError]) -> os.stat_result | None:
+    """What lies at a path that somebody typed; None when nothing does, or a link that leads nowhere.
+
+    `what` says in an error what the path was to be. Raises `error` when the system cannot even look: the name is too
+    long or no name at all, links lead in a circle, or a folder on the way may not be entered.
+    """
+    try:
+        return path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as exc:
+        problem = f"cannot be looked up: {getattr(exc, 'strerror', exc)}"
+        raise error(f"{what} {path}".lstrip(), problem, hint="Check the name and the permissions") from None
 
 
 def shipped() -> Path:
@@ -71,15 +88,21 @@ def _only_rig() -> Path:
 
 
 def _existing(path: Path, inside: str, what: str, error: type[UserError]) -> Path:
-    try:
-        if inside and path.is_dir():
-            path = path / inside
-        found = path.exists()
-    except (OSError, ValueError) as exc:  # a name too long, or a folder that may not be entered
-        raise error(f"{what} {path}", "cannot be looked up", hint=str(exc)) from None
-    if not found:
-        raise error(f"{what} {path}", "does not exist", hint=f"Looked from {Path.cwd()}")
+    found = look_up(what, path, error)
+    if inside and found is not None and S_ISDIR(found.st_mode):
+        path = path / inside
+        found = look_up(what, path, error)
+    if found is None:
+        raise error(f"{what} {path}", "does not exist", hint=f"Looked from {_here()}")
     return path
+
+
+def _here() -> str:
+    """The folder that the program runs in, which may be gone by now."""
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return "a folder that is gone"
 
 
 def _named(name: str, what: str, own: dict[str, Path], ours: dict[str, Path], error: type[UserError]) -> Path:

@@ -142,23 +142,23 @@ class Recording:
 
         storage = Storage(writer, release)
         run = Run(job.plan, walk_id=job.subject.run_id ^ 1, run_id=job.subject.run_id)
-        watch = _Watch(run, job, storage, path, self._on_status)
+        observer = _Observer(run, job, storage, path, self._on_status)
         if job.virtual is not None:
             self._recorder = VirtualRecorder(run, job.virtual, storage)
         else:
             self._recorder = ThreadedRecorder(run, job.devices, storage, job.clock)
-        watch.tell = self._recorder.tell
+        observer.tell = self._recorder.tell
         try:
-            self._recorder.record(watch.on_event, watch.on_second)
+            self._recorder.record(observer.on_event, observer.on_second)
         except StorageError as error:  # all frames are in the file; readers see a run that was never closed
             run.outcome = Outcome.CLOSE_FAILED
             run.alarms.append(f"disk: {error}")
         if run.outcome is Outcome.STOPPED and not any(c.arrived for c in run.counts.values()):
             path.unlink()  # stopped before the first frame: the number is free again
-        return Recorded(path, run.outcome, run.counts, tuple(run.alarms), tuple(watch.acknowledged_ms))
+        return Recorded(path, run.outcome, run.counts, tuple(run.alarms), tuple(observer.acknowledged_ms))
 
 
-class _Watch:
+class _Observer:
     """Sees what the core sees: keeps the status, the times of acknowledging, and the participant informed."""
 
     def __init__(self, run: Run, job: _Job, storage: Storage, path: Path, on_status: Callable[[Status], None]) -> None:

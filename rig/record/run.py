@@ -18,6 +18,7 @@ from typing import Any
 
 from rig.cameras.camera import Baseline
 from rig.record.keeping import Counts, Storing, StreamKeeper
+from rig.record.line_walk import LineWalk
 from rig.record.messages import (
     AbortRequested,
     AbortStep,
@@ -41,7 +42,7 @@ from rig.record.messages import (
 )
 from rig.record.plan import RunPlan
 from rig.record.rows import Kept, ended_row, pulse_row, row_of
-from rig.record.walk import LineWalk
+from rig.record.watch import SCREEN, Watch
 from rig.session import layout
 from rig.session.layout import Outcome
 from rig.stimulus.screen import ScreenNote, StepBegan, StepEnded
@@ -53,8 +54,6 @@ WALK_EPOCH, RUN_EPOCH = 0, 1
 PING_NS = NS // 5  # 5 Hz, the rate that docs/explanation measured for clock pairs
 SETTLE_NS = NS // 2  # how long the last frames of a run may take to arrive
 ACKNOWLEDGE_S = 2.0  # a frame that the disk has not acknowledged for so long is an alarm
-SILENT_S = 2.0  # a camera or screen that says nothing for so long is an alarm
-SCREEN_LATE_S = 5.0  # how much longer than allowed a step may take before the screen counts as lost
 LATE_S = 2.0  # how much later than planned an answer of the box may come before it counts as lost
 
 
@@ -91,8 +90,7 @@ class Run:
         self._next_ping = 0
         self._onset_ns = -1  # first flip of the step on the screen
         self._arrived = -1  # frames when it was last looked whether any still arrive without the box
-        self._heard: dict[str, int] = {}  # when a camera, or the screen, was last heard of
-        self._step_deadline: int | None = None
+        self._watch = Watch(plan.group_s)
         self._alarmed: set[tuple[str, str]] = set()
 
     @property
@@ -124,7 +122,7 @@ class Run:
     @_on.register(Edge | ClockPair | Flip)
     def _(self, event: Kept, now: int) -> list[Action]:
         if isinstance(event, Flip):
-            self._heard["screen"] = now
+            self._watch.heard(SCREEN, now)
         return [row_of(event)]
 
     # --- cameras ---------------------------------------------------------------------------------------------
@@ -148,7 +146,7 @@ class Run:
             divisor = self._plan.lines[name].divisor
             keeper = StreamKeeper(name, divisor, self._plan.pulses, self._baselines[name], self._capacity[name])
             self.keepers[name] = keeper
-            self._heard[name] = now
+            self._watch.heard(name, now)
         self._deadline = now + int(LATE_S * NS)
         return [StartBox(self._plan.pulses, self._run_id)]
 
@@ -165,7 +163,7 @@ class Run:
             return [*self._alarm(now, text, frame.stream), ReleaseFrame(frame)]
         if self._epoch == WALK_EPOCH:
             return self._walk.frame(frame)
-        self._heard[frame.stream] = now
+        self._watch.heard(frame.stream, now)
         keeper = self.keepers[frame.stream]
         lost = keeper.counts.lost
         actions = keeper.frame(frame)
@@ -271,10 +269,9 @@ class Run:
         if self.step_index < len(self._plan.steps):
             step = self._plan.steps[self.step_index]
             self._store(set(step.store), step.reason, now)
-            self._heard["screen"] = now
-            self._step_deadline = now + int((step.max_seconds + SCREEN_LATE_S) * NS)
+            self._watch.step_shown(step, now)
             return [ShowStep(step)]
-        self._step_deadline = None
+        self._watch.forget(SCREEN)
         return self._stop(Outcome.FINISHED, now)
 
     def _store(self, kept: set[str], reason: str, now: int) -> None:
@@ -313,8 +310,8 @@ class Run:
             outcome = Outcome.FAILED if event.device == "recorder" else Outcome.DEVICE_LOST
             return actions + self._give_up(outcome, now)
         self._end_as(Outcome.DEVICE_LOST)
-        if event.device == "screen":
-            self._has_screen = False
+        if event.device == SCREEN:
+            self._screen_lost()
             return actions
         if event.device == "box":
             self._has_box, self._deadline = False, now + SETTLE_NS
@@ -323,6 +320,7 @@ class Run:
 
     def _camera_lost(self, name: str, now: int) -> list[Action]:
         self._cameras.discard(name)
+        self._watch.forget(name)
         self._waiting.discard(name)
         if not self._cameras:
             return self._give_up(Outcome.DEVICE_LOST, now)
@@ -362,24 +360,23 @@ class Run:
             self._steps_from = None
             if self.state is RunState.RECORDING:
                 actions += self._next_step(now)
-        return actions + self._watch(now) + self._when_late(now)
+        return actions + self._look(now) + self._when_late(now)
 
-    def _watch(self, now: int) -> list[Action]:
-        """Alarm when a camera or the screen has fallen silent; a screen that never ends its step counts as lost."""
+    def _look(self, now: int) -> list[Action]:
+        """Tell who has fallen silent; a screen that does not end its step counts as lost."""
         if self.state is not RunState.RECORDING:
             return []
-        actions: list[Action] = []
-        silent_s = max(SILENT_S, 5 * self._plan.group_s)
-        is_showing = self._has_screen and self._step_deadline is not None
-        for name, heard in self._heard.items():
-            is_wanted = is_showing if name == "screen" else name in self._cameras
-            if is_wanted and now - heard > silent_s * NS:
-                actions += self._alarm(now, f"has said nothing for {silent_s:g} s", name)
-        if self._has_screen and self._step_deadline is not None and now >= self._step_deadline:
-            self._has_screen = False
-            self._end_as(Outcome.DEVICE_LOST)
-            actions += self._alarm(now, f"did not end step {self.step_index + 1}; no further step is shown", "screen")
+        text = f"has said nothing for {self._watch.silent_s:g} s"
+        actions = [action for name in self._watch.silent(now) for action in self._alarm(now, text, name)]
+        if self._watch.step_is_overdue(now):
+            self._screen_lost()
+            actions += self._alarm(now, f"did not end step {self.step_index + 1}; no further step is shown", SCREEN)
         return actions
+
+    def _screen_lost(self) -> None:
+        self._has_screen = False
+        self._watch.forget(SCREEN)
+        self._end_as(Outcome.DEVICE_LOST)
 
     def _when_late(self, now: int) -> list[Action]:
         """The box did not answer, or the last frames had their time to arrive."""

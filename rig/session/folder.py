@@ -11,16 +11,20 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 
 from rig import host
+from rig.config.find import look_up
 from rig.errors import NotASession, SessionExists, StorageError, UserError
 
 SUBJECT = re.compile(r"[A-Za-z0-9]{1,64}")
 MAX_NUMBER = 9999
 RUN_SUFFIX = "_session.h5"
+_OTHER_PLACE = "Choose another place with --out"
 
-_RUN_NAME = re.compile(r"(?P<session>sub-[A-Za-z0-9]+_ses-\d{2,4})_run-(?P<run>\d{2,4})_session\.h5")
-_SESSION_FOLDER = re.compile(r"ses-(\d{2,4})")
+_NUMBER = "(0[1-9]|[1-9][0-9]{1,3})"  # 1 to MAX_NUMBER as the names below write them; no other name is ours
+_RUN_NAME = re.compile(rf"(?P<session>sub-{SUBJECT.pattern}_ses-{_NUMBER})_run-(?P<run>{_NUMBER})_session\.h5")
+_SESSION_FOLDER = re.compile(f"ses-{_NUMBER}")
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,16 @@ class SessionFolder:
 
     def run_path(self, run: int) -> Path:
         """The file of run `run` (from 1); need not exist."""
-        return self.path / f"sub-{self.subject}_ses-{self.number:02d}_run-{run:02d}{RUN_SUFFIX}"
+        return self.path / f"{run_name(self.subject, self.number, run)}{RUN_SUFFIX}"
+
+
+def run_name(subject: str, session: int, run: int) -> str:
+    """What all files about a run begin with."""
+    return f"sub-{subject}_{_session_name(session)}_run-{run:02d}"
+
+
+def _session_name(number: int) -> str:
+    return f"ses-{number:02d}"
 
 
 def check_subject(subject: str) -> str:
@@ -48,18 +61,37 @@ def new_session(directory: Path, subject: str, number: int | None = None) -> Ses
     """Make the folder of a new session below `directory`, readable by the owner only.
 
     Without `number` it is the one after the highest that exists. Two recorders that race never get the same
-    folder. Raises UserError for a subject or number that is not allowed, SessionExists when `number` is taken or
-    when another subject differs only in upper and lower case, StorageError when the disk refuses.
+    folder. Raises UserError for a subject or number that is not allowed, SessionExists when `number` is taken, when
+    none is left, or when another subject differs only in upper and lower case, StorageError when the disk refuses.
     """
     check_subject(subject)
     if number is not None and not 1 <= number <= MAX_NUMBER:
         raise UserError("--session", "is not allowed", value=str(number), allowed=f"1 to {MAX_NUMBER}")
+    folder_for(directory)
     try:
         _make_folders(directory)
         home = _subject_folder(directory, subject)
         return _take(home, subject, number)
     except OSError as exc:
-        raise StorageError(str(directory), f"cannot hold a new session: {exc.strerror}") from None
+        raise StorageError(str(exc.filename or directory), f"cannot hold a new session: {exc.strerror}") from None
+
+
+def folder_for(directory: Path) -> Path:
+    """The folder that is there already, `directory` or the nearest above it, below which sessions can be made.
+
+    Makes nothing. Raises StorageError naming what is in the way: a file, a link that leads nowhere, a read-only folder.
+    """
+    for path in [directory, *directory.parents]:
+        found = look_up("", path, StorageError)
+        if found is not None and not S_ISDIR(found.st_mode):
+            raise StorageError(str(path), "is not a folder", hint=_OTHER_PLACE)
+        if found is not None and not host.may_write(path):
+            raise StorageError(str(path), "may not be written to", hint=_OTHER_PLACE)
+        if found is not None:
+            return path
+        if path.is_symlink():
+            raise StorageError(str(path), "is a link that leads nowhere", hint=_OTHER_PLACE)
+    raise StorageError(str(directory), "lies nowhere", hint=_OTHER_PLACE)
 
 
 def _make_folders(directory: Path) -> None:
@@ -78,6 +110,8 @@ def _subject_folder(directory: Path, subject: str) -> Path:
         made = True
     except FileExistsError:
         made = False
+        if not home.is_dir():
+            raise StorageError(str(home), "is not a folder", hint="Sessions of this subject go there") from None
     twins = [p.name for p in directory.iterdir() if p.name != home.name and p.name.lower() == home.name.lower()]
     if twins:
         if made:
@@ -91,8 +125,8 @@ def _subject_folder(directory: Path, subject: str) -> Path:
 def _take(home: Path, subject: str, number: int | None) -> SessionFolder:
     """Make the session's folder: mkdir succeeds for exactly one of several recorders."""
     while True:
-        chosen = number if number is not None else max(_numbers(home), default=0) + 1
-        path = home / f"ses-{chosen:02d}"
+        chosen = number if number is not None else _next_number(home)
+        path = home / _session_name(chosen)
         try:
             path.mkdir(mode=host.PRIVATE_FOLDER)
         except FileExistsError:
@@ -105,53 +139,95 @@ def _take(home: Path, subject: str, number: int | None) -> SessionFolder:
         return SessionFolder(path, subject, chosen)
 
 
-def _numbers(home: Path) -> list[int]:
+def _next_number(home: Path) -> int:
+    """The number after the highest there is. Raises SessionExists when that is more than a number may be."""
     matches = [_SESSION_FOLDER.fullmatch(p.name) for p in home.iterdir()]
-    return [int(m.group(1)) for m in matches if m]
+    highest = max((int(m.group(1)) for m in matches if m), default=0)
+    if highest == MAX_NUMBER:
+        problem, hint = "is the highest number, and is taken", "Give a number that is free with --session"
+        raise SessionExists(str(home / _session_name(highest)), problem, allowed=f"1 to {MAX_NUMBER}", hint=hint)
+    return highest + 1
+
+
+def misplaced(run_path: Path, subject: str, session: int, run: int) -> str:
+    """How the names of a run's file and folders contradict whose run it is; empty when none does.
+
+    A name that is none of ours, as of a copy, says nothing. `subject`, `session`, `run`: as written in the file.
+    """
+    own, file, folder = run_name(subject, session, run), run_path.name, run_path.absolute().parent
+    right = {file: own + RUN_SUFFIX} if is_run_name(file) else {}
+    if _SESSION_FOLDER.fullmatch(folder.name):
+        right |= {folder.name: _session_name(session)}
+        right |= {folder.parent.name: f"sub-{subject}"} if folder.parent.name.startswith("sub-") else {}
+    wrong = [name for name, should_be in right.items() if name != should_be]
+    return f"it is {own} by what is in it, but lies under the name {', '.join(wrong)}" if wrong else ""
+
+
+def is_run_name(name: str) -> bool:
+    """Whether a file's name says whose run it is."""
+    return _RUN_NAME.fullmatch(name) is not None
 
 
 def find_runs(path: Path) -> list[Path]:
     """The run files of one session, in order of their runs; `path` is its folder or any file in it.
 
     A file of another name that ends in .h5 stands for itself alone. Raises NotASession when there is no run,
-    naming the sessions that lie below.
+    naming the sessions that lie below, and when it cannot be looked up.
     """
-    if not path.exists():
+    found = look_up("", path, NotASession)
+    if found is None:
         raise NotASession(str(path), "does not exist")
-    if path.is_file() and path.suffix == ".h5" and not _RUN_NAME.fullmatch(path.name):
+    if S_ISREG(found.st_mode) and path.suffix == ".h5" and not is_run_name(path.name):
         return [path]
-    folder = path if path.is_dir() else path.parent
-    runs = _runs_in(folder)
-    if path.is_file():
+    is_folder = S_ISDIR(found.st_mode)
+    runs = _runs_in(path if is_folder else path.parent)
+    if not is_folder:
         stem = path.name.split("_run-")[0]
         runs = [run for run in runs if run.name.split("_run-")[0] == stem]
-    _refuse_unless_one_session(path, folder, runs)
+    _refuse_unless_one_session(path, runs, is_folder=is_folder)
     return runs
 
 
 def _runs_in(folder: Path) -> list[Path]:
-    try:
-        found = [(m, p) for p in folder.iterdir() if (m := _RUN_NAME.fullmatch(p.name))]
-    except OSError as exc:
-        raise NotASession(str(folder), f"cannot be read: {exc.strerror}") from None
+    found = [(m, p) for p in _listed(folder) if (m := _RUN_NAME.fullmatch(p.name))]
     return [p for _, p in sorted(found, key=lambda pair: (pair[0]["session"], int(pair[0]["run"])))]
 
 
-def _refuse_unless_one_session(path: Path, folder: Path, runs: list[Path]) -> None:
+def _listed(folder: Path, *, folders: bool = False) -> list[Path]:
+    """What lies in a folder, or only the folders in it, sorted. Raises NotASession when it cannot be read."""
+    try:
+        return sorted(path for path in folder.iterdir() if not folders or path.is_dir())
+    except OSError as exc:
+        raise NotASession(str(folder), f"cannot be read: {exc.strerror}") from None
+
+
+def _refuse_unless_one_session(path: Path, runs: list[Path], *, is_folder: bool) -> None:
     sessions = sorted({run.name.split("_run-")[0] for run in runs})
     if len(sessions) > 1:
         raise NotASession(str(path), f"holds several sessions: {', '.join(sessions)}", hint="Name a file of one")
     if not runs:
-        below = [str(p) for p in sessions_below(folder)][:5] if path.is_dir() else []
+        below = [str(p) for p in sessions_below(path)][:5] if is_folder else []
         hint = f"Sessions below it: {', '.join(below)}" if below else ""
         allowed = f"the folder of a session, or a file in it whose name ends in {RUN_SUFFIX}"
         raise NotASession(str(path), "holds no run of a session", allowed=allowed, hint=hint)
 
 
 def sessions_below(directory: Path) -> list[Path]:
-    """The session folders `sub-*/ses-*` below `directory`, which may itself be one subject's folder; sorted."""
-    found = [*directory.glob("sub-*/ses-*"), *directory.glob("ses-*")]
-    return sorted(p for p in found if p.is_dir() and _SESSION_FOLDER.fullmatch(p.name))
+    """The session folders `sub-*/ses-*` below `directory`, which may itself be one subject's folder; sorted.
+
+    A subject's folder that cannot be read stands for the sessions in it. Raises NotASession when `directory` cannot.
+    """
+    found = _sessions_in(directory)
+    for home in (p for p in _listed(directory, folders=True) if p.name.startswith("sub-")):
+        try:
+            found += _sessions_in(home)
+        except NotASession:
+            found.append(home)
+    return sorted(found)
+
+
+def _sessions_in(home: Path) -> list[Path]:
+    return [p for p in _listed(home, folders=True) if _SESSION_FOLDER.fullmatch(p.name)]
 
 
 def beside(run_path: Path, suffix: str) -> Path:

@@ -26,6 +26,7 @@ import numpy as np
 from rig.streams import CLOCK_PAIR, EDGE, EXTRA, FLIP, FRAME, GAP, NOT_STORED, PULSE, SYNC, TRIAL
 
 SCHEMA = 1
+HEAD_BYTES = 1 << 20  # HDF5's own tables lie first in a file: room for them, that of each frame not counted
 WALK_FRAMES = 16  # room for the line walk of one stream; a camera that delivers more is alarmed
 
 ACQUISITION, LINE_WALK = "/acquisition", "/line_walk"

@@ -6,8 +6,7 @@ Rows count as written while their `seq` is their index + 1; nothing behind the f
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,13 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from rig import host
 from rig.elicitation.steps import Step
-from rig.errors import ChecksumError, NotASession, RigError, SessionError, Truncated
-from rig.session import layout
+from rig.errors import ChecksumError, NotASession
+from rig.session import layout, texts
+from rig.session.folder import SUBJECT, misplaced
 from rig.session.layout import SCHEMA, Outcome
+from rig.session.opening import open_file, reading
 from rig.streams import (
     CLOCK_PAIR,
     EDGE,
@@ -38,12 +40,9 @@ from rig.streams import (
 )
 
 Rows = NDArray[np.void]
-Json = dict[str, Any]
+Json = texts.Json
 
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_EOF_OFFSETS = {0: 40, 1: 44, 2: 28, 3: 28}  # superblock version -> where the length of the file stands in it
-# What h5py raises when a file is not as it should be.
-_BROKEN = (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError, OverflowError)
+MOST_DIVISOR = 1 << 16  # far above what a trigger box can do; keeps the least common multiple of several small
 
 
 class Pictures:
@@ -67,7 +66,7 @@ class Pictures:
         Raises IndexError outside the stream, ChecksumError naming stream, index and pulse, Truncated.
         """
         index = range(len(self))[index]
-        with _reading(self._path, f"picture {index} of {self._stream}"):
+        with reading(self._path, f"picture {index} of {self._stream}"):
             picture: Picture = self._dataset[index]
         if check_sums and not self.is_intact(index, picture):
             raise self._damage(index)
@@ -90,10 +89,13 @@ class Stream:
     def __init__(self, run: Run, name: str, *, walk: bool = False) -> None:
         self.run, self.name, self._walk = run, name, walk
         attributes = run.attributes(f"{layout.ACQUISITION}/{name}")
-        self.divisor = max(1, _number(attributes, "divisor", run.path))  # of the pulses; 4 gives 25 fps at 100 Hz
+        self.divisor = _number(attributes, "divisor", run.path)  # of the pulses; 4 gives 25 fps at 100 Hz
+        if not 1 <= self.divisor <= MOST_DIVISOR:
+            allowed = f"1 to {MOST_DIVISOR}"
+            raise NotASession(f"{run.path}: {name}", "is no divisor", value=str(self.divisor), allowed=allowed)
         self.line = _number(attributes, "line", run.path)  # trigger line of the box
         self.serial = str(attributes.get("serial", ""))
-        self.is_simulated = bool(attributes.get("simulated", False))
+        self.is_simulated = _flag(attributes, "simulated", run.path)
 
     @cached_property
     def frames(self) -> Rows:
@@ -132,7 +134,7 @@ class Stream:
         armed = [
             e for e in self.run.log if (e.get("kind"), e.get("stream"), e.get("epoch")) == ("armed", self.name, epoch)
         ]
-        return dict(armed[-1].get("baseline", {})) if armed else {}
+        return dict(armed[-1]["baseline"]) if armed else {}
 
     @cached_property
     def _places(self) -> dict[int, int]:
@@ -148,7 +150,7 @@ class Run:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = _open_file(path)
+        self._file = open_file(path)
         with ExitStack() as undo:
             undo.callback(self._file.close)
             self._read_attributes()
@@ -163,14 +165,17 @@ class Run:
             allowed = f"this version reads schema 1 to {SCHEMA}"
             raise NotASession(str(self.path), f"has schema {self.schema}", allowed=allowed, hint="Update rig")
         self.subject, self.rig, self.protocol = (str(found.get(k, "")) for k in ("subject", "rig", "protocol"))
+        if not SUBJECT.fullmatch(self.subject):
+            allowed = "letters and digits, at most 64"
+            raise NotASession(str(self.path), "is no subject", value=repr(self.subject)[:80], allowed=allowed)
         self.session, self.number = (_number(found, k, self.path) for k in ("session", "run"))
         self.run_id = _number(found, "run_id", self.path)
-        self.is_simulated = bool(found.get("simulated", False))
+        self.is_simulated = _flag(found, "simulated", self.path)
         self.created_utc = str(found.get("created_utc", ""))  # ISO 8601 with offset
         self.created_host_ns = _number(found, "created_host_ns", self.path)
-        with _reading(self.path, "its outcome and streams"):
+        with reading(self.path, "its outcome and streams"):
             self.outcome = Outcome(str(found.get("outcome", Outcome.INCOMPLETE)))
-            names = [str(name) for name in json.loads(str(found["streams"]))]
+            names = texts.stream_names(json.loads(str(found["streams"])))
         self.streams = {name: Stream(self, name) for name in names}
         self.walk_streams = {name: Stream(self, name, walk=True) for name in names}
 
@@ -184,9 +189,19 @@ class Run:
         """Give the file back; a second call does nothing."""
         self._file.close()
 
+    @property
+    def misplaced(self) -> str:
+        """How the names of file and folders contradict whose run this is; empty when none does."""
+        return misplaced(self.path, self.subject, self.session, self.number)
+
+    @cached_property
+    def is_being_recorded(self) -> bool:
+        """Whether a recorder held the file when this was first asked."""
+        return self.outcome is Outcome.INCOMPLETE and host.is_held(self.path)
+
     def attributes(self, path: str) -> Json:
         """The attributes of an object in the file. Raises Truncated when they cannot be read."""
-        with _reading(self.path, path):
+        with reading(self.path, path):
             return dict(self._file[path].attrs)
 
     def table(self, path: str, dtype: np.dtype[np.void]) -> Rows:
@@ -197,7 +212,7 @@ class Run:
 
     def reserved(self, path: str, dtype: np.dtype[np.void]) -> Rows:
         """All rows of a table, those not written included. Raises NotASession when they have another layout."""
-        with _reading(self.path, path):
+        with reading(self.path, path):
             dataset = self._file[path]
             if dataset.dtype == dtype and dataset.ndim == 1:
                 return np.asarray(dataset[:])
@@ -205,7 +220,7 @@ class Run:
 
     def pictures(self, path: str) -> h5py.Dataset:
         """A dataset of pictures, uint8 (n, height, width). Raises NotASession when it is something else."""
-        with _reading(self.path, path):
+        with reading(self.path, path):
             dataset = self._file[path]
             if dataset.dtype == np.uint8 and dataset.ndim == 3:
                 return dataset
@@ -214,36 +229,37 @@ class Run:
     def _texts(self, path: str) -> list[Json]:
         """A log's JSON objects, up to the first that was not written whole."""
         rows = self.table(f"{path}/rows", TEXT)
-        with _reading(self.path, path):
+        with reading(self.path, path):
             end = int((rows["offset"] + rows["length"]).max()) if len(rows) else 0
             text = np.asarray(self._file[f"{path}/text"][:end], np.uint8).tobytes()
         found: list[Json] = []
         for row in rows:
             try:
                 entry = json.loads(text[int(row["offset"]) :][: int(row["length"])])
-            except ValueError:
+            except (ValueError, RecursionError):
                 break
             if not isinstance(entry, dict):
                 break
-            found.append({"host_ns": int(row["host_ns"]), **entry})
+            found.append({**entry, "host_ns": int(row["host_ns"])})
         return found
 
     def config(self, name: str) -> str:
         """A text of /config: rig, protocol, steps, devices, versions or plan; "" when it is missing."""
-        with _reading(self.path, f"{layout.CONFIG}/{name}"):
+        with reading(self.path, f"{layout.CONFIG}/{name}"):
             if name not in self._file[layout.CONFIG]:
                 return ""
             return str(self._file[f"{layout.CONFIG}/{name}"].asstr()[()])
 
     def _config_json(self, name: str) -> Any:
-        with _reading(self.path, f"{layout.CONFIG}/{name}"):
+        with reading(self.path, f"{layout.CONFIG}/{name}"):
             return json.loads(self.config(name) or "{}")
 
     def clip(self, name: str) -> Json:
         """A clip as it was played: file, sha256, title, licence, fps, width, height, and pts float64 (frames,), s."""
         path = f"{layout.CONFIG}/clips/{name}"
-        with _reading(self.path, path):
-            return {**self.attributes(path), "pts": np.asarray(self._file[f"{path}/pts"][:], np.float64)}
+        with reading(self.path, path):
+            attributes = texts.clip(self.attributes(path))
+            return {**attributes, "pts": np.asarray(self._file[f"{path}/pts"][:], np.float64)}
 
     @cached_property
     def pulses(self) -> Rows:
@@ -288,7 +304,9 @@ class Run:
     @cached_property
     def log(self) -> list[Json]:
         """What the recorder noted, oldest first: dicts with `kind` and `host_ns`."""
-        return self._texts(layout.LOG)
+        entries = self._texts(layout.LOG)
+        with reading(self.path, layout.LOG):
+            return [texts.log_entry(entry) for entry in entries]
 
     @cached_property
     def answers(self) -> list[Json]:
@@ -298,18 +316,20 @@ class Run:
     @cached_property
     def steps(self) -> list[Step]:
         """The steps that the screen was to show, in order."""
-        with _reading(self.path, "steps"):
-            return [Step.from_json(step) for step in self._config_json("steps") or []]
+        with reading(self.path, "steps"):
+            return [Step.from_json(step) for step in texts.steps(self._config_json("steps") or [])]
 
     @cached_property
     def plan(self) -> Json:
         """The pulse plan: period_ticks, led_phase_ticks, group, lines {STREAM: {line, divisor, width_ticks}}."""
-        return dict(self._config_json("plan"))
+        with reading(self.path, f"{layout.CONFIG}/plan"):
+            return texts.plan(self._config_json("plan"))
 
     @cached_property
     def devices(self) -> Json:
         """Who each device said it was: {name: fields of DeviceInfo}."""
-        return dict(self._config_json("devices"))
+        with reading(self.path, f"{layout.CONFIG}/devices"):
+            return texts.fitting(self._config_json("devices"), {})
 
     @cached_property
     def base(self) -> Stream:
@@ -317,71 +337,24 @@ class Run:
         return min(self.streams.values(), key=lambda stream: stream.divisor)
 
 
+_FOREIGN = "It was written by another program, or is damaged"
+
+
 def _number(attributes: Json, name: str, path: Path) -> int:
     value = attributes.get(name)
     if isinstance(value, int | np.integer):
         return int(value)
-    raise NotASession(str(path), f"lacks the number {name}", hint="It was written by another program, or is damaged")
+    raise NotASession(str(path), f"lacks the number {name}", hint=_FOREIGN)
+
+
+def _flag(attributes: Json, name: str, path: Path) -> bool:
+    value = attributes.get(name, False)
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    raise NotASession(str(path), f"lacks the true or false of {name}", hint=_FOREIGN)
 
 
 def _last_of(rows: Rows, keys: list[str]) -> Rows:
     """The last row of each key, in the order in which the keys first came."""
     last = {tuple(row[key] for key in keys): index for index, row in enumerate(rows)}
     return rows[list(last.values())]
-
-
-@contextmanager
-def _reading(path: Path, what: str) -> Iterator[None]:
-    """Turns what h5py raises for a damaged file into one sentence about it."""
-    try:
-        yield
-    except RigError:
-        raise
-    except _BROKEN as exc:
-        hint = "Other parts of the file may be good: rig verify tells which"
-        raise Truncated(f"{path}: {what}", f"cannot be read ({_short(exc)})", hint=hint) from None
-
-
-def _short(exc: BaseException) -> str:
-    return str(exc).splitlines()[0][:120] if str(exc) else type(exc).__name__
-
-
-def _open_beside_others(path: Path) -> h5py.File:
-    """HDF5 refuses a second handle of the same process that locks otherwise; then lock as the first one does."""
-    try:
-        return h5py.File(path, "r", locking=False)
-    except OSError as exc:
-        if "locking flag" not in str(exc):
-            raise
-        return h5py.File(path, "r")
-
-
-def _open_file(path: Path) -> h5py.File:
-    """Open for reading without taking HDF5's own lock, so that no reader is ever in a recorder's way."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(64)
-            size = path.stat().st_size
-    except FileNotFoundError:
-        raise NotASession(str(path), "does not exist") from None
-    except OSError as exc:
-        raise NotASession(str(path), f"cannot be read: {exc.strerror}") from None
-    if not head:
-        raise NotASession(str(path), "is empty", hint="Nothing of a session is in it")
-    if not head.startswith(_SIGNATURE):
-        raise NotASession(str(path), "is no HDF5 file", hint="Nothing of a session is in it")
-    try:
-        return _open_beside_others(path)
-    except _BROKEN as exc:
-        raise _why_closed(path, head, size, exc) from None
-
-
-def _why_closed(path: Path, head: bytes, size: int, exc: BaseException) -> SessionError:
-    """The error for an HDF5 file that does not open: how much of it is there."""
-    start = _EOF_OFFSETS.get(head[8], 64) if len(head) > 8 else 64
-    planned = int.from_bytes(head[start : start + 8], "little") if start + 8 <= len(head) else 0
-    if 0 < size < planned < 1 << 60:
-        problem = f"is cut off: {size:,} of {planned:,} bytes are there ({100 * size // planned} %)"
-        hint = "The pictures before the cut are still in it: keep it, and copy it again from where it was recorded"
-        return Truncated(str(path), problem, hint=hint)
-    return NotASession(str(path), f"is a damaged HDF5 file ({_short(exc)})", hint="Copy it again from the original")

@@ -1,0 +1,116 @@
+"""What the texts of a run file must say before anybody works with them: plan, steps, log entries, names of streams.
+
+A file may come from anywhere, and JSON can hold anything. Each function returns what it was given, or raises ValueError
+naming the key at fault; the reader turns that into an error about the file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from math import isfinite
+from typing import Any
+
+Json = dict[str, Any]
+Rules = Mapping[str, Callable[[object], bool]]
+
+MOST = 1 << 20  # of a period or a group; far above what a trigger box can send
+_STREAM = re.compile(r"[A-Z][A-Z0-9]{0,15}")
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")  # of a step; it becomes part of file names
+
+
+def fitting(data: object, required: Rules, optional: Rules | None = None) -> Json:
+    """An object with all `required` keys, in which these and the `optional` ones hold what they must."""
+    if not isinstance(data, dict):
+        raise ValueError(f"{_short(data)} is no object")
+    for key in required:
+        if key not in data:
+            raise ValueError(f"{key} is missing")
+    for key, is_right in {**required, **(optional or {})}.items():
+        if key in data and not is_right(data[key]):
+            raise ValueError(f"{key} cannot be {_short(data[key])}")
+    return data
+
+
+def plan(data: object) -> Json:
+    """The pulse plan; {} when the file has none."""
+    return {} if data == {} else fitting(data, {"period_ticks": _is_size, "group": _is_size}, {"lines": _is_object})
+
+
+def steps(data: object) -> list[Json]:
+    """The steps, each with all its fields."""
+    if not isinstance(data, list):
+        raise ValueError(f"{_short(data)} is no list")
+    return [fitting(step, _STEP) for step in data]
+
+
+def log_entry(entry: Json) -> Json:
+    """An entry of the recorder's log."""
+    match entry.get("kind"):
+        case "ended":
+            fitting(entry, {"pulses_sent": _is_count})
+        case "armed":
+            fitting(fitting(entry, {"baseline": _is_object})["baseline"], {}, _BASELINE)
+        case "stopped":
+            fitting(entry, {}, {"features": _is_object})
+    return entry
+
+
+def clip(data: object) -> Json:
+    """The attributes of a film clip."""
+    return fitting(data, {"file": _is_text, "sha256": _is_text})
+
+
+def stream_names(data: object) -> list[str]:
+    """The names of all streams, at least one, each once."""
+    names = data if isinstance(data, list) else []
+    if not names or not all(_is_text(name) and _STREAM.fullmatch(name) for name in names):
+        raise ValueError(f"streams are {_short(data)}, not a list of names such as HS")
+    if len(set(names)) < len(names):
+        raise ValueError("streams names one twice")
+    return names
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63
+
+
+def _is_size(value: object) -> bool:
+    return _is_count(value) and 0 < value <= MOST  # type: ignore[operator]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e12 and isfinite(value)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_object(value: object) -> bool:
+    return isinstance(value, dict)
+
+
+_BASELINE: Rules = {
+    "ticks_hz": _is_count,
+    "number_modulus": _is_count,
+    "exposure_start_delay_us": _is_number,
+    "features": _is_object,
+}
+_STEP: Rules = {
+    "index": _is_count,
+    "kind": _is_text,
+    "name": lambda value: isinstance(value, str) and _NAME.fullmatch(value) is not None,
+    "text": _is_text,
+    "keys": _is_object,
+    "seconds": lambda value: value is None or _is_number(value),
+    "max_seconds": _is_number,
+    "clip": lambda value: value is None or _is_text(value),
+    "store": lambda value: isinstance(value, list) and all(_is_text(name) for name in value),
+    "reason": _is_text,
+}
