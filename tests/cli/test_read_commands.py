@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
-from handmade import Plan, make_run, number_in
 from PIL import Image
 from typer.testing import CliRunner, Result
 
@@ -20,6 +19,7 @@ from rig.cli.replay import replay
 from rig.cli.verify import verify
 from rig.errors import NotASession, RigError, Truncated, UserError
 from rig.session.folder import beside
+from tests.handmade import Plan, make_run, number_in
 
 app = typer.Typer()
 for command in (verify, info, replay):

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from films import make_film, number_of, numbered
 
 from rig.clips.decode import fitted, picture, pictures, texture_size
 from rig.errors import ClipError
+from tests.films import make_film, number_of, numbered
 
 
 @pytest.mark.parametrize(

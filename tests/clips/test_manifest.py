@@ -9,11 +9,11 @@ from pathlib import Path
 
 import av
 import pytest
-from films import clip_of, make_film, sha256_of
 
 from rig.clips.manifest import FilmClip, find_clip, read_clip
 from rig.elicitation.protocol import read_protocol
 from rig.errors import ClipError
+from tests.films import clip_of, make_film, sha256_of
 
 DEMO = Path(__file__).parents[2] / "protocols" / "demo.yaml"
 

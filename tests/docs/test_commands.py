@@ -11,9 +11,9 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from handmade import Plan, make_run
 
 from tests import commands
+from tests.handmade import Plan, make_run
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^( *)```(sh|python)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)

@@ -9,13 +9,13 @@ from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
-from handmade import make_run
 
 from rig.session.runfile import Run
 from rig.sim.face import Face
 from rig.sim.faults import Fault
 from rig.verify.findings import Finding, Word
 from rig.verify.verdict import CHECKS, verify_run
+from tests.handmade import make_run
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from handmade import HEIGHT, WIDTH, Plan, make_run, number_in
 from PIL import Image
 
 import rig
 from rig.errors import StorageError, UserError
 from rig.export.contact_sheet import CAPTION, CELL_HEIGHT, CELL_WIDTH, MARGIN, contact_sheet
 from rig.export.pictures import save_instant, save_picture
+from tests.handmade import HEIGHT, WIDTH, Plan, make_run, number_in
 
 FILM_GREY = 9  # each film frame is this much brighter than the one before
 

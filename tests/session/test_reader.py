@@ -10,11 +10,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from handmade import EXTRA_MARK, Plan, make_run, number_in, pulse_ticks
 
 import rig
 from rig.errors import ChecksumError, NotASession, RigError, Truncated, UserError
 from rig.session.reader import Session
+from tests.handmade import EXTRA_MARK, Plan, make_run, number_in, pulse_ticks
 
 BOTH = pytest.mark.parametrize("closed", [True, False])
 

@@ -6,7 +6,6 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from handmade import Plan, make_run, number_in
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ import rig
 from rig.errors import RigError
 from rig.session.reader import Session
 from rig.verify.verdict import verify_run
+from tests.handmade import Plan, make_run, number_in
 
 FEW = settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 

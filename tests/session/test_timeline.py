@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from handmade import BOX_0, FILM_FRAMES, FLIP_NS, Plan, film_onset, host_of, make_run, number_in, pulse_ticks
 
 import rig
 from rig.errors import UserError
 from rig.session.reader import Session
 from rig.session.timeline import fit_box
 from rig.streams import CLOCK_PAIR, PULSE
+from tests.handmade import BOX_0, FILM_FRAMES, FLIP_NS, Plan, film_onset, host_of, make_run, number_in, pulse_ticks
 
 PLAN = Plan(lost={"HS": {60}, "VIS": {80}}, not_stored=[("NIR", 120, 159)])
 

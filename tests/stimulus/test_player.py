@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from films import clip_of, make_film, number_of
 
 from rig.clips.decode import scaled
 from rig.clock import NS, HostClock
 from rig.stimulus.player import AHEAD, FilmPlayer
+from tests.films import clip_of, make_film, number_of
 
 
 def _wait_for(film: FilmPlayer) -> None:

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from films import clip_of, make_film, number_of
 
 from rig.clips.manifest import FilmClip
 from rig.clock import NS, HostClock
@@ -26,6 +25,7 @@ from rig.stimulus.display import VirtualDisplay, start_virtual
 from rig.stimulus.process import PsychoPyScreen
 from rig.stimulus.screen import ScreenEvent, ScreenNote, StepBegan, StepEnded
 from rig.streams import Answer, ClockPair, Flip, Picture
+from tests.films import clip_of, make_film, number_of
 
 CONFIG = Config(backend="psychopy", display="virtual", width=480, height=270, refresh_hz=60, patch_px=40)
 QUESTION = Step(0, "question", "felt", "What did you feel?", {"1": "happy", "2": "sad"}, None, 20, None, (), "")

@@ -8,12 +8,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from handmade import Plan, make_run
 
 import rig
 from rig.streams import EXTRA
 from rig.verify.findings import Finding, Word
 from rig.verify.verdict import CHECKS, Verdict, verify_run
+from tests.handmade import Plan, make_run
 
 Judge = Callable[..., Verdict]
 

@@ -9,7 +9,6 @@ from time import perf_counter
 
 import numpy as np
 import pytest
-from handmade import Plan, make_run
 from PIL import Image
 
 import rig
@@ -20,6 +19,7 @@ from rig.verify import counters, verdict
 from rig.verify.findings import Check, Word, ranges_of, spelled
 from rig.verify.report import draw_report
 from rig.verify.verdict import Verdict, load, save, verify_run
+from tests.handmade import Plan, make_run
 
 
 def test_crashing_check_fails_and_hides_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
