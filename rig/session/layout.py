@@ -46,7 +46,7 @@ class Outcome(StrEnum):
     DEVICE_LOST = "device_lost"  # which and when is in the log
     DISK_FULL = "disk_full"  # the disk refused a write
     CLOSE_FAILED = "close_failed"  # recorded, but not put in order at the end
-    FAILED = "failed"  # a fault of the software itself; the log says where
+    FAILED = "failed"  # a fault of the software itself, or the reserved room used up; the log says which
 
 
 @dataclass(frozen=True)
