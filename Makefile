@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .NOTPARALLEL:
-.PHONY: help demo test check setup
+.PHONY: help demo test check bench setup
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST)
@@ -22,6 +22,11 @@ check: ## Check style, types (Linux and Windows) and which room imports which
 	@$(BIN)/mypy
 	@$(BIN)/mypy --platform win32
 	@$(BIN)/lint-imports
+
+bench: ## Measure what a recording costs, alone and beside two busy processes; about two minutes
+	@$(PYTHON) tools/setup demo
+	@$(BIN)/python bench/recording.py
+	@$(BIN)/python bench/recording.py --busy 2
 
 setup: ## Only set up: packages of the system and .venv
 	@$(PYTHON) tools/setup test
