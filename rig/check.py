@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from rig import host, wiring
 from rig.children import working_folder
+from rig.clips.cadence import require_refresh
 from rig.clips.manifest import FilmClip, clip_problems, find_clips
 from rig.config.find import find_protocol, find_rig
 from rig.config.model import Look
@@ -17,6 +18,10 @@ from rig.config.rig import Rig, RigFile, look_at_rig, rig_of
 from rig.elicitation.protocol import ProtocolFile, look_at_protocol, protocol_of, store_problems, unroll
 from rig.errors import ProblemList, RigError, StorageError
 from rig.record.plan import RunPlan, plan_run
+from rig.record.recording import PULSE_ROOM
+from rig.session.folder import folder_for
+from rig.session.layout import spelled_size
+from rig.session.writer import reserved_bytes
 from rig.streams import DeviceInfo
 
 T = TypeVar("T")
@@ -32,24 +37,30 @@ class Checked:
     protocol: ProtocolFile | None = None
     plan: RunPlan | None = None
     devices: dict[str, DeviceInfo] | None = None
+    reserved_bytes: int = 0  # on the disk, by the longest possible session
 
 
 def check(rig_name: str | None, protocol_name: str | None, out: Path, *, with_devices: bool = True) -> Checked:
     """Check rig, protocol, clips, disk and devices; never raises a RigError: all are in `problems`."""
     found = Checked([], [])
+    folder = _gather(found, partial(folder_for, out))
     clips: dict[str, FilmClip] | None = {}
     if rig_look := _gather(found, lambda: look_at_rig(find_rig(rig_name))):
         found.rig = _gather(found, partial(rig_of, rig_look))
     if protocol_name is not None:
         clips = _check_protocol(found, protocol_name, rig_look)
+    if found.rig and clips is not None:
+        _check_refresh(found, found.rig, clips)
     if found.rig and found.protocol and clips is not None:
-        _check_plan(found, found.rig, found.protocol, clips, out)
+        _check_plan(found, found.rig, found.protocol, clips, folder)
     if refused := host.real_time_refused(host.Priority.RECORDER):
         found.warnings.append(f"{refused}: late frames are likelier; they are never lost or misnumbered by it")
     if with_devices and found.rig and clips is not None:
         found.devices = _gather(found, partial(_look_at_devices, found.rig, clips))
     elif with_devices:
         found.warnings.append("the devices were not looked at; mend what is wrong first, then check again")
+    # The screen says again what is wrong with a clip, and one file given as rig and as protocol what is wrong in it.
+    found.problems = list({str(problem): problem for problem in found.problems}.values())
     return found
 
 
@@ -78,15 +89,24 @@ def _gather(found: Checked, look: Callable[[], T]) -> T | None:
     return None
 
 
-def _check_plan(found: Checked, rig: RigFile, protocol: ProtocolFile, clips: dict[str, FilmClip], out: Path) -> None:
+def _check_refresh(found: Checked, rig: RigFile, clips: dict[str, FilmClip]) -> None:
+    for clip in clips.values():
+        _gather(found, partial(require_refresh, clip, rig.rig.screen.refresh_hz))
+
+
+def _check_plan(
+    found: Checked, rig: RigFile, protocol: ProtocolFile, clips: dict[str, FilmClip], folder: Path | None
+) -> None:
+    """What the session will be, and whether the disk of `folder`, where there is one, has room for it."""
     seconds = {name: clip.seconds for name, clip in clips.items()}
     found.plan = plan = plan_run(rig.rig, unroll(protocol.protocol, list(rig.rig.cameras), seconds))
-    folder = next(p for p in [out.resolve(), *out.resolve().parents] if p.exists())
-    free = host.free_bytes(folder)
-    if plan.data_bytes > free:
-        value = f"{free / 1e9:.1f} GB free"
-        allowed = f"the longest possible session needs {plan.data_bytes / 1e9:.1f} GB"
-        found.problems.append(StorageError(str(folder), "are too little", value=value, allowed=allowed))
+    pulses = round(plan.seconds * rig.rig.box.rate_hz) + PULSE_ROOM
+    found.reserved_bytes = reserved_bytes(list(plan.streams), seconds=plan.seconds, pulses=pulses)
+    free = host.free_bytes(folder) if folder else found.reserved_bytes
+    if found.reserved_bytes > free:
+        allowed = f"the longest possible session needs {spelled_size(found.reserved_bytes)}"
+        problem, value = "are too little", f"{spelled_size(free)} free"
+        found.problems.append(StorageError(str(folder), problem, value=value, allowed=allowed))
 
 
 def _look_at_devices(rig: RigFile, clips: dict[str, FilmClip]) -> dict[str, DeviceInfo]:

@@ -81,6 +81,11 @@ class Plan:
     def pulses(self) -> int:
         return 4 * (self.body_groups + 6)
 
+    @property
+    def run_id(self) -> int:
+        """Of the recording; one less is that of the line walk."""
+        return 75 + 2 * self.run
+
 
 def picture_of(number: int) -> np.ndarray:
     """uint8 (64, 96): the number's three bytes, each in a third of the picture."""
@@ -132,7 +137,7 @@ class _Maker:
         self.attributes(subject)
         self.config()
         self.walk()
-        self.log("began", run_id=77, walk=False, box_ticks=int(self.ticks[0]) - PERIOD)
+        self.log("began", run_id=self.plan.run_id, walk=False, box_ticks=int(self.ticks[0]) - PERIOD)
         self.pulses()
         for stream in DIVISORS:
             self.stream(stream)
@@ -143,7 +148,7 @@ class _Maker:
     def attributes(self, subject: str) -> None:
         self.file.attrs.update(
             schema=1, subject=subject, session=self.plan.number_of_session, run=self.plan.run, rig="demo",
-            protocol="demo", simulated=True, outcome=self.plan.outcome, run_id=np.uint32(77),
+            protocol="demo", simulated=True, outcome=self.plan.outcome, run_id=np.uint32(self.plan.run_id),
             created_utc=self.plan.created_utc, created_host_ns=self.plan.host_0, streams=json.dumps(list(DIVISORS)),
         )  # fmt: skip
 
@@ -194,10 +199,16 @@ class _Maker:
         sent = [(line, k) for line in range(3) for k in range(3 + 2 * line)]
         rows = np.zeros(len(sent) if self.plan.has_walk else 0, PULSE)
         for i in range(len(rows)):
-            rows[i] = (0, 76, 1 << sent[i][0], i, 100_000 + 4 * PERIOD * i, self.plan.host_0)
+            rows[i] = (0, self.plan.run_id - 1, 1 << sent[i][0], i, 100_000 + 4 * PERIOD * i, self.plan.host_0)
         if self.plan.has_walk:
-            self.log("began", run_id=76, walk=True, box_ticks=99_000)
-            self.log("ended", run_id=76, walk=True, pulses_sent=len(sent), box_ticks=100_000 + 4 * PERIOD * len(sent))
+            self.log("began", run_id=self.plan.run_id - 1, walk=True, box_ticks=99_000)
+            self.log(
+                "ended",
+                run_id=self.plan.run_id - 1,
+                walk=True,
+                pulses_sent=len(sent),
+                box_ticks=100_000 + 4 * PERIOD * len(sent),
+            )
         self.table("line_walk/pulses", rows)
         for stream in DIVISORS:
             cable = self.plan.walk_lines[stream]
@@ -210,7 +221,7 @@ class _Maker:
     def pulses(self) -> None:
         n = self.plan.pulses
         rows = np.zeros(n, PULSE)
-        rows["run_id"], rows["pulse_number"], rows["box_ticks"] = 77, np.arange(n), self.ticks
+        rows["run_id"], rows["pulse_number"], rows["box_ticks"] = self.plan.run_id, np.arange(n), self.ticks
         rows["lines"] = np.where(np.arange(n) % 4 == 0, 0b111, 0b001)
         rows["arrived_host_ns"] = host_of(self.plan, self.ticks) + 2_000_000
         if self.plan.box_resets_at is not None:
@@ -219,7 +230,9 @@ class _Maker:
         keep = ~np.isin(rows["pulse_number"], list(self.plan.pulses_lost_on_wire))
         self.table("acquisition/pulses", rows[keep], 500)
         if self.plan.has_ended:
-            self.log("ended", run_id=77, walk=False, pulses_sent=n, box_ticks=int(self.ticks[-1]) + PERIOD)
+            self.log(
+                "ended", run_id=self.plan.run_id, walk=False, pulses_sent=n, box_ticks=int(self.ticks[-1]) + PERIOD
+            )
 
     def frames(self, stream: str, pulses: np.ndarray, ticks: np.ndarray) -> np.ndarray:
         rows = np.zeros(len(pulses), FRAME)
@@ -318,7 +331,7 @@ class _Maker:
     def edges(self, edges: list[tuple[int, int]]) -> None:
         rows = np.zeros(len(edges), EDGE)
         for row, (host_ns, level) in zip(rows, edges, strict=True):
-            row["run_id"], row["input"], row["level"] = 77, 4, level
+            row["run_id"], row["input"], row["level"] = self.plan.run_id, 4, level
             row["box_ticks"] = round((host_ns - self.plan.host_0) / 500 / (1 + self.plan.box_ppm * 1e-6))
         self.table("acquisition/edges", rows)
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from rig import host
 from rig.check import Checked, check
+from rig.session.writer import HEADER_ROOM
+from tests.films import make_film, sha256_of
+from tests.rights import without_root
+from tests.rigs import record
 
 RIG = """\
 schema: 1
@@ -56,3 +63,66 @@ def test_a_rig_that_is_right_is_opened_and_named(tmp_path: Path) -> None:
     assert found.problems == []
     assert found.devices is not None
     assert set(found.devices) == {"HS", "VIS", "box", "screen"}
+
+
+STILL = "schema: 1\nname: p\ntitle: t\nblocks:\n  - {kind: baseline, name: still, seconds: 1}\n"
+
+
+def check_still(folder: Path, out: Path) -> Checked:
+    (folder / "rig.yaml").write_text(RIG)
+    (folder / "p.yaml").write_text(STILL)
+    return check(str(folder / "rig.yaml"), str(folder / "p.yaml"), out, with_devices=False)
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "link", "link/below", "loop", "x" * 300])
+def test_where_no_session_can_be_made_is_a_problem(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "loop").symlink_to("loop")
+    found = check_still(tmp_path, tmp_path / place)
+    (problem,) = found.problems
+    assert str(tmp_path / place.split("/")[0]) in str(problem)
+    assert found.plan is not None  # the rest is looked at all the same
+
+
+def test_a_read_only_folder_is_a_problem() -> None:
+    with without_root() as (folder, take_rights):
+        (folder / "sessions").mkdir()
+        take_rights(folder / "sessions", 0o555)
+        (problem,) = check_still(folder, folder / "sessions" / "new").problems
+        assert str(problem).startswith(f"{folder / 'sessions'}: may not be written to")
+
+
+def test_room_is_counted_as_the_recorder_reserves_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A short run of small pictures is mostly tables."""
+    reserved = []
+    monkeypatch.setattr(host, "reserve", lambda fd, size: reserved.append(size))
+    needed = check_still(tmp_path, tmp_path).reserved_bytes
+    record(tmp_path, tmp_path / "rig.yaml", tmp_path / "p.yaml")
+    assert reserved[0] <= needed <= reserved[0] + HEADER_ROOM
+    monkeypatch.setattr(host, "free_bytes", lambda folder: needed)
+    assert check_still(tmp_path, tmp_path).problems == []
+    monkeypatch.setattr(host, "free_bytes", lambda folder: needed - 1)
+    (problem,) = check_still(tmp_path, tmp_path).problems
+    size = f"{needed / 1e6:.1f} MB"
+    assert str(problem) == f"{tmp_path}: {size} free are too little; the longest possible session needs {size}"
+
+
+@pytest.mark.parametrize("with_devices", [False, True])
+def test_a_film_faster_than_the_screen_is_one_problem_with_and_without_devices(
+    tmp_path: Path, with_devices: bool
+) -> None:
+    rig, film = tmp_path / "rig.yaml", make_film(tmp_path / "film.mp4", 10, fps=50)
+    rig.write_text(RIG.replace("refresh_hz: 60", "refresh_hz: 30"))
+    clip = f"clips:\n  film: {{file: film.mp4, sha256: {sha256_of(film)}, title: t, licence: l}}\n"
+    (tmp_path / "p.yaml").write_text(STILL.replace("blocks:", clip + "blocks:"))
+    found = check(str(rig), str(tmp_path / "p.yaml"), tmp_path, with_devices=with_devices)
+    assert [str(problem).split(";")[0] for problem in found.problems] == [
+        f"{film}: 50 fps has more film frames than the screen has refreshes"
+    ]
+
+
+def test_one_file_given_twice_tells_each_mistake_once(tmp_path: Path) -> None:
+    (tmp_path / "both.yaml").write_text("a: [\n")
+    both = str(tmp_path / "both.yaml")
+    assert len(check(both, both, tmp_path).problems) == 1

@@ -10,7 +10,7 @@ from rig.cli.check import check
 from rig.cli.info import info
 from rig.cli.record import record
 from rig.cli.replay import replay
-from rig.cli.terminal import printable
+from rig.cli.terminal import printable, shield_output
 from rig.cli.verify import verify
 from rig.errors import RigError
 
@@ -29,6 +29,7 @@ for command in (check, record, verify, info, replay):
 
 def main() -> None:
     """Run the command line. Exit code 0: done; 1: done, and not good; 2: a mistake to mend, named in one message."""
+    shield_output()
     try:
         app()
     except RigError as error:

@@ -25,6 +25,7 @@ def check(
 
     from rig.check import check as run_check
     from rig.errors import raise_all
+    from rig.session.layout import spelled_size
 
     console = Console(highlight=False)
     with console.status("looking at rig, protocol, clips and devices"):
@@ -35,7 +36,7 @@ def check(
         simulated = " [bold yellow]SIMULATED[/]" if info.simulated else ""
         console.print(escape(f"{name:8} {info.vendor} {info.model}, serial {info.serial}") + simulated)
     if found.plan is not None:
-        room = f"{found.plan.data_bytes / 1e9:.1f} GB"
+        room = spelled_size(found.reserved_bytes)
         console.print(f"at most {found.plan.seconds:.0f} s, {len(found.plan.steps)} steps, {room} on the disk")
     raise_all(found.problems)
     console.print("[green]ready[/]")

@@ -40,10 +40,10 @@ def info(
     from rig.errors import NotASession
     from rig.session.folder import find_runs, sessions_below
 
-    below = sessions_below(path) if path.is_dir() else []
     try:
         find_runs(path)
     except NotASession:
+        below = sessions_below(path)
         if not below:
             raise
         lines = [_line(folder) for folder in below]
@@ -81,6 +81,8 @@ def _describe_run(run: Run) -> dict[str, Any]:
         "run": run.number,
         "file": run.path.name,
         "outcome": str(run.outcome),
+        "being_recorded": run.is_being_recorded,
+        "misplaced": run.misplaced,
         "duration_s": round(Timeline(run).length_s, 3),
         "bytes": run.path.stat().st_size,
         "pulses": len(run.pulses),
@@ -125,12 +127,14 @@ def _line(folder: Path) -> dict[str, Any]:
         with rig.open(folder) as session:
             found = describe(session)
     except RigError as exc:
-        return {"path": str(folder), "problem": exc.problem}
+        return {"path": str(folder), "problem": f"{exc.value} {exc.problem}".strip()}
     runs = found.pop("runs")
     return {
         **found,
         "runs": len(runs),
         "outcome": ", ".join(run["outcome"] for run in runs),
+        "being_recorded": any(run["being_recorded"] for run in runs),
+        "misplaced": "; ".join(run["misplaced"] for run in runs if run["misplaced"]),
         "duration_s": round(sum(run["duration_s"] for run in runs), 3),
         "bytes": sum(run["bytes"] for run in runs),
         "verdict": ", ".join(run["verdict"] for run in runs),
@@ -150,31 +154,46 @@ def _show_lines(lines: list[dict[str, Any]]) -> None:
 
 
 def _cells(line: dict[str, Any]) -> list[str]:
+    from rig.session.layout import spelled_size
+
     name = "/".join(Path(line["path"]).parts[-2:])
     if "problem" in line:
-        return [name, f"cannot be read: {line['problem']}"]
+        return [name, line["problem"]]
     rig_name = line["rig"] + (" SIMULATED" if line["simulated"] else "")
-    length, size = _length(line["duration_s"]), _size(line["bytes"])
+    length, size = _length(line["duration_s"]), spelled_size(line["bytes"])
     when = line["created_utc"][:16].replace("T", " ")
-    return [name, when, rig_name, line["protocol"], str(line["runs"]), line["outcome"], length, size, line["verdict"]]
+    last = line["verdict"] + (f"; WRONG NAME: {line['misplaced']}" if line["misplaced"] else "")
+    return [name, when, rig_name, line["protocol"], str(line["runs"]), _outcome(line), length, size, last]
 
 
 def _show(found: dict[str, Any], console: Console) -> None:
     from rich.markup import escape
 
     from rig.cli.terminal import printable
+    from rig.session.layout import spelled_size
 
     if found["simulated"]:
         devices = escape(printable(", ".join(found["simulated_devices"]) or "this rig"))
         console.print(f"[bold yellow]SIMULATED[/]: {devices}", highlight=False)
+    for run in found["runs"]:
+        if run["misplaced"]:
+            console.print(f"[bold red]WRONG NAME[/]: {escape(printable(run['misplaced']))}", highlight=False)
     rows = [(key, str(found[name])) for key, name in _HEADS]
     for run in found["runs"]:
-        rows += [(f"run {run['run']}", run["file"]), ("  outcome", run["outcome"].replace("_", " "))]
-        rows += [("  length", f"{_length(run['duration_s'])}, {run['pulses']} pulses"), ("  size", _size(run["bytes"]))]
+        rows += [(f"run {run['run']}", run["file"]), ("  outcome", _outcome(run))]
+        rows += [
+            ("  length", f"{_length(run['duration_s'])}, {run['pulses']} pulses"),
+            ("  size", spelled_size(run["bytes"])),
+        ]
         rows += [(f"  {name}", _stream_line(stream)) for name, stream in run["streams"].items()]
         rows += [("  verdict", run["verdict"])]
     for key, value in rows:
         typer.echo(printable(f"{key:<10} {value}"))
+
+
+def _outcome(found: dict[str, Any]) -> str:
+    now = ", is being recorded right now" if found["being_recorded"] else ""
+    return f"{found['outcome'].replace('_', ' ')}{now}"
 
 
 def _stream_line(stream: dict[str, Any]) -> str:
@@ -187,7 +206,3 @@ def _stream_line(stream: dict[str, Any]) -> str:
 
 def _length(seconds: float) -> str:
     return f"{int(seconds) // 60}:{seconds % 60:04.1f} min"
-
-
-def _size(size: int) -> str:
-    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"

@@ -25,11 +25,14 @@ def replay(
     Example: rig replay sessions/sub-001/ses-01 --clip clip1 --at 3.2
     """
     import rig
+    from rig.config.find import require_folder
     from rig.errors import UserError
 
     if at is None and not contact_sheet:
         hint = "Give --at SECONDS, --clip NAME --at SECONDS, or --contact-sheet; the viewer in the browser comes later"
         raise UserError("rig replay", "needs to know what to show", hint=hint)
+    if clips is not None:
+        require_folder("--clips", clips)
     with rig.open(session, clips=clips) as opened:
         folder = out or opened.runs[0].path.parent
         if at is not None:

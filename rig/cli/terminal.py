@@ -1,6 +1,64 @@
-"""What the commands share about the terminal."""
+"""What the commands share about the terminal: foreign text made harmless, and output that may break off at any time."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from typing import Any, TextIO
+
+STDIN, STDOUT, STDERR = 0, 1, 2
 
 
 def printable(text: str) -> str:
     """Foreign text without the control characters that could steer a terminal; line ends stay."""
     return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
+
+
+def shield_output() -> None:
+    """Let no closed pipe, full disk or missing descriptor end a command: what it finds and writes is worth more.
+
+    From the first refused write on, that stream goes nowhere. Called once, before anything is opened: else a session's
+    file could be given the number of a missing descriptor, and what is printed would be written into it.
+    """
+    for descriptor in (STDIN, STDOUT, STDERR):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+    sys.stdout = _shielded(sys.stdout, STDOUT)
+    sys.stderr = _shielded(sys.stderr, STDERR)
+
+
+def _shielded(stream: TextIO | None, descriptor: int) -> TextIO:
+    if stream is None:
+        return open(descriptor, "w", closefd=False)
+    if not isinstance(stream, io.TextIOWrapper) or not isinstance(
+        getattr(stream.buffer, "raw", stream.buffer), io.FileIO
+    ):
+        return stream  # no file at all, such as the console of Windows
+    raw = _Lasting(descriptor, "wb", closefd=False)
+    buffer = raw if isinstance(stream.buffer, io.FileIO) else io.BufferedWriter(raw)  # PYTHONUNBUFFERED has no buffer
+    # A letter that the terminal cannot write is told by its code.
+    return io.TextIOWrapper(
+        buffer,
+        stream.encoding,
+        "backslashreplace",
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
+
+
+class _Lasting(io.FileIO):
+    """A file whose writes never fail."""
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.fileno())
+            os.close(nowhere)
+            if self.fileno() == STDOUT and not isinstance(error, BrokenPipeError):
+                print(f"rig: standard output cannot be written: {error.strerror}", file=sys.stderr)  # noqa: T201
+            return memoryview(data).nbytes

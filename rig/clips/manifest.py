@@ -189,7 +189,7 @@ def _decode(path: Path) -> tuple[Any, list[float]]:
             raise ClipError(str(path), f"cannot be shown: {fault} at film frame {index}", hint=NORMALISE)
         times.append(float((frame.pts - first.pts) * frame.time_base))
     if len(times) < 2:
-        raise ClipError(str(path), "has too few pictures", value=str(len(times)), allowed="at least 2", hint=NORMALISE)
+        raise ClipError(str(path), f"has too few pictures: {len(times)}", allowed="at least 2", hint=NORMALISE)
     return first, times
 
 
@@ -215,8 +215,8 @@ def _constant_rate(path: Path, times: list[float]) -> float:
     if mean <= 0 or longest - mean > UNEVEN_S or mean - shortest > UNEVEN_S:
         raise ClipError(
             str(path),
-            "has no constant frame rate",
-            value=f"{_place(intervals, shortest, times)} the shortest, {_place(intervals, longest, times)} the longest",
+            "has no constant frame rate: its intervals are "
+            f"from {_place(intervals, shortest, times)} to {_place(intervals, longest, times)}",
             allowed=f"every interval within {UNEVEN_S * 1000:g} ms of their mean ({mean * 1000:.1f} ms)",
             hint=NORMALISE,
         )
@@ -225,4 +225,4 @@ def _constant_rate(path: Path, times: list[float]) -> float:
 
 def _place(intervals: list[float], interval: float, times: list[float]) -> str:
     index = intervals.index(interval)
-    return f"{interval * 1000:.1f} ms after film frame {index} (at {times[index]:.2f} s)"
+    return f"{interval * 1000:.1f} ms (after film frame {index}, at {times[index]:.2f} s)"

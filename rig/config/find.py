@@ -56,6 +56,13 @@ def look_up(what: str, path: Path, error: type[RigError]) -> os.stat_result | No
         raise error(f"{what} {path}".lstrip(), problem, hint="Check the name and the permissions") from None
 
 
+def require_folder(what: str, path: Path) -> None:
+    """Raise UserError unless a path that somebody typed is a folder."""
+    found = look_up(what, path, UserError)
+    if found is None or not S_ISDIR(found.st_mode):
+        raise UserError(f"{what} {path}", "is not a folder" if found else "does not exist", allowed="a folder")
+
+
 def shipped() -> Path:
     """The folder that holds the shipped `calibration` and `protocols`: in the package, or around it in a checkout."""
     package = Path(__file__).parents[1]

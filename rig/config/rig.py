@@ -15,6 +15,7 @@ from rig.config.yaml import Document
 from rig.errors import ConfigError
 
 TICK_NS = 500  # one tick of the trigger box's timer
+MOST_PULSES = 10_000_000  # more than two hours at the fastest rate
 _STREAM = "a name such as HS: capitals and digits, first a capital, at most 16"
 Stream = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]{0,15}$", description=_STREAM)]
 
@@ -81,8 +82,8 @@ class Faults(Model):
     lost_frames: int = Field(default=0, ge=0, le=1000, description="frames exposed but never delivered, 0 to 1000")
     lost_pulses: int = Field(default=0, ge=0, le=1000, description="pulses lost on a camera's wire, 0 to 1000")
     ghost_frames: int = Field(default=0, ge=0, le=1000, description="frames without a pulse, 0 to 1000")
-    first_pulse: int = Field(default=40, ge=0, description="no fault before this pulse, 0 or more")
-    last_pulse: int = Field(default=1000, ge=1, description="no fault after this pulse, 1 or more")
+    first_pulse: int = Field(default=40, ge=0, le=MOST_PULSES, description="no fault before this pulse, 0 to 10000000")
+    last_pulse: int = Field(default=1000, ge=1, le=MOST_PULSES, description="no fault after this pulse, 1 to 10000000")
 
 
 class Simulation(Model):

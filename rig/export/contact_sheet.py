@@ -8,9 +8,7 @@ from math import lcm
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from rig.clock import NS
-from rig.errors import UserError
-from rig.session.reader import Session
+from rig.session.reader import Session, nothing_to_show
 from rig.session.timeline import FilmView, Instant, Timeline, View
 from rig.streams import Picture
 
@@ -60,10 +58,10 @@ def _heading(session: Session) -> str:
 
 def _places(session: Session, instants: int) -> list[_Place]:
     """Moments spread evenly over the films' time on the screen, at multiples of all divisors."""
-    spans = [(line, *span) for line in session.timelines if len(line.run.pulses) for span in _spans(line)]
+    spans = [(line, *span) for line in session.timelines if line.length_ns for span in _spans(line)]
     total = sum(end - start for _, start, end in spans)
     if not spans or total <= 0:
-        raise UserError(str(session.path), "has no pulse to show", hint="rig info says what is in it")
+        raise nothing_to_show(session.path)
     places: list[_Place] = []
     for wanted in (np.arange(instants) + 0.5) * total / instants:
         for line, start, end in spans:
@@ -76,7 +74,7 @@ def _places(session: Session, instants: int) -> list[_Place]:
 
 def _spans(line: Timeline) -> list[tuple[int, int]]:
     """Host ns from the first to the last flip of each film, where cameras ran; without films the whole run."""
-    first, last = line.start_host_ns, int(line.start_host_ns + line.length_s * NS)
+    first, last = line.start_host_ns, line.start_host_ns + line.length_ns
     flips = [line.flips_of(step)["host_ns"] for step in line.clip_steps.values()]
     spans = [(max(first, int(f[0])), min(last, int(f[-1]))) for f in flips]
     return [span for span in spans if span[0] < span[1]] or [(first, last)]

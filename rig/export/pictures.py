@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from rig import host
+from rig.config.find import look_up
 from rig.errors import StorageError
 from rig.session.folder import write_private
 from rig.session.timeline import Instant
@@ -25,7 +26,7 @@ def save_picture(image: Image.Image, path: Path) -> Path:
 def private_folder(folder: Path) -> Path:
     """`folder`, made for the owner only if it is missing. Raises StorageError when it cannot be."""
     try:
-        if not folder.exists():
+        if look_up("", folder, StorageError) is None:
             folder.mkdir(parents=True)
             host.make_private(folder)
     except OSError as exc:

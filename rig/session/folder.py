@@ -215,8 +215,12 @@ def _refuse_unless_one_session(path: Path, runs: list[Path], *, is_folder: bool)
 def sessions_below(directory: Path) -> list[Path]:
     """The session folders `sub-*/ses-*` below `directory`, which may itself be one subject's folder; sorted.
 
-    A subject's folder that cannot be read stands for the sessions in it. Raises NotASession when `directory` cannot.
+    A subject's folder that cannot be read stands for the sessions in it. Raises NotASession when `directory` cannot;
+    what is no folder has none.
     """
+    place = look_up("", directory, NotASession)
+    if place is None or not S_ISDIR(place.st_mode):
+        return []
     found = _sessions_in(directory)
     for home in (p for p in _listed(directory, folders=True) if p.name.startswith("sub-")):
         try:

@@ -125,4 +125,9 @@ def tables(streams: list[StreamSpec], seconds: float, pulses: int) -> list[Table
     return rows
 
 
+def spelled_size(size: int) -> str:
+    """Bytes for people: `12.3 MB`, `4.56 GB`."""
+    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+
+
 TEXT_LOGS = (TextLog(ANSWERS, 20_000, 2 << 20), TextLog(LOG, 20_000, 2 << 20))

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from stat import S_ISREG
 
 import h5py
 
+from rig.config.find import look_up
 from rig.errors import NotASession, RigError, SessionError, Truncated
 from rig.session.layout import HEAD_BYTES
 
@@ -40,12 +42,14 @@ def open_file(path: Path) -> h5py.File:
 
     Raises NotASession, or Truncated for a file whose end is missing.
     """
+    found = look_up("", path, NotASession)
+    if found is None:
+        raise NotASession(str(path), "does not exist")
+    if not S_ISREG(found.st_mode):  # a pipe would be waited for
+        raise NotASession(str(path), "is not a file")
     try:
         with path.open("rb") as file:
             head = file.read(64)
-            size = path.stat().st_size
-    except FileNotFoundError:
-        raise NotASession(str(path), "does not exist") from None
     except OSError as exc:
         raise NotASession(str(path), f"cannot be read: {exc.strerror}") from None
     if not head:
@@ -55,7 +59,7 @@ def open_file(path: Path) -> h5py.File:
     try:
         return _open_beside_others(path)
     except _BROKEN as exc:
-        raise _why_closed(path, head, size, exc) from None
+        raise _why_closed(path, head, found.st_size, exc) from None
 
 
 def _open_beside_others(path: Path) -> h5py.File:

@@ -11,6 +11,7 @@ its `run_numbers` and `pulse_numbers`.
 from __future__ import annotations
 
 from bisect import bisect_right
+from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 
@@ -18,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rig.elicitation.steps import Step
-from rig.errors import SessionError, UserError
+from rig.errors import NotASession, SessionError, UserError
 from rig.session.folder import find_runs
 from rig.session.runfile import Json, Rows, Run, Stream
-from rig.session.timeline import Instant, Timeline, offsets_s
+from rig.session.timeline import Instant, Timeline, in_ns, offsets_ns, span
 from rig.streams import Picture
 
 
@@ -113,6 +114,10 @@ class Session:
             except SessionError as exc:
                 self.close()
                 raise _with_the_good(exc, [p for p in paths if p != run_path]) from None
+        with ExitStack() as undo:
+            undo.callback(self.close)
+            _refuse_twins(self.runs)
+            undo.pop_all()
 
     def __enter__(self) -> Session:
         return self
@@ -210,13 +215,14 @@ class Session:
         return self._at_clip(clip, seconds) if clip is not None else self._at_seconds(seconds)
 
     def _at_seconds(self, seconds: float) -> Instant:
-        ranges: list[str] = []
-        for line, offset in zip(self.timelines, offsets_s(self.runs), strict=True):
-            if 0 <= seconds - offset <= line.length_s:
-                return line.at_seconds(seconds - offset)
-            if line.length_s > 0:
-                ranges.append(f"{offset:.3f} to {offset + line.length_s:.3f} s (run {line.run.number})")
-        allowed = " or ".join(ranges) or "nothing: no pulse was recorded"
+        after_ns = in_ns(seconds)
+        lines = [pair for pair in zip(self.timelines, offsets_ns(self.runs), strict=True) if pair[0].length_ns]
+        if not lines:
+            raise nothing_to_show(self.path)
+        for line, offset_ns in lines:
+            if 0 <= after_ns - offset_ns <= line.length_ns:
+                return line.at_host(line.start_host_ns + after_ns - offset_ns)
+        allowed = " or ".join(f"{span(begin, begin + line.length_ns)} (run {line.run.number})" for line, begin in lines)
         raise UserError("--at", "is outside the session", value=f"{seconds:g} s", allowed=allowed)
 
     def _at_clip(self, clip: str, seconds: float) -> Instant:
@@ -228,9 +234,26 @@ class Session:
         return shown[-1].at_clip(clip, seconds)
 
 
+def nothing_to_show(path: Path) -> UserError:
+    """The error about a session without a single pulse."""
+    return UserError(str(path), "has no pulse to show", hint="rig info says what is in it")
+
+
+def _refuse_twins(runs: list[Run]) -> None:
+    """Raise NotASession when two files are the same run: one is a copy that got into the wrong folder."""
+    seen: dict[tuple[str, int], Run] = {}
+    for run in runs:
+        for key in (("run number", run.number), ("run id", run.run_id)):
+            twin = seen.setdefault(key, run)
+            if twin is not run:
+                problem = f"has the same {key[0]} as {twin.path.name}: {key[1]}"
+                raise NotASession(str(run.path), problem, hint="Move the one that does not belong here elsewhere")
+
+
 def _with_the_good(exc: SessionError, others: list[Path]) -> SessionError:
     """The same error, saying which runs of the session may still be read."""
     if not others:
         return exc
-    hint = f"{exc.hint}. The other runs are files of their own: {', '.join(p.name for p in others)}"
+    good = f"The other runs are files of their own: {', '.join(p.name for p in others)}"
+    hint = f"{exc.hint}. {good}" if exc.hint else good
     return type(exc)(exc.subject, exc.problem, value=exc.value, allowed=exc.allowed, hint=hint)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -94,19 +95,24 @@ class Timeline:
 
     @property
     def start_host_ns(self) -> int:
-        """Start of exposure of the first pulse."""
-        return int(self.exposed_host_ns[0])
+        """Start of exposure of the first pulse; when the run was made, if no pulse is known."""
+        return int(self.exposed_host_ns[0]) if len(self.exposed_host_ns) else self.run.created_host_ns
 
     @property
     def _period_ns(self) -> int:
         return int(self.run.plan.get("period_ticks", 0)) * TICK_NS
 
     @property
-    def length_s(self) -> float:
+    def length_ns(self) -> int:
         """From the first pulse to one base period after the last; 0 without pulses."""
         if len(self.pulse_numbers) == 0:
-            return 0.0
-        return float(self.exposed_host_ns[-1] - self.exposed_host_ns[0] + self._period_ns) / NS
+            return 0
+        return int(self.exposed_host_ns[-1] - self.exposed_host_ns[0]) + self._period_ns
+
+    @property
+    def length_s(self) -> float:
+        """The same in s."""
+        return self.length_ns / NS
 
     @cached_property
     def clip_steps(self) -> dict[str, Step]:
@@ -132,19 +138,23 @@ class Timeline:
             problem = f"lies where the box's messages were lost, between pulses {around[0]} and {around[1]}"
             raise UserError("instant", problem, allowed="a moment at which it is known which pulse was the last")
 
-    def at_seconds(self, seconds: float) -> Instant:
-        """The instant `seconds` after pulse 0 of this run, which must be within its length."""
-        return self.at_host(self.start_host_ns + round(seconds * NS))
-
     def at_clip(self, name: str, seconds: float) -> Instant:
-        """The instant `seconds` after the flip that showed frame 0 of the step `name`. Raises UserError."""
+        """The instant `seconds` after the flip that showed frame 0 of the step `name`. Raises UserError.
+
+        The clip lasts until the flip that takes its last picture from the screen.
+        """
         flips = self.flips_of(self.clip_steps[name])
         first = int(flips["host_ns"][flips["film_frame"] == 0][0])
-        length = (int(flips["host_ns"][-1]) - first) / NS
-        if not 0 <= seconds <= length:
-            value = f"{seconds:g} s of {name}"
-            raise UserError("--at", "is outside the clip", value=value, allowed=f"0 to {length:.3f} s")
-        return self.at_host(first + round(seconds * NS))
+        length_ns, after_ns = self._taken_off_host_ns(int(flips["host_ns"][-1])) - first, in_ns(seconds)
+        if not 0 <= after_ns < length_ns:
+            value, allowed = f"{seconds:g} s of {name}", span(0, length_ns - 1)
+            raise UserError("--at", "is outside the clip", value=value, allowed=allowed)
+        return self.at_host(first + after_ns)
+
+    def _taken_off_host_ns(self, flip_host_ns: int) -> int:
+        """When the picture of a flip left the screen: at the next flip; right after its own, if none was recorded."""
+        later = self.run.flips["host_ns"][self.run.flips["host_ns"] > flip_host_ns]
+        return int(later.min()) if len(later) else flip_host_ns + 1
 
     def at_pulse(self, pulse: int) -> Instant:
         """The instant at which the exposure of `pulse` began. Raises UserError when nothing says it was sent."""
@@ -157,7 +167,7 @@ class Timeline:
     def at_host(self, host_ns: int) -> Instant:
         """The instant at `host_ns`. Raises UserError outside the pulses of this run, and where they are not known."""
         pulse = self.pulse_at(host_ns)
-        if pulse == NO_PULSE or host_ns > self.start_host_ns + self.length_s * NS:
+        if pulse == NO_PULSE or host_ns > self.start_host_ns + self.length_ns:
             allowed = f"the cameras ran for {self.length_s:.3f} s"
             raise UserError("instant", "lies where no camera was triggered", allowed=allowed)
         self._refuse_in_hole(host_ns)
@@ -296,24 +306,34 @@ def _cause(number: int) -> str:
     return GapCause(number).name.lower().replace("_", " ") if known else f"unknown cause {number}"
 
 
-def offsets_s(runs: list[Run]) -> list[float]:
-    """Pulse 0 of each run after pulse 0 of the first, s.
+def in_ns(seconds: float) -> int:
+    """Any finite number of seconds in ns, exactly."""
+    return round(Fraction(seconds) * NS)
+
+
+def span(first_ns: int, last_ns: int) -> str:
+    """`1.234 to 5.678 s`, rounded inwards: both may be asked for."""
+    return f"{-(-first_ns // 10**6) / 1000:.3f} to {last_ns // 10**6 / 1000:.3f} s"
+
+
+def offsets_ns(runs: list[Run]) -> list[int]:
+    """Pulse 0 of each run after pulse 0 of the first, ns.
 
     By the host clock; across a restart of the machine, which sets it anew, by UTC.
     """
-    starts = [Timeline(run).start_host_ns if len(run.pulses) else run.created_host_ns for run in runs]
+    starts = [Timeline(run).start_host_ns for run in runs]
     offsets = []
     for run, start in zip(runs, starts, strict=True):
         by_host = run.created_host_ns - runs[0].created_host_ns
         by_utc = (_utc_ns(run) - _utc_ns(runs[0])) if run is not runs[0] else 0
         # Clocks of one boot agree within what a time service may step; anything more is another boot.
         between = by_host if abs(by_host - by_utc) < 5 * NS else by_utc
-        offsets.append((between + (start - run.created_host_ns) - (starts[0] - runs[0].created_host_ns)) / NS)
+        offsets.append(between + (start - run.created_host_ns) - (starts[0] - runs[0].created_host_ns))
     return offsets
 
 
 def _utc_ns(run: Run) -> int:
     try:
         return round(datetime.fromisoformat(run.created_utc).timestamp()) * NS
-    except ValueError:
+    except (ValueError, OverflowError, OSError):  # no date, or one that no calendar has
         return 0

@@ -27,6 +27,7 @@ from rig.streams import TEXT, Picture
 Value = str | int | float | bool
 GROW_STEPS = 100  # the streams' pictures are laid out in turn, a hundredth of the plan each, ordered by time
 META_PER_FRAME = 32  # room for HDF5's own tables at the front of the file, bytes
+HEADER_ROOM = 4 << 20  # at most so much of a header lies in no table: texts of rig and protocol, times of film frames
 
 
 @dataclass
@@ -89,8 +90,7 @@ class SessionWriter:
 
     def _create(self, path: Path, header: Header, streams: list[StreamSpec]) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, host.PRIVATE_FILE))
-        meta = (1 << 20) + META_PER_FRAME * sum(spec.capacity for spec in streams)
-        with h5py.File(path, "w", libver=("v110", "v110"), meta_block_size=meta) as file:
+        with h5py.File(path, "w", libver=("v110", "v110"), meta_block_size=_meta_bytes(streams)) as file:
             _write_header(file, header)
             logs = {log.path: _allocate_bytes(file, log) for log in self._logs.values()}
             rows = {t.path: _allocate_rows(file, t) for t in self._tables.values()}
@@ -196,6 +196,20 @@ class SessionWriter:
             host.write_at(self.fd, data, offset)
         except OSError as exc:
             raise StorageError(str(self.path), f"refused a write: {exc.strerror}") from exc
+
+
+def reserved_bytes(streams: list[StreamSpec], *, seconds: float, pulses: int) -> int:
+    """Bytes that a SessionWriter made with the same arguments reserves on the disk, or a little more."""
+    tables = layout.tables(streams, seconds, pulses)
+    tables += [Table(log.path, TEXT, log.rows) for log in layout.TEXT_LOGS]
+    rows = sum(table.capacity * table.dtype.itemsize for table in tables)
+    texts = sum(log.text_bytes for log in layout.TEXT_LOGS)
+    pictures = sum((spec.capacity + layout.WALK_FRAMES) * spec.frame_bytes for spec in streams)
+    return _meta_bytes(streams) + HEADER_ROOM + rows + texts + pictures
+
+
+def _meta_bytes(streams: list[StreamSpec]) -> int:
+    return layout.HEAD_BYTES + META_PER_FRAME * sum(spec.capacity for spec in streams)
 
 
 def _write_header(file: h5py.File, header: Header) -> None:

@@ -64,20 +64,24 @@ def read_truth(path: Path) -> list[Committed]:
 def place_faults(faults: Faults, cameras: dict[str, Camera], seed: int) -> dict[tuple[str, int], Fault]:
     """Choose (stream, pulse) for every fault, each place once, by seed. Raises ConfigError when they do not fit."""
     rng = np.random.default_rng((seed, 7))
-    places = [
-        (name, pulse)
-        for name, camera in cameras.items()
-        for pulse in range(faults.first_pulse, faults.last_pulse + 1)
-        if pulse % camera.divisor == 0
-    ]
+    pulses = [(name, _pulses_of(camera, faults)) for name, camera in cameras.items()]
+    ends = np.cumsum([len(own) for _, own in pulses])  # places are numbered through, camera after camera
     kinds = (
         [Fault.LOST_FRAME] * faults.lost_frames
         + [Fault.LOST_PULSE] * faults.lost_pulses
         + [Fault.GHOST_FRAME] * faults.ghost_frames
     )
-    if len(kinds) > len(places):
-        raise ConfigError(
-            "simulation.faults", "are too many", value=f"{len(kinds)} faults", allowed=f"{len(places)} fit"
-        )
-    chosen = rng.permutation(len(places))[: len(kinds)]
-    return {places[i]: kind for i, kind in zip(chosen, kinds, strict=True)}
+    if len(kinds) > ends[-1]:
+        raise ConfigError("simulation.faults", "are too many", value=f"{len(kinds)} faults", allowed=f"{ends[-1]} fit")
+    placed: dict[tuple[str, int], Fault] = {}
+    for place, kind in zip(rng.choice(ends[-1], len(kinds), replace=False), kinds, strict=True):
+        camera = int(np.searchsorted(ends, place, side="right"))
+        name, own = pulses[camera]
+        placed[name, own[int(place - ends[camera])]] = kind  # counted from the camera's last pulse
+    return placed
+
+
+def _pulses_of(camera: Camera, faults: Faults) -> range:
+    """The pulses of a camera at which it may fail."""
+    first = -(-faults.first_pulse // camera.divisor) * camera.divisor
+    return range(first, faults.last_pulse + 1, camera.divisor)

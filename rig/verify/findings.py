@@ -47,7 +47,8 @@ class Finding:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Finding:
         """The finding that `to_json` wrote."""
-        return cls(**{**data, "word": Word(data["word"]), "ranges": tuple((a, b) for a, b in data["ranges"])})
+        ranges = tuple((a, b) for a, b in data["ranges"])
+        return cls(**{**data, "check": str(data["check"]), "word": Word(data["word"]), "ranges": ranges})
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import numpy as np
 
 from rig.errors import SessionError
 from rig.session import layout
+from rig.session.folder import is_run_name
 from rig.session.layout import SCHEMA, Outcome
 from rig.session.runfile import Run, Stream
 from rig.streams import EDGE, FLIP, FRAME, PULSE, Status
@@ -70,7 +71,8 @@ def check_ending(run: Run) -> list[Finding]:
     alarms = [str(e.get("text", "")) for e in run.log if e.get("kind") == "alarm"]
     text = str(run.outcome).replace("_", " ") + (f": {said[-1]}" if said and said[-1] else "")
     if run.outcome is Outcome.INCOMPLETE:
-        text = "incomplete: the recorder was killed, lost power, or is still recording"
+        why = "it is being recorded right now" if run.is_being_recorded else "the recorder was killed or lost power"
+        text = f"incomplete: {why}"
     if alarms:
         text += f"; {len(alarms)} alarms, the first: {alarms[0]}"
     word = _ENDS.get(run.outcome, Word.FAIL)
@@ -81,6 +83,17 @@ def check_schema(run: Run) -> list[Finding]:
     """The file has the layout that this program knows."""
     word = Word.PASS if run.schema == SCHEMA else Word.FAIL
     return [Finding("schema", "", word, run.schema, str(SCHEMA), "1 file", f"schema {run.schema}")]
+
+
+def check_identity(run: Run) -> list[Finding]:
+    """The names of file and folders say the subject, session and run that are written in the file."""
+    limit, looked_at = "subject, session and run as in the file", run.path.name
+    if run.misplaced:
+        return [Finding("identity", "", Word.FAIL, None, limit, looked_at, run.misplaced)]
+    own = f"subject {run.subject}, session {run.session}, run {run.number}"
+    if not is_run_name(run.path.name):
+        return [Finding("identity", "", Word.WARN, None, limit, looked_at, f"{own}; its file name does not say so")]
+    return [Finding("identity", "", Word.PASS, None, limit, looked_at, own)]
 
 
 def check_features(run: Run) -> list[Finding]:

@@ -54,8 +54,7 @@ def _title(run: Run, verdict: Verdict) -> str:
 
 
 def _seconds(run: Run, host_ns: Any) -> Any:
-    start = Timeline(run).start_host_ns if len(run.pulses) else run.created_host_ns
-    return (np.asarray(host_ns, np.int64) - start) / 1e9
+    return (np.asarray(host_ns, np.int64) - Timeline(run).start_host_ns) / 1e9
 
 
 def _pulse_seconds(run: Run, pulses: Any) -> Any:

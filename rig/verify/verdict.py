@@ -27,6 +27,7 @@ VERDICT_FILE = "verdict.json"
 
 CHECKS = (
     Check("schema", integrity.check_schema),
+    Check("identity", integrity.check_identity),
     Check("pulses", counters.check_pulses),
     Check("box", counters.check_box),
     Check("schedule", anchors.check_schedule),

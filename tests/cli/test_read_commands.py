@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import typer
@@ -17,9 +20,11 @@ from rig import host
 from rig.cli.info import info
 from rig.cli.replay import replay
 from rig.cli.verify import verify
-from rig.errors import NotASession, RigError, Truncated, UserError
+from rig.errors import NotASession, RigError, StorageError, Truncated, UserError
 from rig.session.folder import beside
+from tests.foreign import change_log, change_text
 from tests.handmade import Plan, make_run, number_in
+from tests.rights import without_root
 
 app = typer.Typer()
 for command in (verify, info, replay):
@@ -156,6 +161,34 @@ def test_info_of_a_killed_run_is_the_same_command(tmp_path: Path) -> None:
     assert "120 frames" in result.output
 
 
+def test_info_says_that_a_run_is_being_recorded_right_now(tmp_path: Path) -> None:
+    path = make_run(tmp_path, Plan(closed=False, outcome="incomplete", written=100))
+    with path.open("rb") as held:
+        host.hold_shared(held.fileno())
+        for place in (path, tmp_path):
+            assert "incomplete, is being recorded right now" in run("info", place).output
+        assert json.loads(run("info", path, "--json").stdout)["runs"][0]["being_recorded"] is True
+    assert "right now" not in run("info", path).output
+
+
+def test_info_says_loudly_that_a_file_lies_under_another_name(tmp_path: Path) -> None:
+    path = make_run(tmp_path)
+    (tmp_path / "sub-002").mkdir()
+    path.parent.rename(tmp_path / "sub-002" / "ses-01")
+    told = "WRONG NAME: it is sub-001_ses-01_run-01 by what is in it, but lies under the name sub-002"
+    assert run("info", tmp_path / "sub-002" / "ses-01").output.startswith("SIMULATED")
+    assert told in run("info", tmp_path / "sub-002" / "ses-01").output
+    assert told in run("info", tmp_path).output
+    assert "sub-002" in json.loads(run("info", tmp_path, "--json").stdout)["sessions"][0]["misplaced"]
+
+
+def test_info_of_a_folder_whose_only_subject_may_not_be_entered_says_so() -> None:
+    with without_root() as (folder, take_rights):
+        make_run(folder)
+        take_rights(folder / "sub-001", 0)
+        assert "sub-001  cannot be read: Permission denied" in run("info", folder).output
+
+
 def test_info_of_a_folder_has_a_line_for_each_session_also_for_a_broken_one(tmp_path: Path) -> None:
     make_run(tmp_path)
     broken = make_run(tmp_path, Plan(closed=False), subject="002")
@@ -220,9 +253,78 @@ def test_replay_of_a_clip_saves_beside_the_run_by_default(tmp_path: Path) -> Non
         (["--at", "99"], "0.000 to 2.880 s"),
         (["--at", "nan"], "a number of seconds"),
         (["--at", "0", "--clip", "clip9"], "clip1"),
+        (["--at", "0", "--clips", "nowhere"], "--clips nowhere: does not exist; a folder"),
+        (["--at", "0", "--clips", __file__], "is not a folder"),
+        (["--at", "0", "--clips", "x" * 300], "cannot be looked up"),
     ],
 )
 def test_replay_of_what_is_not_there_names_what_is(tmp_path: Path, options: list[str], words: str) -> None:
     error = error_of("replay", make_run(tmp_path), *options)
     assert isinstance(error, UserError)
     assert words in str(error)
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "loop", "file/below"])
+def test_replay_into_a_folder_that_cannot_be_is_an_error_for_people(tmp_path: Path, name: str) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "file").touch()
+    error = error_of("replay", make_run(tmp_path), "--at", "0", "--out", tmp_path / name)
+    assert isinstance(error, StorageError)
+
+
+@pytest.mark.parametrize("name", ["info", "verify", "replay"])
+@pytest.mark.parametrize("path", ["x" * 300, "loop"])
+def test_a_path_that_cannot_be_looked_up_is_one_error(tmp_path: Path, name: str, path: str) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    options = ["--at", "1"] if name == "replay" else []
+    assert "cannot be looked up" in str(error_of(name, tmp_path / path, *options))
+
+
+# what is inside a run
+
+
+def _of_kind(kind: str, **fields: Any) -> Callable[[h5py.File], None]:
+    def change(entries: list[Any]) -> None:
+        for entry in entries:
+            entry.update(fields if entry["kind"] == kind else {})
+
+    return lambda file: change_log(file, "log", change)
+
+
+def _text(name: str, value: Any) -> Callable[[h5py.File], None]:
+    return lambda file: change_text(file, name, lambda _: value)
+
+
+FOREIGN = {
+    "no streams": _text("streams", []),
+    "streams an object": _text("streams", {}),
+    "streams numbers": _text("streams", [1]),
+    "streams a path": _text("streams", ["../../config"]),
+    "plan a number": _text("plan", 1),
+    "plan with a word for a number": _text("plan", {"period_ticks": "x", "group": 4}),
+    "plan with a group that fits no memory": _text("plan", {"period_ticks": 20_000, "group": 10**15}),
+    "plan without a group": _text("plan", {"period_ticks": 20_000}),
+    "pulses sent null": _of_kind("ended", pulses_sent=None),
+    "pulses sent a word": _of_kind("ended", pulses_sent="x"),
+    "pulses sent beyond reason": _of_kind("ended", pulses_sent=2**60),
+    "baseline a number": _of_kind("armed", baseline=3),
+    "baseline with a delay of no length": _of_kind("armed", baseline={"exposure_start_delay_us": None}),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+@pytest.mark.parametrize("command", [["verify"], ["info"], ["replay", "--at", "0.5"], ["replay", "--contact-sheet"]])
+def test_foreign_texts_inside_a_run_are_one_error(tmp_path: Path, name: str, command: list[str]) -> None:
+    path = make_run(tmp_path, Plan(closed=False, body_groups=8))
+    with h5py.File(path, "r+") as file:
+        FOREIGN[name](file)
+    error = error_of(command[0], path, *command[1:])
+    assert isinstance(error, Truncated | NotASession)
+    assert error.subject.startswith(str(path))
+
+
+def test_a_film_that_is_not_described_is_told_in_its_place(tmp_path: Path) -> None:
+    path = make_run(tmp_path, Plan(closed=False))
+    with h5py.File(path, "r+") as file:
+        del file["config/clips/bunny"].attrs["sha256"]
+    assert "sha256 is missing" in run("replay", path, "--at", "1", "--out", tmp_path).output

@@ -56,8 +56,9 @@ def test_uneven_film_is_refused_naming_shortest_and_longest_interval(tmp_path: P
     with pytest.raises(ClipError) as found:
         clip_of(film)
     assert found.value.subject == str(film)
-    assert found.value.value == (
-        "20.0 ms after film frame 3 (at 0.20 s) the shortest, 120.0 ms after film frame 2 (at 0.08 s) the longest"
+    assert found.value.problem == (
+        "has no constant frame rate: its intervals are from 20.0 ms (after film frame 3, at 0.20 s) "
+        "to 120.0 ms (after film frame 2, at 0.08 s)"
     )
     assert found.value.allowed and found.value.hint
 
@@ -120,7 +121,8 @@ def test_sound_alone_is_no_film(tmp_path: Path) -> None:
 
 
 def test_single_picture_is_no_film(tmp_path: Path) -> None:
-    assert "has too few pictures" in _refused(make_film(tmp_path / "one.mp4", 1))
+    film = make_film(tmp_path / "one.mp4", 1)
+    assert _refused(film).startswith(f"{film}: has too few pictures: 1; at least 2")
 
 
 def test_pixels_that_are_not_square_are_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -78,12 +79,22 @@ def test_an_unknown_name_lists_what_is_there_and_the_nearest() -> None:
         find_protocol("xyz")
 
 
-@pytest.mark.parametrize("word", ["a/b", "a.yaml", "x" * 5000 + "/", "\0/", ".", "", "..", "*"])
+@pytest.mark.parametrize("word", ["a/b", "a.yaml", "x" * 5000 + "/", "\0/", ".", "", "..", "*", "./loop"])
 def test_what_is_not_there_is_an_error_for_people(word: str) -> None:
+    Path("loop").symlink_to("loop")
     with pytest.raises(ConfigError):
         find_rig(word)
     with pytest.raises(ProtocolError):
         find_protocol(word)
+
+
+def test_a_path_asked_for_in_a_folder_that_is_gone_is_an_error_for_people(here: Path) -> None:
+    gone = here / "gone"
+    gone.mkdir()
+    os.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(ConfigError, match=r"does not exist\. Looked from a folder that is gone"):
+        find_rig("./rig.yaml")
 
 
 def test_a_wheel_carries_the_shipped_rigs_and_protocols(here: Path) -> None:

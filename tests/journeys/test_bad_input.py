@@ -5,9 +5,12 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import h5py
 import pytest
 
 from tests import commands
+from tests.foreign import change_text
+from tests.handmade import Plan, make_run
 from tests.rigs import record, write_protocol, write_rig
 
 
@@ -121,3 +124,46 @@ def test_every_command_helps_with_an_example(command, tmp_path):
     done = commands.run(command, "--help", cwd=tmp_path)
     assert done.returncode == 0
     assert f"Example: rig {command}" in done.stdout
+
+
+@pytest.mark.parametrize("key", ["first_pulse", "last_pulse"])
+def test_faults_at_pulses_that_no_session_has_are_refused_with_their_line(files, key):
+    rig, protocol = files
+    _edit(rig, "faults: {}", f"faults: {{lost_frames: 1, {key}: 100000000000000}}")
+    assert f"{rig}:11: simulation.faults.{key}: 100000000000000 is not allowed" in _record(rig, protocol)
+
+
+@pytest.mark.parametrize("place", ["rig.yaml", "rig.yaml/below", "dangling", "loop", "x" * 300])
+def test_check_and_record_refuse_the_same_places_for_sessions(files, tmp_path, place):
+    rig, protocol = files
+    (tmp_path / "rig.yaml").touch()
+    (tmp_path / "dangling").symlink_to("/nonexistent/zz")
+    (tmp_path / "loop").symlink_to("loop")
+    for command in (("check", "--no-devices"), ("record", "--subject", "1", "--speed", "max")):
+        said = commands.refused(*command, protocol, "--rig", rig, "--out", tmp_path / place, cwd=tmp_path)
+        assert str(tmp_path / place.split("/")[0]) in said
+
+
+def test_behind_session_9999_another_number_must_be_given(files, tmp_path):
+    (tmp_path / "sessions/sub-001/ses-9999").mkdir(parents=True)
+    command = ("record", files[1], "--rig", files[0], "--subject", "001", "--speed", "max")
+    assert "1 to 9999" in commands.refused(*command, cwd=tmp_path)
+    assert [p.name for p in (tmp_path / "sessions/sub-001").iterdir()] == ["ses-9999"]
+
+
+def test_the_same_run_twice_in_a_folder_is_refused_naming_both(session, tmp_path):
+    names = session.name, session.name.replace("run-01", "run-02")
+    for name in names:
+        shutil.copy(session, tmp_path / name)
+    for command in (["verify"], ["info"], ["replay", "--at", "0.5"]):
+        said = commands.refused(*command, tmp_path, cwd=tmp_path)
+        assert all(name in said for name in names)
+
+
+def test_foreign_text_inside_a_run_is_told(tmp_path):
+    path = make_run(tmp_path, Plan(closed=False, body_groups=8))
+    with h5py.File(path, "r+") as file:
+        change_text(file, "plan", lambda plan: {**plan, "period_ticks": "x"})
+    for command in (["verify"], ["info"], ["replay", "--at", "0.5"], ["replay", "--contact-sheet"]):
+        said = commands.refused(command[0], path, *command[1:], cwd=tmp_path)
+        assert f"{path}: /config/plan: cannot be read (period_ticks cannot be 'x')" in said

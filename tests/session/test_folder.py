@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from rig.errors import NotASession, SessionExists, StorageError, UserError
-from rig.session.folder import beside, check_subject, find_runs, new_session, sessions_below
+from rig.session.folder import beside, check_subject, find_runs, folder_for, misplaced, new_session, sessions_below
+from tests.rights import without_root
 
 
 @pytest.mark.parametrize("subject", ["a/b", "../x", "", "a b", "ä", "001\n", "a" * 65, "sub-1", "."])
@@ -55,6 +56,84 @@ def test_taken_number_is_refused_by_name_and_kept(tmp_path: Path) -> None:
 def test_session_number_out_of_range_is_refused(tmp_path: Path, number: int) -> None:
     with pytest.raises(UserError, match="1 to 9999"):
         new_session(tmp_path, "001", number)
+
+
+def test_behind_the_highest_number_a_free_one_must_be_given(tmp_path: Path) -> None:
+    new_session(tmp_path, "001", 9999)
+    with pytest.raises(SessionExists, match="ses-9999: is the highest number, and is taken; 1 to 9999"):
+        new_session(tmp_path, "001", None)
+    assert new_session(tmp_path, "001", 9998).number == 9998
+
+
+@pytest.mark.parametrize("name", ["ses-10000", "ses-1", "ses-00", "ses-007", "ses-\u0663\u0664"])
+def test_a_number_that_no_session_is_given_is_no_session_for_the_next_number_and_for_readers(
+    tmp_path: Path, name: str
+) -> None:
+    foreign = tmp_path / "sub-001" / name
+    foreign.mkdir(parents=True)
+    assert new_session(tmp_path, "001", None).number == 1
+    assert [p.name for p in sessions_below(tmp_path)] == ["ses-01"]
+    (foreign / f"sub-001_{name}_run-01_session.h5").touch()
+    with pytest.raises(NotASession, match="holds no run"):
+        find_runs(foreign)
+
+
+@pytest.mark.parametrize("number", [1, 9, 10, 99, 100, 999, 1000, 9999])
+def test_every_number_that_is_written_is_read(tmp_path: Path, number: int) -> None:
+    run = new_session(tmp_path, "001", number).run_path(number)
+    run.touch()
+    assert find_runs(run) == find_runs(run.parent) == [run]
+    assert sessions_below(tmp_path) == [run.parent]
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "link", "link/below"])
+def test_what_is_in_the_way_of_new_sessions_is_named_and_nothing_is_made(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    in_the_way = tmp_path / place.split("/")[0]
+    for attempt in (folder_for, lambda path: new_session(path, "001", None)):
+        with pytest.raises(StorageError) as found:
+            attempt(tmp_path / place)
+        assert found.value.subject == str(in_the_way)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "link"]
+
+
+def test_sessions_are_made_below_the_nearest_folder_that_is_there(tmp_path: Path) -> None:
+    assert folder_for(tmp_path / "a" / "b") == folder_for(tmp_path) == tmp_path
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_read_only_folder_is_named_the_one_above_it_is_not() -> None:
+    with without_root() as (folder, take_rights):
+        (folder / "sub-4").mkdir()
+        take_rights(folder / "sub-4", 0o555)
+        with pytest.raises(StorageError, match="sub-4/ses-01: cannot hold a new session: Permission denied"):
+            new_session(folder, "4", None)
+        take_rights(folder, 0o555)
+        with pytest.raises(StorageError) as found:
+            folder_for(folder / "new")
+        assert (found.value.subject, found.value.problem) == (str(folder), "may not be written to")
+
+
+def test_a_file_in_the_place_of_a_subject_is_named(tmp_path: Path) -> None:
+    (tmp_path / "sub-10").touch()
+    for number in (None, 1):
+        with pytest.raises(StorageError) as found:
+            new_session(tmp_path, "10", number)
+        assert (found.value.subject, found.value.problem) == (str(tmp_path / "sub-10"), "is not a folder")
+
+
+UNSEEN = ["x" * 300, "loop", "nul\0", "x" * 300 + "/below", "loop/below"]
+
+
+@pytest.mark.parametrize("name", UNSEEN)
+def test_a_path_that_the_system_cannot_look_up_is_an_error_for_people(tmp_path: Path, name: str) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    for error, look in ((NotASession, find_runs), (StorageError, folder_for)):
+        with pytest.raises(error, match="cannot be looked up"):
+            look(tmp_path / name)
+    with pytest.raises(StorageError, match="cannot be looked up"):
+        new_session(tmp_path / name, "001", None)
 
 
 def test_subjects_that_differ_only_in_case_are_refused_and_leave_nothing(tmp_path: Path) -> None:
@@ -114,6 +193,36 @@ def test_folder_without_runs_names_the_sessions_below(tmp_path: Path) -> None:
     with pytest.raises(NotASession, match="ses-01"):
         find_runs(tmp_path)
     assert sessions_below(tmp_path) == sessions_below(tmp_path / "sub-001") == [runs[0].parent]
+
+
+def test_a_subject_that_may_not_be_entered_stands_for_its_sessions_and_says_why() -> None:
+    with without_root() as (folder, take_rights):
+        for subject in ("001", "002"):
+            new_session(folder, subject, 1)
+        take_rights(folder / "sub-002", 0)
+        assert sessions_below(folder) == [folder / "sub-001" / "ses-01", folder / "sub-002"]
+        with pytest.raises(NotASession, match="cannot be read: Permission denied"):
+            find_runs(folder / "sub-002")
+
+
+@pytest.mark.parametrize(
+    ("place", "wrong"),
+    [
+        ("sub-001/ses-02/sub-001_ses-02_run-03_session.h5", ""),
+        ("copy/sub-001_ses-02_run-03_session.h5", ""),
+        ("sub-001/ses-02/copy.h5", ""),
+        ("copy.h5", ""),
+        ("sub-001/ses-02/sub-001_ses-02_run-04_session.h5", "sub-001_ses-02_run-04_session.h5"),
+        ("copy/sub-009_ses-02_run-03_session.h5", "sub-009_ses-02_run-03_session.h5"),
+        ("sub-001/ses-05/sub-001_ses-02_run-03_session.h5", "ses-05"),
+        ("sub-009/ses-02/sub-001_ses-02_run-03_session.h5", "sub-009"),
+        ("sub-009/ses-05/copy.h5", "ses-05, sub-009"),
+    ],
+)
+def test_names_that_contradict_whose_run_it_is_are_told(place: str, wrong: str) -> None:
+    told = misplaced(Path("/data") / place, "001", 2, 3)
+    expected = "it is sub-001_ses-02_run-03 by what is in it, but lies under the name "
+    assert told == (expected + wrong if wrong else "")
 
 
 def test_missing_path_is_no_session(tmp_path: Path) -> None:

@@ -214,3 +214,44 @@ def test_missing_path_and_folder_without_runs_are_no_session(tmp_path: Path) -> 
         rig.open(tmp_path / "nowhere")
     with pytest.raises(NotASession, match="holds no run"):
         rig.open(tmp_path)
+
+
+def test_two_files_that_are_the_same_run_are_no_session_and_both_are_named(tmp_path: Path) -> None:
+    path = make_run(tmp_path)
+    copy = path.with_name(path.name.replace("run-01", "run-02"))
+    copy.write_bytes(path.read_bytes())
+    with pytest.raises(NotASession, match="run number") as found:
+        rig.open(path.parent)
+    assert path.name in str(found.value) and copy.name in str(found.value)
+    copy.chmod(0o600)
+    with h5py.File(copy, "r+") as file:
+        file.attrs["run"] = 2
+    with pytest.raises(NotASession, match="run id") as found:
+        rig.open(copy)
+    assert path.name in str(found.value) and copy.name in str(found.value)
+
+
+def test_a_broken_run_says_what_and_names_the_good_ones_in_whole_sentences(tmp_path: Path) -> None:
+    path = make_run(tmp_path)
+    path.with_name(path.name.replace("run-01", "run-02")).mkdir()
+    with pytest.raises(NotASession, match=rf"is not a file\. The other runs are files of their own: {path.name}$"):
+        rig.open(path)
+
+
+@pytest.mark.parametrize(("bytes_left", "is_said"), [(63, False), (5 << 20, True)])
+def test_pictures_are_promised_only_where_some_may_be(tmp_path: Path, bytes_left: int, is_said: bool) -> None:
+    path = make_run(tmp_path, Plan(closed=False, body_groups=300))
+    assert path.stat().st_size > 5 << 20
+    os.truncate(path, bytes_left)
+    with pytest.raises(Truncated, match=f"{bytes_left:,} of") as found:
+        rig.open(path)
+    assert ("Pictures before the cut" in str(found.value)) == is_said
+
+
+@pytest.mark.parametrize("name", ["subject", "simulated", "streams"])
+def test_attributes_that_no_recorder_writes_are_refused(tmp_path: Path, name: str) -> None:
+    path = make_run(tmp_path, Plan(closed=False))
+    with h5py.File(path, "r+") as file:
+        file.attrs[name] = "../../elsewhere"
+    with pytest.raises(RigError, match=name):
+        rig.open(path)

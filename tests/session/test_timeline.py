@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -136,10 +137,43 @@ def test_clip_time_counts_from_the_flip_that_showed_frame_0(session: Session) ->
 
 
 def test_clip_time_outside_the_clip_and_unknown_clip_name_what_is_allowed(session: Session) -> None:
-    with pytest.raises(UserError, match=r"0 to 0\.983 s"):
+    with pytest.raises(UserError, match=r"0\.000 to 1\.000 s"):
         session.at(clip="clip1", seconds=1.2)
     with pytest.raises(UserError, match="clip1"):
         session.at(clip="clip9", seconds=0)
+
+
+def test_the_bounds_that_are_named_may_be_asked_for(tmp_path: Path) -> None:
+    make_run(tmp_path, Plan(host_0=5_000_111_111))
+    folder = make_run(tmp_path, Plan(run=2, host_0=65_000_333_777, created_utc="2026-03-01T10:01:00+00:00")).parent
+    with rig.open(folder) as session:
+        for clip in (None, "clip1"):
+            with pytest.raises(UserError) as found:
+                session.at(seconds=1e9, clip=clip)
+            bounds = re.findall(r"[0-9]+\.[0-9]+(?= to| s)", found.value.allowed)
+            assert len(bounds) == (2 if clip else 4)
+            for bound in bounds:
+                session.at(seconds=float(bound), clip=clip)
+
+
+def test_last_picture_of_a_clip_lasts_until_the_flip_that_takes_it_away(session: Session) -> None:
+    """The last flip of the film is at 0.9833 s, the next one shows the question."""
+    for seconds in (0.984, 0.999):
+        film = session.at(clip="clip1", seconds=seconds).film
+        assert (film.clip, film.film_frame) == ("bunny", FILM_FRAMES - 1)
+    assert session.at(seconds=1.5001).film.clip is None
+    with pytest.raises(UserError, match="outside the clip"):
+        session.at(clip="clip1", seconds=1.001)
+
+
+def test_a_session_without_pulses_has_no_moment_to_show(tmp_path: Path) -> None:
+    plan = Plan(pulses_lost_on_wire=set(range(264)), has_ended=False)
+    with rig.open(make_run(tmp_path, plan)) as session:
+        for seconds in (0.0, 1.0):
+            with pytest.raises(UserError, match="has no pulse to show"):
+                session.at(seconds=seconds)
+        with pytest.raises(UserError, match="no camera was triggered"):
+            session.at(clip="clip1", seconds=0.5)
 
 
 def test_film_that_is_not_here_is_said_and_outside_a_clip_there_is_none(session: Session) -> None:

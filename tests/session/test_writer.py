@@ -16,7 +16,7 @@ import pytest
 from rig import host
 from rig.errors import SessionExists
 from rig.session.layout import LOG, Outcome, StreamSpec
-from rig.session.writer import Header, SessionWriter
+from rig.session.writer import HEADER_ROOM, Header, SessionWriter, reserved_bytes
 
 SPECS = [StreamSpec("HS", 64, 96, 200), StreamSpec("VIS", 64, 96, 50)]
 HEADER = Header({"schema": 1, "outcome": "incomplete"}, {"HS": {"divisor": 1}}, {"rig": "name: ü\n"})
@@ -141,3 +141,15 @@ def test_a_recorder_keeps_others_from_writing(writer):
     assert host.is_held(writer.path)
     writer.close(Outcome.FINISHED)
     assert not host.is_held(writer.path)
+
+
+@pytest.mark.parametrize("text_bytes", [0, 250_000])
+def test_what_is_said_to_be_reserved_is_enough_and_not_much_more(tmp_path, text_bytes):
+    texts = {"rig": "x" * text_bytes, "protocol": "x" * text_bytes}
+    clips = {"film": ({"file": "f"}, np.zeros(text_bytes))}
+    made = SessionWriter(tmp_path / "run.h5", Header({}, {}, texts, {}, clips), SPECS, seconds=2, pulses=300)
+    try:
+        taken = os.fstat(made.fd).st_blocks * 512
+    finally:
+        os.close(made.fd)
+    assert taken <= reserved_bytes(SPECS, seconds=2, pulses=300) <= taken + HEADER_ROOM

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 import rig
+from rig import host
 from rig.streams import EXTRA
 from rig.verify.findings import Finding, Word
 from rig.verify.verdict import CHECKS, Verdict, verify_run
@@ -46,6 +48,37 @@ def test_good_run_passes_every_check_and_is_complete(judge: Judge) -> None:
     assert verdict.is_complete
     assert {f.word for f in verdict.findings if f.check != "skew"} == {Word.PASS}
     assert {f.check for f in verdict.findings} == {check.name for check in CHECKS}
+
+
+@pytest.mark.parametrize("place", ["sub-002/ses-01/{}", "sub-001/ses-03/{}", "x/sub-002_ses-01_run-01_session.h5",
+                                   "x/sub-001_ses-01_run-02_session.h5"])  # fmt: skip
+def test_run_that_lies_under_a_name_that_is_not_its_own_is_not_complete(tmp_path: Path, place: str) -> None:
+    path = make_run(tmp_path)
+    copy = tmp_path / place.format(path.name)
+    copy.parent.mkdir(parents=True)
+    shutil.copy(path, copy)
+    with rig.open(copy) as session:
+        verdict = verify_run(session.runs[0])
+    assert failed(verdict) == {("identity", "")}
+    assert "it is sub-001_ses-01_run-01 by what is in it" in found(verdict, "identity").text
+    assert not verdict.is_complete
+
+
+def test_copy_whose_name_says_nothing_may_be_complete_and_is_worth_a_look(tmp_path: Path) -> None:
+    shutil.copy(make_run(tmp_path), tmp_path / "copy.h5")
+    with rig.open(tmp_path / "copy.h5") as session:
+        verdict = verify_run(session.runs[0])
+    assert (found(verdict, "identity").word, verdict.is_complete) == (Word.WARN, True)
+
+
+def test_run_that_is_being_recorded_is_not_called_killed(tmp_path: Path) -> None:
+    path = make_run(tmp_path, Plan(closed=False, outcome="incomplete"))
+    for is_held, text in ((True, "incomplete: it is being recorded right now"),
+                          (False, "incomplete: the recorder was killed or lost power")):  # fmt: skip
+        with rig.open(path) as session, path.open("rb") as recorder:
+            if is_held:
+                host.hold_shared(recorder.fileno())
+            assert found(verify_run(session.runs[0]), "ending").text.split(";")[0] == text
 
 
 def test_the_layout_is_judged_before_all_that_is_read_by_it(judge: Judge) -> None:
