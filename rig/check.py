@@ -18,7 +18,6 @@ from rig.config.rig import Rig, RigFile, look_at_rig, rig_of
 from rig.elicitation.protocol import ProtocolFile, look_at_protocol, protocol_of, store_problems, unroll
 from rig.errors import ProblemList, RigError, StorageError
 from rig.record.plan import RunPlan, plan_run
-from rig.record.recording import PULSE_ROOM
 from rig.session.folder import folder_for
 from rig.session.layout import spelled_size
 from rig.session.writer import reserved_bytes
@@ -100,8 +99,7 @@ def _check_plan(
     """What the session will be, and whether the disk of `folder`, where there is one, has room for it."""
     seconds = {name: clip.seconds for name, clip in clips.items()}
     found.plan = plan = plan_run(rig.rig, unroll(protocol.protocol, list(rig.rig.cameras), seconds))
-    pulses = round(plan.seconds * rig.rig.box.rate_hz) + PULSE_ROOM
-    found.reserved_bytes = reserved_bytes(list(plan.streams), seconds=plan.seconds, pulses=pulses)
+    found.reserved_bytes = reserved_bytes(list(plan.streams), seconds=plan.seconds, pulses=plan.pulse_rows)
     free = host.free_bytes(folder) if folder else found.reserved_bytes
     if found.reserved_bytes > free:
         allowed = f"the longest possible session needs {spelled_size(found.reserved_bytes)}"

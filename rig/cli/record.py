@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -66,13 +64,9 @@ def _stop_on_signals(recording: Recording) -> None:
 
 
 def _say(text: str) -> None:
-    """Print a line; a closed terminal or pipe must not cost the session."""
     from rig.cli.terminal import printable
 
-    try:
-        typer.echo(printable(text))
-    except OSError:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  stays open to the end of the process
+    typer.echo(printable(text))
 
 
 def _say_status(status: Status) -> None:

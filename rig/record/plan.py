@@ -10,6 +10,7 @@ from rig.elicitation.steps import Step
 from rig.session.layout import StreamSpec
 from rig.trigger.box import POSTAMBLE, PREAMBLE, TICKS_HZ, LinePlan, PulsePlan
 
+PULSE_ROOM = 200  # pulses reserved beyond the plan
 MARGIN_S = 5.0  # from the start of the pulses to the first step, and from the last one to their end
 STEP_MARGIN_S = 1.0  # from one step to the next: a film is made ready
 
@@ -36,9 +37,9 @@ class RunPlan:
         return replace(self.pulses, walk=True, body_groups=None)
 
     @property
-    def data_bytes(self) -> int:
-        """Bytes of all pictures that may be stored."""
-        return sum(spec.capacity * spec.frame_bytes for spec in self.streams)
+    def pulse_rows(self) -> int:
+        """Pulses to reserve room for, some beyond the plan."""
+        return round(self.seconds * TICKS_HZ / self.pulses.period_ticks) + PULSE_ROOM
 
 
 def pulse_plan(rig: Rig) -> tuple[PulsePlan, dict[str, LinePlan]]:

@@ -31,7 +31,6 @@ from rig.stimulus.screen import ScreenNote, StepBegan
 from rig.streams import ClockPair, DeviceInfo, Frame
 from rig.trigger.box import RunEnded
 
-PULSE_ROOM = 200  # pulses reserved beyond the plan
 UTC_EVERY_S = 10
 FIRST_RUN = 1
 ORDERLY = (Outcome.FINISHED, Outcome.STOPPED)
@@ -219,8 +218,7 @@ def _pair(clock: str, reading: Reading) -> ClockPair:
 def _create(path: Path, request: Request, job: _Job) -> SessionWriter:
     """Make the run file; all its room is reserved when this returns."""
     head = header(job.subject, request.rig, request.protocol, job.clips, job.plan, job.infos, job.clock.now_ns())
-    pulses = round(job.plan.seconds * request.rig.rig.box.rate_hz) + PULSE_ROOM
-    return SessionWriter(path, head, list(job.plan.streams), seconds=job.plan.seconds, pulses=pulses)
+    return SessionWriter(path, head, list(job.plan.streams), seconds=job.plan.seconds, pulses=job.plan.pulse_rows)
 
 
 @contextmanager
