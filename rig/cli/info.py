@@ -205,4 +205,4 @@ def _stream_line(stream: dict[str, Any]) -> str:
 
 
 def _length(seconds: float) -> str:
-    return f"{int(seconds) // 60}:{seconds % 60:04.1f} min"
+    return f"{int(seconds) // 60}:{seconds % 60:04.1f} min" if seconds >= 60 else f"{seconds:.1f} s"

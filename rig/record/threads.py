@@ -13,6 +13,7 @@ from __future__ import annotations
 import gc
 import queue
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from rig import host
@@ -51,7 +52,7 @@ JOIN_S = 10.0
 Tell = Callable[[Event], None]
 
 
-class _Worker:
+class _Worker(ABC):
     """A thread that owns one device."""
 
     def __init__(self, device: str, tell: Tell) -> None:
@@ -78,11 +79,13 @@ class _Worker:
         except Exception as exc:  # a bug in a driver must end the run in order, not vanish in a thread
             self.tell(DeviceFailed(self.device, DeviceLost(self.device, f"its thread failed: {exc!r}")))
 
+    @abstractmethod
     def command(self, action: Action) -> None:
-        raise NotImplementedError(action)
+        """Do what the core asks of the device."""
 
+    @abstractmethod
     def turn(self) -> None:
-        raise NotImplementedError
+        """Wait for the device, briefly, and tell what came."""
 
 
 class _CameraWorker(_Worker):
