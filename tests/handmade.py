@@ -121,6 +121,7 @@ def make_run(directory: Path, plan: Plan | None = None, *, subject: str = "001")
     folder = directory / f"sub-{subject}" / f"ses-{plan.number_of_session:02d}"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"sub-{subject}_ses-{plan.number_of_session:02d}_run-{plan.run:02d}_session.h5"
+    path.unlink(missing_ok=True)  # one made before is read-only
     with h5py.File(path, "w", libver=("v110", "v110")) as file:
         _Maker(file, plan).make(subject)
     if plan.closed:
