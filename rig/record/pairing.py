@@ -118,22 +118,17 @@ class Pairing:
         Of all choices the one under which most frames fall on pulses and fewest pulses lack a frame; the counter
         decides between equals. A frame before the chosen one is a ghost.
         """
-        step = self.divisor * self._plan.period_ticks
         ticks = [frame.camera_ticks for frame in self._waiting]
         reach = (ANCHOR_SLOTS + 0.5) * self._plan.slot_ticks / self._nominal
-        best = (0, False, 0, 0)
-        rate = self._nominal
+        choices: list[tuple[tuple[int, bool, int, int], float]] = []
         for first, frame in enumerate(list(self._waiting)[:GHOSTS_BEFORE]):
-            counted = self._counter_index(frame)
+            counted, near = self._counter_index(frame), [t for t in ticks[first:] if t - ticks[first] <= reach]
             for start in range(ANCHOR_SLOTS * self._plan.group // self.divisor):
-                score, own_rate = self._score(start, [t for t in ticks[first:] if t - ticks[first] <= reach])
-                choice = (score - first, start == counted, -first, -start)
-                if choice > best or best == (0, False, 0, 0):
-                    best, rate = choice, own_rate
-        first, start = -best[2], -best[3]
-        self._rate = rate
-        self._rate_error = RATE_DRIFT if rate != self._nominal else MAX_RATE_ERROR
-        self._origin = self._last = (ticks[first], start * step)
+                score, rate = self._score(start, near)
+                choices.append(((score - first, start == counted, -first, -start), rate))
+        (_, _, first, start), self._rate = max(choices, key=lambda choice: choice[0])
+        self._rate_error = RATE_DRIFT if self._rate != self._nominal else MAX_RATE_ERROR
+        self._origin = self._last = (ticks[-first], -start * self.divisor * self._plan.period_ticks)
 
     def _score(self, start: int, ticks: list[int]) -> tuple[int, float]:
         """Frames on pulses, less frames on none and pulses without a frame; and the rate that fits them best."""

@@ -186,3 +186,10 @@ def test_after_a_hole_that_no_clock_can_bridge_only_a_counter_proves_the_pulse()
         placed = [p for f in frames for p in pairing.place(f)]
         assert placed[200].pulse == 10_000
         assert placed[200].evidence is expected
+
+
+def test_a_choice_without_any_merit_does_not_give_way_to_a_worse_one():
+    """Two frames half a period apart: the first is taken as pulse 0, as the fewest assumptions, and nothing else."""
+    frames = [frame(0, 1000), frame(1, 1000 + PERIOD_NS // 2)]
+    pulses, _ = run_through(Pairing("HS", 1, PLAN, baseline()), frames, None)
+    assert pulses == [0, NO_PULSE]
