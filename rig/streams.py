@@ -151,6 +151,21 @@ CLOCK_PAIR = np.dtype(
         ("host_after_ns", "<i8"),
     ]
 )
+BOX_STATUS = np.dtype(
+    [
+        ("seq", "<u4"),
+        ("run_id", "<u4"),  # of the run that is sent, or was sent last
+        ("pulses_sent", "<u4"),  # in that run
+        ("events_sent", "<u4"),  # this and what follows is counted from the box's boot
+        ("events_dropped", "<u4"),  # numbered and thrown away, the queue being full
+        ("deepest_queue", "<u4"),  # most events that ever waited
+        ("edges_late", "<u4"),  # output edges later than planned
+        ("bad_frames", "<u4"),  # damaged requests
+        ("input_rises", "<u4", (8,)),  # rising edges counted at each input
+        ("box_ticks", "<i8"),
+        ("arrived_host_ns", "<i8"),
+    ]
+)
 TEXT = np.dtype(
     [
         ("seq", "<u4"),
@@ -211,6 +226,22 @@ class Pulse:
     run_id: int
     pulse_number: int
     lines: int
+    box_ticks: int
+    arrived_host_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class BoxStatus:
+    """How the box says it is; the fields are those of BOX_STATUS."""
+
+    run_id: int
+    pulses_sent: int
+    events_sent: int
+    events_dropped: int
+    deepest_queue: int
+    edges_late: int
+    bad_frames: int
+    input_rises: tuple[int, ...]
     box_ticks: int
     arrived_host_ns: int
 

@@ -174,7 +174,7 @@ class _Maker:
 
     def config(self) -> None:
         config = self.file.create_group("config")
-        for name, text in (("rig", "box:\n  photodiode_input: 4\n"), ("protocol", "name: demo\n")):
+        for name, text in (("rig", "box:\n  inputs: {photodiode: 4}\n"), ("protocol", "name: demo\n")):
             config[name] = text
             config[name].attrs.update(
                 path=self.plan.protocol_path if name == "protocol" else "/nowhere/rig.yaml", sha256="0"

@@ -18,6 +18,9 @@ TICK_NS = 500  # one tick of the trigger box's timer
 MOST_PULSES = 10_000_000  # more than two hours at the fastest rate
 _STREAM = "a name such as HS: capitals and digits, first a capital, at most 16"
 Stream = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]{0,15}$", description=_STREAM)]
+_SIGNAL = "photodiode, marker, or a camera's name for its ExposureActive line"
+Signal = Annotated[str, Field(pattern=r"^(photodiode|marker|[A-Z][A-Z0-9]{0,15})$", description=_SIGNAL)]
+Input = Annotated[int, Field(ge=0, le=7, description="number of an input of the box, 0 to 7, each used once")]
 
 
 class Box(Model):
@@ -25,7 +28,11 @@ class Box(Model):
 
     port: str = Field(min_length=1, description="serial port of the trigger box, e.g. /dev/ttyACM0 or sim://demo")
     rate_hz: float = Field(ge=30.52, le=1000, description="base pulse rate in Hz, from 30.52 to 1000")
-    photodiode_input: int = Field(default=4, ge=0, le=7, description="box input of the photodiode, 0 to 7")
+    inputs: dict[Signal, Input] = Field(
+        default_factory=dict,
+        description="what is wired to which input, 0 to 7: photodiode, marker, and a camera's name for its "
+        "ExposureActive line; on our firmware 5 is the one stamped by hardware",
+    )
     led_phase_us: int = Field(
         default=9000, ge=100, le=32000, description="when the sync LEDs change after a pulse, us, 100 to 32000"
     )
@@ -49,6 +56,9 @@ class Camera(Model):
     divisor: int = Field(ge=1, le=64, description="a whole number from 1 to 64; 4 gives 25 fps at 100 Hz")
     pulse_width_us: int = Field(default=1000, ge=100, le=32000, description="width of the pulse in us, 100 to 32000")
     exposure_us: float = Field(gt=0, le=1e6, description="exposure time in us, above 0, at most 1000000")
+    start_delay_us: float = Field(
+        default=0, ge=0, le=10_000, description="declared delay from a pulse to its exposure in us, 0 to 10000"
+    )
     width: int = Field(ge=96, le=8192, description="width of the picture in pixels, 96 to 8192")
     height: int = Field(ge=64, le=8192, description="height of the picture in pixels, 64 to 8192")
     features: dict[str, str | int | float | bool] = Field(

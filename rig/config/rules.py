@@ -26,10 +26,12 @@ T = TypeVar("T")
 def check_rules(look: Look[Any], period_us: float | None) -> None:
     """Note everything that does not fit together. `period_us`: the box's base period; None when it is not known."""
     _check_lines(look)
+    _check_inputs(look)
     _check_divisors(look, period_us)
     _check_edges(look, period_us)
     if period_us is not None:
         _check_exposures(look, period_us)
+        _check_leds(look, period_us)
     _check_faults(look)
 
 
@@ -46,6 +48,33 @@ def _check_lines(look: Look[Any]) -> None:
         if owner != name:
             allowed = f"a trigger line of its own for each camera; {owner} has this one"
             look.note(("cameras", name, "line"), "is used twice", value=str(line), allowed=allowed)
+
+
+def _check_inputs(look: Look[Any]) -> None:
+    """Each input of the box hears one thing, and a camera that it hears is there."""
+    owners: dict[int, str] = {}
+    cameras = look.names("cameras")
+    for name in look.names("box", "inputs"):
+        number = look.get(int, "box", "inputs", name)
+        owner = name if number is None else owners.setdefault(number, name)
+        if owner != name:
+            allowed = f"an input of its own for each signal; {owner} has this one"
+            look.note(("box", "inputs", name), "is used twice", value=str(number), allowed=allowed)
+        if name.isupper() and name not in cameras and cameras == list(filter(str.isupper, cameras)) != []:
+            look.note(("box", "inputs", name), "is no camera of this rig", allowed=", ".join(cameras))
+
+
+def _check_leds(look: Look[Any], period_us: float) -> None:
+    """The sync LEDs change only while no camera exposes that takes every pulse."""
+    led_us = look.get(int, "box", "led_phase_us")
+    exposures, delays = _of_cameras(look, float, "exposure_us"), _of_cameras(look, float, "start_delay_us")
+    for name, divisor in _of_cameras(look, int, "divisor").items():
+        if divisor != 1 or led_us is None or name not in exposures or name not in delays:
+            continue
+        ends_us = delays[name] + exposures[name]
+        if led_us <= ends_us and exposures[name] <= period_us - READY_US:
+            allowed = f"less than box.led_phase_us ({led_us}) together with start_delay_us ({delays[name]:g})"
+            look.note(("cameras", name, "exposure_us"), "is not allowed", value=f"{exposures[name]:g}", allowed=allowed)
 
 
 def _check_divisors(look: Look[Any], period_us: float | None) -> None:

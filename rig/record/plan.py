@@ -8,7 +8,7 @@ from math import ceil
 from rig.config.rig import TICK_NS, Rig
 from rig.elicitation.steps import Step
 from rig.session.layout import StreamSpec
-from rig.trigger.box import POSTAMBLE, PREAMBLE, TICKS_HZ, LinePlan, PulsePlan
+from rig.trigger.box import POSTAMBLE, PREAMBLE, TICKS_HZ, LinePlan, PulsePlan, RunMode
 
 PULSE_ROOM = 200  # pulses reserved beyond the plan
 MARGIN_S = 5.0  # from the start of the pulses to the first step, and from the last one to their end
@@ -34,7 +34,7 @@ class RunPlan:
     @property
     def walk(self) -> PulsePlan:
         """The line walk that goes before."""
-        return replace(self.pulses, walk=True, body_groups=None)
+        return replace(self.pulses, mode=RunMode.WALK, body_groups=None)
 
     @property
     def pulse_rows(self) -> int:

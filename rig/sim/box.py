@@ -203,7 +203,8 @@ class SimulatedBox:
             self._boots,
             run.start.run_id if run else 0,
             self._next_seq,
-            0,  # its queue has no end
+            0,  # no serial line,
+            0,  # and a queue without end
             wire.LINES,
             wire.INPUTS,
         )

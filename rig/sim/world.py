@@ -64,7 +64,9 @@ class World:
 
     def light(self, host_ns: int, level: int) -> None:
         """The photodiode patch changed; reaches the box when world time comes to it."""
-        self._at(host_ns, lambda: self.box.input_edge(host_ns, self._rig.box.photodiode_input, level))
+        number = self._rig.box.inputs.get("photodiode")
+        if number is not None:
+            self._at(host_ns, lambda: self.box.input_edge(host_ns, number, level))
 
     def next_host_ns(self) -> int | None:
         """When something is due next; None when nothing is."""

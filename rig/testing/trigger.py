@@ -31,6 +31,7 @@ from rig.trigger.box import (
     PulsePlan,
     RunBegan,
     RunEnded,
+    RunMode,
     StartRefused,
     TriggerBox,
     walk_pulses,
@@ -83,9 +84,11 @@ class Bench:
         return told
 
 
-def plan(*, walk: bool = False, body_groups: int | None = None, period_ticks: int = PERIOD_TICKS) -> PulsePlan:
+def plan(
+    *, mode: RunMode = RunMode.RECORD, body_groups: int | None = None, period_ticks: int = PERIOD_TICKS
+) -> PulsePlan:
     """The plan that the contract uses: line 0 on every pulse, lines 1 and 2 on every fourth."""
-    return PulsePlan(period_ticks, LINES, LED_PHASE_TICKS, walk=walk, body_groups=body_groups)
+    return PulsePlan(period_ticks, LINES, LED_PHASE_TICKS, mode, body_groups=body_groups)
 
 
 def of_kind(told: list[BoxEvent], kind: type[Event]) -> list[Event]:
@@ -159,7 +162,7 @@ class TriggerBoxContract(ABC):
         """3 pulses on line 0 alone, 5 on line 1, 7 on line 2, one slowest period apart."""
         expected = [1 << line for line in range(3) for _ in range(walk_pulses(line))]
         with self.bench() as bench:
-            pulses = of_kind(bench.run(plan(walk=True), 14), Pulse)
+            pulses = of_kind(bench.run(plan(mode=RunMode.WALK), 14), Pulse)
             wires = bench.on_wires()
         assert [seen.lines for seen in wires] == expected
         assert [(p.pulse_number, p.lines) for p in pulses] == list(enumerate(expected))

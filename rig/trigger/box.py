@@ -6,16 +6,18 @@ A recording run is made of groups of one slowest period each; `x` is a group wit
 
 so that the group starts of the preamble are 1, 2 and 3 periods apart, those of the postamble 3, 2 and 1. Pulses
 are numbered from the first one of the preamble; silent groups have no numbers. The line walk is a run of its
-own: one pulse in each slowest period, 3 on line 0 alone, then 5 on line 1 alone, then 7 on line 2 alone.
+own: one pulse in each slowest period, 3 on line 0 alone, then 5 on line 1 alone, then 7 on line 2 alone. The test
+runs are groups without preamble and postamble, and LED A does what they say instead of the sync code.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from enum import Enum, auto
 from math import lcm
 
-from rig.streams import ClockPair, DeviceInfo, Edge, Pulse
+from rig.streams import BoxStatus, ClockPair, DeviceInfo, Edge, Pulse
 
 TICKS_HZ = 2_000_000
 PREAMBLE = (True, True, False, True, False, False)
@@ -25,6 +27,16 @@ POSTAMBLE = (False, False, True, False, True, True)
 def walk_pulses(line: int) -> int:
     """How many pulses the line walk sends on a line: 3, 5, 7, ... an odd number of its own for each."""
     return 3 + 2 * line
+
+
+class RunMode(Enum):
+    """What a run is for."""
+
+    RECORD = auto()  # preamble, body, postamble; the sync LEDs carry their code
+    WALK = auto()  # the line walk
+    TEST_EDGE = auto()  # LED A changes at an offset from each pulse: on in even pulses, off in odd ones
+    TEST_FLASH = auto()  # LED A flashes for 200 us at an offset from each pulse
+    TEST_FREE = auto()  # LED A blinks with a period of its own, half of it on
 
 
 @dataclass(frozen=True)
@@ -43,8 +55,10 @@ class PulsePlan:
     period_ticks: int  # base period
     lines: tuple[LinePlan, ...]
     led_phase_ticks: int  # from a pulse to the change of the sync LEDs
-    walk: bool = False  # True: the line walk instead of a recording run
+    mode: RunMode = RunMode.RECORD
     body_groups: int | None = None  # groups between preamble and postamble; None: until stop
+    test_offset_ticks: int = 0  # TEST_EDGE, TEST_FLASH: from a pulse to the LED, less than the base period
+    test_period_ticks: int = 0  # TEST_FREE: period of the LED, 400 to 131070
 
     @property
     def group(self) -> int:
@@ -121,7 +135,7 @@ class Booted:
     cause: str
 
 
-BoxEvent = Pulse | Edge | ClockPair | RunBegan | RunEnded | StartRefused | EventsLost | Booted
+BoxEvent = Pulse | Edge | ClockPair | RunBegan | RunEnded | StartRefused | EventsLost | BoxStatus | Booted
 
 
 class TriggerBox(ABC):

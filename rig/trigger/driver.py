@@ -38,6 +38,8 @@ _WORDS = {
     wire.Refusal.EDGES_TOO_CLOSE: "two edges are {} ticks apart; together or at least 64 (32 us)",
     wire.Refusal.GROUP_TOO_LONG: "the divisors repeat only after {} pulses; at most 64",
     wire.Refusal.NO_BASE_LINE: "no line has divisor 1",
+    wire.Refusal.BAD_TEST_OFFSET: "test offset of {} ticks is not allowed; less than the base period",
+    wire.Refusal.BAD_TEST_PERIOD: "test period of {} ticks is not allowed; 400 to 131070 (5 kHz to 15.26 Hz)",
 }
 
 
@@ -62,12 +64,14 @@ def start_message(plan: PulsePlan, *, request: int, nonce: int, run_id: int) -> 
         request,
         nonce,
         run_id,
-        wire.Mode.WALK if plan.walk else wire.Mode.RECORD,
+        wire.Mode[plan.mode.name],
         plan.period_ticks,
         wire.UNTIL_STOP if plan.body_groups is None else plan.body_groups,
         plan.led_phase_ticks,
         (divisors[0], divisors[1], divisors[2]),
         (widths[0], widths[1], widths[2]),
+        plan.test_offset_ticks,
+        plan.test_period_ticks,
         quiet_s=QUIET_S,
     )
 

@@ -71,7 +71,8 @@ class SerialBox(TriggerBox):
                 "tick_hz": identity.tick_hz,
                 "lines": identity.lines,
                 "inputs": identity.inputs,
-                "edges_per_s": identity.edges_per_s,
+                "baud": identity.baud,
+                "events_per_s": identity.events_per_s,
                 **{c.name.lower(): c in can for c in wire.Capability if c.name},
             },
         )

@@ -17,20 +17,20 @@ from typing import ClassVar, NamedTuple, Self
 
 PROTOCOL = 1
 MAX_FRAME_BYTES = 128  # encoded, delimiter included; longer is damage
-MAX_EVENTS = 4  # in one EVENTS message
+MAX_EVENTS = 11  # in one EVENTS message: 1000 a second fit through 115200 baud
 LINES, INPUTS = 3, 8
 UNTIL_STOP = 0xFFFF_FFFF  # body_groups of a run that only STOP ends
 NO_PULSE_YET = 0xFFFF_FFFF  # pulse of an input event before the first pulse of its run
 
 
 class Mode(IntEnum):
-    """What a START asks for. The test modes send no sync code on the LEDs."""
+    """What a START asks for. The test modes send groups alone, and no sync code on the LEDs."""
 
     RECORD = 0
     WALK = 1
-    TEST_EDGE = 2  # an LED edge at an offset from each pulse
-    TEST_FLASH = 3  # a 200 us flash at an offset from each pulse
-    TEST_FREE = 4  # an LED at a frequency of its own
+    TEST_EDGE = 2  # LED A changes at an offset from each pulse: on in even pulses, off in odd ones
+    TEST_FLASH = 3  # LED A flashes for 200 us at an offset from each pulse
+    TEST_FREE = 4  # LED A blinks with a period of its own, half of it on
 
 
 class State(IntEnum):
@@ -71,6 +71,8 @@ class Refusal(IntEnum):
     EDGES_TOO_CLOSE = 22  # ticks between them
     GROUP_TOO_LONG = 23  # pulses
     NO_BASE_LINE = 24
+    BAD_TEST_OFFSET = 25  # ticks
+    BAD_TEST_PERIOD = 26  # ticks
 
 
 class Cause(IntEnum):
@@ -188,7 +190,7 @@ class AskStatus(Message):
 class Identity(Message):
     """Answer to HELLO. `ticks` is the box's time now, `run_id` the run that is sent, 0 if none."""
 
-    TYPE, LAYOUT = 0x81, Struct("<BBI3BH12s16sIIIIIHBB")
+    TYPE, LAYOUT = 0x81, Struct("<BBI3BH12s16sIIIIIIHBB")
     request: int
     protocol: int
     nonce: int
@@ -203,7 +205,8 @@ class Identity(Message):
     boots: int
     run_id: int
     next_seq: int  # sequence number of the next event that will be sent
-    edges_per_s: int  # input edges told a second under full load; faster ones may be dropped; 0: all are told
+    baud: int  # rate of its serial line; 0: none, a USB device of its own
+    events_per_s: int  # told a second in all, pulses before input edges; more may be dropped; 0: all are told
     lines: int
     inputs: int
 
@@ -273,7 +276,7 @@ class Status(Message):
 
 @dataclass(frozen=True)
 class Events(Message):
-    """Up to four events with consecutive sequence numbers, all of one run. Sent unasked."""
+    """Up to eleven events with consecutive sequence numbers, all of one run. Sent unasked."""
 
     TYPE, LAYOUT = 0x90, Struct("<II")
     EVENT: ClassVar[Struct] = Struct("<BII")

@@ -23,7 +23,7 @@ LENGTH_PERIODS = 2  # a step may end so many refreshes off its length
 SLOWEST_REFRESH_NS = NS / 24  # of a screen that rig.yaml allows; where there are no flips to tell
 LIGHT_BEFORE_NS, LIGHT_AFTER_NS = 20_000_000, 40_000_000  # where an edge of the photodiode is looked for
 UNSEEN_SHARE = 0.02  # of the patch's changes that may have no edge before it fails
-DEFAULT_PHOTODIODE_INPUT = 4  # of the box, when rig.yaml does not say
+NO_INPUT = -1
 
 
 def check_steps(run: Run) -> list[Finding]:
@@ -170,7 +170,8 @@ def _intervals_ns(flips: Rows) -> Numbers:
 def check_photodiode(run: Run) -> list[Finding]:
     """The light of the screen's patch changed when the flips that changed it say."""
     limit = f"-{LIGHT_BEFORE_NS // 10**6} to +{LIGHT_AFTER_NS // 10**6} ms from flip to light"
-    edges = run.edges[run.edges["input"] == photodiode_input(run)]
+    number = photodiode_input(run)
+    edges = run.edges[run.edges["input"] == (NO_INPUT if number is None else number)]
     times, levels = patch_changes(run)
     looked_at = f"{len(times)} changes of the patch on film flips, {len(edges)} edges"
     if len(edges) == 0 or len(times) == 0:
@@ -192,14 +193,16 @@ def check_photodiode(run: Run) -> list[Finding]:
     return [Finding("photodiode", "", word, median, limit, looked_at, text)]
 
 
-def photodiode_input(run: Run) -> int:
-    """The box input of the photodiode, from the rig.yaml in the session."""
-    return int(_rig_part(run, "box").get("photodiode_input", DEFAULT_PHOTODIODE_INPUT))
+def photodiode_input(run: Run) -> int | None:
+    """The box input of the photodiode, from the rig.yaml in the session; None when none is named."""
+    inputs = _rig_part(run, "box").get("inputs")
+    number = inputs.get("photodiode") if isinstance(inputs, dict) else None
+    return number if isinstance(number, int) else None
 
 
 def has_photodiode(run: Run) -> bool:
     """Whether the rig.yaml in the session names the photodiode's input, and its screen has a patch for it."""
-    return "photodiode_input" in _rig_part(run, "box") and _rig_part(run, "screen").get("patch_px", 1) != 0
+    return photodiode_input(run) is not None and _rig_part(run, "screen").get("patch_px", 1) != 0
 
 
 def _rig_part(run: Run, part: str) -> dict[str, Any]:

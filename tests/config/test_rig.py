@@ -13,12 +13,12 @@ DEMO = (Path(__file__).parents[2] / "calibration/demo/rig.yaml").read_text()
 EVERYTHING = DEMO.replace(
     "SIM-HS, line: 0,", "SIM-HS, line: 0, pulse_width_us: 1000, features: {Gain: 1.5, Name: x, On: true},"
 )
-EVERYTHING = EVERYTHING.replace("  rate_hz: 100\n", "  rate_hz: 100\n  photodiode_input: 4\n  led_phase_us: 9000\n")
+EVERYTHING = EVERYTHING.replace("  rate_hz: 100\n", "  rate_hz: 100\n  led_phase_us: 9000\n")
 EVERYTHING += "  noise: 3\n  box_ppm: 80\n  display_latency_ms: 12\n"
 EVERYTHING += "  faults: {lost_frames: 1, lost_pulses: 2, ghost_frames: 3, first_pulse: 40, last_pulse: 1000}\n"
 
 WHOLE = {
-    "photodiode_input": "4",
+    "photodiode": "5",
     "led_phase_us": "9000",
     "line": "0",
     "divisor": "1",
@@ -91,46 +91,47 @@ def test_a_number_field_refuses_what_is_no_such_number(field: str, good: str, ba
         (
             "rate_hz: 100",
             "rate_hz: 100\n  rat_hz: 3",
-            "rig.yaml:7: box.rat_hz: is an unknown key; the keys here are port, rate_hz, photodiode_input, "
+            "rig.yaml:7: box.rat_hz: is an unknown key; the keys here are port, rate_hz, inputs, "
             "led_phase_us. Did you mean rate_hz?",
         ),
         ("name: demo", "name: de mo", "rig.yaml:3: name: 'de mo' is not allowed; letters, digits, - and _; at most 64"),
         ("schema: 1", "schema: 2", "rig.yaml:2: schema: 2 is not allowed; 1, the version of this file's layout"),
         ("schema: 1", "schema: true", "rig.yaml:2: schema: true is not allowed; 1, the version of this file's layout"),
         ("schema: 1\n", "", "rig.yaml:1: schema: is missing; 1, the version of this file's layout"),
-        ("line: 0, ", "", "rig.yaml:8: cameras.HS.line: is missing; trigger line of the box, 0 to 2, each used once"),
+        ("line: 0, ", "", "rig.yaml:9: cameras.HS.line: is missing; trigger line of the box, 0 to 2, each used once"),
         (
             "line: 1",
             "line: 0",
-            "rig.yaml:9: cameras.VIS.line: 0 is used twice; a trigger line of its own for each camera; HS has this one",
+            "rig.yaml:10: cameras.VIS.line: 0 is used twice; a trigger line of its own for each camera; HS has "
+            "this one",
         ),
-        ("divisor: 1", "divisor: 2", "rig.yaml:7: cameras: no camera has divisor 1; the base rate is the rate of the"),
-        ("  HS:", "  hs:", "rig.yaml:8: cameras.hs: 'hs' is not allowed; a name such as HS: capitals and digits"),
+        ("divisor: 1", "divisor: 2", "rig.yaml:8: cameras: no camera has divisor 1; the base rate is the rate of the"),
+        ("  HS:", "  hs:", "rig.yaml:9: cameras.hs: 'hs' is not allowed; a name such as HS: capitals and digits"),
         (
             "backend: simulated",
             "backend: baslr",
-            "rig.yaml:8: cameras.HS.backend: 'baslr' is not allowed; which driver",
+            "rig.yaml:9: cameras.HS.backend: 'baslr' is not allowed; which driver",
         ),
-        ("display: virtual", "display: tv", "rig.yaml:14: screen.display: 'tv' is not allowed; X display such as :0"),
+        ("display: virtual", "display: tv", "rig.yaml:15: screen.display: 'tv' is not allowed; X display such as :0"),
         (
             "line: 0,",
             "line: 0, features: {Gain: [1]},",
-            "rig.yaml:8: cameras.HS.features.Gain: a list is not allowed; GenICam features passed to the camera",
+            "rig.yaml:9: cameras.HS.features.Gain: a list is not allowed; GenICam features passed to the camera",
         ),
         (
             "line: 0,",
             "line: 0, pulse_width_us: 9990,",
-            "rig.yaml:8: cameras.HS.pulse_width_us: 9990 is not allowed; at least 32 us shorter than the base period",
+            "rig.yaml:9: cameras.HS.pulse_width_us: 9990 is not allowed; at least 32 us shorter than the base period",
         ),
         (
             "seed: 1",
             "faults: {first_pulse: 50, last_pulse: 49}",
-            "rig.yaml:20: simulation.faults: last_pulse (49) is before first_pulse (50)",
+            "rig.yaml:21: simulation.faults: last_pulse (49) is before first_pulse (50)",
         ),
         (
             "seed: 1",
             "faults: {lost_frames: 2000}",
-            "rig.yaml:20: simulation.faults.lost_frames: 2000 is not allowed; frames",
+            "rig.yaml:21: simulation.faults.lost_frames: 2000 is not allowed; frames",
         ),
         (
             "name: demo\nbox:\n",
@@ -148,7 +149,7 @@ def test_all_mistakes_are_told_at_once_in_the_file_s_order(tmp_path: Path) -> No
     assert [m.split(" is ")[0] for m in told(tmp_path, text)] == [
         "rig.yaml:2: schema: 3",
         "rig.yaml:6: box.rate_hz: -1",
-        "rig.yaml:20: simulation.sed:",
+        "rig.yaml:21: simulation.sed:",
     ]
 
 

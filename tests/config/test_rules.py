@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rig.config.rig import look_at_rig, read_rig
 from rig.errors import ConfigError, ProblemList, UserError
 from rig.sim.pulses import refusal_of
-from rig.trigger.box import LinePlan, PulsePlan
+from rig.trigger.box import LinePlan, PulsePlan, RunMode
 from rig.trigger.driver import start_message
 
 RIG = """\
@@ -82,10 +82,10 @@ TOGETHER = {
         "rig.yaml:3: box.led_phase_us: 9969 is not allowed; at least 32 us shorter than the base period",
     ),
     "LED beside the end of a pulse": (
-        "box:",
-        "led_phase_us: 9000",
-        "led_phase_us: 1969",
-        "rig.yaml:6: cameras.VIS.pulse_width_us: 2000 is not allowed; the same as box.led_phase_us (1969), or at least "
+        VIS,
+        "pulse_width_us: 2000",
+        "pulse_width_us: 9031",
+        "rig.yaml:6: cameras.VIS.pulse_width_us: 9031 is not allowed; the same as box.led_phase_us (9000), or at least "
         "32 us from it",
     ),
     "ends of pulses": (
@@ -99,6 +99,13 @@ TOGETHER = {
         "exposure_us: 4000",
         "exposure_us: 9900.5",
         "rig.yaml:5: cameras.HS.exposure_us: 9900.5 is not allowed; at most 9900 us, as a pulse comes every 10000 us",
+    ),
+    "exposure into the change of the LEDs": (
+        HS,
+        "exposure_us: 4000",
+        "exposure_us: 8000, start_delay_us: 1000",
+        "rig.yaml:5: cameras.HS.exposure_us: 8000 is not allowed; less than box.led_phase_us (9000) together with "
+        "start_delay_us (1000)",
     ),
     "slow camera's exposure": (
         NIR,
@@ -234,7 +241,7 @@ def is_sent(box: dict[str, Any]) -> tuple[bool, float]:
     period_ticks = round(2e6 / box["rate_hz"])
     lines = tuple(LinePlan(line, divisor, 2 * width_us) for line, (divisor, width_us) in enumerate(box["lines"]))
     plan = PulsePlan(period_ticks, lines, 2 * box["led_phase_us"])
-    starts = [start_message(each, request=1, nonce=1, run_id=1) for each in (plan, replace(plan, walk=True))]
+    starts = [start_message(each, request=1, nonce=1, run_id=1) for each in (plan, replace(plan, mode=RunMode.WALK))]
     return all(refusal_of(start) is None for start in starts), plan.slot_ticks / 2e6
 
 

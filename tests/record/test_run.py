@@ -34,7 +34,7 @@ from rig.record.run import Run, RunState
 from rig.session.layout import Outcome
 from rig.stimulus.screen import StepBegan, StepEnded
 from rig.streams import Frame, Pulse, Status
-from rig.trigger.box import Booted, RunBegan, RunEnded, StartRefused
+from rig.trigger.box import Booted, RunBegan, RunEnded, RunMode, StartRefused
 from tests.rigs import QUESTION, write_protocol, write_rig
 
 STREAMS = ("HS", "VIS", "NIR")
@@ -116,7 +116,7 @@ def test_no_pulse_is_asked_for_before_every_camera_is_armed(rehearsal):
     rehearsal.arm(0, STREAMS[2:])
     (start,) = rehearsal.asked(StartBox)
     assert start.run_id == WALK
-    assert start.plan.walk
+    assert start.plan.mode is RunMode.WALK
 
 
 def test_frames_of_the_line_walk_are_kept_apart(rehearsal):
@@ -128,7 +128,7 @@ def test_frames_of_the_line_walk_are_kept_apart(rehearsal):
 def test_after_the_walk_cameras_are_armed_again_in_a_new_epoch_and_the_recording_run_starts(rehearsal):
     rehearsal.walk()
     (start,) = rehearsal.asked(StartBox)
-    assert (start.run_id, start.plan.walk) == (RUN, False)
+    assert (start.run_id, start.plan.mode) == (RUN, RunMode.RECORD)
     assert rehearsal.run.state is RunState.ARMING
     rehearsal.tell(RunBegan(RUN, 0, rehearsal.now))
     assert rehearsal.run.state is RunState.RECORDING

@@ -12,7 +12,17 @@ from rig.clock import NS
 from rig.streams import ClockPair, Edge, Pulse
 from rig.testing.trigger import of_kind, plan
 from rig.trigger import wire
-from rig.trigger.box import Booted, BoxEvent, EventsLost, LinePlan, PulsePlan, RunBegan, RunEnded, StartRefused
+from rig.trigger.box import (
+    Booted,
+    BoxEvent,
+    EventsLost,
+    LinePlan,
+    PulsePlan,
+    RunBegan,
+    RunEnded,
+    RunMode,
+    StartRefused,
+)
 from rig.trigger.driver import START_TRIES, Driver
 from rig.trigger.port import SerialBox
 from rig.trigger.ticks import TickCounter
@@ -64,7 +74,7 @@ def test_a_stop_at_any_moment_is_aligned_to_groups(moment: int) -> None:
 
 def test_a_stop_during_the_walk_ends_it_after_its_slot() -> None:
     with virtual_rig() as rig:
-        rig.box.start(plan(walk=True), 5)
+        rig.box.start(plan(mode=RunMode.WALK), 5)
         told = rig.bench.collect(Pulse)
         rig.box.stop()
         told += rig.bench.collect(RunEnded)
@@ -247,7 +257,7 @@ def test_ticks_are_unwrapped_over_long_silences(ppm: float) -> None:
 
 def identity(request: int) -> wire.Identity:
     names = b"S".ljust(12, b"\0"), b"M".ljust(16, b"\0")
-    return wire.Identity(request, 1, 9, 1, 0, 0, 0, *names, 2_000_000, 0, 1, 0, 0, 0, 3, 8)
+    return wire.Identity(request, 1, 9, 1, 0, 0, 0, *names, 2_000_000, 0, 1, 0, 0, 0, 0, 3, 8)
 
 
 @given(st.lists(st.one_of(st.binary(max_size=60), st.sampled_from(range(12))), max_size=30), st.integers(0, 2**32))

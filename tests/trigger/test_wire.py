@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from rig.trigger import wire
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "wire-format.md"
-LONGEST_EVENTS = wire.Events(7, 100, tuple(wire.Event(wire.Kind.PULSE | 5, n, n * 20_000) for n in range(4)))
+LONGEST_EVENTS = wire.Events(
+    7, 100, tuple(wire.Event(wire.Kind.PULSE | 5, n, n * 20_000) for n in range(wire.MAX_EVENTS))
+)
 SAMPLES: list[wire.Message] = [
     wire.Hello(1, wire.PROTOCOL, 0xDEADBEEF),
     wire.Start(2, 1, 2, 0, 20_000, wire.UNTIL_STOP, 18_000, (1, 4, 4), (2000, 2000, 300), 5, 6, 600),
@@ -19,7 +21,7 @@ SAMPLES: list[wire.Message] = [
     wire.Ping(4),
     wire.AskStatus(5),
     wire.Identity(
-        1, 1, 9, 1, 2, 3, 0x0F, b"S1".ljust(12, b"\0"), b"M".ljust(16, b"\0"), 2_000_000, 0, 1, 0, 0, 900, 3, 8
+        1, 1, 9, 1, 2, 3, 0x0F, b"S1".ljust(12, b"\0"), b"M".ljust(16, b"\0"), 2_000_000, 0, 1, 0, 0, 115_200, 900, 3, 8
     ),
     wire.Started(2, 77, 123_456),
     wire.Stopping(3, 77),

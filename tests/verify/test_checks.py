@@ -548,7 +548,7 @@ def test_photodiode_that_rig_yaml_names_and_nobody_saw_is_not_measured_and_expec
     assert verdict.unmeasured == ["photodiode"]
 
 
-@pytest.mark.parametrize("text", ["box: {}\n", "box: {photodiode_input: 4}\nscreen: {patch_px: 0}\n"])
+@pytest.mark.parametrize("text", ["box: {}\n", "box: {inputs: {photodiode: 4}}\nscreen: {patch_px: 0}\n"])
 def test_photodiode_is_not_expected_of_a_rig_without_one_or_without_a_patch(judge: Judge, text: str) -> None:
     def edit(file: h5py.File) -> None:
         del file["config/rig"]
