@@ -2,14 +2,18 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .NOTPARALLEL:
-.PHONY: help demo test check bench setup
+.PHONY: help demo demo-simavr test check bench setup
 
 help: ## Say what there is
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST)
 
 demo: ## Record, verify and replay a short session on a simulated rig; about two minutes
 	@$(PYTHON) tools/setup demo
 	@$(BIN)/python tools/demo
+
+demo-simavr: ## The same session, its trigger box being our firmware on a simulated chip
+	@$(PYTHON) tools/setup test
+	@$(BIN)/python -m tests.trigger.firmware.demo
 
 test: ## Run the tests; ARGS="-k clock" passes options to pytest
 	@$(PYTHON) tools/setup test
@@ -23,10 +27,13 @@ check: ## Check style, types (Linux and Windows) and which room imports which
 	@$(BIN)/mypy --platform win32
 	@$(BIN)/lint-imports
 
-bench: ## Measure what a recording costs, alone and beside two busy processes; about two minutes
-	@$(PYTHON) tools/setup demo
-	@$(BIN)/python bench/recording.py
-	@$(BIN)/python bench/recording.py --busy 2
+bench: ## Measure the trigger box, its clock, the LED code, and what a recording costs
+	@$(PYTHON) tools/setup bench
+	@$(BIN)/python -m bench.trigger_box
+	@$(BIN)/python -m bench.clock_mapping
+	@$(BIN)/python -m bench.led_code
+	@$(BIN)/python -m bench.recording
+	@$(BIN)/python -m bench.recording --busy 2
 
 setup: ## Only set up: packages of the system and .venv
 	@$(PYTHON) tools/setup test

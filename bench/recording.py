@@ -1,6 +1,6 @@
 """The demo's load, measured: what it costs, how soon frames are on the disk, and what was lost.
 
-    python bench/recording.py [--busy N]      N: so many processes that only burn time beside it
+    python -m bench.recording [--busy N]      N: so many processes that only burn time beside it
 
 Three cameras at 100/25/25 fps and 640x480, a film in a real window on a virtual screen, in real time.
 """

@@ -39,7 +39,9 @@ What must fit together, besides each key by itself:
 - Within the base period (1 / `rate_hz`) all pulses begin together; their ends and the change of the LEDs lie at least
   32 us before its end, and are the same or at least 32 us apart.
 - An exposure ends 100 us before the camera's next pulse; with `ghost_frames` before the ghost half-way to it.
-- Faults find a place each: the pulses of each camera from `first_pulse` to `last_pulse`.
+- Faults find a place each: the pulses of each camera from `first_pulse` to `last_pulse`; so do `dropped_bytes`.
+- `dead_line` is a camera of the rig. `loop_back` is an input that nothing else is wired to.
+- `wires` goes with a port that is not `sim://`, and then without `loop_back` and faults of the simulated box.
 """
 RIG_PARTS: list[Part] = [
     ("The file", Rig),
@@ -69,7 +71,20 @@ UTF-8, at most 256 KiB. Keys, lists, text, decimal numbers, `true`, `false` and 
 deeper than 20 levels are mistakes, so that no file can mean something other than what it looks like.
 """
 
-ROWS = ("FRAME", "PULSE", "EDGE", "FLIP", "GAP", "EXTRA", "NOT_STORED", "TRIAL", "CLOCK_PAIR", "TEXT", "SYNC")
+ROWS = (
+    "FRAME",
+    "PULSE",
+    "EDGE",
+    "FLIP",
+    "GAP",
+    "EXTRA",
+    "NOT_STORED",
+    "TRIAL",
+    "CLOCK_PAIR",
+    "BOX_STATUS",
+    "TEXT",
+    "SYNC",
+)
 ENUMS = (streams.Evidence, streams.Status, streams.GapCause, layout.Outcome)
 # Unit and clock of fields; those whose name ends in _ns are host clock.
 UNITS = {
@@ -139,7 +154,7 @@ def file_parts() -> dict[str, str]:
 def datasets() -> str:
     """Which dataset holds which rows."""
     kinds = {id(getattr(streams, name)): name for name in ROWS}
-    tables = layout.tables([layout.StreamSpec("STREAM", 1, 1, 1)], 1, 1)
+    tables = layout.tables([layout.StreamSpec("STREAM", 1, 1, 1)], 1, 1, 1)
     pairs = [(table.path, kinds[id(table.dtype)]) for table in tables]
     pairs += [(f"{log.path}/rows", "TEXT") for log in layout.TEXT_LOGS]
     rows = "".join(f"| `{path}` | [{kind}](#{kind.lower()}) |\n" for path, kind in sorted(pairs))
@@ -167,6 +182,9 @@ def fields(name: str) -> str:
 
 
 def type_word(dtype: np.dtype[Any]) -> str:
+    if dtype.subdtype is not None:
+        element, shape = dtype.subdtype
+        return f"{element.name} × {shape[0]}"
     return f"text, {dtype.itemsize} bytes" if dtype.kind == "S" else dtype.name
 
 
@@ -179,9 +197,13 @@ def words(enum: type[Enum]) -> str:
     return "| value | name | meaning |\n|---|---|---|\n" + rows
 
 
-def command_parts() -> dict[str, str]:
-    """The arguments and options of every command."""
-    return {name: options(command) for name, command in get_command(app).commands.items()}  # type: ignore[attr-defined]
+def command_parts(group: Any = None, prefix: str = "") -> dict[str, str]:
+    """The arguments and options of every command, those of a group named as one types them, e.g. `box ping`."""
+    parts = {}
+    for name, command in (group or get_command(app)).commands.items():
+        inner = command_parts(command, f"{prefix}{name} ") if hasattr(command, "commands") else None
+        parts |= {f"{prefix}{name}": options(command)} if inner is None else inner
+    return parts
 
 
 def options(command: Any) -> str:

@@ -17,6 +17,7 @@ from rig.config.model import Look
 from rig.config.rig import Rig, RigFile, look_at_rig, rig_of
 from rig.elicitation.protocol import ProtocolFile, look_at_protocol, protocol_of, store_problems, unroll
 from rig.errors import ProblemList, RigError, StorageError
+from rig.record.abilities import beyond_box, box_warnings
 from rig.record.plan import RunPlan, plan_run
 from rig.session.folder import folder_for
 from rig.session.layout import spelled_size
@@ -56,6 +57,9 @@ def check(rig_name: str | None, protocol_name: str | None, out: Path, *, with_de
         found.warnings.append(f"{refused}: late frames are likelier; they are never lost or misnumbered by it")
     if with_devices and found.rig and clips is not None:
         found.devices = _gather(found, partial(_look_at_devices, found.rig, clips))
+        if found.devices:
+            found.problems += beyond_box(found.rig, found.devices["box"])
+            found.warnings += box_warnings(found.rig, found.devices["box"])
     elif with_devices:
         found.warnings.append("the devices were not looked at; mend what is wrong first, then check again")
     # The screen says again what is wrong with a clip, and one file given as rig and as protocol what is wrong in it.
@@ -99,7 +103,9 @@ def _check_plan(
     """What the session will be, and whether the disk of `folder`, where there is one, has room for it."""
     seconds = {name: clip.seconds for name, clip in clips.items()}
     found.plan = plan = plan_run(rig.rig, unroll(protocol.protocol, list(rig.rig.cameras), seconds))
-    found.reserved_bytes = reserved_bytes(list(plan.streams), seconds=plan.seconds, pulses=plan.pulse_rows)
+    found.reserved_bytes = reserved_bytes(
+        list(plan.streams), seconds=plan.seconds, pulses=plan.pulse_rows, edges=plan.edge_rows
+    )
     free = host.free_bytes(folder) if folder else found.reserved_bytes
     if found.reserved_bytes > free:
         allowed = f"the longest possible session needs {spelled_size(found.reserved_bytes)}"

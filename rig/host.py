@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
 
@@ -173,6 +174,19 @@ def start_process(
     )
 
 
+def connect_local(path: str) -> socket.socket:
+    """A socket to the Unix socket at `path`. Raises OSError, on Windows always."""
+    if sys.platform == "win32":
+        raise OSError(errno.EAFNOSUPPORT, "no Unix sockets on this system")
+    end = socket.socket(socket.AF_UNIX)
+    try:
+        end.connect(path)
+    except OSError:
+        end.close()
+        raise
+    return end
+
+
 def is_readable(fd: int, timeout_s: float) -> bool:
     """Whether a pipe has something to read, or has ended; waits at most `timeout_s` for it."""
     if sys.platform == "win32":
@@ -244,6 +258,38 @@ def port_errors() -> tuple[type[Exception], ...]:
     import termios
 
     return (OSError, termios.error)
+
+
+class Holder(NamedTuple):
+    """A process that has a file open."""
+
+    pid: int
+    program: str
+
+
+def holder_of(path: Path) -> Holder | None:
+    """Another process that has a device open, as far as this user may see; None where there is none, or no /proc."""
+    if sys.platform != "linux":
+        return None
+    wanted = path.resolve()
+    for process in Path("/proc").glob("[0-9]*"):
+        if int(process.name) != os.getpid() and wanted in _open_files(process):
+            return Holder(int(process.name), _program(process))
+    return None
+
+
+def _open_files(process: Path) -> list[Path]:
+    try:
+        return [fd.readlink() for fd in (process / "fd").iterdir()]
+    except OSError:  # somebody else's, or it has just ended
+        return []
+
+
+def _program(process: Path) -> str:
+    try:
+        return (process / "comm").read_text().strip()
+    except OSError:
+        return "?"
 
 
 def owning_group(path: Path) -> str:

@@ -9,13 +9,14 @@ import secrets
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rig.cameras.camera import Camera
 from rig.clips.manifest import FilmClip
 from rig.clock import Clock, HostClock, VirtualClock
-from rig.config.rig import Rig
+from rig.config.rig import Box, Rig
 from rig.elicitation.steps import Step
 from rig.errors import DeviceNotReady, UserError
 from rig.stimulus.screen import Screen
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 SIMULATED_PORT = "sim://"
 VIRTUAL_DISPLAY = "virtual"
+BOXES = {"serial": "rig.trigger.port:SerialBox"}  # by box.backend; called with the port, the clock and baud
 
 
 @dataclass
@@ -101,6 +103,35 @@ def open_devices(
     return opening.devices, opening.clock
 
 
+def open_bench(rig: Rig, folder: Path, *, with_cameras: bool) -> tuple[Devices, Clock]:
+    """Open the box of a rig, and its cameras if asked, but no screen, to test them. `folder` as in open_devices.
+
+    Raises DeviceError naming the device; nothing stays open then.
+    """
+    opening = _Opening(rig, {}, folder, None, scripted=False)
+    with ExitStack() as undo:
+        undo.callback(opening.devices.close)
+        opening.open_box_and_cameras() if with_cameras else opening.open_box()
+        undo.pop_all()
+    return opening.devices, opening.clock
+
+
+def open_port(port: str) -> tuple[Devices, Clock]:
+    """Open whatever trigger box is at a serial port, without any rig. Raises DeviceError naming the port."""
+    from rig.trigger.port import SerialBox
+
+    devices, clock = Devices(), HostClock()
+    devices.has_box(SerialBox(port, clock))
+    return devices, clock
+
+
+def _open_box(box: Box, port: str, clock: Clock) -> TriggerBox:
+    """The trigger box of a rig, by its backend, at `port`. Raises DeviceError naming the port."""
+    module, name = BOXES[box.backend].split(":")
+    opened: TriggerBox = getattr(import_module(module), name)(port, clock, baud=box.baud)
+    return opened
+
+
 class _Opening:
     """The devices of a rig in real time, opened one after another."""
 
@@ -137,17 +168,22 @@ class _Opening:
 
     def open_box_and_cameras(self) -> None:
         """The box, the cameras, and the simulated world behind those that are simulated."""
-        from rig.trigger.port import SerialBox
-
-        port = self._rig.box.port
-        if port.startswith(SIMULATED_PORT):
-            self._open_world(port.removeprefix(SIMULATED_PORT))
-        self.devices.has_box(SerialBox(port, self.clock))
+        self.open_box()
         if not self.devices.cameras:
             problem = "cannot fire simulated cameras; they are on the wires of a simulated box"
-            raise DeviceNotReady(f"trigger box {port}", problem, allowed="port: sim://NAME")
+            raise DeviceNotReady(
+                f"trigger box {self._rig.box.port}", problem, allowed="port: sim://NAME, or simulation.wires"
+            )
 
-    def _open_world(self, name: str) -> None:
+    def open_box(self) -> None:
+        """The box; a simulated one with the world that it is in, and its cameras."""
+        port = self._rig.box.port
+        if port.startswith(SIMULATED_PORT) or (self._rig.simulation and self._rig.simulation.wires):
+            self._open_world(port)
+        self.devices.has_box(_open_box(self._rig.box, port, self.clock))
+
+    def _open_world(self, port: str) -> None:
+        """The simulated world, with the box in it that has this port; a box outside it has a real one."""
         from rig.sim import protocol_sim
         from rig.sim.camera import SimulatedCamera
         from rig.sim.process import WorldProcess
@@ -156,8 +192,10 @@ class _Opening:
         log = self._folder / "world.log"
         world = WorldProcess(self._rig, truth=self._truth, framebuffer=self._framebuffer, log=log)
         self.devices.closing(world.close)
-        protocol_sim.register(name, protocol_sim.SocketEndpoint(world.box))
-        self.devices.closing(lambda: protocol_sim.unregister(name))
+        if port.startswith(SIMULATED_PORT):
+            name = port.removeprefix(SIMULATED_PORT)
+            protocol_sim.register(name, protocol_sim.SocketEndpoint(world.box))
+            self.devices.closing(lambda: protocol_sim.unregister(name))
         for camera, link in world.links.items():
             self.devices.has_camera(SimulatedCamera(camera, link, self.clock))
         if self._rig.screen.backend == "simulated":
@@ -174,7 +212,6 @@ def open_virtual(rig: Rig, clips: dict[str, FilmClip], *, truth: Path | None, sc
     from rig.sim.links import LocalLink
     from rig.sim.screen import SimulatedScreen
     from rig.sim.world import World, pool_shape, simulation_of
-    from rig.trigger.port import SerialBox
 
     if (rig.screen.virtual_time_backend or rig.screen.backend) != "simulated" or not rig.box.port.startswith(
         SIMULATED_PORT
@@ -198,5 +235,5 @@ def open_virtual(rig: Rig, clips: dict[str, FilmClip], *, truth: Path | None, sc
     devices.closing(lambda: protocol_sim.unregister(name))
     for camera in rig.cameras:
         devices.has_camera(SimulatedCamera(camera, LocalLink(camera, world, pool_shape(rig, camera)), clock))
-    devices.has_box(SerialBox(port, clock))
+    devices.has_box(_open_box(rig.box, port, clock))
     return Virtual(devices, clock, world, screen.next_host_ns)

@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 import xxhash
 
-from rig.streams import CLOCK_PAIR, EDGE, EXTRA, FLIP, FRAME, GAP, NOT_STORED, PULSE, SYNC, TEXT, TRIAL
+from rig.streams import BOX_STATUS, CLOCK_PAIR, EDGE, EXTRA, FLIP, FRAME, GAP, NOT_STORED, PULSE, SYNC, TEXT, TRIAL
 
 PERIOD = 20_000  # box ticks: 100 Hz
 HEIGHT, WIDTH = 64, 96
@@ -71,6 +71,11 @@ class Plan:
     created_utc: str = "2026-03-01T10:00:00+00:00"
     written: int | None = None  # unclosed: only so many pulses' frames are there
     box_resets_at: int | None = None
+    has_reports: bool = True  # of the box, after the line walk and after the run
+    report: dict[str, int] = field(default_factory=dict)  # what the last report says otherwise
+    events_lost: int = 0  # told in the log
+    wired: dict[str, int] = field(default_factory=dict)  # camera: input of its ExposureActive line
+    rises: dict[str, int] = field(default_factory=dict)  # camera: exposures more or less than there were
     alarm: str = ""
     clip_file: str = "clip.mp4"
     clip_sha256: str = "0" * 64
@@ -140,6 +145,7 @@ class _Maker:
         self.walk()
         self.log("began", run_id=self.plan.run_id, walk=False, box_ticks=int(self.ticks[0]) - PERIOD)
         self.pulses()
+        self.box_reports()
         for stream in DIVISORS:
             self.stream(stream)
         self.screen()
@@ -174,13 +180,16 @@ class _Maker:
 
     def config(self) -> None:
         config = self.file.create_group("config")
-        for name, text in (("rig", "box:\n  inputs: {photodiode: 4}\n"), ("protocol", "name: demo\n")):
+        inputs = json.dumps({"photodiode": 4, **self.plan.wired})
+        for name, text in (("rig", f"box:\n  inputs: {inputs}\n"), ("protocol", "name: demo\n")):
             config[name] = text
             config[name].attrs.update(
                 path=self.plan.protocol_path if name == "protocol" else "/nowhere/rig.yaml", sha256="0"
             )
         config["steps"] = json.dumps(STEPS)
-        config["devices"] = json.dumps({name: {"kind": "camera", "simulated": True} for name in DIVISORS})
+        devices = {name: {"kind": "camera", "simulated": True} for name in DIVISORS}
+        box = {"kind": "box", "simulated": True, "capabilities": {"protocol": 1, "baud": 0}}
+        config["devices"] = json.dumps({**devices, "box": box})
         config["versions"] = "{}"
         lines = {n: {"line": LINES[n], "divisor": d, "width_ticks": 2000} for n, d in DIVISORS.items()}
         config["plan"] = json.dumps({"period_ticks": PERIOD, "led_phase_ticks": 18000, "group": 4, "lines": lines})
@@ -234,6 +243,26 @@ class _Maker:
             self.log(
                 "ended", run_id=self.plan.run_id, walk=False, pulses_sent=n, box_ticks=int(self.ticks[-1]) + PERIOD
             )
+
+    def box_reports(self) -> None:
+        """One after the line walk, one after the run; the counters go on from whatever they were."""
+        plan = self.plan
+        rows = np.zeros(2 if plan.has_reports and plan.has_ended else 0, BOX_STATUS)
+        if len(rows):
+            rows["run_id"], rows["box_ticks"] = [plan.run_id - 1, plan.run_id], [900_000, self.ticks[-1] + PERIOD + 9]
+            rows["pulses_sent"], rows["events_sent"] = [15, plan.pulses], [17, plan.pulses + 19]
+            rows["events_dropped"], rows["bad_frames"] = 7, 2
+            rows["input_rises"][0] = [3, 5, 7, 0, 9, 0, 0, 0]
+            rows["input_rises"][1] = rows["input_rises"][0]
+            for camera, number in plan.wired.items():
+                lost = plan.lost.get(camera, set()) | plan.silent.get(camera, set())
+                exposures = -(-plan.pulses // DIVISORS[camera]) - len(lost) + len(plan.ghosts.get(camera, []))
+                rows["input_rises"][1][number] += exposures + plan.rises.get(camera, 0)
+            for name, value in plan.report.items():
+                rows[name][1] = value
+        self.table("acquisition/box_status", rows)
+        if plan.events_lost:
+            self.log("events_lost", first_seq=20, count=plan.events_lost)
 
     def frames(self, stream: str, pulses: np.ndarray, ticks: np.ndarray) -> np.ndarray:
         rows = np.zeros(len(pulses), FRAME)

@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from rig.cli.box import app as box
 from rig.cli.check import check
 from rig.cli.info import info
 from rig.cli.record import record
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 for command in (check, record, verify, info, replay):
     app.command()(command)
+app.add_typer(box)
 
 
 def main() -> None:

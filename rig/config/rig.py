@@ -26,7 +26,11 @@ Input = Annotated[int, Field(ge=0, le=7, description="number of an input of the 
 class Box(Model):
     """The trigger box."""
 
+    backend: Literal["serial"] = Field(default="serial", description="which driver: serial")
     port: str = Field(min_length=1, description="serial port of the trigger box, e.g. /dev/ttyACM0 or sim://demo")
+    baud: Literal[115_200, 250_000] = Field(
+        default=115_200, description="rate of its serial line: 115200, or 250000 with the jumper on our firmware"
+    )
     rate_hz: float = Field(ge=30.52, le=1000, description="base pulse rate in Hz, from 30.52 to 1000")
     inputs: dict[Signal, Input] = Field(
         default_factory=dict,
@@ -92,6 +96,25 @@ class Faults(Model):
     lost_frames: int = Field(default=0, ge=0, le=1000, description="frames exposed but never delivered, 0 to 1000")
     lost_pulses: int = Field(default=0, ge=0, le=1000, description="pulses lost on a camera's wire, 0 to 1000")
     ghost_frames: int = Field(default=0, ge=0, le=1000, description="frames without a pulse, 0 to 1000")
+    dropped_bytes: int = Field(
+        default=0,
+        ge=0,
+        le=1000,
+        description="bytes lost on the serial line, so many in each direction, 0 to 1000",
+    )
+    swallowed_starts: int = Field(
+        default=0, ge=0, le=100, description="requests to start that never reach the box, 0 to 100"
+    )
+    dead_line: Stream | None = Field(default=None, description="name of a camera whose trigger line never rises")
+    late_boot_s: float = Field(
+        default=0, ge=0, le=60, description="the box answers only so long after its port was opened, s, 0 to 60"
+    )
+    reset_at_pulse: int | None = Field(
+        default=None, ge=1, le=MOST_PULSES, description="the box restarts instead of this pulse, 1 to 10000000"
+    )
+    drift_ppm: float = Field(
+        default=0, ge=-1000, le=1000, description="change of the box clock's rate in 10 min, ppm, -1000 to 1000"
+    )
     first_pulse: int = Field(default=40, ge=0, le=MOST_PULSES, description="no fault before this pulse, 0 to 10000000")
     last_pulse: int = Field(default=1000, ge=1, le=MOST_PULSES, description="no fault after this pulse, 1 to 10000000")
 
@@ -101,6 +124,19 @@ class Simulation(Model):
 
     seed: int = Field(default=1, ge=0, description="seed of everything random in it, 0 or more")
     noise: float = Field(default=3.0, ge=0, le=50, description="noise of the cameras in grey values, 0 to 50")
+    bridge: Literal["ideal", "native", "16u2", "ftdi"] = Field(
+        default="native",
+        description="what is between USB and the box: 16u2 (Uno), ftdi, native (it is a USB device itself), or ideal "
+        "(no latency)",
+    )
+    loop_back: int | None = Field(
+        default=None, ge=0, le=5, description="input of the box that line 0 is wired to, 0 to 5, for rig box selftest"
+    )
+    wires: str | None = Field(
+        default=None,
+        min_length=1,
+        description="path of a Unix socket where a box outside the simulation has the wires; with its port as box.port",
+    )
     box_ppm: float = Field(default=80.0, ge=-6000, le=6000, description="box clock error in ppm, -6000 to 6000")
     display_latency_ms: float = Field(
         default=12.0, ge=0, le=200, description="from flip to light on the simulated screen, ms, 0 to 200"

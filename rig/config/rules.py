@@ -20,6 +20,16 @@ MAX_GROUP = 64  # pulses until all divisors meet again
 MAX_SLOWEST_US = 250_000
 READY_US = 100  # a camera is ready so long before its next pulse; one that still exposes swallows it
 
+SIMULATED_PORT = "sim://"
+_NOT_ASKED = {  # of what only the simulated box can do: key of simulation, and what it says when nothing is wanted
+    ("loop_back",): None,
+    ("faults", "dropped_bytes"): 0,
+    ("faults", "swallowed_starts"): 0,
+    ("faults", "late_boot_s"): 0,
+    ("faults", "reset_at_pulse"): None,
+    ("faults", "drift_ppm"): 0,
+}
+
 T = TypeVar("T")
 
 
@@ -33,6 +43,8 @@ def check_rules(look: Look[Any], period_us: float | None) -> None:
         _check_exposures(look, period_us)
         _check_leds(look, period_us)
     _check_faults(look)
+    _check_box_faults(look)
+    _check_wires(look)
 
 
 def _of_cameras(look: Look[Any], kind: type[T], key: str) -> dict[str, T]:
@@ -137,3 +149,34 @@ def _check_faults(look: Look[Any]) -> None:
         if faults > places:
             allowed = f"at most {places}, one for each pulse of each camera from {first} to {last}"
             look.note(here, "are too many", value=f"{faults} faults", allowed=allowed)
+
+
+def _check_box_faults(look: Look[Any]) -> None:
+    """Faults of the box and its lines: what they name is there, and each lost byte has a pulse of its own."""
+    here = ("simulation", "faults")
+    cameras, dead = look.names("cameras"), look.get(str, *here, "dead_line")
+    if dead is not None and cameras and dead not in cameras and cameras == list(filter(str.isupper, cameras)):
+        look.note((*here, "dead_line"), "is no camera of this rig", value=dead, allowed=", ".join(cameras))
+    first, last = look.get(int, *here, "first_pulse"), look.get(int, *here, "last_pulse")
+    dropped = look.get(int, *here, "dropped_bytes") or 0
+    if first is not None and last is not None and first <= last < first + dropped - 1:
+        allowed = f"at most {last - first + 1}, one for each pulse from {first} to {last}"
+        look.note((*here, "dropped_bytes"), "is not allowed", value=str(dropped), allowed=allowed)
+
+
+def _check_wires(look: Look[Any]) -> None:
+    """An input hears one thing; and what only the simulated box can do is not asked of one outside the simulation."""
+    loop_back = look.get(int, "simulation", "loop_back")
+    for name in look.names("box", "inputs"):
+        if loop_back is not None and look.get(int, "box", "inputs", name) == loop_back:
+            allowed = f"an input that nothing is wired to; {name} has this one"
+            look.note(("simulation", "loop_back"), "is not allowed", value=str(loop_back), allowed=allowed)
+    wires, port = look.get(str, "simulation", "wires"), look.get(str, "box", "port")
+    if wires is None or port is None:
+        return
+    if port.startswith(SIMULATED_PORT):
+        allowed = f"no {SIMULATED_PORT} port (box.port is {port}): the simulated box has wires of its own"
+        look.note(("simulation", "wires"), "is not allowed", value=wires, allowed=allowed)
+    for place, nothing in _NOT_ASKED.items():
+        if look.get(object, "simulation", *place) not in (None, nothing):
+            look.note(("simulation", *place), "is not possible with simulation.wires", allowed="only with a sim:// box")

@@ -49,6 +49,13 @@ class Synced:
 
 
 @dataclass(frozen=True, slots=True)
+class TableFull:
+    """A table took no more rows; what comes beyond is counted."""
+
+    table: str
+
+
+@dataclass(frozen=True, slots=True)
 class StopRequested:
     """The operator wants the run to end in order."""
 
@@ -63,7 +70,19 @@ class Tick:
     """Time has passed."""
 
 
-Event = BoxEvent | ScreenEvent | Frame | Armed | Stopped | DeviceFailed | Synced | StopRequested | AbortRequested | Tick
+Event = (
+    BoxEvent
+    | ScreenEvent
+    | Frame
+    | Armed
+    | Stopped
+    | DeviceFailed
+    | Synced
+    | TableFull
+    | StopRequested
+    | AbortRequested
+    | Tick
+)
 
 
 @dataclass(frozen=True, slots=True)

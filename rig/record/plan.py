@@ -11,6 +11,8 @@ from rig.session.layout import StreamSpec
 from rig.trigger.box import POSTAMBLE, PREAMBLE, TICKS_HZ, LinePlan, PulsePlan, RunMode
 
 PULSE_ROOM = 200  # pulses reserved beyond the plan
+EDGE_ROOM, EDGE_HEADROOM = 10_000, 1.25  # edges reserved beyond the plan: so many, and so many times as many
+MARKER_EDGES = 20.0  # a second, from whatever is wired to the marker
 MARGIN_S = 5.0  # from the start of the pulses to the first step, and from the last one to their end
 STEP_MARGIN_S = 1.0  # from one step to the next: a film is made ready
 
@@ -23,6 +25,7 @@ class RunPlan:
     pulses: PulsePlan
     lines: dict[str, LinePlan]  # by stream
     streams: tuple[StreamSpec, ...]
+    edges_per_s: float  # at the box's inputs, by what is wired to them
     seconds: float  # longest possible length
     group_s: float  # one slowest period
 
@@ -40,6 +43,18 @@ class RunPlan:
     def pulse_rows(self) -> int:
         """Pulses to reserve room for, some beyond the plan."""
         return round(self.seconds * TICKS_HZ / self.pulses.period_ticks) + PULSE_ROOM
+
+    @property
+    def edge_rows(self) -> int:
+        """Edges to reserve room for; contacts that bounce, or noise, may bring some more than planned."""
+        return ceil(self.seconds * EDGE_HEADROOM * self.edges_per_s) + EDGE_ROOM
+
+
+def edges_per_s(rig: Rig) -> float:
+    """The most edges a second that what is wired to the box's inputs brings by itself, two for each exposure."""
+    of_cameras = (2 * rig.box.rate_hz / c.divisor for name, c in rig.cameras.items() if name in rig.box.inputs)
+    photodiode = rig.screen.refresh_hz if "photodiode" in rig.box.inputs else 0.0
+    return sum(of_cameras) + photodiode + (MARKER_EDGES if "marker" in rig.box.inputs else 0.0)
 
 
 def pulse_plan(rig: Rig) -> tuple[PulsePlan, dict[str, LinePlan]]:
@@ -62,4 +77,4 @@ def plan_run(rig: Rig, steps: list[Step]) -> RunPlan:
         frames = ceil(kept_s * rig.box.rate_hz / camera.divisor) + 1
         specs.append(StreamSpec(name, camera.height, camera.width, frames))
     seconds = ends_s + sum(step.max_seconds + STEP_MARGIN_S for step in steps)
-    return RunPlan(tuple(steps), pulses, lines, tuple(specs), seconds, group_s)
+    return RunPlan(tuple(steps), pulses, lines, tuple(specs), edges_per_s(rig), seconds, group_s)

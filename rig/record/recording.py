@@ -15,7 +15,8 @@ from rig.clips.manifest import FilmClip, find_clips
 from rig.clock import NS, Clock, Reading, read_raw, read_utc
 from rig.config.rig import RigFile
 from rig.elicitation.protocol import ProtocolFile, unroll
-from rig.errors import RigError, StorageError
+from rig.errors import RigError, StorageError, raise_all
+from rig.record.abilities import beyond_box
 from rig.record.header import Subject, header
 from rig.record.keeping import Counts
 from rig.record.messages import Event, Synced
@@ -132,6 +133,7 @@ class Recording:
             _drop_if_empty(folder)
 
     def _record(self, job: _Job) -> Recorded:
+        raise_all(beyond_box(self._request.rig, job.infos["box"]))
         path = job.subject.folder.run_path(job.subject.run)
         writer = _create(path, self._request, job)
         cameras = job.devices.cameras
@@ -218,7 +220,9 @@ def _pair(clock: str, reading: Reading) -> ClockPair:
 def _create(path: Path, request: Request, job: _Job) -> SessionWriter:
     """Make the run file; all its room is reserved when this returns."""
     head = header(job.subject, request.rig, request.protocol, job.clips, job.plan, job.infos, job.clock.now_ns())
-    return SessionWriter(path, head, list(job.plan.streams), seconds=job.plan.seconds, pulses=job.plan.pulse_rows)
+    plan = job.plan
+    rows = {"pulses": plan.pulse_rows, "edges": plan.edge_rows}
+    return SessionWriter(path, head, list(plan.streams), seconds=plan.seconds, **rows)
 
 
 @contextmanager

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 from rig.record.messages import AppendRow, Synced
 from rig.session import layout
 from rig.stimulus.screen import StepBegan, StepEnded
-from rig.streams import ClockPair, Edge, Evidence, Flip, Frame, Gap, Pulse
+from rig.streams import BoxStatus, ClockPair, Edge, Evidence, Flip, Frame, Gap, Pulse
 
-Kept = Edge | ClockPair | Flip | Synced | StepBegan  # events that need nothing but their row
+Kept = Edge | ClockPair | BoxStatus | Flip | Synced | StepBegan  # events that need nothing but their row
 NOT_YET = -1
 
 
@@ -61,6 +63,8 @@ def row_of(event: Kept) -> AppendRow:
         case ClockPair():
             times = (event.reading, event.reading_end, event.host_before_ns, event.host_after_ns)
             return AppendRow(layout.CLOCK_PAIRS, (event.clock.encode(), *times))
+        case BoxStatus():
+            return AppendRow(layout.BOX_REPORTS, tuple(getattr(event, field.name) for field in fields(event)))
         case Flip():
             shown = (event.flip_number, event.step, event.film_frame, event.host_ns, event.screen_s, event.pts_s)
             how = (event.patch, event.late, event.underrun, event.behind, event.skipped)

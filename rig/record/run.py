@@ -17,6 +17,7 @@ from functools import singledispatchmethod
 from typing import Any
 
 from rig.cameras.camera import Baseline
+from rig.record.box_reports import BoxReports
 from rig.record.keeping import Counts, Storing, StreamKeeper
 from rig.record.line_walk import LineWalk
 from rig.record.messages import (
@@ -38,6 +39,7 @@ from rig.record.messages import (
     Stopped,
     StopRequested,
     Synced,
+    TableFull,
     Tick,
 )
 from rig.record.plan import RunPlan
@@ -46,8 +48,20 @@ from rig.record.watch import SCREEN, Watch
 from rig.session import layout
 from rig.session.layout import Outcome
 from rig.stimulus.screen import ScreenNote, StepBegan, StepEnded
-from rig.streams import Answer, ClockPair, Edge, Flip, Frame, GapCause, Pulse
-from rig.trigger.box import PREAMBLE, TICKS_HZ, Booted, EventsLost, RunBegan, RunEnded, StartRefused
+from rig.streams import Answer, BoxStatus, ClockPair, Edge, Flip, Frame, GapCause, Pulse
+from rig.trigger.box import (
+    LEFTOVER_S,
+    PREAMBLE,
+    TICKS_HZ,
+    Booted,
+    BoxSilent,
+    EventsLost,
+    LineReport,
+    RunBegan,
+    RunEnded,
+    RunLeftOver,
+    StartRefused,
+)
 
 NS = 1_000_000_000
 WALK_EPOCH, RUN_EPOCH = 0, 1
@@ -91,6 +105,7 @@ class Run:
         self._onset_ns = -1  # first flip of the step on the screen
         self._arrived = -1  # frames when it was last looked whether any still arrive without the box
         self._watch = Watch(plan.group_s)
+        self._reports = BoxReports(run_id)
         self._alarmed: set[tuple[str, str]] = set()
 
     @property
@@ -124,6 +139,10 @@ class Run:
         if isinstance(event, Flip):
             self._watch.heard(SCREEN, now)
         return [row_of(event)]
+
+    @_on.register
+    def _(self, event: TableFull, now: int) -> list[Action]:
+        return self._alarm(now, f"the room reserved for {event.table} is used up; its further rows are lost", "disk")
 
     # --- cameras ---------------------------------------------------------------------------------------------
 
@@ -213,8 +232,8 @@ class Run:
                 self.state = RunState.DRAINING
                 actions += self._alarm(now, "ended its run without being asked to", "box")
                 self._end_as(Outcome.DEVICE_LOST)
+            self._reports.run_ended()
             actions += self._box_ended(event.pulses_sent)
-            actions += self._when_drained()
         return actions
 
     def _box_ended(self, pulses_sent: int | None) -> list[Action]:
@@ -231,6 +250,19 @@ class Run:
         if not is_walk:
             self._latest = event
         return [pulse_row(event, walk=is_walk)]
+
+    @_on.register
+    def _(self, event: RunLeftOver, now: int) -> list[Action]:
+        if self._deadline is not None:
+            self._deadline += int(LEFTOVER_S * NS)
+        text = f"the box still sent run {event.run_id}, which nobody listened to; it was stopped first"
+        return [self._note(now, text)]
+
+    @_on.register(BoxStatus | BoxSilent | LineReport)
+    def _(self, event: BoxStatus | BoxSilent | LineReport, now: int) -> list[Action]:
+        alarm = self._reports.take(event)
+        actions: list[Action] = [row_of(event)] if isinstance(event, BoxStatus) else []
+        return [*actions, *(self._alarm(now, alarm, "box") if alarm else []), *self._when_drained()]
 
     @_on.register
     def _(self, event: EventsLost, now: int) -> list[Action]:
@@ -412,9 +444,11 @@ class Run:
         return [*actions, *self._give_up(Outcome.DEVICE_LOST, now)]
 
     def _when_drained(self) -> list[Action]:
-        """Stop the cameras as soon as each has delivered its last pulse's frame."""
-        if self.state is not RunState.DRAINING or self._pulses_sent is None or self._deadline is None:
+        """Stop the cameras as soon as each has delivered its last pulse's frame, and the box has said how it went."""
+        is_over = self._pulses_sent is not None and self._reports.is_final
+        if self.state is not RunState.DRAINING or not is_over or self._deadline is None:
             return []
+        assert self._pulses_sent is not None
         last = self._pulses_sent - 1
         if any(self.keepers[n].last_pulse < last - last % self._plan.lines[n].divisor for n in self._cameras):
             return []
@@ -436,7 +470,7 @@ class Run:
             actions += keeper.close(self._pulses_sent or told, cause)
         self.state = RunState.CLOSED
         record = {"kind": "outcome", "outcome": str(self.outcome), "text": "; ".join(self.alarms)}
-        return [*actions, self._log(now, record), CloseFile(self.outcome)]
+        return [*actions, self._log(now, self._reports.record()), self._log(now, record), CloseFile(self.outcome)]
 
     # --- words -----------------------------------------------------------------------------------------------
 

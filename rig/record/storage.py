@@ -27,6 +27,7 @@ from rig.record.messages import (
     ReleaseFrame,
     StoreFrame,
     Synced,
+    TableFull,
 )
 from rig.session.layout import LOG, Outcome
 from rig.session.writer import SessionWriter
@@ -53,6 +54,7 @@ class Storage:
         self._rows: list[int] = []  # arrival of each frame whose row waits for the flush
         self._unsynced: list[int] = []  # arrival of each frame that the system has, and the disk may not
         self._has_failed = False
+        self._full: set[str] = set()  # tables told of
 
     def do(self, action: Action) -> None:
         """Write what one action asks for. Raises StorageError once; after that frames are only given back."""
@@ -77,6 +79,12 @@ class Storage:
             self.writer.flush()
         self._unsynced += self._rows
         self._rows.clear()
+
+    def newly_full(self) -> list[TableFull]:
+        """Tables that dropped a row for the first time since this was last asked."""
+        full = self.writer.dropped().keys() - self._full
+        self._full |= full
+        return [TableFull(table) for table in sorted(full)]
 
     def take_ticket(self) -> Ticket:
         """What a sync that begins now will acknowledge: frames whose picture and row the system has."""
@@ -105,7 +113,8 @@ class Storage:
         """Put the file in order; rows that a full table did not take are told in its log. Raises StorageError."""
         for table, rows in self.writer.dropped().items():
             text = f"{rows} rows of {table} did not fit into the room that was reserved"
-            self.writer.append_text(LOG, host_ns, {"kind": "alarm", "stream": "disk", "text": text})
+            record = {"kind": "alarm", "stream": "disk", "text": text, "table": table, "rows": rows}
+            self.writer.append_text(LOG, host_ns, record)
         self.writer.close(outcome)
 
     def fail(self) -> None:
@@ -173,6 +182,8 @@ class StorageThreads:
     def _flush(self) -> None:
         """Rows go to the system in any case; at most one sync is under way, what comes meanwhile goes with the next."""
         self._storage.flush()
+        for event in self._storage.newly_full():
+            self._tell(event)
         if not self._is_syncing:
             self._is_syncing = True
             self._tickets.put(self._storage.take_ticket())

@@ -203,13 +203,14 @@ class ThreadedRecorder:
     def _loop(self, on_event: Callable[[Event], None], on_second: Callable[[], None]) -> None:
         self._perform(self.run.begin())
         tick = second = self._clock.now_ns()
+        alarms = 0
         while self.run.state is not RunState.CLOSED:
             now = self._clock.now_ns()
             if now >= tick:
                 tick = now + TICK_NS
                 self._perform(self.run.step(Tick(), now))
-            if now >= second:
-                second += NS
+            if now >= second or len(self.run.alarms) > alarms:  # an alarm is shown at once
+                second, alarms = second + NS * (now >= second), len(self.run.alarms)
                 on_second()
             try:
                 event = self._inbox.get(timeout=max(0.0, (tick - now) / NS))

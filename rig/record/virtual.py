@@ -109,6 +109,7 @@ class VirtualRecorder:
     def _flush(self) -> None:
         try:
             self._storage.flush()
+            self._events.extend(self._storage.newly_full())
             synced = sync(self._storage.writer, self._storage.take_ticket(), self._clock)
             if synced.frames:
                 self._events.append(synced)

@@ -2,7 +2,7 @@
 
     /                         attributes: schema, subject, session, run, rig, protocol, simulated, outcome, ...
     /acquisition/<STREAM>/    data uint8 (n, height, width), frames FRAME (n,), gaps GAP, extras EXTRA
-    /acquisition/             pulses PULSE, edges EDGE, clock_pairs CLOCK_PAIR
+    /acquisition/             pulses PULSE, edges EDGE, clock_pairs CLOCK_PAIR, box_status BOX_STATUS
     /line_walk/<STREAM>/      data, frames: the same, for the line walk's own epoch and numbers
     /line_walk/               pulses PULSE
     /stimulus/presentation/   flips FLIP
@@ -23,7 +23,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from rig.streams import CLOCK_PAIR, EDGE, EXTRA, FLIP, FRAME, GAP, NOT_STORED, PULSE, SYNC, TRIAL
+from rig.streams import BOX_STATUS, CLOCK_PAIR, EDGE, EXTRA, FLIP, FRAME, GAP, NOT_STORED, PULSE, SYNC, TRIAL
 
 SCHEMA = 1
 HEAD_BYTES = 1 << 20  # HDF5's own tables lie first in a file: room for them, that of each frame not counted
@@ -31,6 +31,7 @@ WALK_FRAMES = 16  # room for the line walk of one stream; a camera that delivers
 
 ACQUISITION, LINE_WALK = "/acquisition", "/line_walk"
 PULSES, EDGES, CLOCK_PAIRS = f"{ACQUISITION}/pulses", f"{ACQUISITION}/edges", f"{ACQUISITION}/clock_pairs"
+BOX_REPORTS = f"{ACQUISITION}/box_status"
 WALK_PULSES = f"{LINE_WALK}/pulses"
 FLIPS, ANSWERS = "/stimulus/presentation/flips", "/stimulus/answers"
 TRIALS, NOT_STORED_ROWS = "/intervals/trials", "/intervals/not_stored"
@@ -102,13 +103,14 @@ def extras_path(stream: str) -> str:
     return f"{ACQUISITION}/{stream}/extras"
 
 
-def tables(streams: list[StreamSpec], seconds: float, pulses: int) -> list[Table]:
-    """The tables of a run planned for `seconds` and `pulses`."""
+def tables(streams: list[StreamSpec], seconds: float, pulses: int, edges: int) -> list[Table]:
+    """The tables of a run planned for `seconds`, `pulses` and `edges` at the box's inputs."""
     second = int(seconds) + 1
     rows = [
         Table(PULSES, PULSE, pulses),
-        Table(EDGES, EDGE, 200 * second + 1000),
+        Table(EDGES, EDGE, edges),
         Table(CLOCK_PAIRS, CLOCK_PAIR, 10 * second + 1000),
+        Table(BOX_REPORTS, BOX_STATUS, 2 * second + 100),
         Table(WALK_PULSES, PULSE, 256),
         Table(FLIPS, FLIP, 260 * second + 1000),
         Table(TRIALS, TRIAL, 4_000),

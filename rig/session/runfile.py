@@ -24,6 +24,7 @@ from rig.session.folder import SUBJECT, misplaced
 from rig.session.layout import SCHEMA, Outcome
 from rig.session.opening import open_file, reading
 from rig.streams import (
+    BOX_STATUS,
     CLOCK_PAIR,
     EDGE,
     EXTRA,
@@ -275,6 +276,13 @@ class Run:
     def edges(self) -> Rows:
         """Edges at the box's inputs, EDGE (n,)."""
         return self.table(layout.EDGES, EDGE)
+
+    @cached_property
+    def box_reports(self) -> Rows:
+        """How the box said it was, BOX_STATUS (n,), of the line walk too; empty in files from before there were any."""
+        with reading(self.path, layout.BOX_REPORTS):
+            is_there = layout.BOX_REPORTS in self._file
+        return self.table(layout.BOX_REPORTS, BOX_STATUS) if is_there else np.zeros(0, BOX_STATUS)
 
     @cached_property
     def flips(self) -> Rows:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from rig.clock import NS, ClockFit, fit_clocks
+from rig.clock import NS, ClockMap, RoundTrips, map_clock, straight_map
 from rig.errors import ClipError, RigError, UserError
 from rig.session.pulses import PulseTimes, pulse_times
 from rig.streams import NO_PULSE, GapCause, Picture
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from rig.session.runfile import Rows, Run, Stream
 
 TICK_NS = 500  # nominal length of a box tick
-WINDOW_NS = 60 * NS
-FASTEST_SHARE = 0.2  # of the round trips of a window; slower ones waited in a USB queue
+PING_BYTES, PONG_BYTES = 6, 14  # on the wire: before the box stamps the request, after it stamps the answer
+LINE_BITS = 10  # on a serial line, for each byte
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,9 @@ class Timeline:
         self._films: dict[str, Path] = {}
 
     @cached_property
-    def box_to_host(self) -> ClockFit:
+    def box_to_host(self) -> ClockMap:
         """Box ticks to host ns. With fewer than two clock pairs, the nominal rate from what there is."""
-        return fit_box(self.run.clock_pairs, self.run.pulses)
+        return map_box(self.run)
 
     @cached_property
     def _pulses(self) -> PulseTimes:
@@ -247,44 +247,49 @@ def _delay_ns(stream: Stream) -> int:
     return round(float(stream.baseline.get("exposure_start_delay_us", 0.0)) * 1000)
 
 
-def fit_box(pairs: Rows, pulses: Rows) -> ClockFit:
-    """Box ticks to host ns, from the fastest round trips of each minute; residual in ns.
+def fit_box(pairs: Rows, pulses: Rows, *, baud: int) -> ClockMap:
+    """Box ticks to host ns, from the fastest round trips of each minute, without their time on the line of `baud`.
 
     With fewer than two clock pairs it is the nominal rate through the pair, or through the pulse whose message came
     soonest: good for a look, not for judging the screen.
     """
-    box = pairs[pairs["clock"] == b"box"]
-    before, after = np.asarray(box["host_before_ns"], np.int64), np.asarray(box["host_after_ns"], np.int64)
-    ticks = (np.asarray(box["reading"], np.int64) + np.asarray(box["reading_end"], np.int64)) // 2
-    trips = (after - before) - (np.asarray(box["reading_end"], np.int64) - box["reading"]) * TICK_NS
-    chosen = _fastest(before, trips)
-    ticks, middle = ticks[chosen], before[chosen] + (after[chosen] - before[chosen]) // 2
-    if len(np.unique(ticks)) >= 2:
-        return fit_clocks(ticks, middle)
-    if len(ticks) == 1:
-        return ClockFit(int(ticks[0]), int(middle[0]), float(TICK_NS), 0.0, 1)
+    trips = _round_trips(pairs, baud)
+    if len(np.unique(trips.received)) >= 2:
+        return map_clock(trips, TICK_NS)
+    if len(trips.received) >= 1:
+        middle = trips.sent_host_ns[0] + round(float(trips.middles_ns[0]))
+        return straight_map(int(trips.received[0]), int(middle), TICK_NS, pairs=1)
     return _from_pulses(pulses)
 
 
-def _from_pulses(pulses: Rows) -> ClockFit:
+def map_box(run: Run) -> ClockMap:
+    """Box ticks of a run to host ns, as `fit_box`."""
+    return fit_box(run.clock_pairs, run.pulses, baud=box_baud(run))
+
+
+def box_baud(run: Run) -> int:
+    """The rate of the box's serial line, as it said itself; 0: none, or it did not say."""
+    box = run.devices.get("box")
+    abilities = box.get("capabilities") if isinstance(box, dict) else None
+    baud = abilities.get("baud", 0) if isinstance(abilities, dict) else 0
+    return baud if isinstance(baud, int) and baud > 0 else 0
+
+
+def _round_trips(pairs: Rows, baud: int) -> RoundTrips:
+    """The pings of the box; off their host times goes how long their bytes took on the line."""
+    box = pairs[pairs["clock"] == b"box"]
+    there, back = (size * LINE_BITS * NS // baud if baud else 0 for size in (PING_BYTES, PONG_BYTES))
+    sent = np.asarray(box["host_before_ns"], np.int64) + there
+    heard = np.asarray(box["host_after_ns"], np.int64) - back
+    return RoundTrips(np.asarray(box["reading"], np.int64), np.asarray(box["reading_end"], np.int64), sent, heard)
+
+
+def _from_pulses(pulses: Rows) -> ClockMap:
     if len(pulses) == 0:
-        return ClockFit(0, 0, float(TICK_NS), 0.0, 0)
+        return straight_map(0, 0, TICK_NS)
     ticks, arrived = np.asarray(pulses["box_ticks"], np.int64), np.asarray(pulses["arrived_host_ns"], np.int64)
     soonest = int(np.argmin(arrived - ticks * TICK_NS))
-    return ClockFit(int(ticks[soonest]), int(arrived[soonest]), float(TICK_NS), 0.0, 0)
-
-
-def _fastest(host_ns: NDArray[np.int64], trips: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Indices of the fastest fifth of round trips in each minute; all of them when they are few (under 10)."""
-    if len(trips) < 10:
-        return np.arange(len(trips))
-    window = (host_ns - host_ns[0]) // WINDOW_NS
-    chosen: list[NDArray[np.int64]] = []
-    for number in np.unique(window):
-        members = np.flatnonzero(window == number)
-        count = max(2, int(len(members) * FASTEST_SHARE))
-        chosen.append(members[np.argsort(trips[members], kind="stable")[:count]])
-    return np.sort(np.concatenate(chosen))
+    return straight_map(int(ticks[soonest]), int(arrived[soonest]), TICK_NS)
 
 
 def why_no_frame(stream: Stream, pulse: int) -> str:

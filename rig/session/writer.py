@@ -59,10 +59,12 @@ class _Rows:
 class SessionWriter:
     """One run file, open for recording. All methods are called by one thread; `fd` may be synced by another."""
 
-    def __init__(self, path: Path, header: Header, streams: list[StreamSpec], *, seconds: float, pulses: int) -> None:
+    def __init__(
+        self, path: Path, header: Header, streams: list[StreamSpec], *, seconds: float, pulses: int, edges: int
+    ) -> None:
         """Create `path`, reserve all its room and sync it. Raises StorageError when the room is not there."""
         self.path = path
-        self._tables = {t.path: t for t in layout.tables(streams, seconds, pulses)}
+        self._tables = {t.path: t for t in layout.tables(streams, seconds, pulses, edges)}
         self._logs = {log.path: log for log in layout.TEXT_LOGS}
         self._tables |= {f"{p}/rows": Table(f"{p}/rows", TEXT, log.rows) for p, log in self._logs.items()}
         self._text_used = dict.fromkeys(self._logs, 0)
@@ -198,9 +200,9 @@ class SessionWriter:
             raise StorageError(str(self.path), f"refused a write: {exc.strerror}") from exc
 
 
-def reserved_bytes(streams: list[StreamSpec], *, seconds: float, pulses: int) -> int:
+def reserved_bytes(streams: list[StreamSpec], *, seconds: float, pulses: int, edges: int) -> int:
     """Bytes that a SessionWriter made with the same arguments reserves on the disk, or a little more."""
-    tables = layout.tables(streams, seconds, pulses)
+    tables = layout.tables(streams, seconds, pulses, edges)
     tables += [Table(log.path, TEXT, log.rows) for log in layout.TEXT_LOGS]
     rows = sum(table.capacity * table.dtype.itemsize for table in tables)
     texts = sum(log.text_bytes for log in layout.TEXT_LOGS)

@@ -1,8 +1,10 @@
 """The simulated trigger box: does on the world's time what the firmware does, down to every byte on the wire.
 
-    receive(bytes) --latency--> request --> run: slots, pulses --> on_lines (the wires)
-                                   |                  |
-                        answer ----+---- events ------+--latency--> take_output (bytes to the host)
+    receive(bytes) --line--> request --> run: slots, pulses --> on_lines (trigger wires), on_leds (sync LEDs)
+                                |                  |
+                     answer ----+---- events ------+--line--> take_output (bytes to the host)
+                                                   |
+    input_edge --as soon as it is looked at--------+
 
 Nothing in it waits: everything it will do stands in an agenda, and `run_until` works that off.
 """
@@ -10,95 +12,103 @@ Nothing in it waits: everything it will do stands in an agenda, and `run_until` 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from random import Random
 
 from rig.clock import NS
+from rig.config.rig import Faults
+from rig.sim.box_clock import BoxClock
+from rig.sim.event_queue import EventQueue
+from rig.sim.faults import BoxFaults, Fault, Truth
+from rig.sim.leds import DARK, Change, changes_after
 from rig.sim.pulses import Run, refusal_of
+from rig.sim.serial_line import BRIDGES, SerialLine
 from rig.trigger import wire
 from rig.trigger.box import TICKS_HZ
 
 MODEL, VERSION = b"simulated box", (1, 0, 0)
-ABILITIES = (
-    wire.Capability.SIMULATED
-    | wire.Capability.RECORD
-    | wire.Capability.WALK
-    | wire.Capability.EXACT_COUNT
-    | wire.Capability.SYNC_LEDS
-    | wire.Capability.QUIET_BOUND
-)
+ABILITIES = ~wire.Capability(0)  # all there are, SIMULATED among them
+BAUD = 115_200
+EVENTS_PER_S = {115_200: 1000, 250_000: 1500}  # 11 in 112 bytes: 1131 and 2455 a second, less what answers take
+INPUTS = 6  # of the box; the last is stamped by hardware
+POLLED_TICKS = 300  # the others are looked at so often: 150 us
 FIRST_PULSE_TICKS = 4000  # pulse 0 comes 2 ms after START was accepted
-LATENCY_US = (200, 2000)  # of the serial line, each way
 PONG_TICKS = 100  # from reading a PING to writing its PONG
 BOOT_NS = NS // 10
 GATHER_NS = 300_000  # events that come within it leave in one message
-MICRO = 1_000_000
 
 OnLines = Callable[[int, int, int, bool], None]
-
-
-class BoxClock:
-    """The box's timer: `ppm` fast or slow, reading `ticks` at `host_ns`. Exact, in whole numbers."""
-
-    def __init__(self, ppm: float, host_ns: int, ticks: int) -> None:
-        self._rate = TICKS_HZ * MICRO + round(TICKS_HZ * ppm)  # ticks in MICRO seconds
-        self.restart(host_ns, ticks)
-
-    def restart(self, host_ns: int, ticks: int) -> None:
-        """Read `ticks` at `host_ns`."""
-        self._origin_host_ns, self._origin_ticks = host_ns, ticks
-
-    def ticks_at(self, host_ns: int) -> int:
-        """The reading at `host_ns`, not wrapped."""
-        return self._origin_ticks + (host_ns - self._origin_host_ns) * self._rate // (NS * MICRO)
-
-    def host_ns_of(self, ticks: int) -> int:
-        """The first host ns at which the timer reads `ticks`."""
-        return self._origin_host_ns - (self._origin_ticks - ticks) * NS * MICRO // self._rate
+OnLeds = Callable[[int, int], None]
+Answer = Callable[[int], wire.Message]  # made when it leaves, at host ns
 
 
 class SimulatedBox:
     """A trigger box that exists only in the world's time. All times are host ns and never go back.
 
     `on_lines(host_ns, lines, pulse_number, walk)` is called for the rising edges of each pulse; bit c of `lines`
-    is line c. `runs_begun` and `pulses_sent` are the truth that tests compare with.
+    is line c. `on_leds(host_ns, mask)` is called for each change of the sync LEDs: bit 0 A, 1 B1, 2 B2. `runs_begun`
+    and `pulses_sent` are the truth that tests compare with.
     """
 
     def __init__(
-        self, on_lines: OnLines, *, start_host_ns: int = 0, start_ticks: int = 0, ppm: float = 0.0, seed: int = 1
+        self,
+        on_lines: OnLines,
+        *,
+        on_leds: OnLeds = lambda host_ns, mask: None,  # noqa: ARG005
+        start_host_ns: int = 0,
+        start_ticks: int = 0,
+        ppm: float = 0.0,
+        seed: int = 1,
+        bridge: str = "native",
+        baud: int = BAUD,
+        loop_back: int | None = None,
+        faults: BoxFaults | None = None,
     ) -> None:
-        """`ppm`: error of the box's clock, which reads `start_ticks` at `start_host_ns`; `seed` of the latencies."""
+        """`ppm`: error of the box's clock, which reads `start_ticks` at `start_host_ns`; `seed` of the latencies.
+
+        `bridge` is a key of BRIDGES, `baud` the rate of its UART; `loop_back` the input that line 0 is wired to.
+        """
         self.runs_begun: list[int] = []
         self.pulses_sent = 0
-        self._on_lines = on_lines
-        self._random = Random(seed)
-        self._clock = BoxClock(ppm, start_host_ns, start_ticks)
+        self._on_lines, self._on_leds = on_lines, on_leds
+        self._random, self._polling = Random(seed), Random(seed + 1)
+        self._faults = faults or BoxFaults(Faults(), seed, Truth(None))
+        self._clock = BoxClock(ppm, start_host_ns, start_ticks, drift_ppm=self._faults.drift_ppm)
+        self._bridge, self._baud, self._loop_back = BRIDGES[bridge], baud, loop_back
         self._serial = f"SIM{seed}".encode("ascii")[:12]
         self._agenda: list[tuple[int, int, Callable[[int], None]]] = []
         self._entries = 0
         self._output = b""
+        self._leds = DARK
         self._boots, self._cause = 1, wire.Cause.POWER_ON
-        self._read_host_ns = self._left_host_ns = self._awake_host_ns = start_host_ns
-        self._forget()
+        self._forget(start_host_ns)
 
-    def _forget(self) -> None:
-        """What a boot loses."""
+    def _forget(self, awake_host_ns: int) -> None:
+        """What a boot loses that ends at `awake_host_ns`."""
+        self._awake_host_ns = awake_host_ns
+        self._line = SerialLine(self._bridge, self._baud, awake_host_ns, self._random)
+        self._queue = EventQueue(bounded=self._line.baud > 0)
         self._decoder = wire.Decoder()
         self._nonce: int | None = None
         self._run: Run | None = None
-        self._queue: list[wire.Event] = []
-        self._next_seq = 0
-        self._deepest_queue = 0
+        self._answers: deque[Answer] = deque()
+        self._gathered_host_ns = 0
+        self._seen_ticks = [0] * INPUTS
         self._rises = [0] * wire.INPUTS
         self._heard_host_ns = 0
         self._agenda.clear()
 
     def receive(self, data: bytes, host_ns: int) -> None:
-        """Bytes that the host writes at `host_ns`; the box reads them a latency later, in order, unless it boots."""
+        """Bytes that the host writes at `host_ns`; the box reads them later, in order, unless it boots."""
+        if not data:
+            return
+        if deaf_ns := self._faults.late_boot_ns():
+            self._boot_until(host_ns + deaf_ns)
         if host_ns < self._awake_host_ns:
             return
-        self._read_host_ns = max(self._read_host_ns, host_ns + self._latency_ns())
-        self._at(self._read_host_ns, lambda now: self._read(data, now))
+        data = self._faults.spoil(data, Fault.BYTE_TO_BOX, self._last_recorded())
+        self._at(self._line.to_box(len(data), host_ns), lambda now: self._read(data, now))
 
     def take_output(self, host_ns: int) -> bytes:
         """The bytes that have reached the host by `host_ns` and were not taken yet."""
@@ -117,73 +127,104 @@ class SimulatedBox:
             act(due_ns)
 
     def input_edge(self, host_ns: int, input: int, level: int) -> None:  # noqa: A002
-        """An input of the box changes at `host_ns`, which `run_until` has reached."""
-        self._rises[input] += level
-        last = self._run.pulses_sent - 1 if self._run else -1
-        pulse = last if last >= 0 else wire.NO_PULSE_YET
-        kind = wire.Kind.RISE if level else wire.Kind.FALL
-        self._tell(kind | input, pulse, self._clock.ticks_at(host_ns), host_ns)
+        """An input of the box changes at `host_ns`, which `run_until` has reached.
+
+        The last input is stamped when it happens, the others when they are looked at. Nothing is at a number beyond.
+        """
+        if input >= INPUTS:
+            return
+        ticks = self._clock.ticks_at(host_ns)
+        if input == INPUTS - 1:
+            self._see(ticks, input, level, host_ns)
+            return
+        ticks = max(ticks + self._polling.randint(1, POLLED_TICKS), self._seen_ticks[input])
+        self._seen_ticks[input] = ticks
+        self._at(self._clock.host_ns_of(ticks), lambda now: self._see(ticks, input, level, now))
 
     def reset(self, host_ns: int, cause: wire.Cause) -> None:
         """The box reboots: what runs ends at once, what it knew is lost, and BOOT is told."""
-        self._forget()
-        self._awake_host_ns = host_ns + BOOT_NS
-        self._clock.restart(self._awake_host_ns, 0)
         self._boots, self._cause = self._boots + 1, cause
-        self._at(self._awake_host_ns, lambda now: self._say(wire.Boot(self._boots, self._cause), now))
+        self._light(DARK, host_ns)
+        self._boot_until(host_ns + BOOT_NS)
+
+    def _boot_until(self, awake_host_ns: int) -> None:
+        self._forget(awake_host_ns)
+        self._clock.restart(awake_host_ns, 0)
+        self._at(awake_host_ns, lambda now: self._say(wire.Boot(self._boots, self._cause), now))
 
     def _at(self, host_ns: int, act: Callable[[int], None]) -> None:
         self._entries += 1
         heapq.heappush(self._agenda, (host_ns, self._entries, act))
 
-    def _latency_ns(self) -> int:
-        return self._random.randint(*LATENCY_US) * 1000
+    def _at_ticks(self, ticks: int, act: Callable[[int], None]) -> None:
+        self._at(self._clock.host_ns_of(ticks), act)
 
     def _say(self, message: wire.Message, host_ns: int) -> None:
-        """Put a message on the line at `host_ns`; it never overtakes one before it."""
-        self._left_host_ns = max(self._left_host_ns, host_ns + self._latency_ns())
-        frame = wire.to_frame(message)
-        self._at(self._left_host_ns, lambda _: self._arrive(frame))
+        """Answer with a message that is ready."""
+        self._answer(lambda _: message, host_ns)
+
+    def _answer(self, answer: Answer, host_ns: int) -> None:
+        self._answers.append(answer)
+        self._write(host_ns)
+
+    def _tell(self, kind: int, pulse: int, ticks: int, host_ns: int) -> None:
+        """Queue an event; what gathers within GATHER_NS, or while the line is busy, leaves together."""
+        if not self._queue:
+            self._gathered_host_ns = host_ns + GATHER_NS
+            self._at(self._gathered_host_ns, self._write)
+        run_id = self._run.start.run_id if self._run else 0
+        self._queue.put(wire.Event(kind, pulse, ticks % 2**32), run_id)
+
+    def _write(self, host_ns: int) -> None:
+        """Put on the line what is ready, as long as the line is free; answers first."""
+        while host_ns >= self._line.free_host_ns and (message := self._next_message(host_ns)):
+            self._put_on_line(message, host_ns)
+
+    def _put_on_line(self, message: wire.Message, host_ns: int) -> None:
+        frame = self._faults.spoil(wire.to_frame(message), Fault.BYTE_TO_HOST, self._last_recorded())
+        self._at(self._line.to_host(len(frame), host_ns), lambda _: self._arrive(frame))
+        if self._line.free_host_ns > host_ns:
+            self._at(self._line.free_host_ns, self._write)
+
+    def _next_message(self, host_ns: int) -> wire.Message | None:
+        if self._answers:
+            return self._answers.popleft()(host_ns)
+        return self._queue.take() if self._queue and host_ns >= self._gathered_host_ns else None
 
     def _arrive(self, frame: bytes) -> None:
         self._output += frame
 
-    def _tell(self, kind: int, pulse: int, ticks: int, host_ns: int) -> None:
-        """Queue an event; what gathers while the line is busy leaves together."""
-        if not self._queue:
-            self._at(host_ns + GATHER_NS, self._flush)
-        self._queue.append(wire.Event(kind, pulse, ticks % 2**32))
-        self._deepest_queue = max(self._deepest_queue, len(self._queue))
-
-    def _flush(self, host_ns: int) -> None:
-        run_id = self._run.start.run_id if self._run else 0
-        while self._queue:
-            batch, self._queue = self._queue[: wire.MAX_EVENTS], self._queue[wire.MAX_EVENTS :]
-            self._say(wire.Events(run_id, self._next_seq, tuple(batch)), host_ns)
-            self._next_seq = (self._next_seq + len(batch)) % 2**32
-
     def _read(self, data: bytes, host_ns: int) -> None:
         for message in self._decoder.feed(data):
+            if isinstance(message, wire.Start) and self._faults.swallows_start():
+                continue
             self._heard_host_ns = host_ns
             self._obey(message, host_ns)
 
     def _obey(self, message: wire.Message, host_ns: int) -> None:
         match message:
             case wire.Hello():
-                self._say(self._greet(message, host_ns), host_ns)
+                self._answer(lambda now: self._greet(message, now), host_ns)
             case wire.Start():
                 self._say(self._start(message, host_ns), host_ns)
             case wire.Stop():
                 self._say(self._stop(message), host_ns)
             case wire.Ping():
                 rx = self._clock.ticks_at(host_ns)
-                tx = rx + PONG_TICKS
-                self._say(wire.Pong(message.request, rx % 2**32, tx % 2**32), self._clock.host_ns_of(tx))
+                self._at_ticks(rx + PONG_TICKS, lambda now: self._answer(lambda tx: self._pong(message, rx, tx), now))
             case wire.AskStatus():
-                self._say(self._status(message, host_ns), host_ns)
+                self._answer(lambda now: self._status(message, now), host_ns)
+
+    def _pong(self, ping: wire.Ping, rx_ticks: int, host_ns: int) -> wire.Pong:
+        return wire.Pong(ping.request, rx_ticks % 2**32, self._clock.ticks_at(host_ns) % 2**32)
 
     def _running(self) -> Run | None:
         return self._run if self._run and not self._run.is_over else None
+
+    def _last_recorded(self) -> int:
+        """The last pulse of the recording run that runs; -1 without one."""
+        run = self._running()
+        return run.pulses_sent - 1 if run and run.start.mode == wire.Mode.RECORD else -1
 
     def _greet(self, hello: wire.Hello, host_ns: int) -> wire.Message:
         if hello.protocol != wire.PROTOCOL:
@@ -202,11 +243,11 @@ class SimulatedBox:
             self._clock.ticks_at(host_ns) % 2**32,
             self._boots,
             run.start.run_id if run else 0,
-            self._next_seq,
-            0,  # no serial line,
-            0,  # and a queue without end
+            self._queue.next_seq,
+            self._line.baud,
+            EVENTS_PER_S.get(self._line.baud, 0),
             wire.LINES,
-            wire.INPUTS,
+            INPUTS,
         )
 
     def _start(self, start: wire.Start, host_ns: int) -> wire.Message:
@@ -231,15 +272,16 @@ class SimulatedBox:
         return refusal_of(start)
 
     def _begin(self, start: wire.Start, host_ns: int) -> Run:
-        self._flush(host_ns)  # events of the run before leave under its own id
         self.runs_begun.append(start.run_id)
         run = self._run = Run(start, self._clock.ticks_at(host_ns))
         self._tell(wire.Kind.RUN_BEGAN, 0, run.begun_ticks, host_ns)
+        if start.mode == wire.Mode.RECORD:
+            self._light(next(run.codes), host_ns)
         self._slot_at(run.begun_ticks + FIRST_PULSE_TICKS, run)
         return run
 
     def _slot_at(self, ticks: int, run: Run) -> None:
-        self._at(self._clock.host_ns_of(ticks), lambda now: self._slot(ticks, run, now))
+        self._at_ticks(ticks, lambda now: self._slot(ticks, run, now))
 
     def _slot(self, ticks: int, run: Run, host_ns: int) -> None:
         """Begin a slot at `ticks`: plan its pulses and the next slot, or end the run."""
@@ -248,6 +290,7 @@ class SimulatedBox:
         slot = next(run.slots, None)
         if slot is None:
             run.is_over, run.ended_ticks = True, ticks
+            self._light(DARK, host_ns)
             self._tell(wire.Kind.RUN_ENDED, run.pulses_sent, ticks, host_ns)
             return
         for i, lines in enumerate(slot):
@@ -255,14 +298,49 @@ class SimulatedBox:
         self._slot_at(ticks + run.slot_ticks, run)
 
     def _pulse_at(self, ticks: int, lines: int, run: Run) -> None:
-        self._at(self._clock.host_ns_of(ticks), lambda now: self._pulse(ticks, lines, run, now))
+        self._at_ticks(ticks, lambda now: self._pulse(ticks, lines, run, now))
 
     def _pulse(self, ticks: int, lines: int, run: Run, host_ns: int) -> None:
         number = run.pulses_sent
+        if run.start.mode == wire.Mode.RECORD and self._faults.resets_at(number):
+            self.reset(host_ns, wire.Cause.BROWN_OUT)
+            return
         run.pulses_sent += 1
         self.pulses_sent += 1
         self._tell(wire.Kind.PULSE | lines, number, ticks, host_ns)
         self._on_lines(host_ns, lines, number, run.is_walk)
+        self._play(changes_after(run.start, number, run.codes), ticks, run)
+        if self._loop_back is not None and lines & 1:
+            self._pass_on(self._loop_back, ticks + run.start.widths_ticks[0], host_ns)
+
+    def _play(self, changes: Iterator[Change], pulse_ticks: int, run: Run) -> None:
+        """Let the LEDs do the next of their changes after a pulse, and then the others."""
+        change = next(changes, None)
+        if change is None:
+            return
+
+        def play(host_ns: int) -> None:
+            if not run.is_over:
+                self._light(change[1], host_ns)
+                self._play(changes, pulse_ticks, run)
+
+        self._at_ticks(pulse_ticks + change[0], play)
+
+    def _light(self, mask: int, host_ns: int) -> None:
+        if mask != self._leds:
+            self._leds = mask
+            self._on_leds(host_ns, mask)
+
+    def _pass_on(self, number: int, falls_ticks: int, host_ns: int) -> None:
+        """Line 0 is wired back to an input."""
+        self.input_edge(host_ns, number, 1)
+        self._at_ticks(falls_ticks, lambda now: self.input_edge(now, number, 0))
+
+    def _see(self, ticks: int, number: int, level: int, host_ns: int) -> None:
+        self._rises[number] += level
+        last = self._run.pulses_sent - 1 if self._run else -1
+        pulse = last if last >= 0 else wire.NO_PULSE_YET
+        self._tell((wire.Kind.RISE if level else wire.Kind.FALL) | number, pulse, ticks, host_ns)
 
     def _stop(self, stop: wire.Stop) -> wire.Stopping:
         run = self._running()
@@ -282,10 +360,10 @@ class SimulatedBox:
             pulses_sent=run.pulses_sent if run else 0,
             ended_ticks=run.ended_ticks % 2**32 if run else 0,
             boots=self._boots,
-            next_seq=self._next_seq,
+            next_seq=self._queue.next_seq,
             queued=min(len(self._queue), 255),
-            deepest_queue=min(self._deepest_queue, 255),
-            dropped=0,
+            deepest_queue=min(self._queue.deepest, 255),
+            dropped=self._queue.dropped,
             late=0,
             bad_frames=self._decoder.bad_frames,
             cause=self._cause,

@@ -58,7 +58,7 @@ class SimulatedCamera(Camera):
             ticks_hz=TICKS_HZ,
             counter=0,
             counter_source="FrameTrigger",
-            exposure_start_delay_us=0.0,
+            exposure_start_delay_us=armed["start_delay_us"],
             exposure_start_delay_origin="DECLARED",
             features=armed["features"],
         )

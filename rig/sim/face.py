@@ -3,8 +3,8 @@
     +-----------------------------+   the pulse number, eight seven-segment digits of 12 x 20 px, top left;
     |00000123                     |   eight dashes on a frame that no pulse caused
     |            face             |
-    |                             |   sync LEDs of 8 x 8 px, 12 px above the lower edge, 16 px apart from x = 4:
-    |A B1 B2                      |   A an m-sequence clocked by the pulse, B1 and B2 a Gray code of pulse mod 4
+    |                             |   sync LEDs A, B1, B2 of 8 x 8 px, 12 px above the lower edge, 16 px apart from
+    |A B1 B2                      |   x = 4: as bright as the share of the exposure in which each was lit
     +-----------------------------+
 
 The photograph is NASA's portrait of Eileen Collins, public domain, from the scikit-image package.
@@ -17,9 +17,9 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
+from rig.sim.leds import Shares
 from rig.streams import NO_PULSE, Picture
 
 VIEWS = 32  # pre-rendered positions of the head
@@ -27,6 +27,7 @@ PULSES_A_VIEW = 6  # how long the head stays in each, base periods
 TILES = 8  # pre-made noise pictures: drawing noise afresh would cost half a core
 DIGITS, DIGIT_WIDTH, DIGIT_HEIGHT = 8, 12, 20
 LED_PX, LED_STEP_PX, LED_X, LED_UP = 8, 16, 4, 12
+LED_OFF, LED_SPAN = 10, 245  # grey value of a dark LED, and how much brighter a lit one is
 FACE_BOX = (96, 0, 356, 195)  # the head in the 512 x 512 photograph, at 4:3
 
 _SEGMENTS = ("abcdef", "bc", "abged", "abgcd", "fgbc", "afgcd", "afgedc", "abc", "abcdefg", "abcdfg", "g")
@@ -39,16 +40,6 @@ _PLACES = {  # segment -> rows, columns within a digit
     "f": (slice(2, 10), slice(2, 4)),
     "g": (slice(9, 11), slice(2, 10)),
 }
-
-
-@cache
-def led_sequence() -> NDArray[np.bool_]:
-    """LED A by pulse number: x^20 + x^3 + 1, s[n+20] = s[n+3] ^ s[n], seed 0xB5A3C, bit 0 first; (2**20 - 1,)."""
-    state, bits = 0xB5A3C, bytearray((1 << 20) - 1)
-    for n in range(len(bits)):
-        bits[n] = state & 1
-        state = state >> 1 | ((state ^ state >> 3) & 1) << 19
-    return np.frombuffer(bits, np.bool_)
 
 
 def _glyphs() -> Picture:
@@ -73,32 +64,28 @@ class Face:
     def __init__(self, height: int, width: int, *, band: int, noise: float, seed: int) -> None:
         rng = np.random.default_rng((seed, band))
         self._glyphs = _glyphs()
-        self._leds = led_sequence()
         self._views = _views(height, width, band, np.random.default_rng(seed))
         tiles = rng.normal(20, noise, (TILES, height, width))
         self._tiles: Picture = tiles.clip(0, 40).astype(np.uint8)
         self._led_top = height - LED_UP
 
-    def draw(self, out: Picture, *, pulse: int, last_pulse: int) -> None:
-        """Draw the picture of `pulse` (NO_PULSE for a ghost) into `out`, uint8 (height, width)."""
+    def draw(self, out: Picture, *, pulse: int, last_pulse: int, leds: Shares) -> None:
+        """Draw the picture of `pulse` (NO_PULSE for a ghost) into `out`, uint8 (height, width).
+
+        `leds`: the share of the exposure in which each sync LED was lit, 0 to 1.
+        """
         view = self._views[last_pulse // PULSES_A_VIEW % VIEWS]
         np.add(view, self._tiles[last_pulse * 7 % TILES], out=out)
         self._burn(out, pulse)
-        self._light(out, last_pulse)
+        for led, share in enumerate(leds):
+            left = LED_X + led * LED_STEP_PX
+            out[self._led_top : self._led_top + LED_PX, left : left + LED_PX] = round(LED_OFF + LED_SPAN * share)
 
     def _burn(self, out: Picture, pulse: int) -> None:
         text = [10] * DIGITS if pulse == NO_PULSE else [int(c) for c in f"{pulse:08d}"]
         for place, digit in enumerate(text):
             left = place * DIGIT_WIDTH
             out[:DIGIT_HEIGHT, left : left + DIGIT_WIDTH] = self._glyphs[digit]
-
-    def _light(self, out: Picture, pulse: int) -> None:
-        phase = pulse & 3
-        gray = phase ^ phase >> 1
-        lit = (bool(self._leds[pulse % len(self._leds)]), bool(gray & 1), bool(gray & 2))
-        for led, is_on in enumerate(lit):
-            left = LED_X + led * LED_STEP_PX
-            out[self._led_top : self._led_top + LED_PX, left : left + LED_PX] = 255 if is_on else 10
 
 
 def _views(height: int, width: int, band: int, rng: np.random.Generator) -> Picture:

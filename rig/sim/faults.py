@@ -17,17 +17,26 @@ import numpy as np
 from rig import host
 from rig.config.rig import Camera, Faults
 from rig.errors import ConfigError
+from rig.streams import NO_PULSE
 
+BOX = "box"
 APPEND = os.O_CREAT | os.O_APPEND | os.O_WRONLY
 
 
 class Fault(StrEnum):
-    """What can go wrong at one pulse of one camera."""
+    """What can go wrong: at one pulse of one camera, on its line, on the serial line, in the box."""
 
     LOST_FRAME = "lost_frame"  # exposed and numbered, but never delivered
     LOST_PULSE = "lost_pulse"  # the edge never reached the camera
     GHOST_FRAME = "ghost_frame"  # an edge half a period after the pulse that no box sent
     OVERRUN = "overrun"  # no free buffer: the recorder was too slow (never planned)
+    DEAD_LINE = "dead_line"  # no edge ever reaches the camera
+    BYTE_TO_BOX = "byte_to_box"  # a byte lost on the serial line
+    BYTE_TO_HOST = "byte_to_host"
+    SWALLOWED_START = "swallowed_start"  # a START that never reached the box
+    LATE_BOOT = "late_boot"  # the box was deaf for a while after its port was opened
+    RESET = "reset"  # the box restarted in mid-run, instead of the pulse
+    DRIFT = "drift"  # the box's clock changes its rate
 
 
 @dataclass(frozen=True)
@@ -35,8 +44,8 @@ class Committed:
     """One fault as it was committed."""
 
     fault: Fault
-    stream: str
-    pulse: int  # the pulse it struck; for a ghost the last pulse before it
+    stream: str  # the camera's name, or BOX
+    pulse: int  # the pulse it struck; the last one before a ghost or a lost byte; NO_PULSE where it is no matter of one
 
 
 class Truth:
@@ -46,7 +55,7 @@ class Truth:
         self.committed: list[Committed] = []
         self._path = path
 
-    def add(self, fault: Fault, stream: str, pulse: int) -> None:
+    def add(self, fault: Fault, stream: str, pulse: int = NO_PULSE) -> None:
         """Note a fault at the moment it is committed."""
         entry = Committed(fault, stream, pulse)
         self.committed.append(entry)
@@ -85,3 +94,60 @@ def _pulses_of(camera: Camera, faults: Faults) -> range:
     """The pulses of a camera at which it may fail."""
     first = -(-faults.first_pulse // camera.divisor) * camera.divisor
     return range(first, faults.last_pulse + 1, camera.divisor)
+
+
+class BoxFaults:
+    """What goes wrong in the box and on its serial line, by seed; told to the truth as it is committed."""
+
+    def __init__(self, faults: Faults, seed: int, truth: Truth) -> None:
+        rng = np.random.default_rng((seed, 11))
+        window = range(faults.first_pulse, faults.last_pulse + 1)
+        self.drift_ppm = faults.drift_ppm
+        self._truth, self._random = truth, rng
+        self._bytes = {
+            way: _chosen(rng, window, faults.dropped_bytes) for way in (Fault.BYTE_TO_BOX, Fault.BYTE_TO_HOST)
+        }
+        walks = int(rng.integers(faults.swallowed_starts + 1))  # so many before the line walk, the others after it
+        self._swallowed = {*range(walks), *range(walks + 1, faults.swallowed_starts + 1)}
+        self._starts = 0
+        self._late_boot_ns = round(faults.late_boot_s * 1e9)
+        self._reset_at = faults.reset_at_pulse
+        if self.drift_ppm:
+            truth.add(Fault.DRIFT, BOX)
+
+    def spoil(self, data: bytes, way: Fault, last_pulse: int) -> bytes:
+        """The bytes of one message without the one that is lost, when one is due after `last_pulse`."""
+        due = self._bytes[way]
+        if not due or last_pulse < due[0]:
+            return data
+        due.pop(0)
+        self._truth.add(way, BOX, last_pulse)
+        lost = int(self._random.integers(len(data)))
+        return data[:lost] + data[lost + 1 :]
+
+    def swallows_start(self) -> bool:
+        """Whether the START that comes now is lost on its way."""
+        number, self._starts = self._starts, self._starts + 1
+        if number in self._swallowed:
+            self._truth.add(Fault.SWALLOWED_START, BOX)
+        return number in self._swallowed
+
+    def late_boot_ns(self) -> int:
+        """How long the box is deaf from now, its port being opened; 0 from the second time on."""
+        deaf_ns, self._late_boot_ns = self._late_boot_ns, 0
+        if deaf_ns:
+            self._truth.add(Fault.LATE_BOOT, BOX)
+        return deaf_ns
+
+    def resets_at(self, pulse: int) -> bool:
+        """Whether the box resets where it would send this pulse of the recording run; once only."""
+        if pulse != self._reset_at:
+            return False
+        self._reset_at = None
+        self._truth.add(Fault.RESET, BOX, pulse)
+        return True
+
+
+def _chosen(rng: np.random.Generator, window: range, count: int) -> list[int]:
+    """So many pulses of the window, each once, in their order."""
+    return sorted(window[int(place)] for place in rng.choice(len(window), min(count, len(window)), replace=False))

@@ -14,9 +14,10 @@ from rig import host
 from rig.children import Child, Parent
 from rig.clock import NS, HostClock
 from rig.config.rig import Rig, Screen
-from rig.errors import DeviceNotReady
+from rig.errors import DeviceNotFound, DeviceNotReady
 from rig.sim.links import JsonSocket, SocketLink, map_pool
 from rig.sim.photodiode import Photodiode
+from rig.sim.wires import OutsideBox
 from rig.sim.world import World, pool_shape
 
 START_S = 20.0
@@ -27,16 +28,21 @@ class WorldProcess:
     """The recorder's handle of the world: a link for each camera, and the box's end of a serial line."""
 
     def __init__(self, rig: Rig, *, truth: Path | None, framebuffer: Path | None, log: Path) -> None:
-        """Start it and wait until it is ready. Raises DeviceNotReady or DeviceLost."""
+        """Start it and wait until it is ready. Raises DeviceNotFound, DeviceNotReady or DeviceLost."""
+        wires = _wires_of(rig)
         self.links = {name: SocketLink(name, pool_shape(rig, name)) for name in rig.cameras}
         self.box, far_box = socket.socketpair()
         fds = [far_box.fileno()]
         for link in self.links.values():
             fds += [link.far.fileno(), link.memory]
+        if wires is not None:
+            fds.append(wires.fileno())
         self._child = Child("rig.sim.process", log, pass_fds=tuple(fds))
         far_box.close()
         for link in self.links.values():
             link.hand_over()
+        if wires is not None:
+            wires.close()
         self._child.send(
             {
                 "rig": rig.model_dump(mode="json", by_alias=True),
@@ -65,21 +71,33 @@ class WorldProcess:
         self._child.close()
 
 
+def _wires_of(rig: Rig) -> socket.socket | None:
+    """Connect to the box outside that is to have the wires, if there is one. Raises DeviceNotFound."""
+    path = rig.simulation.wires if rig.simulation else None
+    if path is None:
+        return None
+    try:
+        return host.connect_local(path)
+    except OSError as error:
+        hint = "Start the box that is to be there, or correct simulation.wires in rig.yaml"
+        raise DeviceNotFound(f"wires {path}", f"nobody answers there ({error.strerror})", hint=hint) from None
+
+
 class _Pump:
     """Runs the world as time passes, and carries messages in and out."""
 
-    def __init__(self, parent: Parent, config: dict[str, Any], box_fd: int, camera_fds: list[int]) -> None:
+    def __init__(self, parent: Parent, config: dict[str, Any], box_fd: int, fds: list[int]) -> None:
         self._parent, self._clock = parent, HostClock()
         rig = Rig.model_validate(config["rig"])
         truth = Path(config["truth"]) if config["truth"] else None
         self._world = World(rig, self._clock.now_ns(), truth)
         self._selector = selectors.SelectSelector()  # the others round time-outs up to a millisecond
-        self._selector.register(0, selectors.EVENT_READ, None)
+        self._selector.register(0, selectors.EVENT_READ, self._read_parent)
         self._box = socket.socket(fileno=box_fd)
-        self._selector.register(self._box, selectors.EVENT_READ, "")
-        self._cameras = {
-            name: self._camera(rig, name, *camera_fds[2 * i : 2 * i + 2]) for i, name in enumerate(rig.cameras)
-        }
+        self._selector.register(self._box, selectors.EVENT_READ, self._read_box)
+        self._cameras = {name: self._camera(rig, name, *fds[2 * i : 2 * i + 2]) for i, name in enumerate(rig.cameras)}
+        if rig.simulation and rig.simulation.wires:
+            self._connect_wires(fds[-1])
         self._photodiode = _photodiode(config["framebuffer"], rig.screen)
         self._bright = False
         self._next_look = self._clock.now_ns()
@@ -92,17 +110,22 @@ class _Pump:
         gc.freeze()
         while self._is_running:
             for key, _ in self._selector.select(self._timeout_s()):
-                self._read(key.data)
+                key.data()
             now = self._clock.now_ns()
             self._look(now)
             self._world.run_until(now)
             if out := self._world.box.take_output(now):
                 self._box.sendall(out)
 
+    def _connect_wires(self, fd: int) -> None:
+        far = socket.socket(fileno=fd)
+        outside = self._world.give_wires_to(far)
+        self._selector.register(far, selectors.EVENT_READ, lambda: self._read_wires(far, outside))
+
     def _camera(self, rig: Rig, name: str, fd: int, memory: int) -> JsonSocket:
         end = JsonSocket(socket.socket(fileno=fd))
         self._world.attach(name, partial(_post, end), *map_pool(memory, pool_shape(rig, name)))
-        self._selector.register(end.socket, selectors.EVENT_READ, name)
+        self._selector.register(end.socket, selectors.EVENT_READ, partial(self._read_camera, name))
         return end
 
     def _timeout_s(self) -> float:
@@ -110,16 +133,16 @@ class _Pump:
         times = [t for t in (due, self._next_look if self._photodiode else None) if t is not None]
         return max(0.0, (min(times) - self._clock.now_ns()) / NS) if times else 1.0
 
-    def _read(self, source: str | None) -> None:
-        if source is None:
-            self._read_parent()
-        elif source == "":
-            data = self._box.recv(4096)
-            if not data:
-                self._selector.unregister(self._box)
-            self._world.box.receive(data, self._clock.now_ns())
-        else:
-            self._read_camera(source)
+    def _read_box(self) -> None:
+        data = self._box.recv(4096)
+        if not data:
+            self._selector.unregister(self._box)
+        self._world.box.receive(data, self._clock.now_ns())
+
+    def _read_wires(self, far: socket.socket, outside: OutsideBox) -> None:
+        if not outside.read(self._clock.now_ns()):
+            self._selector.unregister(far)
+            far.close()
 
     def _read_parent(self) -> None:
         messages = self._parent.receive()
@@ -163,8 +186,8 @@ def _photodiode(framebuffer: str | None, screen: Screen) -> Photodiode | None:
 
 
 def main() -> None:
-    """The child: `python -m rig.sim.process PIPE BOX (CAMERA MEMORY)...`."""
-    pipe, box_fd, *camera_fds = map(int, sys.argv[1:])
+    """The child: `python -m rig.sim.process PIPE BOX (CAMERA MEMORY)... [WIRES]`."""
+    pipe, box_fd, *fds = map(int, sys.argv[1:])
     parent = Parent(pipe)
     host.ask_real_time(host.Priority.WORLD)
     messages: list[dict[str, Any]] | None = []
@@ -172,7 +195,7 @@ def main() -> None:
         messages = parent.receive(1.0)
     if messages:
         try:
-            _Pump(parent, messages[0], box_fd, camera_fds).run()
+            _Pump(parent, messages[0], box_fd, fds).run()
         except (BrokenPipeError, ConnectionResetError):
             pass  # the recorder is gone; so is this world
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import lcm
 
+from rig.sim.leds import codes
 from rig.trigger import wire
 from rig.trigger.box import POSTAMBLE, PREAMBLE, walk_pulses
 
@@ -14,6 +15,7 @@ MIN_PERIOD_TICKS = 2000  # 1000 Hz
 MIN_WIDTH_TICKS = 200  # 100 us
 MIN_APART_TICKS = 64  # 32 us between two different edges
 MAX_DIVISOR = MAX_GROUP = 64
+MIN_TEST_PERIOD_TICKS, MAX_TEST_PERIOD_TICKS = 400, 131_070  # of the free-running LED: two halves of 16 bits
 
 Objection = tuple[wire.Refusal, int]
 
@@ -42,7 +44,9 @@ class Run:
     must_stop: bool = False
 
     def __post_init__(self) -> None:
-        self.slots = self._walk() if self.is_walk else self._record()
+        makes = {wire.Mode.RECORD: self._record, wire.Mode.WALK: self._walk}
+        self.slots = makes.get(wire.Mode(self.start.mode), self._body)()
+        self.codes = codes()
 
     @property
     def is_walk(self) -> bool:
@@ -64,24 +68,29 @@ class Run:
 
     def _record(self) -> Iterator[tuple[int, ...]]:
         """The lines of each pulse of each slot, decided slot by slot, so that a stop is aligned to groups."""
-        group, wanted = pulses_of_group(self.start), self.start.body_groups
+        group = pulses_of_group(self.start)
         yield from (group if sends else () for sends in PREAMBLE)
+        yield from self._body()
+        yield from (group if sends else () for sends in POSTAMBLE)
+
+    def _body(self) -> Iterator[tuple[int, ...]]:
+        """Groups alone; a test run is nothing else."""
+        group, wanted = pulses_of_group(self.start), self.start.body_groups
         sent = 0
         while not self.must_stop and (wanted == wire.UNTIL_STOP or sent < wanted):
             yield group
             sent += 1
-        yield from (group if sends else () for sends in POSTAMBLE)
 
 
 def refusal_of(start: wire.Start) -> Objection | None:
     """Why the box cannot send this run, with the number at fault; None when it can."""
     if start.run_id == 0:
         return wire.Refusal.BAD_RUN_ID, 0
-    if start.mode not in (wire.Mode.RECORD, wire.Mode.WALK):
+    if start.mode not in set(wire.Mode):
         return wire.Refusal.BAD_MODE, start.mode
     if start.period_ticks < MIN_PERIOD_TICKS:
         return wire.Refusal.BAD_PERIOD, start.period_ticks
-    return _refusal_of_lines(start) or _refusal_of_edges(start)
+    return _refusal_of_lines(start) or _refusal_of_edges(start) or _refusal_of_test(start)
 
 
 def _refusal_of_lines(start: wire.Start) -> Objection | None:
@@ -105,3 +114,13 @@ def _refusal_of_edges(start: wire.Start) -> Objection | None:
     edges = sorted({phase, *(width for _, _, width in used_lines(start))})
     apart = min((b - a for a, b in pairwise(edges)), default=MIN_APART_TICKS)
     return (wire.Refusal.EDGES_TOO_CLOSE, apart) if apart < MIN_APART_TICKS else None
+
+
+def _refusal_of_test(start: wire.Start) -> Objection | None:
+    """What only a test mode looks at; in other modes these numbers mean nothing."""
+    offset, period = start.test_offset_ticks, start.test_period_ticks
+    if start.mode in (wire.Mode.TEST_EDGE, wire.Mode.TEST_FLASH) and offset >= start.period_ticks:
+        return wire.Refusal.BAD_TEST_OFFSET, offset
+    if start.mode == wire.Mode.TEST_FREE and not MIN_TEST_PERIOD_TICKS <= period <= MAX_TEST_PERIOD_TICKS:
+        return wire.Refusal.BAD_TEST_PERIOD, period
+    return None

@@ -10,6 +10,7 @@ import numpy as np
 from rig.config.rig import Camera
 from rig.sim.face import Face
 from rig.sim.faults import Fault, Truth
+from rig.sim.leds import LedHistory
 from rig.streams import NO_PULSE, Picture
 
 TICKS_HZ = 1_000_000_000
@@ -19,6 +20,7 @@ POOL_S = 2.0  # buffers, in seconds of frames, as a real driver's pool
 Message = dict[str, Any]
 At = Callable[[int, Callable[[], None]], None]
 Post = Callable[[Message], None]
+Active = Callable[[int], None]
 
 
 class Sensor:
@@ -29,11 +31,19 @@ class Sensor:
     """
 
     def __init__(
-        self, name: str, config: Camera, face: Face, truth: Truth, faults: dict[tuple[str, int], Fault], seed: int
+        self,
+        name: str,
+        config: Camera,
+        face: Face,
+        leds: LedHistory,
+        truth: Truth,
+        faults: dict[tuple[str, int], Fault],
+        seed: int,
     ) -> None:
+        """It sees the `leds`; `faults` by stream and pulse are committed and told to the `truth`."""
         rng = np.random.default_rng((seed, config.line, 3))
         self.name, self.config = name, config
-        self._face, self._truth, self._faults = face, truth, faults
+        self._face, self._leds, self._truth, self._faults = face, leds, truth, faults
         self._rate = 1 + rng.uniform(-50e-6, 50e-6)
         self._clock_offset = int(rng.integers(10**9, 10**12))
         self._features: dict[str, object] = {"ExposureTime": config.exposure_us}
@@ -41,12 +51,19 @@ class Sensor:
         self._features |= {"TriggerMode": "On", "TriggerSource": "Line1", **config.features}
         self._epoch = -1
         self._number = self._counter = 0
+        self._delay_ns = int(config.start_delay_us * 1000)
+        self._exposure_ns = max(1, int(config.exposure_us * 1000))
         self._busy_until = 0
+        self._exposing = 0  # exposures under way; two when it was armed anew during one
         self._slot = 0
 
-    def attach(self, at: At, post: Post, pool: Picture, states: Picture) -> None:
-        """Connect it: `at(host_ns, what)` schedules, `post` reaches its driver, `pool` (n, height, width)."""
-        self._at, self._post, self._pool, self._states = at, post, pool, states
+    def attach(self, at: At, deliver_at: At, active: Active, post: Post, pool: Picture, states: Picture) -> None:
+        """Connect it: `at(host_ns, what)` schedules, `deliver_at` what looks at the light of an exposure.
+
+        `active(level)` is its ExposureActive output, now; `post` reaches its driver; `pool` (n, height, width).
+        """
+        self._at, self._deliver_at, self._active = at, deliver_at, active
+        self._post, self._pool, self._states = post, pool, states
 
     def command(self, message: Message) -> None:
         """A request of its driver: describe, arm or stop; the answer is posted."""
@@ -56,7 +73,8 @@ class Sensor:
             case "arm":
                 self._epoch, self._number, self._counter = message["epoch"], 0, 0
                 self._busy_until = 0  # whatever it was exposing has been abandoned
-                self._post({"is": "armed", "epoch": self._epoch, "features": self._features})
+                answer = {"epoch": self._epoch, "features": self._features}
+                self._post({"is": "armed", "start_delay_us": self.config.start_delay_us, **answer})
             case "stop":
                 self._epoch = -1
                 self._post({"is": "stopped", "features": self._features})
@@ -82,8 +100,10 @@ class Sensor:
         if self._epoch < 0 or host_ns < self._busy_until:
             return
         number, self._number = self._number, self._number + 1
-        exposure_ns = int(self.config.exposure_us * 1000)
-        self._busy_until = host_ns + exposure_ns
+        begins_ns = host_ns + self._delay_ns
+        self._busy_until = begins_ns + self._exposure_ns
+        self._at(begins_ns, lambda: self._activate(1))
+        self._at(self._busy_until, lambda: self._activate(-1))
         if lost:
             self._truth.add(Fault.LOST_FRAME, self.name, pulse)
             return
@@ -91,13 +111,19 @@ class Sensor:
             "is": "frame",
             "epoch": self._epoch,
             "number": number,
-            "ticks": self._clock_offset + round(host_ns * self._rate),
+            "ticks": self._clock_offset + round(begins_ns * self._rate),
             "counter": self._counter,
             "exposure_us": self.config.exposure_us,
         }
-        self._at(self._busy_until + READOUT_NS, lambda: self._deliver(frame, pulse, last_pulse))
+        self._deliver_at(self._busy_until + READOUT_NS, lambda: self._deliver(frame, begins_ns, pulse, last_pulse))
 
-    def _deliver(self, frame: Message, pulse: int, last_pulse: int) -> None:
+    def _activate(self, change: int) -> None:
+        """One exposure more or less; its output tells whether there is any."""
+        self._exposing += change
+        if self._exposing == (change > 0):
+            self._active(self._exposing)
+
+    def _deliver(self, frame: Message, begins_ns: int, pulse: int, last_pulse: int) -> None:
         if frame["epoch"] != self._epoch:  # it was stopped before this frame was read out
             return
         slot = self._free_slot()
@@ -105,7 +131,8 @@ class Sensor:
             self._truth.add(Fault.OVERRUN, self.name, pulse)
             return
         self._slot = (slot + 1) % len(self._pool)
-        self._face.draw(self._pool[slot], pulse=pulse, last_pulse=last_pulse)
+        leds = self._leds.shares(begins_ns, begins_ns + self._exposure_ns)
+        self._face.draw(self._pool[slot], pulse=pulse, last_pulse=last_pulse, leds=leds)
         self._states[slot] = 1
         self._post({**frame, "slot": slot})
 

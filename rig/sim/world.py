@@ -1,17 +1,21 @@
 """The simulated world: one box, its wires, the cameras on them, and the light on the photodiode.
 
     bytes from the driver --> box --> trigger lines --> sensors --> frames to their drivers
-                               ^
-    light of the screen -------+ photodiode input
+                               ^  --> sync LEDs ------>    |
+    light of the screen -------+---------------------------+ ExposureActive
+                             inputs
 
 It knows only its own time (host ns) and does what is due when it is told to run. In virtual time it lives in the
-recorder's own thread, in real time in a process of its own (`process.py`).
+recorder's own thread, in real time in a process of its own (`process.py`). There a box outside this program may have
+the wires instead (`wires.py`).
 """
 
 from __future__ import annotations
 
 import heapq
+import socket
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +24,12 @@ from rig.config.rig import Rig, Simulation
 from rig.errors import ConfigError
 from rig.sim.box import SimulatedBox
 from rig.sim.face import Face
-from rig.sim.faults import Truth, place_faults
+from rig.sim.faults import BoxFaults, Fault, Truth, place_faults
+from rig.sim.leds import LedHistory
 from rig.sim.sensor import POOL_S, Message, Post, Sensor
+from rig.sim.wires import OutsideBox
 from rig.streams import Picture
+from rig.trigger.box import walk_pulses
 
 
 def simulation_of(rig: Rig) -> Simulation:
@@ -47,16 +54,38 @@ class World:
         self._rig = rig
         self._due: list[tuple[int, int, Callable[[], None]]] = []
         self._order = 0
-        self.box = SimulatedBox(start_host_ns=start_host_ns, ppm=config.box_ppm, seed=config.seed, on_lines=self._lines)
+        self._now = start_host_ns  # of what is being done
+        self._leds = LedHistory()
+        self._outside: OutsideBox | None = None
+        self.box = SimulatedBox(
+            self._lines,
+            on_leds=self._leds.change,
+            start_host_ns=start_host_ns,
+            ppm=config.box_ppm,
+            seed=config.seed,
+            bridge=config.bridge,
+            baud=rig.box.baud,
+            loop_back=config.loop_back,
+            faults=BoxFaults(config.faults, config.seed, self.truth),
+        )
+        self._dead = config.faults.dead_line  # camera whose line never rises
+        self._told_dead = False
         faults = place_faults(config.faults, rig.cameras, config.seed)
         self.sensors: dict[str, Sensor] = {}
         for name, camera in rig.cameras.items():
             face = Face(camera.height, camera.width, band=camera.line, noise=config.noise, seed=config.seed)
-            self.sensors[name] = Sensor(name, camera, face, self.truth, faults, config.seed)
+            self.sensors[name] = Sensor(name, camera, face, self._leds, self.truth, faults, config.seed)
 
     def attach(self, name: str, post: Post, pool: Picture, states: Picture) -> None:
         """Connect a camera's driver."""
-        self.sensors[name].attach(self._at, post, pool, states)
+        active = partial(self._input, name)
+        self.sensors[name].attach(self._at, self._deliver_at, active, post, pool, states)
+
+    def give_wires_to(self, far: socket.socket) -> OutsideBox:
+        """A box outside this program, at the far end of a socket, has the wires from now on."""
+        walk = sum(walk_pulses(camera.line) for camera in self._rig.cameras.values())
+        self._outside = OutsideBox(far, self._lines, self._leds.change, walk)
+        return self._outside
 
     def command(self, name: str, message: Message) -> None:
         """A request of a camera's driver."""
@@ -64,9 +93,7 @@ class World:
 
     def light(self, host_ns: int, level: int) -> None:
         """The photodiode patch changed; reaches the box when world time comes to it."""
-        number = self._rig.box.inputs.get("photodiode")
-        if number is not None:
-            self._at(host_ns, lambda: self.box.input_edge(host_ns, number, level))
+        self._at(host_ns, lambda: self._input("photodiode", level))
 
     def next_host_ns(self) -> int | None:
         """When something is due next; None when nothing is."""
@@ -78,18 +105,39 @@ class World:
         while (due := self.next_host_ns()) is not None and due <= host_ns:
             self.box.run_until(due)
             while self._due and self._due[0][0] <= due:
-                heapq.heappop(self._due)[2]()
+                self._now, _, act = heapq.heappop(self._due)
+                act()
         self.box.run_until(host_ns)
 
     def _at(self, host_ns: int, what: Callable[[], None]) -> None:
         self._order += 1
         heapq.heappush(self._due, (host_ns, self._order, what))
 
+    def _deliver_at(self, host_ns: int, what: Callable[[], None]) -> None:
+        """What looks at the light of the past waits for wires that tell of it late."""
+        self._at(host_ns + (self._outside.late_ns if self._outside else 0), what)
+
+    def _input(self, signal: str, level: int) -> None:
+        """A signal changes now that may be wired to an input of the box."""
+        number = self._rig.box.inputs.get(signal)
+        if number is not None:
+            box = self._outside or self.box
+            box.input_edge(self._now, number, level)
+
     def _lines(self, host_ns: int, lines: int, pulse_number: int, walk: bool) -> None:  # noqa: FBT001
         period_ns = round(1e9 / self._rig.box.rate_hz)
-        for sensor in self.sensors.values():
-            if lines >> sensor.config.line & 1:
+        for name, sensor in self.sensors.items():
+            if lines >> sensor.config.line & 1 and not self._is_dead(name):
                 sensor.edge(host_ns, pulse_number, period_ns, walk=walk)
+
+    def _is_dead(self, name: str) -> bool:
+        """Whether the line of a camera never rises; told to the truth when it should have risen first."""
+        if name != self._dead:
+            return False
+        if not self._told_dead:
+            self._told_dead = True
+            self.truth.add(Fault.DEAD_LINE, name)
+        return True
 
 
 def empty_pool(shape: tuple[int, int, int]) -> tuple[Picture, Picture]:

@@ -11,21 +11,30 @@ What a backend cannot do is said by a field of its bench, never by overriding a 
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple, TypeVar
 
-from rig.clock import NS, Clock
-from rig.streams import ClockPair, Edge, Pulse
+from rig.clock import NS
+from rig.streams import BoxStatus, ClockPair, Pulse
+from rig.testing.bench import (
+    LED_PHASE_TICKS,
+    PERIOD_TICKS,
+    WIDTH_TICKS,
+    Bench,
+    OnInput,
+    OnLeds,
+    OnWires,
+    group_gaps,
+    of_kind,
+    plan,
+)
+from rig.testing.box_inputs import InputTests
+from rig.testing.box_leds import LedTests
+from rig.testing.box_line import LineTests
 from rig.trigger.box import (
     POSTAMBLE,
     PREAMBLE,
     TICKS_HZ,
     Booted,
-    BoxEvent,
     EventsLost,
     LinePlan,
     PulsePlan,
@@ -33,84 +42,14 @@ from rig.trigger.box import (
     RunEnded,
     RunMode,
     StartRefused,
-    TriggerBox,
     walk_pulses,
 )
 
-Event = TypeVar("Event")
-PATIENCE_S = 60.0  # on the bench's clock
-PERIOD_TICKS, WIDTH_TICKS, LED_PHASE_TICKS = 5000, 400, 2000  # 400 Hz: within 115200 baud
-LINES = (LinePlan(0, 1, WIDTH_TICKS), LinePlan(1, 4, WIDTH_TICKS), LinePlan(2, 4, WIDTH_TICKS))
+__all__ = ["Bench", "OnInput", "OnLeds", "OnWires", "TriggerBoxContract", "of_kind", "plan"]
 
 
-class OnWires(NamedTuple):
-    """What was seen on the trigger wires at one instant: which lines rose, bit c for line c."""
-
-    host_ns: int
-    lines: int
-
-
-@dataclass
-class Bench:
-    """A box, the clock it is used with, and what an observer saw who does not ask the box."""
-
-    box: TriggerBox
-    clock: Clock
-    on_wires: Callable[[], list[OnWires]]  # all so far, oldest first
-    move_input: Callable[[int, int], None] | None = None  # (input, level): change an input of the box
-    reboot: Callable[[], None] | None = None
-    rate_tolerance: float = 0.01  # of the box's oscillator
-
-    def collect(self, *ends: type[BoxEvent]) -> list[BoxEvent]:
-        """Events until one of these kinds, which is the last. Fails after PATIENCE_S."""
-        told: list[BoxEvent] = []
-        deadline = self.clock.now_ns() + round(PATIENCE_S * NS)
-        while not any(isinstance(event, ends) for event in told):
-            assert self.clock.now_ns() < deadline, f"no {ends} within {PATIENCE_S:g} s; {told[-3:]}"
-            told += self.box.events(0.05)
-        return told
-
-    def run(self, plan: PulsePlan, run_id: int) -> list[BoxEvent]:
-        """A whole run, from the request to its end or refusal."""
-        self.box.start(plan, run_id)
-        return self.collect(RunEnded, StartRefused)
-
-    def wait(self, seconds: float) -> list[BoxEvent]:
-        """What is told while so much time passes."""
-        told: list[BoxEvent] = []
-        until = self.clock.now_ns() + round(seconds * NS)
-        while self.clock.now_ns() < until:
-            told += self.box.events((until - self.clock.now_ns()) / NS)
-        return told
-
-
-def plan(
-    *, mode: RunMode = RunMode.RECORD, body_groups: int | None = None, period_ticks: int = PERIOD_TICKS
-) -> PulsePlan:
-    """The plan that the contract uses: line 0 on every pulse, lines 1 and 2 on every fourth."""
-    return PulsePlan(period_ticks, LINES, LED_PHASE_TICKS, mode, body_groups=body_groups)
-
-
-def of_kind(told: list[BoxEvent], kind: type[Event]) -> list[Event]:
-    """The events of one kind, in their order."""
-    return [event for event in told if isinstance(event, kind)]
-
-
-def group_gaps(pulses: list[Pulse]) -> list[int]:
-    """Slowest periods from the start of each group to the next, by the ticks of their pulses."""
-    starts = [pulse.box_ticks for pulse in pulses if pulse.lines == 0b111]
-    slot_ticks = plan().slot_ticks
-    gaps = [b - a for a, b in pairwise(starts)]
-    assert all(gap % slot_ticks == 0 for gap in gaps), f"groups are not whole periods apart: {gaps}"
-    return [gap // slot_ticks for gap in gaps]
-
-
-class TriggerBoxContract(ABC):
-    """The tests. Every one opens a bench of its own."""
-
-    @abstractmethod
-    def bench(self) -> AbstractContextManager[Bench]:
-        """A box that is open and idle; closed, and nothing left behind, when the context ends."""
+class TriggerBoxContract(LedTests, InputTests, LineTests):
+    """The tests. Every one opens a bench of its own, with `bench`."""
 
     def test_it_says_who_it_is(self) -> None:
         """Kind, model, serial number and version are read from the device."""
@@ -146,8 +85,7 @@ class TriggerBoxContract(ABC):
         with self.bench() as bench:
             told = bench.run(plan(body_groups=3), 12)
         assert isinstance(told[0], RunBegan)
-        ended = told[-1]
-        assert isinstance(ended, RunEnded)
+        (ended,) = of_kind(told, RunEnded)
         assert ended.pulses_sent == len(of_kind(told, Pulse)) == 9 * 4
         assert {event.run_id for event in told if isinstance(event, RunBegan | RunEnded | Pulse)} == {12}
 
@@ -207,7 +145,7 @@ class TriggerBoxContract(ABC):
             bench.box.stop()
             told += bench.collect(RunEnded)
             assert [refused.run_id for refused in of_kind(told, StartRefused)] == [18]
-            assert of_kind(told, RunEnded) == told[-1:]
+            assert len(of_kind(told, RunEnded)) == 1
             assert [p.pulse_number for p in of_kind(told, Pulse)] == list(range(len(bench.on_wires())))
 
     def test_a_plan_out_of_its_limits_is_refused_by_name(self) -> None:
@@ -221,7 +159,16 @@ class TriggerBoxContract(ABC):
                 assert len(reasons) == 1
                 assert word in reasons[0]
             assert bench.on_wires() == []
-            assert isinstance(bench.run(plan(body_groups=1), 30)[-1], RunEnded)
+            assert of_kind(bench.run(plan(body_groups=1), 30), RunEnded)
+
+    def test_how_a_run_went_is_told_after_its_end(self) -> None:
+        """By the box's own count: all pulses, none late; and of that run."""
+        with self.bench() as bench:
+            told = bench.run(plan(body_groups=4), 34) + bench.collect(BoxStatus)
+            sent = len(bench.on_wires())
+        report = of_kind(told, BoxStatus)[-1]
+        assert (report.run_id, report.pulses_sent, report.edges_late) == (34, sent, 0)
+        assert report.events_dropped == sum(lost.count for lost in of_kind(told, EventsLost)) == 0
 
     def test_a_ping_gives_a_pair_of_clock_readings(self) -> None:
         """The host's readings enclose the box's; two pairs give the box's rate."""
@@ -248,24 +195,6 @@ class TriggerBoxContract(ABC):
             assert bench.box.events(0.1) == []
             assert 0.09 <= (bench.clock.now_ns() - before) / NS < 5.0
 
-    def test_an_input_edge_is_told_with_the_pulse_before_it(self) -> None:
-        """Both levels, in order, with ticks between those of the pulses around it."""
-        with self.bench() as bench:
-            if bench.move_input is None:
-                return
-            bench.box.start(plan(), 31)
-            told = bench.collect(Pulse)
-            for level in (1, 0):
-                bench.move_input(4, level)
-                told += bench.wait(0.03)
-            bench.box.stop()
-            told += bench.collect(RunEnded)
-        edges, pulses = of_kind(told, Edge), of_kind(told, Pulse)
-        assert [(edge.input, edge.level, edge.run_id) for edge in edges] == [(4, 1, 31), (4, 0, 31)]
-        for edge in edges:
-            last = max(p.pulse_number for p in pulses if p.box_ticks <= edge.box_ticks)
-            assert edge.last_pulse == last
-
     def test_a_reboot_during_a_run_is_told_and_pulses_do_not_restart(self) -> None:
         """Booted comes, and nothing is sent until asked again."""
         with self.bench() as bench:
@@ -277,7 +206,7 @@ class TriggerBoxContract(ABC):
             sent = len(bench.on_wires())
             assert len(of_kind(bench.collect(Booted) + bench.wait(1.0), Booted)) == 1
             assert len(bench.on_wires()) == sent
-            assert isinstance(bench.run(plan(body_groups=1), 33)[-1], RunEnded)
+            assert of_kind(bench.run(plan(body_groups=1), 33), RunEnded)
 
     def test_closing_twice_is_harmless(self) -> None:
         """The second call does nothing."""

@@ -22,6 +22,7 @@ from rig.streams import BoxStatus, ClockPair, DeviceInfo, Edge, Pulse
 TICKS_HZ = 2_000_000
 PREAMBLE = (True, True, False, True, False, False)
 POSTAMBLE = (False, False, True, False, True, True)
+LEFTOVER_S = 20.0  # a run that was left over takes at most 15 s to end: seven of the longest groups
 
 
 def walk_pulses(line: int) -> int:
@@ -135,7 +136,43 @@ class Booted:
     cause: str
 
 
-BoxEvent = Pulse | Edge | ClockPair | RunBegan | RunEnded | StartRefused | EventsLost | BoxStatus | Booted
+@dataclass(frozen=True, slots=True)
+class RunLeftOver:
+    """The box was still sending a run that nobody listens to. It is stopped; the run asked for begins then."""
+
+    run_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class BoxSilent:
+    """The box has not answered for `seconds`, though its port is open. Told once until it answers again."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class LineReport:
+    """What went wrong between host and box, by the host's own count since the port was opened; told when it changed."""
+
+    bad_frames: int  # damaged messages received
+    foreign_events: int  # events of other runs, ignored
+    unanswered: int  # requests that had to be repeated or were given up
+
+
+BoxEvent = (
+    Pulse
+    | Edge
+    | ClockPair
+    | RunBegan
+    | RunEnded
+    | RunLeftOver
+    | StartRefused
+    | EventsLost
+    | BoxStatus
+    | BoxSilent
+    | LineReport
+    | Booted
+)
 
 
 class TriggerBox(ABC):

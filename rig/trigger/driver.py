@@ -11,99 +11,32 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import replace
 
 from rig.clock import NS
-from rig.streams import NO_PULSE, ClockPair, Edge, Pulse
+from rig.streams import NO_PULSE, BoxStatus, ClockPair, Edge, Pulse
 from rig.trigger import wire
-from rig.trigger.box import Booted, BoxEvent, EventsLost, PulsePlan, RunBegan, RunEnded, StartRefused
+from rig.trigger.box import (
+    LEFTOVER_S,
+    Booted,
+    BoxEvent,
+    BoxSilent,
+    EventsLost,
+    LineReport,
+    PulsePlan,
+    RunBegan,
+    RunEnded,
+    RunLeftOver,
+    StartRefused,
+)
+from rig.trigger.requests import QUIET_S, SILENT_NS, AskedRun, LeftOver, Request, start_message
 from rig.trigger.ticks import WRAP, TickCounter
+from rig.trigger.words import busy_with, cause_words, inability, text_of, words_of
 
-RETRY_NS = NS // 4  # over the slowest round trip of a USB bridge (16 ms) by far
-SILENCE_NS = NS  # without events for so long in a run, ask how the box is
+STATUS_NS = 2 * NS  # in a run the box is asked so often how it is
+END_ASKS = 4  # how often it is asked after the end of a run, until it answers
+LEFTOVER_POLL_NS = NS // 10  # how often it is asked whether a run left over has ended
 START_TRIES = 12  # 3 s
-QUIET_S = 600  # the box ends a run by itself when the host said nothing for so long
-
-_WORDS = {
-    wire.Refusal.WRONG_VERSION: "it speaks version {0} of the wire format, this program speaks version {1}",
-    wire.Refusal.NO_HELLO: "it has restarted since it was opened",
-    wire.Refusal.WRONG_NONCE: "another program has taken it over",
-    wire.Refusal.BUSY: "it still sends run {}; stop that first",
-    wire.Refusal.BAD_RUN_ID: "run id {} is not allowed; 1 to 4294967295",
-    wire.Refusal.BAD_MODE: "it cannot do mode {}",
-    wire.Refusal.BAD_PERIOD: "base period of {} ticks is not allowed; 2000 to 65535 (30.52 to 1000 Hz)",
-    wire.Refusal.BAD_DIVISOR: "divisor {} is not allowed; 1 to 64",
-    wire.Refusal.BAD_WIDTH: "pulse width of {} ticks is not allowed; from 200 (100 us) to 64 below the base period",
-    wire.Refusal.BAD_LED_PHASE: "LED phase of {} ticks is not allowed; from 64 to 64 below the base period",
-    wire.Refusal.EDGES_TOO_CLOSE: "two edges are {} ticks apart; together or at least 64 (32 us)",
-    wire.Refusal.GROUP_TOO_LONG: "the divisors repeat only after {} pulses; at most 64",
-    wire.Refusal.NO_BASE_LINE: "no line has divisor 1",
-    wire.Refusal.BAD_TEST_OFFSET: "test offset of {} ticks is not allowed; less than the base period",
-    wire.Refusal.BAD_TEST_PERIOD: "test period of {} ticks is not allowed; 400 to 131070 (5 kHz to 15.26 Hz)",
-}
-
-
-def words_of(error: wire.Error) -> str:
-    """Why a request was refused, in words."""
-    text = _WORDS.get(wire.Refusal(error.code)) if error.code in set(wire.Refusal) else None
-    return text.format(error.detail, wire.PROTOCOL) if text else f"error {error.code} ({error.detail})"
-
-
-def _busy_with(run_id: int) -> str:
-    return _WORDS[wire.Refusal.BUSY].format(run_id)
-
-
-def start_message(plan: PulsePlan, *, request: int, nonce: int, run_id: int) -> wire.Start:
-    """The START that asks for `plan`. Raises ValueError for what the wire format cannot hold."""
-    divisors, widths = [0] * wire.LINES, [0] * wire.LINES
-    for line in plan.lines:
-        if not 0 <= line.line < wire.LINES:
-            raise ValueError(f"line {line.line} is not allowed; 0 to {wire.LINES - 1}")
-        divisors[line.line], widths[line.line] = line.divisor, line.width_ticks
-    return wire.Start(
-        request,
-        nonce,
-        run_id,
-        wire.Mode[plan.mode.name],
-        plan.period_ticks,
-        wire.UNTIL_STOP if plan.body_groups is None else plan.body_groups,
-        plan.led_phase_ticks,
-        (divisors[0], divisors[1], divisors[2]),
-        (widths[0], widths[1], widths[2]),
-        plan.test_offset_ticks,
-        plan.test_period_ticks,
-        quiet_s=QUIET_S,
-    )
-
-
-@dataclass
-class _Request:
-    """One request until it is answered. `tries` left, None for ever."""
-
-    message: wire.Message
-    number: int
-    tries: int | None
-    sent_host_ns: int | None = None
-
-    @property
-    def due_host_ns(self) -> int | None:
-        """When to send it again; None when it was never sent."""
-        return None if self.sent_host_ns is None else self.sent_host_ns + RETRY_NS
-
-
-@dataclass
-class _Run:
-    """The run that was asked for last."""
-
-    run_id: int
-    began: bool = False
-    ended: bool = False
-    heard_host_ns: int = 0
-    lost_some: bool = False
-
-    @property
-    def is_running(self) -> bool:
-        return self.began and not self.ended
 
 
 class Driver:
@@ -113,12 +46,17 @@ class Driver:
         """`nonce`: 32 random bits that tell this conversation from any other."""
         self.identity: wire.Identity | None = None
         self.hello_refused = ""  # why, in words
+        self.replaced = ""  # how another box came to answer, in words; empty: it did not
         self.foreign_events = 0  # events of other runs, ignored
+        self.status: wire.Status | None = None  # the last answer to ask_status, or to a question of its own
+        self.unanswered = 0  # requests that were repeated or given up
         self._nonce = nonce
         self._decoder = wire.Decoder()
-        self._requests: deque[_Request] = deque()
+        self._requests: deque[Request] = deque()
         self._number = 0
-        self._run: _Run | None = None
+        self._run: AskedRun | None = None
+        self._left_over: LeftOver | None = None
+        self._line = LineReport(0, 0, 0)
         self._next_seq = 0
         self._boots = 0
         self._ticks = TickCounter(1)
@@ -137,35 +75,55 @@ class Driver:
         """Ask for a run; RunBegan or StartRefused follows. The run that is being sent is not asked for again."""
         if self._run and self._run.is_running:
             if self._run.run_id != run_id:
-                self._told.append(StartRefused(run_id, _busy_with(self._run.run_id)))
+                self._told.append(StartRefused(run_id, busy_with(self._run.run_id)))
             return
-        self._run = _Run(run_id)
+        self._run, self._left_over = AskedRun(run_id), None
+        if self.identity and (problem := inability(self.identity, plan)):
+            self._refuse(problem)
+            return
+        number, quiet_s = self._next_number(), QUIET_S if self._can(wire.Capability.QUIET_BOUND) else 0
         try:
-            message = start_message(plan, request=self._next_number(), nonce=self._nonce, run_id=run_id)
+            message = start_message(plan, request=number, nonce=self._nonce, run_id=run_id, quiet_s=quiet_s)
             message.pack()
-        except (ValueError, struct.error) as problem:
-            self._refuse(f"the plan does not fit the wire format: {problem}")
+        except (ValueError, struct.error) as error:
+            self._refuse(f"the plan does not fit the wire format: {error}")
         else:
             self._ask(message, START_TRIES)
 
     def stop(self) -> None:
-        """Ask for an orderly end, until the box says it heard."""
+        """Ask for an orderly end, until the box says it heard. A run that waits for another to end is given up."""
+        if self._left_over:
+            self._left_over = None
+            self._refuse("it was stopped before it began")
+        self._ask_stop()
+
+    def _ask_stop(self) -> None:
         if not self._is_waiting(wire.Stop):
             self._ask(wire.Stop(self._next_number()), None)
+
+    def _can(self, ability: wire.Capability) -> bool:
+        return self.identity is not None and bool(self.identity.capabilities & ability)
 
     def ping(self) -> None:
         """Ask for one pair of clock readings; if it gets lost there is none."""
         if not self._is_waiting(wire.Ping):
             self._ask(wire.Ping(self._next_number()), 1)
 
+    def ask_status(self) -> None:
+        """Ask how the box is; `status` is the answer, unless it gets lost."""
+        if not self._is_waiting(wire.AskStatus):
+            self._ask(wire.AskStatus(self._next_number()), 1)
+
     def next_host_ns(self) -> int | None:
         """When there will be something to send or to give up, if nothing comes before; None: never."""
-        times = []
-        if self._requests:
-            times.append(self._requests[0].due_host_ns or 0)
-        if self._run and self._run.is_running and not self._is_waiting(wire.AskStatus):
-            times.append(self._run.heard_host_ns + SILENCE_NS)
-        return min(times, default=None)
+        times: list[int | None] = [self._requests[0].due_host_ns or 0] if self._requests else []
+        if self._run and not self._is_waiting(wire.AskStatus):
+            times.append(self._run.ask_host_ns)
+        if self._run:
+            times.append(self._run.silent_host_ns)
+        if self._left_over:
+            times.append(self._left_over.until_host_ns if self._requests else self._left_over.ask_host_ns)
+        return min((time for time in times if time is not None), default=None)
 
     def outgoing(self, now_host_ns: int) -> bytes:
         """What to send now, at `now_host_ns`; empty when nothing is due."""
@@ -175,6 +133,7 @@ class Driver:
         due = request.due_host_ns
         if due is not None and (now_host_ns < due or request.tries == 0):
             return b""
+        self.unanswered += due is not None
         request.sent_host_ns = now_host_ns
         if request.tries is not None:
             request.tries -= 1
@@ -185,6 +144,7 @@ class Driver:
         for message in self._decoder.feed(data):
             self._take(message, now_host_ns)
         self._give_up(now_host_ns)
+        self._look_after_left_over(now_host_ns)
         self._look_after_run(now_host_ns)
         told, self._told = self._told, []
         return told
@@ -194,12 +154,12 @@ class Driver:
         return self._number
 
     def _ask(self, message: wire.Message, tries: int | None) -> None:
-        self._requests.append(_Request(message, self._number, tries))
+        self._requests.append(Request(message, self._number, tries))
 
     def _is_waiting(self, kind: type[wire.Message]) -> bool:
         return any(isinstance(request.message, kind) for request in self._requests)
 
-    def _answered(self, number: int, kind: type[wire.Message]) -> _Request | None:
+    def _answered(self, number: int, kind: type[wire.Message]) -> Request | None:
         """The request that this answers, now done; None for an answer that came too late."""
         if not self._requests or self._requests[0].sent_host_ns is None:
             return None
@@ -216,6 +176,7 @@ class Driver:
         if due is None or now_host_ns < due:
             return
         request = self._requests.popleft()
+        self.unanswered += 1
         if isinstance(request.message, wire.Start) and self._owns(request) and not self._began():
             self._refuse(f"no answer to {START_TRIES} requests")
             self.stop()
@@ -223,7 +184,7 @@ class Driver:
     def _began(self) -> bool:
         return self._run is not None and self._run.began
 
-    def _owns(self, request: _Request) -> bool:
+    def _owns(self, request: Request) -> bool:
         """Whether a START is the one asked for last."""
         message = request.message
         return isinstance(message, wire.Start) and self._run is not None and message.run_id == self._run.run_id
@@ -234,13 +195,43 @@ class Driver:
         self._run = None
 
     def _look_after_run(self, now_host_ns: int) -> None:
-        """Ask how the box is when events are missing or nothing comes: the end of the run may be among them."""
+        """Ask how the box is, and notice when it does not answer."""
         run = self._run
-        if run is None or not run.is_running or self._is_waiting(wire.AskStatus):
+        if run is None:
             return
-        if run.lost_some or now_host_ns >= run.heard_host_ns + SILENCE_NS:
-            run.lost_some, run.heard_host_ns = False, now_host_ns
+        if run.silent_host_ns is not None and now_host_ns >= run.silent_host_ns:
+            run.is_silent = True
+            self._told.append(BoxSilent(SILENT_NS / NS))
+        if run.ask_host_ns is None or now_host_ns < run.ask_host_ns or self._is_waiting(wire.AskStatus):
+            return
+        run.heard_host_ns = now_host_ns
+        run.end_asks -= run.ended
+        run.asked_host_ns = now_host_ns if run.asked_host_ns is None else run.asked_host_ns
+        self._ask(wire.AskStatus(self._next_number()), 1)
+
+    def _look_after_left_over(self, now_host_ns: int) -> None:
+        """Ask whether the run left over has ended, until it has or had its time."""
+        other = self._left_over
+        if other is None:
+            return
+        if now_host_ns >= other.until_host_ns:
+            self._left_over = None
+            self._refuse(f"it still sends run {other.run_id}, and does not stop; switch it off and on")
+        elif not self._requests and now_host_ns >= other.ask_host_ns:
+            other.ask_host_ns = now_host_ns + LEFTOVER_POLL_NS
             self._ask(wire.AskStatus(self._next_number()), 1)
+
+    def _make_way(self, start: wire.Start, run_id: int, now_host_ns: int) -> None:
+        """Stop a run that nobody listens to any more, as one whose recorder was killed, and begin ours after it."""
+        self._left_over = LeftOver(start, run_id, now_host_ns + round(LEFTOVER_S * NS), now_host_ns)
+        self._told.append(RunLeftOver(run_id))
+        self._ask_stop()
+
+    def _start_after_left_over(self) -> None:
+        other, self._left_over = self._left_over, None
+        if other and self._run:
+            self._run.follows_another = True
+            self._ask(replace(other.start, request=self._next_number()), START_TRIES)
 
     def _take(self, message: wire.Message, now_host_ns: int) -> None:
         match message:
@@ -249,7 +240,7 @@ class Driver:
             case wire.Boot():
                 self._take_boots(message.boots, message.cause)
             case wire.Error():
-                self._take_error(message)
+                self._take_error(message, now_host_ns)
             case _ if self.identity is not None:
                 self._take_from_known(message, now_host_ns)
 
@@ -274,6 +265,9 @@ class Driver:
             wrong = wire.Error(identity.request, wire.Hello.TYPE, wire.Refusal.WRONG_VERSION, identity.protocol)
             self.hello_refused = words_of(wrong)
             return
+        if self.identity and identity.serial != self.identity.serial:
+            self.replaced = f"another box answers now: {text_of(identity.serial)}, not {text_of(self.identity.serial)}"
+            return
         if self.identity is None:
             self._ticks = TickCounter(identity.tick_hz)
             self._next_seq, self._boots = identity.next_seq, identity.boots
@@ -288,7 +282,7 @@ class Driver:
             return
         self._boots, self._next_seq = boots, 0
         self._ticks = TickCounter(self.identity.tick_hz)
-        self._told.append(Booted(boots, _cause_words(cause)))
+        self._told.append(Booted(boots, cause_words(cause)))
         starts = [r for r in self._requests if isinstance(r.message, wire.Start)]
         self._requests.clear()
         self.hello()
@@ -299,15 +293,23 @@ class Driver:
             self._run = None
         else:
             self._requests.extend(starts)
+            self._start_after_left_over()
 
-    def _take_error(self, error: wire.Error) -> None:
+    def _take_error(self, error: wire.Error, now_host_ns: int) -> None:
         if error.refused == wire.Hello.TYPE and self._answered(error.request, wire.Hello):
             self.hello_refused = words_of(error)
         elif error.refused == wire.Start.TYPE and (request := self._answered(error.request, wire.Start)):
             if self._owns(request) and not self._began():
-                self._refuse(words_of(error))
+                self._take_refusal(request.message, error, now_host_ns)
             if error.code == wire.Refusal.NO_HELLO:
                 self.hello()
+
+    def _take_refusal(self, message: wire.Message, error: wire.Error, now_host_ns: int) -> None:
+        is_first = self._run is not None and not self._run.follows_another
+        if error.code == wire.Refusal.BUSY and is_first and isinstance(message, wire.Start):
+            self._make_way(message, error.detail, now_host_ns)
+        else:
+            self._refuse(words_of(error))
 
     def _take_started(self, started: wire.Started, now_host_ns: int) -> None:
         request = self._answered(started.request, wire.Start)
@@ -317,7 +319,7 @@ class Driver:
     def _begin_run(self, raw_ticks: int, now_host_ns: int) -> None:
         run = self._run
         if run and not run.began:
-            run.began, run.heard_host_ns = True, now_host_ns
+            run.began, run.heard_host_ns, run.status_due_host_ns = True, now_host_ns, now_host_ns
             self._told.append(RunBegan(run.run_id, self._ticks.unwrap(raw_ticks, now_host_ns), now_host_ns))
 
     def _take_pong(self, pong: wire.Pong, now_host_ns: int) -> None:
@@ -329,18 +331,47 @@ class Driver:
     def _take_status(self, status: wire.Status, now_host_ns: int) -> None:
         if not self._answered(status.request, wire.AskStatus):
             return
+        self.status = status
         if status.boots != self._boots:
             self._take_boots(status.boots, status.cause)
             return
         self._count_lost(status.next_seq)
         run, is_over = self._run, status.state == wire.State.IDLE and status.queued == 0
-        if run and is_over and status.run_id == run.run_id:
-            self._end_run(status.pulses_sent, status.ended_ticks, now_host_ns)
+        if self._left_over and status.state == wire.State.IDLE:
+            self._start_after_left_over()
+        elif run and status.run_id == run.run_id and run.began:
+            if is_over:
+                self._end_run(status.pulses_sent, status.ended_ticks, now_host_ns)
+                run.end_asks = 0
+            run.asked_host_ns, run.is_silent, run.status_due_host_ns = None, False, now_host_ns + STATUS_NS
+            self._told.append(self._report(status, now_host_ns))
+            self._tell_line(always=is_over)
+
+    def _report(self, status: wire.Status, now_host_ns: int) -> BoxStatus:
+        return BoxStatus(
+            run_id=status.run_id,
+            pulses_sent=status.pulses_sent,
+            events_sent=status.next_seq,
+            events_dropped=status.dropped,
+            deepest_queue=status.deepest_queue,
+            edges_late=status.late,
+            bad_frames=status.bad_frames,
+            input_rises=status.input_rises,
+            box_ticks=self._ticks.unwrap(status.ticks, now_host_ns),
+            arrived_host_ns=now_host_ns,
+        )
+
+    def _tell_line(self, *, always: bool) -> None:
+        """Tell what went wrong on the line, when that has changed or the run is over."""
+        line = LineReport(self.bad_frames, self.foreign_events, self.unanswered)
+        if always or line != self._line:
+            self._line = line
+            self._told.append(line)
 
     def _end_run(self, pulses_sent: int, raw_ticks: int, now_host_ns: int) -> None:
         run = self._run
         if run and run.is_running:
-            run.ended = True
+            run.ended, run.end_asks = True, END_ASKS
             ticks = self._ticks.unwrap(raw_ticks, now_host_ns)
             self._told.append(RunEnded(run.run_id, pulses_sent, ticks, now_host_ns))
 
@@ -350,8 +381,6 @@ class Driver:
         if ahead > 0:
             self._told.append(EventsLost(self._next_seq, ahead))
             self._next_seq = seq
-            if self._run:
-                self._run.lost_some = True
         return max(0, -ahead)
 
     def _take_events(self, message: wire.Events, now_host_ns: int) -> None:
@@ -368,7 +397,7 @@ class Driver:
             self._begin_run(event.ticks, now_host_ns)
             self._tell(run, event, now_host_ns)
 
-    def _tell(self, run: _Run, event: wire.Event, now_host_ns: int) -> None:
+    def _tell(self, run: AskedRun, event: wire.Event, now_host_ns: int) -> None:
         kind, low = event.kind & 0xF0, event.kind & 0x0F
         if kind == wire.Kind.RUN_ENDED:
             self._end_run(event.pulse, event.ticks, now_host_ns)
@@ -380,9 +409,3 @@ class Driver:
             ticks = self._ticks.unwrap(event.ticks, now_host_ns)
             level = int(kind == wire.Kind.RISE)
             self._told.append(Edge(run.run_id, low, level, pulse, ticks, now_host_ns))
-
-
-def _cause_words(cause: int) -> str:
-    """The cause of a boot, in words."""
-    known = cause in set(wire.Cause)
-    return wire.Cause(cause).name.lower().replace("_", " ") if known else f"cause {cause}"

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import serial
+from serial.tools.list_ports import comports
 
 from rig import host
 from rig.clock import NS, Clock
@@ -17,8 +18,9 @@ from rig.streams import DeviceInfo
 from rig.trigger import wire
 from rig.trigger.box import BoxEvent, PulsePlan, TriggerBox
 from rig.trigger.driver import Driver
+from rig.trigger.words import text_of
 
-BAUD = 115_200
+BAUD = 115_200  # of an Uno without its jumper
 WRITE_TIMEOUT_S = 1.0
 HELLO_TIMEOUT_S = 4.0  # an Uno resets when its port is opened, and its bootloader waits for 2 s
 
@@ -30,8 +32,8 @@ _PORT_ERRORS = host.port_errors()
 class SerialBox(TriggerBox):
     """A trigger box behind any port that pyserial can open, a URL such as `sim://demo` included."""
 
-    def __init__(self, url: str, clock: Clock, *, hello_timeout_s: float = HELLO_TIMEOUT_S) -> None:
-        """Open the port and ask the box who it is; blocks at most `hello_timeout_s`.
+    def __init__(self, url: str, clock: Clock, *, baud: int = BAUD, hello_timeout_s: float = HELLO_TIMEOUT_S) -> None:
+        """Open the port at `baud` and ask the box who it is; blocks at most `hello_timeout_s`.
 
         Raises DeviceNotFound when there is no such port, it is held by another program, or nothing answers on
         it; DeviceNotReady when it may not be opened, or something else than a box of ours answers.
@@ -39,7 +41,7 @@ class SerialBox(TriggerBox):
         self._url, self._clock = url, clock
         self._driver = Driver(secrets.randbits(32))
         self._heard_bytes = 0
-        self._port = _open(url)
+        self._port = _open(url, baud)
         with ExitStack() as undo:
             undo.callback(self.close)
             self._identity = self._say_hello(hello_timeout_s)
@@ -55,6 +57,20 @@ class SerialBox(TriggerBox):
         """Events of other runs than the one asked for; they are not told."""
         return self._driver.foreign_events
 
+    @property
+    def identity(self) -> wire.Identity:
+        """All that it said when the port was opened, as its boots and the run that it was sending."""
+        return self._identity
+
+    def ask_status(self, timeout_s: float = 1.0) -> wire.Status | None:
+        """How it is now. Blocks at most `timeout_s`; None when no answer came. Events that come meanwhile are lost."""
+        self._driver.status = None
+        self._driver.ask_status()
+        until_ns = self._clock.now_ns() + round(timeout_s * NS)
+        while self._driver.status is None and self._clock.now_ns() < until_ns:
+            self._exchange(until_ns)
+        return self._driver.status
+
     def describe(self) -> DeviceInfo:
         """Who it is, as it said itself when the port was opened."""
         identity = self._identity
@@ -62,8 +78,8 @@ class SerialBox(TriggerBox):
         return DeviceInfo(
             kind="box",
             vendor="rig",
-            model=_text(identity.model),
-            serial=_text(identity.serial),
+            model=text_of(identity.model),
+            serial=text_of(identity.serial),
             version=f"{identity.major}.{identity.minor}.{identity.patch}",
             simulated=wire.Capability.SIMULATED in can,
             capabilities={
@@ -115,6 +131,8 @@ class SerialBox(TriggerBox):
             self._heard_bytes += len(data)
             told = self._driver.feed(data, self._clock.now_ns())
             self._send()
+        if self._driver.replaced:
+            raise DeviceLost(self._name, self._driver.replaced, hint="Plug the right box in, and record again")
         return told
 
     def _send(self) -> None:
@@ -171,14 +189,10 @@ def _name(url: str) -> str:
     return f"trigger box at {url}"
 
 
-def _text(padded: bytes) -> str:
-    return padded.rstrip(b"\0").decode("ascii", "replace")
-
-
-def _open(url: str) -> serial.Serial:
+def _open(url: str, baud: int = BAUD) -> serial.Serial:
     """The open port. Raises DeviceNotFound or DeviceNotReady with what to do about it."""
     try:
-        return serial.serial_for_url(url, baudrate=BAUD, timeout=0, write_timeout=WRITE_TIMEOUT_S, exclusive=True)
+        return serial.serial_for_url(url, baudrate=baud, timeout=0, write_timeout=WRITE_TIMEOUT_S, exclusive=True)
     except ValueError as error:
         raise DeviceNotFound(_name(url), f"no kind of port that can be opened ({error})") from error
     except _PORT_ERRORS as error:
@@ -193,10 +207,9 @@ def _refused(url: str, error: Exception) -> DeviceError:
         hint = f"Join its group: sudo usermod -aG {group} $USER, then log in again" if group else "Ask for access"
         return DeviceNotReady(name, "you may not open this port", hint=hint)
     if number in _HELD:
-        hint = f"Close that program; `fuser {url}` says which it is"
-        return DeviceNotFound(name, "the port is held by another program", hint=hint)
+        return _held(url)
     if number == errno.ENOENT and "://" not in url:
-        return DeviceNotFound(name, "no such port", hint="Plug the box in; `rig check` names the ports there are")
+        return DeviceNotFound(name, "no such port", allowed=_ports_there(), hint="Plug the box in")
     if number == errno.EISDIR:
         return DeviceNotFound(name, "is a folder, not a serial port", hint="Correct port: in rig.yaml")
     if number in (errno.ENOTTY, errno.EINVAL):
@@ -204,8 +217,33 @@ def _refused(url: str, error: Exception) -> DeviceError:
     return DeviceNotFound(name, f"cannot be opened ({error})", hint="Correct port: in rig.yaml, or plug the box in")
 
 
+def _held(url: str) -> DeviceError:
+    """Who has the port open, if this user may see it."""
+    if holder := host.holder_of(Path(url)):
+        problem = f"the port is held by another program: {holder.program} (process {holder.pid})"
+        return DeviceNotFound(_name(url), problem, hint="Close that program")
+    hint = f"Close that program; `sudo fuser {url}` says which it is"
+    return DeviceNotFound(_name(url), "the port is held by another program", hint=hint)
+
+
 def _errno(error: BaseException) -> int | None:
     """The system's number of an error; pyserial hides some behind an exception of its own."""
     if error.args and isinstance(error.args[0], int):
         return error.args[0]
     return _errno(error.__context__) if error.__context__ else None
+
+
+def serial_ports() -> dict[str, str]:
+    """The serial ports of this machine that have a device: path, and what the system calls the device."""
+    return {port.device: port.description for port in sorted(comports(), key=str) if port.description != "n/a"}
+
+
+def _ports_there() -> str:
+    """The ports, for the message that one is missing."""
+    ports = ", ".join(f"{path} ({description})" for path, description in serial_ports().items())
+    return f"there are: {ports}" if ports else "there is no serial port with a device on it"
+
+
+def require_port(url: str) -> None:
+    """Open a port and give it back. Raises as SerialBox does for one that is not there, held, or forbidden."""
+    _open(url).close()

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rig.clock import ClockFit, fit_clocks
+from rig.clock import fit_clocks
 from rig.session.pulses import pulse_times
 from rig.session.runfile import Rows, Run, Stream
-from rig.session.timeline import fit_box
+from rig.session.timeline import map_box
 from rig.streams import NO_PULSE, Evidence
 from rig.verify.findings import Finding, Numbers, Word, ranges_of, spelled
 
@@ -191,10 +191,11 @@ def check_box_rate(run: Run) -> list[Finding]:
     if pairs < 2:
         text = "too few clock pairs: screen and cameras cannot be joined"
         return [Finding("box rate", "", Word.NOT_MEASURED, None, limit, looked_at, text)]
-    fit: ClockFit = fit_box(run.clock_pairs, run.pulses)
+    fit = map_box(run)
     ppm, residual_ms = (fit.rate * BOX_HZ / 1e9 - 1) * 1e6, fit.residual / 1e6
     is_good = abs(ppm) <= MAX_CAMERA_PPM and residual_ms <= MAX_HOST_RESIDUAL_MS
     text = f"host against box {ppm:+.1f} ppm, residual {residual_ms:.3f} ms over {fit.pairs} fast round trips"
+    text += f", half of one takes {fit.bound / 1e6:.3f} ms" + (f"; {fit.outliers} outliers" if fit.outliers else "")
     return [Finding("box rate", "", Word.PASS if is_good else Word.FAIL, ppm, limit, looked_at, text)]
 
 

@@ -183,7 +183,8 @@ def _order(run: Run, stream: Stream) -> Finding:
     steps = np.diff(frames["frame_number"].astype(np.int64))
     steps = np.mod(steps, np.int64(modulus)) if modulus else steps
     back = claimed[1:][np.diff(claimed) <= 0]
-    never = np.setdiff1d(claimed, np.arange(0, pulses_known(run), stream.divisor))
+    untold = _untold(run, stream, claimed)
+    never = np.setdiff1d(claimed, np.r_[np.arange(0, pulses_known(run), stream.divisor), untold])
     faults = {
         "pulse claimed twice or out of order": len(back),
         "pulse claimed that never went to this stream": len(never),
@@ -196,7 +197,22 @@ def _order(run: Run, stream: Stream) -> Finding:
         text = "; ".join(f"{count} x {fault}" for fault, count in faults.items() if count)
         where = ranges_of(np.r_[back, never])
         return Finding("order", stream.name, Word.FAIL, sum(faults.values()), limit, looked_at, text, where)
+    if len(untold):
+        where = ranges_of(untold, stream.divisor)
+        text = (
+            f"{len(untold)} frames claim pulses {spelled(where)}, after the last that the box told of: nothing proves"
+        )
+        text += " that these were sent; in order apart from that"
+        return Finding("order", stream.name, Word.NOT_MEASURED, None, limit, looked_at, text, where)
     return Finding("order", stream.name, Word.PASS, 0, limit, looked_at, "in order, each pulse once")
+
+
+def _untold(run: Run, stream: Stream, claimed: Numbers) -> Numbers:
+    """Pulses that frames claim after the last one told, where the box never told its end: it may have sent them."""
+    if pulses_sent(run) is not None:
+        return claimed[:0]
+    beyond = claimed[claimed >= pulses_known(run)]
+    return np.unique(beyond[np.mod(beyond, np.int64(stream.divisor)) == 0])
 
 
 def check_pairing(run: Run) -> list[Finding]:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from ruamel.yaml import YAML
 
 from rig.clock import NS
 from rig.elicitation.steps import Step
 from rig.session.layout import Outcome
 from rig.session.runfile import Rows, Run
-from rig.session.timeline import fit_box
+from rig.session.timeline import map_box
 from rig.verify.findings import Finding, Numbers, Word, ranges_of, spelled
+from rig.verify.wired import box_input, rig_part
 
 MAY_SKIP_BEHIND = 4  # the player may drop film frames only when so many behind
 MOST_SKIPS = 5  # written out
@@ -170,7 +169,7 @@ def _intervals_ns(flips: Rows) -> Numbers:
 def check_photodiode(run: Run) -> list[Finding]:
     """The light of the screen's patch changed when the flips that changed it say."""
     limit = f"-{LIGHT_BEFORE_NS // 10**6} to +{LIGHT_AFTER_NS // 10**6} ms from flip to light"
-    number = photodiode_input(run)
+    number = box_input(run, "photodiode")
     edges = run.edges[run.edges["input"] == (NO_INPUT if number is None else number)]
     times, levels = patch_changes(run)
     looked_at = f"{len(times)} changes of the patch on film flips, {len(edges)} edges"
@@ -193,23 +192,9 @@ def check_photodiode(run: Run) -> list[Finding]:
     return [Finding("photodiode", "", word, median, limit, looked_at, text)]
 
 
-def photodiode_input(run: Run) -> int | None:
-    """The box input of the photodiode, from the rig.yaml in the session; None when none is named."""
-    inputs = _rig_part(run, "box").get("inputs")
-    number = inputs.get("photodiode") if isinstance(inputs, dict) else None
-    return number if isinstance(number, int) else None
-
-
 def has_photodiode(run: Run) -> bool:
     """Whether the rig.yaml in the session names the photodiode's input, and its screen has a patch for it."""
-    return photodiode_input(run) is not None and _rig_part(run, "screen").get("patch_px", 1) != 0
-
-
-def _rig_part(run: Run, part: str) -> dict[str, Any]:
-    """A part of the rig.yaml in the session; {} without it."""
-    config = YAML(typ="safe", pure=True).load(run.config("rig"))
-    found = config.get(part) if isinstance(config, dict) else None
-    return found if isinstance(found, dict) else {}
+    return box_input(run, "photodiode") is not None and rig_part(run, "screen").get("patch_px", 1) != 0
 
 
 def patch_changes(run: Run) -> tuple[Numbers, NDArray[np.uint8]]:
@@ -223,7 +208,7 @@ def patch_changes(run: Run) -> tuple[Numbers, NDArray[np.uint8]]:
 
 def light_delays_ms(run: Run, edges: Rows, times: Numbers, levels: NDArray[np.uint8]) -> NDArray[np.float64]:
     """From each change of the patch to the nearest edge of its level within the window, ms; nan without one."""
-    seen = fit_box(run.clock_pairs, run.pulses)(np.asarray(edges["box_ticks"], np.int64))
+    seen = map_box(run)(np.asarray(edges["box_ticks"], np.int64))
     delays = np.full(len(times), np.nan)
     for level in (0, 1):
         lights, wanted = np.sort(seen[edges["level"] == level]), levels == level

@@ -48,7 +48,7 @@ def _is_intact(stream: Stream, index: int) -> bool:
 
 
 def check_rows(run: Run) -> list[Finding]:
-    """The rows of every table follow each other without a hole; after the last one nothing is written."""
+    """The rows of every table follow each other without a hole; after the last one nothing is written, nor was lost."""
     tables = {layout.PULSES: PULSE, layout.EDGES: EDGE, layout.FLIPS: FLIP}
     tables |= {layout.frames_path(name): FRAME for name in run.streams}
     torn = []
@@ -60,6 +60,9 @@ def check_rows(run: Run) -> list[Finding]:
         if behind or unfinished:
             torn.append(f"{path}: {max(behind, unfinished)} rows after row {good} cannot be read")
     looked_at = f"{len(tables)} tables"
+    full = [f"{e['table']}: {e['rows']} rows did not fit into the room reserved" for e in run.log if "table" in e]
+    if full and not torn:
+        return [Finding("rows", "", Word.WARN, len(full), "0 holes", looked_at, "; ".join(full))]
     if torn:
         return [Finding("rows", "", Word.FAIL, len(torn), "0 holes", looked_at, "; ".join(torn))]
     return [Finding("rows", "", Word.PASS, 0, "0 holes", looked_at, "no holes")]

@@ -19,7 +19,7 @@ from rig import host
 from rig.errors import NotASession, RigError
 from rig.session.folder import beside, write_private
 from rig.session.runfile import Run, Stream
-from rig.verify import anchors, clocks, counters, flips, integrity
+from rig.verify import anchors, box, clocks, counters, flips, integrity
 from rig.verify.findings import Check, Finding, Word
 
 VERDICT_SCHEMA = 1
@@ -30,6 +30,8 @@ CHECKS = (
     Check("identity", integrity.check_identity),
     Check("pulses", counters.check_pulses),
     Check("box", counters.check_box),
+    Check("box report", box.check_box_report, is_required=False),
+    Check("exposures", box.check_exposures, is_required=False),
     Check("schedule", anchors.check_schedule),
     Check("frames", counters.check_frames),
     Check("extras", counters.check_extras),

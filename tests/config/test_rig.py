@@ -15,7 +15,9 @@ EVERYTHING = DEMO.replace(
 )
 EVERYTHING = EVERYTHING.replace("  rate_hz: 100\n", "  rate_hz: 100\n  led_phase_us: 9000\n")
 EVERYTHING += "  noise: 3\n  box_ppm: 80\n  display_latency_ms: 12\n"
-EVERYTHING += "  faults: {lost_frames: 1, lost_pulses: 2, ghost_frames: 3, first_pulse: 40, last_pulse: 1000}\n"
+EVERYTHING += "  loop_back: 4\n  faults: {lost_frames: 1, lost_pulses: 2, ghost_frames: 3, dropped_bytes: 4, "
+EVERYTHING += "swallowed_starts: 5, dead_line: VIS, late_boot_s: 1.5, reset_at_pulse: 50, drift_ppm: 30, "
+EVERYTHING += "first_pulse: 40, last_pulse: 1000}\n"
 
 WHOLE = {
     "photodiode": "5",
@@ -30,6 +32,10 @@ WHOLE = {
     "lost_frames": "1",
     "lost_pulses": "2",
     "ghost_frames": "3",
+    "loop_back": "4",
+    "dropped_bytes": "4",
+    "swallowed_starts": "5",
+    "reset_at_pulse": "50",
     "first_pulse": "40",
     "last_pulse": "1000",
 }
@@ -40,6 +46,8 @@ REAL = {
     "noise": "3",
     "box_ppm": "80",
     "display_latency_ms": "12",
+    "late_boot_s": "1.5",
+    "drift_ppm": "30",
 }
 NO_NUMBER = ["nan", ".nan", ".inf", "-.inf", "1e400", "true", "'25'", "007", "1_000", "0x10", "null", "[1]", "{a: 1}"]
 TOO_LARGE = ["1000000000", "-1000000000", "9" * 30]
@@ -72,6 +80,8 @@ def test_the_shipped_rig_and_one_with_every_key_are_read(tmp_path: Path) -> None
 ENDLESS = {"seed"}  # no upper end but that of the file's numbers
 CASES = [(field, good, bad) for field, good in WHOLE.items() for bad in [*NO_NUMBER, "1.0", "1.5", *TOO_LARGE]]
 CASES += [(field, good, bad) for field, good in REAL.items() for bad in [*NO_NUMBER, *TOO_LARGE]]
+OPTIONAL = {"loop_back", "reset_at_pulse"}  # null leaves them out
+CASES = [case for case in CASES if case[0] not in OPTIONAL or case[2] != "null"]
 CASES = [case for case in CASES if case[0] not in ENDLESS or case[2] != "1000000000"]
 
 
@@ -91,7 +101,7 @@ def test_a_number_field_refuses_what_is_no_such_number(field: str, good: str, ba
         (
             "rate_hz: 100",
             "rate_hz: 100\n  rat_hz: 3",
-            "rig.yaml:7: box.rat_hz: is an unknown key; the keys here are port, rate_hz, inputs, "
+            "rig.yaml:7: box.rat_hz: is an unknown key; the keys here are backend, port, baud, rate_hz, inputs, "
             "led_phase_us. Did you mean rate_hz?",
         ),
         ("name: demo", "name: de mo", "rig.yaml:3: name: 'de mo' is not allowed; letters, digits, - and _; at most 64"),
@@ -136,7 +146,7 @@ def test_a_number_field_refuses_what_is_no_such_number(field: str, good: str, ba
         (
             "name: demo\nbox:\n",
             "name: demo\nbox: 5\nx:\n",
-            "rig.yaml:4: box: 5 is not allowed; the keys here are port, ",
+            "rig.yaml:4: box: 5 is not allowed; the keys here are backend, port, ",
         ),
     ],
 )

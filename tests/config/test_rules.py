@@ -119,6 +119,18 @@ TOGETHER = {
         "lost_frames: 3, lost_pulses: 61",
         "rig.yaml:9: simulation.faults: 64 faults are too many; at most 63, one for each pulse of each camera from 40",
     ),
+    "too many lost bytes": (
+        "simulation",
+        "lost_frames: 3",
+        "dropped_bytes: 42",
+        "rig.yaml:9: simulation.faults.dropped_bytes: 42 is not allowed; at most 41, one for each pulse from 40 to 80",
+    ),
+    "wires of a simulated box": (
+        "simulation",
+        "seed: 1",
+        "seed: 1, wires: w",
+        "rig.yaml:9: simulation.wires: w is not allowed; no sim:// port (box.port is sim://small): the simulated box",
+    ),
     "order of faults": (
         "simulation",
         "last_pulse: 80",
@@ -175,6 +187,35 @@ def test_a_ghost_needs_room_between_two_exposures(tmp_path: Path) -> None:
     assert told(tmp_path, edited(text, HS, "exposure_us: 4000", "exposure_us: 4900")) == []
     (message,) = told(tmp_path, edited(text, HS, "exposure_us: 4000", "exposure_us: 4901"))
     assert message.startswith("rig.yaml:5: cameras.HS.exposure_us: 4901 is not allowed; at most 4900 us, as a pulse")
+
+
+def test_a_dead_line_is_that_of_a_camera(tmp_path: Path) -> None:
+    assert told(tmp_path, edited(RIG, "simulation", "lost_frames: 3", "dead_line: NIR")) == []
+    (message,) = told(tmp_path, edited(RIG, "simulation", "lost_frames: 3", "dead_line: UV"))
+    assert message == "rig.yaml:9: simulation.faults.dead_line: UV is no camera of this rig; HS, VIS, NIR"
+
+
+def test_the_last_lost_byte_that_has_a_pulse_is_allowed(tmp_path: Path) -> None:
+    assert told(tmp_path, edited(RIG, "simulation", "lost_frames: 3", "dropped_bytes: 41")) == []
+
+
+def test_an_input_hears_either_a_signal_or_line_0(tmp_path: Path) -> None:
+    text = edited(RIG, "box", "rate_hz: 100", "rate_hz: 100, inputs: {photodiode: 5, HS: 0}")
+    assert told(tmp_path, edited(text, "simulation", "seed: 1", "seed: 1, loop_back: 4")) == []
+    (message,) = told(tmp_path, edited(text, "simulation", "seed: 1", "seed: 1, loop_back: 5"))
+    allowed = "an input that nothing is wired to; photodiode has this one"
+    assert message == f"rig.yaml:9: simulation.loop_back: 5 is not allowed; {allowed}"
+
+
+def test_a_box_outside_the_simulation_has_its_own_port_and_no_faults_of_the_simulated_one(tmp_path: Path) -> None:
+    outside = edited(edited(RIG, "simulation", "seed: 1", "seed: 1, wires: w"), "box", "sim://small", "/dev/ttyACM0")
+    assert told(tmp_path, outside) == []
+    faults = "dropped_bytes: 1, swallowed_starts: 1, late_boot_s: 1, reset_at_pulse: 50, drift_ppm: 1"
+    text = edited(outside, "simulation", "lost_frames: 3", faults)
+    messages = told(tmp_path, edited(text, "simulation", "seed: 1", "seed: 1, loop_back: 0"))
+    keys = ["loop_back", *(f"faults.{fault.split(':')[0]}" for fault in faults.split(", "))]
+    says = "is not possible with simulation.wires; only with a sim:// box"
+    assert messages == [f"rig.yaml:9: simulation.{key}: {says}" for key in keys]
 
 
 def test_what_could_not_be_looked_at_is_said_to_have_more(tmp_path: Path) -> None:

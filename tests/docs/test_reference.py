@@ -56,14 +56,13 @@ def test_every_fault_of_the_simulator_is_described():
 def test_the_marks_in_the_simulated_picture_are_where_the_page_says():
     face = Face(64, 96, band=0, noise=0.0, seed=1)
     numbered, ghost = np.zeros((64, 96), np.uint8), np.zeros((64, 96), np.uint8)
-    face.draw(numbered, pulse=1, last_pulse=1)
-    face.draw(ghost, pulse=-1, last_pulse=1)
+    shares = (1.0, 0.5, 0.0)
+    face.draw(numbered, pulse=1, last_pulse=1, leds=shares)
+    face.draw(ghost, pulse=-1, last_pulse=1, leds=shares)
     assert set(np.unique(numbered[:20, :96])) == {0, 255}
     assert (numbered[20:] == ghost[20:]).all()
-    gray = 1 ^ (1 >> 1)
-    bits = (0xB5A3C >> 1 & 1, gray & 1, gray >> 1 & 1)
-    for first, bit in zip((4, 20, 36), bits, strict=True):
-        assert (numbered[64 - 12 : 64 - 4, first : first + 8] == (255 if bit else 10)).all()
+    for first, share in zip((4, 20, 36), shares, strict=True):
+        assert (numbered[64 - 12 : 64 - 4, first : first + 8] == round(10 + 245 * share)).all()
 
 
 def test_every_room_in_the_picture_is_a_folder_or_file_of_the_program():

@@ -27,14 +27,15 @@ from rig.record.messages import (
     Stopped,
     StopRequested,
     StoreFrame,
+    TableFull,
     Tick,
 )
 from rig.record.plan import plan_run
 from rig.record.run import Run, RunState
 from rig.session.layout import Outcome
 from rig.stimulus.screen import StepBegan, StepEnded
-from rig.streams import Frame, Pulse, Status
-from rig.trigger.box import Booted, RunBegan, RunEnded, RunMode, StartRefused
+from rig.streams import BoxStatus, Frame, Pulse, Status
+from rig.trigger.box import Booted, BoxSilent, LineReport, RunBegan, RunEnded, RunLeftOver, RunMode, StartRefused
 from tests.rigs import QUESTION, write_protocol, write_rig
 
 STREAMS = ("HS", "VIS", "NIR")
@@ -351,6 +352,68 @@ def test_a_lost_box_lets_frames_go_on_and_ends_when_none_comes(rehearsal):
     for name in STREAMS:
         rehearsal.tell(Stopped(name, {}))
     assert rehearsal.asked(CloseFile) == [CloseFile(Outcome.DEVICE_LOST)]
+
+
+def status(run_id: int = RUN, late: int = 0) -> BoxStatus:
+    return BoxStatus(run_id, 24, 26, 0, 1, late, 0, (0,) * 8, 0, 0)
+
+
+def test_a_run_left_over_on_the_box_is_noted_and_ours_is_waited_for_longer(rehearsal):
+    rehearsal.arm(0)
+    rehearsal.tell(RunLeftOver(99))
+    (note,) = rehearsal.asked(AppendText)
+    assert note.record["text"] == "the box still sent run 99, which nobody listened to; it was stopped first"
+    rehearsal.tell(Tick(), 15.0)
+    assert rehearsal.run.state is RunState.ARMING
+    rehearsal.tell(Tick(), 10.0)
+    assert rehearsal.run.state is RunState.CLOSED
+
+
+def test_a_box_that_does_not_answer_is_alarmed_and_the_recording_goes_on(rehearsal):
+    rehearsal.begin()
+    rehearsal.tell(BoxSilent(3.0))
+    assert alarms(rehearsal) == ["has not answered for 3 s, though its port is open; pulses may go on"]
+    assert rehearsal.run.state is RunState.RECORDING
+
+
+def test_pulses_that_the_box_says_were_late_are_alarmed_once(rehearsal):
+    rehearsal.begin()
+    rehearsal.tell(status(late=2))
+    assert len(alarms(rehearsal)) == 1
+    assert [a.path for a in rehearsal.asked(AppendRow)] == ["/acquisition/box_status"]
+    rehearsal.tell(status(late=3))
+    assert alarms(rehearsal) == []
+
+
+def test_cameras_stop_when_the_last_frames_are_there_and_the_box_has_said_how_it_went(rehearsal):
+    rehearsal.begin()
+    rehearsal.tell(StopRequested())
+    for number in range(24):
+        for name in STREAMS if number % 4 == 0 else STREAMS[:1]:
+            slot = (0, 1, 3, 8, 10, 11)[number // 4]
+            ticks = (4 * slot + number % 4) * S // 100
+            rehearsal.tell(frame(name, 1, number if name == "HS" else number // 4, ticks))
+    rehearsal.tell(status())  # from before the end
+    for event in (RunEnded(RUN, 24, 0, rehearsal.now), LineReport(0, 0, 0)):
+        rehearsal.tell(event)
+        assert not rehearsal.asked(StopCamera)
+    rehearsal.tell(status())
+    assert {a.stream for a in rehearsal.asked(StopCamera)} == set(STREAMS)
+
+
+def test_what_went_wrong_on_the_line_is_in_the_log_at_the_end(rehearsal):
+    rehearsal.begin()
+    rehearsal.tell(LineReport(3, 4, 5))
+    rehearsal.tell(AbortRequested())
+    (line,) = [a.record for a in rehearsal.asked(AppendText) if a.record["kind"] == "line"]
+    assert line == {"kind": "line", "bad_frames": 3, "foreign_events": 4, "unanswered": 5}
+
+
+def test_a_table_that_is_full_is_alarmed_and_the_recording_goes_on(rehearsal):
+    rehearsal.begin()
+    rehearsal.tell(TableFull("/acquisition/edges"))
+    assert alarms(rehearsal) == ["the room reserved for /acquisition/edges is used up; its further rows are lost"]
+    assert rehearsal.run.state is RunState.RECORDING
 
 
 def test_a_box_that_restarts_ends_the_run(rehearsal):

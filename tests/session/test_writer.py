@@ -26,7 +26,7 @@ DATA = "/acquisition/HS/data"
 
 @pytest.fixture
 def writer(tmp_path):
-    made = SessionWriter(tmp_path / "run.h5", HEADER, SPECS, seconds=2, pulses=300)
+    made = SessionWriter(tmp_path / "run.h5", HEADER, SPECS, seconds=2, pulses=300, edges=1400)
     yield made
     try:
         os.close(made.fd)
@@ -133,7 +133,7 @@ def test_a_full_table_drops_and_counts_instead_of_failing(writer):
 def test_nothing_is_ever_overwritten(writer):
     before = writer.path.read_bytes()
     with pytest.raises(SessionExists):
-        SessionWriter(writer.path, HEADER, SPECS, seconds=2, pulses=300)
+        SessionWriter(writer.path, HEADER, SPECS, seconds=2, pulses=300, edges=1400)
     assert writer.path.read_bytes() == before
 
 
@@ -147,9 +147,11 @@ def test_a_recorder_keeps_others_from_writing(writer):
 def test_what_is_said_to_be_reserved_is_enough_and_not_much_more(tmp_path, text_bytes):
     texts = {"rig": "x" * text_bytes, "protocol": "x" * text_bytes}
     clips = {"film": ({"file": "f"}, np.zeros(text_bytes))}
-    made = SessionWriter(tmp_path / "run.h5", Header({}, {}, texts, {}, clips), SPECS, seconds=2, pulses=300)
+    made = SessionWriter(
+        tmp_path / "run.h5", Header({}, {}, texts, {}, clips), SPECS, seconds=2, pulses=300, edges=1400
+    )
     try:
         taken = os.fstat(made.fd).st_blocks * 512
     finally:
         os.close(made.fd)
-    assert taken <= reserved_bytes(SPECS, seconds=2, pulses=300) <= taken + HEADER_ROOM
+    assert taken <= reserved_bytes(SPECS, seconds=2, pulses=300, edges=1400) <= taken + HEADER_ROOM

@@ -11,20 +11,18 @@ from tests.burnt_in import NO_PULSE, burnt_in_number
 HEIGHT, WIDTH = 64, 96
 
 
-def _drawn(pulse: int, last_pulse: int | None = None, *, band: int = 0) -> np.ndarray:
+def _drawn(
+    pulse: int,
+    last_pulse: int | None = None,
+    *,
+    band: int = 0,
+    leds: tuple[float, float, float] = (0, 0, 0),
+) -> np.ndarray:
     out = np.zeros((HEIGHT, WIDTH), np.uint8)
     Face(HEIGHT, WIDTH, band=band, noise=3, seed=1).draw(
-        out, pulse=pulse, last_pulse=pulse if last_pulse is None else last_pulse
+        out, pulse=pulse, last_pulse=pulse if last_pulse is None else last_pulse, leds=leds
     )
     return out
-
-
-def _m_sequence(length: int) -> list[int]:
-    """x^20 + x^3 + 1 from its recurrence, s[n+20] = s[n+3] ^ s[n], the seed's bit n being s[n]."""
-    bits = [0xB5A3C >> n & 1 for n in range(20)]
-    while len(bits) < length:
-        bits.append(bits[-17] ^ bits[-20])
-    return bits[:length]
 
 
 @pytest.mark.parametrize("pulse", [0, 7, 12345678, 99999999])
@@ -36,13 +34,11 @@ def test_a_frame_without_a_pulse_shows_dashes():
     assert burnt_in_number(_drawn(NO_PULSE, 40)) == NO_PULSE
 
 
-def test_the_sync_leds_show_the_codes_of_the_pulse():
-    gray = {0: (0, 0), 1: (1, 0), 2: (1, 1), 3: (0, 1)}
-    sequence = _m_sequence(200)
-    for pulse in range(200):
-        picture = _drawn(pulse)
-        lit = [int(picture[HEIGHT - 12 : HEIGHT - 4, left : left + 8].mean() > 128) for left in (4, 20, 36)]
-        assert lit == [sequence[pulse], *gray[pulse % 4]], pulse
+@pytest.mark.parametrize("leds", [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 1), (0.2, 0.4, 0.8)])
+def test_a_sync_led_is_as_bright_as_the_share_of_the_exposure_in_which_it_was_lit(leds):
+    picture = _drawn(7, leds=leds)
+    for left, share in zip((4, 20, 36), leds, strict=True):
+        assert (picture[HEIGHT - 12 : HEIGHT - 4, left : left + 8] == 10 + 245 * share).all()
 
 
 def test_the_same_seed_draws_the_same_picture_and_each_camera_another():

@@ -9,15 +9,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from rig.clock import NS, HostClock, VirtualClock
+from rig.clock import NS, Clock, HostClock, VirtualClock
 from rig.sim import protocol_sim
 from rig.sim.box import SimulatedBox
-from rig.testing.trigger import Bench, OnWires
+from rig.testing.trigger import Bench, OnInput, OnLeds, OnWires
 from rig.trigger import wire
 from rig.trigger.port import SerialBox
 
 PPM = 80.0
 Damage = Callable[[bytes], bytes]
+MoveInput = Callable[[int, int], None]
 
 
 def intact(data: bytes) -> bytes:
@@ -26,14 +27,43 @@ def intact(data: bytes) -> bytes:
 
 @dataclass
 class Wires:
-    """What a logic analyser on the trigger lines would have seen."""
+    """What a logic analyser on trigger lines, LED lines and inputs would have seen."""
 
     seen: list[OnWires] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
+    leds: list[OnLeds] = field(default_factory=list)
+    inputs: list[OnInput] = field(default_factory=list)
 
     def rise(self, host_ns: int, lines: int, pulse_number: int, walk: bool) -> None:
         self.seen.append(OnWires(host_ns, lines))
         self.numbers.append(pulse_number)
+
+    def light(self, host_ns: int, mask: int) -> None:
+        self.leds.append(OnLeds(host_ns, mask))
+
+    def bench(self, box: SerialBox, clock: Clock, move_input: MoveInput, reboot: Callable[[], None]) -> Bench:
+        return Bench(
+            box,
+            clock,
+            lambda: list(self.seen),
+            move_input,
+            reboot,
+            leds=lambda: list(self.leds),
+            on_inputs=lambda: list(self.inputs),
+            raw=lambda data, seconds: exchange(box, clock, data, seconds),
+        )
+
+
+def exchange(box: SerialBox, clock: Clock, data: bytes, seconds: float) -> bytes:
+    """Write to the port of a box, past its driver, and read what comes in a time."""
+    port, heard = box._port, b""
+    port.write(data)
+    until_ns = clock.now_ns() + round(seconds * NS)
+    while (left_ns := until_ns - clock.now_ns()) > 0:
+        port.timeout = left_ns / NS
+        heard += port.read(1)
+        heard += port.read(waiting) if (waiting := port.in_waiting) else b""
+    return heard
 
 
 class DamagedEndpoint(protocol_sim.VirtualEndpoint):
@@ -70,15 +100,19 @@ class VirtualRig:
         make: type[SimulatedBox] = SimulatedBox,
         to_box: Damage = intact,
         to_host: Damage = intact,
+        bridge: str = "native",
     ) -> None:
         self.clock, self.wires = VirtualClock(), Wires()
-        self.sim = make(self.wires.rise, start_host_ns=self.clock.now_ns(), start_ticks=start_ticks, ppm=ppm, seed=seed)
+        start = {"start_host_ns": self.clock.now_ns(), "start_ticks": start_ticks}
+        self.sim = make(self.wires.rise, on_leds=self.wires.light, **start, ppm=ppm, seed=seed, bridge=bridge)
         self.url = protocol_sim.register("bench", DamagedEndpoint(self.sim, self.clock, to_box, to_host))
         self.box = SerialBox(self.url, self.clock)
-        self.bench = Bench(self.box, self.clock, lambda: list(self.wires.seen), self.move_input, self.reboot)
+        self.bench = self.wires.bench(self.box, self.clock, self.move_input, self.reboot)
 
     def move_input(self, number: int, level: int) -> None:
-        self.sim.input_edge(self.clock.now_ns(), number, level)
+        now = self.clock.now_ns()
+        self.wires.inputs.append(OnInput(now, number, level))
+        self.sim.input_edge(now, number, level)
 
     def reboot(self) -> None:
         self.sim.reset(self.clock.now_ns(), wire.Cause.WATCHDOG)
@@ -97,8 +131,10 @@ def virtual_rig(
     make: type[SimulatedBox] = SimulatedBox,
     to_box: Damage = intact,
     to_host: Damage = intact,
+    bridge: str = "native",
 ) -> Iterator[VirtualRig]:
-    rig = VirtualRig(seed=seed, start_ticks=start_ticks, ppm=ppm, make=make, to_box=to_box, to_host=to_host)
+    damage = {"to_box": to_box, "to_host": to_host}
+    rig = VirtualRig(seed=seed, start_ticks=start_ticks, ppm=ppm, make=make, **damage, bridge=bridge)
     try:
         yield rig
     finally:
@@ -112,7 +148,8 @@ class WorldThread:
         self.clock, self.wires = HostClock(), Wires()
         self.near, self._far = socket.socketpair()
         self._lock = threading.Lock()
-        self._sim = SimulatedBox(self.wires.rise, start_host_ns=self.clock.now_ns(), ppm=PPM)
+        start_ns = self.clock.now_ns()
+        self._sim = SimulatedBox(self.wires.rise, on_leds=self.wires.light, start_host_ns=start_ns, ppm=PPM)
         self._thread = threading.Thread(target=self._run, name="world")
         self._thread.start()
 
@@ -120,6 +157,7 @@ class WorldThread:
         with self._lock:
             now = self.clock.now_ns()
             self._sim.run_until(now)
+            self.wires.inputs.append(OnInput(now, number, level))
             self._sim.input_edge(now, number, level)
 
     def reboot(self) -> None:
@@ -162,7 +200,7 @@ def real_time_bench() -> Iterator[Bench]:
             protocol_sim.register("thread", protocol_sim.SocketEndpoint(world.near)), world.clock, hello_timeout_s=20
         )
         try:
-            yield Bench(box, world.clock, lambda: list(world.wires.seen), world.move_input, world.reboot)
+            yield world.wires.bench(box, world.clock, world.move_input, world.reboot)
         finally:
             box.close()
     finally:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 
 import pytest
 
 from rig.sim.box import SimulatedBox
+from rig.sim.leds import Change
 from rig.sim.pulses import Run
 from rig.testing.trigger import Bench, TriggerBoxContract
 from rig.trigger import wire
@@ -92,22 +94,130 @@ class PulsesOnAfterReset(SimulatedBox):
         self._agenda.sort()
 
 
-MUTANTS = {
-    StartsTwice: "test_the_same_run_id_never_starts_twice",
-    StopsAtOnce: "test_stop_completes_the_group_and_sends_the_postamble",
-    TellsWrongLines: "test_every_pulse_is_told_with_its_number_lines_and_ticks",
-    LosesAPulseInSilence: "test_every_pulse_is_told_with_its_number_lines_and_ticks",
-    MissesAPulse: "test_every_pulse_is_told_with_its_number_lines_and_ticks",
-    CountsWrong: "test_a_run_begins_and_ends_once_with_its_run_id",
-    StampsUnsteadily: "test_every_pulse_is_told_with_its_number_lines_and_ticks",
-    RunsFast: "test_ticks_follow_the_wires",
-    WalksAllLines: "test_the_line_walk_pulses_one_line_at_a_time",
-    AcceptsAnything: "test_a_plan_out_of_its_limits_is_refused_by_name",
-    PulsesOnAfterReset: "test_a_reboot_during_a_run_is_told_and_pulses_do_not_restart",
-}
+class LightsATickLate(SimulatedBox):
+    def _play(self, changes: Iterator[Change], pulse_ticks: int, run: Run) -> None:
+        super()._play(((ticks + 1, mask) for ticks, mask in changes), pulse_ticks, run)
 
 
-@pytest.mark.parametrize(("mutant", "test"), MUTANTS.items(), ids=lambda value: getattr(value, "__name__", value))
+class SwapsItsLeds(SimulatedBox):
+    def _light(self, mask: int, host_ns: int) -> None:
+        super()._light(mask & 1 | (mask & 2) << 1 | (mask & 4) >> 1, host_ns)
+
+
+class LightsInTheWalk(SimulatedBox):
+    def _pulse(self, ticks: int, lines: int, run: Run, host_ns: int) -> None:
+        super()._pulse(ticks, lines, run, host_ns)
+        self._light(run.is_walk, host_ns)
+
+
+class StaysLit(SimulatedBox):
+    def _light(self, mask: int, host_ns: int) -> None:
+        if mask:
+            super()._light(mask, host_ns)
+
+
+class HasAPreambleInTests(SimulatedBox):
+    def _begin(self, start: wire.Start, host_ns: int) -> Run:
+        return super()._begin(replace(start, mode=wire.Mode.RECORD), host_ns)
+
+
+class CountsFallsToo(SimulatedBox):
+    def _see(self, ticks: int, number: int, level: int, host_ns: int) -> None:
+        self._rises[number] += 1 - level
+        super()._see(ticks, number, level, host_ns)
+
+
+class StampsEdgesLate(SimulatedBox):
+    def _see(self, ticks: int, number: int, level: int, host_ns: int) -> None:
+        super()._see(ticks + 3, number, level, host_ns)
+
+
+class TakesAnyNonce(SimulatedBox):
+    def _objection(self, start: wire.Start) -> tuple[wire.Refusal, int] | None:
+        return super()._objection(replace(start, nonce=self._nonce or 0))
+
+
+class NeedsNoHello(SimulatedBox):
+    def _objection(self, start: wire.Start) -> tuple[wire.Refusal, int] | None:
+        self._nonce = start.nonce
+        return super()._objection(start)
+
+
+class AnswersAnewEachTime(SimulatedBox):
+    def _start(self, start: wire.Start, host_ns: int) -> wire.Message:
+        answer = super()._start(start, host_ns)
+        return replace(answer, ticks=host_ns % 2**32) if isinstance(answer, wire.Started) else answer
+
+
+class SpeaksAnyVersion(SimulatedBox):
+    def _greet(self, hello: wire.Hello, host_ns: int) -> wire.Message:
+        return super()._greet(replace(hello, protocol=wire.PROTOCOL), host_ns)
+
+
+class OverlooksDamage(SimulatedBox):
+    def _status(self, ask: wire.AskStatus, host_ns: int) -> wire.Status:
+        return replace(super()._status(ask, host_ns), bad_frames=0)
+
+
+class NeverMindsTheQuiet(SimulatedBox):
+    def _begin(self, start: wire.Start, host_ns: int) -> Run:
+        return super()._begin(replace(start, quiet_s=0), host_ns)
+
+
+class StopsAtOnceWhenQuiet(SimulatedBox):
+    def _slot(self, ticks: int, run: Run, host_ns: int) -> None:
+        was_to_stop = run.must_stop
+        super()._slot(ticks, run, host_ns)
+        run.is_over |= run.must_stop and not was_to_stop and bool(run.start.quiet_s)
+
+    def _pulse(self, ticks: int, lines: int, run: Run, host_ns: int) -> None:
+        if not run.is_over:
+            super()._pulse(ticks, lines, run, host_ns)
+
+
+class ReportsWrong(SimulatedBox):
+    def _status(self, ask: wire.AskStatus, host_ns: int) -> wire.Status:
+        status = super()._status(ask, host_ns)
+        return replace(status, pulses_sent=status.pulses_sent + 1)
+
+
+MUTANTS = [
+    (StartsTwice, "test_the_same_run_id_never_starts_twice"),
+    (StartsTwice, "test_a_request_that_is_repeated_gets_the_same_answer_and_does_nothing_more"),
+    (StopsAtOnce, "test_stop_completes_the_group_and_sends_the_postamble"),
+    (TellsWrongLines, "test_every_pulse_is_told_with_its_number_lines_and_ticks"),
+    (LosesAPulseInSilence, "test_every_pulse_is_told_with_its_number_lines_and_ticks"),
+    (MissesAPulse, "test_every_pulse_is_told_with_its_number_lines_and_ticks"),
+    (CountsWrong, "test_a_run_begins_and_ends_once_with_its_run_id"),
+    (StampsUnsteadily, "test_every_pulse_is_told_with_its_number_lines_and_ticks"),
+    (RunsFast, "test_ticks_follow_the_wires"),
+    (WalksAllLines, "test_the_line_walk_pulses_one_line_at_a_time"),
+    (AcceptsAnything, "test_a_plan_out_of_its_limits_is_refused_by_name"),
+    (AcceptsAnything, "test_a_test_out_of_its_limits_is_refused_by_name"),
+    (PulsesOnAfterReset, "test_a_reboot_during_a_run_is_told_and_pulses_do_not_restart"),
+    (LightsATickLate, "test_the_sync_leds_show_the_code_of_each_pulse"),
+    (LightsATickLate, "test_a_test_edge_is_at_its_offset_from_each_pulse_to_the_tick"),
+    (LightsATickLate, "test_a_test_flash_is_at_its_offset_from_each_pulse_to_the_tick"),
+    (LightsATickLate, "test_a_free_running_led_blinks_with_its_own_period"),
+    (StaysLit, "test_the_sync_leds_show_the_code_of_each_pulse"),
+    (StaysLit, "test_a_free_running_led_blinks_with_its_own_period"),
+    (SwapsItsLeds, "test_the_sync_leds_show_the_code_of_each_pulse"),
+    (LightsInTheWalk, "test_the_leds_are_dark_during_the_line_walk"),
+    (HasAPreambleInTests, "test_a_test_run_is_groups_alone"),
+    (CountsFallsToo, "test_every_rise_of_an_input_is_counted"),
+    (StampsEdgesLate, "test_edges_are_stamped_when_they_were"),
+    (TakesAnyNonce, "test_a_start_needs_the_nonce_of_the_last_hello"),
+    (NeedsNoHello, "test_a_start_before_any_hello_is_refused"),
+    (AnswersAnewEachTime, "test_a_request_that_is_repeated_gets_the_same_answer_and_does_nothing_more"),
+    (SpeaksAnyVersion, "test_a_hello_of_another_version_is_refused_with_the_boxs_own"),
+    (OverlooksDamage, "test_garbage_is_counted_and_neither_answered_nor_obeyed"),
+    (NeverMindsTheQuiet, "test_a_host_that_falls_quiet_ends_the_run_in_order"),
+    (StopsAtOnceWhenQuiet, "test_a_host_that_falls_quiet_ends_the_run_in_order"),
+    (ReportsWrong, "test_how_a_run_went_is_told_after_its_end"),
+]
+
+
+@pytest.mark.parametrize(("mutant", "test"), MUTANTS, ids=lambda value: getattr(value, "__name__", value))
 def test_a_box_that_misbehaves_fails_the_test_that_forbids_it(mutant: type[SimulatedBox], test: str) -> None:
     class Mutant(TriggerBoxContract):
         @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -9,17 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rig.clock import NS
-from rig.streams import ClockPair, Edge, Pulse
+from rig.streams import BoxStatus, ClockPair, Edge, Pulse
 from rig.testing.trigger import of_kind, plan
 from rig.trigger import wire
 from rig.trigger.box import (
     Booted,
     BoxEvent,
+    BoxSilent,
     EventsLost,
     LinePlan,
+    LineReport,
     PulsePlan,
     RunBegan,
     RunEnded,
+    RunLeftOver,
     RunMode,
     StartRefused,
 )
@@ -29,6 +34,8 @@ from rig.trigger.ticks import TickCounter
 from tests.trigger.benches import VirtualRig, intact, virtual_rig
 
 SMIC = PulsePlan(20_000, tuple(LinePlan(line, d, 2000) for line, d in enumerate((1, 4, 4))), 18_000, body_groups=744)
+
+ABILITIES = sum(wire.Capability) - wire.Capability.SIMULATED
 
 
 class Line:
@@ -160,19 +167,160 @@ def test_a_kind_of_event_that_is_not_known_is_passed_over() -> None:
     assert [type(event) for event in told] == [RunBegan, Pulse]
 
 
-def test_a_run_left_by_a_crashed_program_is_named_and_can_be_stopped() -> None:
+def killed_in_a_run(rig: VirtualRig) -> None:
+    """Another program takes the box over while it sends run 5 and nobody listens."""
+    rig.box.start(plan(), 5)
+    rig.bench.collect(Pulse)
+    rig.box.close()
+    rig.bench.box = SerialBox(rig.url, rig.clock)
+
+
+def test_a_run_left_over_by_a_killed_program_is_stopped_and_ours_begins() -> None:
     with virtual_rig() as rig:
-        rig.box.start(plan(), 5)
-        rig.bench.collect(Pulse)
-        rig.box.close()
-        rig.bench.box = SerialBox(rig.url, rig.clock)
-        refused = rig.bench.run(plan(body_groups=1), 6)
-        assert of_kind(refused, StartRefused)[0].reason == "it still sends run 5; stop that first"
-        rig.bench.box.stop()
-        rig.bench.wait(1.0)
-        assert isinstance(rig.bench.run(plan(body_groups=1), 7)[-1], RunEnded)
+        killed_in_a_run(rig)
+        told = rig.bench.run(plan(body_groups=1), 6)
         rig.bench.box.close()
-    assert rig.sim.runs_begun == [5, 7]
+    assert told[0] == RunLeftOver(5)
+    assert [type(event) for event in told if isinstance(event, RunBegan | RunEnded | StartRefused)] == [
+        RunBegan,
+        RunEnded,
+    ]
+    assert {event.run_id for event in told if isinstance(event, Pulse | RunBegan)} == {6}
+    assert rig.sim.runs_begun == [5, 6]
+    left, ours = rig.wires.numbers[: -7 * 4], rig.wires.numbers[-7 * 4 :]
+    assert ours == list(range(28))
+    assert left == list(range(len(left)))
+    assert len(left) % 4 == 0  # the run left over ended in order, too
+
+
+def test_a_run_left_over_is_stopped_on_a_line_that_loses_every_second_message() -> None:
+    lost = Line(*((kind.TYPE, n) for kind in (wire.Stop, wire.AskStatus, wire.Start) for n in range(2, 40, 2)))
+    with virtual_rig(to_box=lost) as rig:
+        killed_in_a_run(rig)
+        told = rig.bench.run(plan(body_groups=1), 6)
+        rig.bench.box.close()
+    assert isinstance(told[-1], RunEnded)
+    assert rig.sim.runs_begun == [5, 6]
+
+
+def test_a_run_left_over_that_does_not_stop_is_named() -> None:
+    deaf = Line(*((wire.Stop.TYPE, n) for n in range(1, 1000)))
+    with virtual_rig(to_box=deaf) as rig:
+        killed_in_a_run(rig)
+        told = rig.bench.run(plan(body_groups=1), 6)
+        rig.bench.box.close()
+    assert of_kind(told, StartRefused)[0].reason.startswith("it still sends run 5, and does not stop")
+    assert rig.sim.runs_begun == [5]
+
+
+def test_a_stop_gives_up_a_start_that_waits_for_another_run_to_end() -> None:
+    with virtual_rig() as rig:
+        killed_in_a_run(rig)
+        rig.bench.box.start(plan(body_groups=1), 6)
+        told = rig.bench.collect(RunLeftOver)
+        rig.bench.box.stop()
+        told += rig.bench.wait(5.0)
+        rig.bench.box.close()
+    assert of_kind(told, StartRefused)[0].reason == "it was stopped before it began"
+    assert rig.sim.runs_begun == [5]
+
+
+def test_how_the_box_is_is_told_every_two_seconds_and_once_after_the_end() -> None:
+    with virtual_rig() as rig:
+        told = rig.bench.run(SMIC, 5) + rig.bench.wait(5.0)
+    reports = of_kind(told, BoxStatus)
+    apart_s = [(b.arrived_host_ns - a.arrived_host_ns) / NS for a, b in pairwise(reports)]
+    assert all(1.9 < apart < 2.1 for apart in apart_s[:-1])
+    assert len(reports) == 2 + 30.2 // 2
+    ended = told.index(of_kind(told, RunEnded)[0])
+    assert [event for event in told[ended:] if isinstance(event, BoxStatus)] == reports[-1:]
+    assert (reports[-1].run_id, reports[-1].pulses_sent, reports[-1].edges_late) == (5, 3000, 0)
+    assert reports[-1].events_sent == 3000 + 2
+    assert all(a.pulses_sent < b.pulses_sent for a, b in pairwise(reports[:-1]))
+
+
+def test_the_report_after_the_end_is_asked_for_again_when_it_gets_lost() -> None:
+    with virtual_rig(to_host=Line((wire.Status.TYPE, 2))) as rig:  # the first is told when the run begins
+        told = rig.bench.run(plan(body_groups=1), 5) + rig.bench.wait(2.0)
+    assert of_kind(told, BoxStatus)[-1].pulses_sent == 28
+
+
+def test_a_box_that_does_not_answer_for_three_seconds_is_told_once() -> None:
+    mute = Line(*((wire.Status.TYPE, n) for n in range(2, 1000)))
+    with virtual_rig(to_host=mute) as rig:
+        rig.box.start(plan(), 5)
+        began = rig.bench.collect(RunBegan)[0]
+        told = rig.bench.collect(BoxSilent)
+        after_s = (rig.clock.now_ns() - of_kind([began], RunBegan)[0].host_ns) / NS
+        told += rig.bench.wait(10.0)
+        rig.box.stop()
+        told += rig.bench.collect(RunEnded)
+    assert of_kind(told, BoxSilent) == [BoxSilent(3.0)]
+    assert 5.0 <= after_s < 5.3  # asked 2 s after the first answer
+    assert of_kind(told, Pulse)
+
+
+def test_a_box_that_answers_again_can_fall_silent_again() -> None:
+    gone = Line(*((wire.Status.TYPE, n) for n in (*range(2, 20), *range(21, 1000))))
+    with virtual_rig(to_host=gone) as rig:
+        rig.box.start(plan(), 5)
+        told = rig.bench.wait(14.0)
+    assert len(of_kind(told, BoxSilent)) == 2
+
+
+@pytest.mark.parametrize(
+    ("lacking", "asked"),
+    [
+        (wire.Capability.RECORD, plan()),
+        (wire.Capability.WALK, plan(mode=RunMode.WALK)),
+        (wire.Capability.TEST_MODES, plan(mode=RunMode.TEST_FLASH)),
+        (wire.Capability.EXACT_COUNT, plan(body_groups=3)),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_what_the_box_does_not_declare_is_refused_by_name_without_asking_it(
+    lacking: wire.Capability, asked: PulsePlan
+) -> None:
+    driver = greeted(replace(identity(request=1), capabilities=ABILITIES & ~lacking))
+    driver.start(asked, 5)
+    assert driver.outgoing(2) == b""
+    (refused,) = driver.feed(b"", 2)
+    assert refused == StartRefused(5, f"it cannot do that: {lacking.name} is not among its capabilities")
+
+
+def test_a_line_that_the_box_does_not_have_is_refused_by_number() -> None:
+    driver = greeted(replace(identity(request=1), lines=2))
+    driver.start(plan(), 5)
+    assert driver.feed(b"", 2) == [StartRefused(5, "it has no line 2; it has 2, from 0")]
+
+
+def test_a_box_that_cannot_end_a_quiet_run_is_not_asked_to() -> None:
+    for ability, quiet_s in ((0, 0), (wire.Capability.QUIET_BOUND, 600)):
+        driver = greeted(replace(identity(request=1), capabilities=ABILITIES & ~wire.Capability.QUIET_BOUND | ability))
+        driver.start(plan(), 5)
+        start = wire.from_frame(driver.outgoing(2)[:-1])
+        assert isinstance(start, wire.Start)
+        assert start.quiet_s == quiet_s
+
+
+def test_another_box_behind_the_same_port_is_noticed_by_its_serial_number() -> None:
+    driver = greeted(identity(request=1))
+    driver.feed(wire.to_frame(wire.Boot(2, wire.Cause.POWER_ON)), 2)
+    hello = wire.from_frame(driver.outgoing(3)[:-1])
+    assert isinstance(hello, wire.Hello)
+    driver.feed(wire.to_frame(replace(identity(hello.request), boots=2, serial=b"OTHER".ljust(12, b"\0"))), 4)
+    assert driver.replaced == "another box answers now: OTHER, not S"
+
+
+def test_what_went_wrong_on_the_line_is_told_at_the_end_of_a_run() -> None:
+    to_box = Line((wire.Start.TYPE, 1), (wire.Ping.TYPE, 1))
+    with virtual_rig(to_box=to_box, to_host=lambda data: data + b"\x05junk\0" if len(data) > 60 else data) as rig:
+        rig.box.ping()
+        told = rig.bench.run(plan(body_groups=3), 5) + rig.bench.wait(1.0)
+        bad_frames = rig.box.bad_frames
+    report = of_kind(told, LineReport)[-1]
+    assert report == LineReport(bad_frames, 0, 2)
+    assert bad_frames > 0
 
 
 def test_a_program_that_was_taken_over_is_told_so() -> None:
@@ -221,7 +369,7 @@ def test_a_boot_while_a_start_is_under_way_refuses_it() -> None:
 
 def test_a_plan_that_does_not_fit_the_wire_is_refused_in_words() -> None:
     with virtual_rig() as rig:
-        for lines in ((LinePlan(3, 1, 400),), (LinePlan(0, 1, 70_000),), (LinePlan(0, 300, 400),)):
+        for lines in ((LinePlan(-1, 1, 400),), (LinePlan(0, 1, 70_000),), (LinePlan(0, 300, 400),)):
             told = rig.bench.run(PulsePlan(5000, lines, 2000), 5)
             assert "does not fit" in of_kind(told, StartRefused)[0].reason
 
@@ -255,9 +403,18 @@ def test_ticks_are_unwrapped_over_long_silences(ppm: float) -> None:
     assert counter.unwrap((true_ticks - 100) % 2**32, host_ns) == true_ticks - 100  # slightly out of order
 
 
+def greeted(who: wire.Identity) -> Driver:
+    """A driver that knows this box."""
+    driver = Driver(who.nonce)
+    driver.hello()
+    driver.outgoing(0)
+    driver.feed(wire.to_frame(who), 1)
+    return driver
+
+
 def identity(request: int) -> wire.Identity:
     names = b"S".ljust(12, b"\0"), b"M".ljust(16, b"\0")
-    return wire.Identity(request, 1, 9, 1, 0, 0, 0, *names, 2_000_000, 0, 1, 0, 0, 0, 0, 3, 8)
+    return wire.Identity(request, 1, 9, 1, 0, 0, ABILITIES, *names, 2_000_000, 0, 1, 0, 0, 0, 0, 3, 8)
 
 
 @given(st.lists(st.one_of(st.binary(max_size=60), st.sampled_from(range(12))), max_size=30), st.integers(0, 2**32))

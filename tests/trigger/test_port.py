@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import pty
+import subprocess
+import sys
+import termios
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -107,11 +110,73 @@ def test_a_forbidden_port_names_the_group_to_join(monkeypatch: pytest.MonkeyPatc
     assert f"usermod -aG {group}" in str(error)
 
 
-def test_a_port_held_by_another_program() -> None:
+HOLD = "import serial, sys; port = serial.Serial(sys.argv[1], exclusive=True); print(flush=True); sys.stdin.read()"
+
+
+@contextmanager
+def held_by_another_process(name: str) -> Iterator[int]:
+    """Another program has the port open; its process number."""
+    command = [sys.executable, "-c", HOLD, name]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield process.pid
+        process.stdin.close()
+
+
+def test_a_port_held_by_another_program_names_the_program() -> None:
+    with terminal() as (_, name), held_by_another_process(name) as pid:
+        error = opened(name)
+    assert isinstance(error, DeviceNotFound)
+    assert "the port is held by another program: python" in str(error)
+    assert f"(process {pid})" in str(error)
+
+
+def test_a_port_held_by_somebody_elses_program_says_how_to_find_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "holder_of", lambda path: None)
     with terminal() as (_, name), port.serial.Serial(name, exclusive=True):
         error = opened(name)
-        assert isinstance(error, DeviceNotFound)
-        assert "held by another program" in str(error)
+    assert "held by another program" in str(error)
+    assert f"`sudo fuser {name}`" in str(error)
+
+
+def test_the_port_is_opened_at_the_rate_that_rig_yaml_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    really = port.serial.serial_for_url
+
+    def note(url: str, **settings: int) -> object:
+        asked.append(settings["baudrate"])
+        return really(url, **settings)
+
+    monkeypatch.setattr(port.serial, "serial_for_url", note)
+    with virtual_rig() as rig:
+        SerialBox(rig.url, rig.clock, baud=250_000).close()
+    assert asked == [115_200, 250_000]
+
+
+def test_another_box_behind_the_port_after_a_boot_is_lost_by_name() -> None:
+    with virtual_rig() as rig:
+        rig.sim._serial = b"OTHER"
+        rig.reboot()
+        with pytest.raises(DeviceLost, match="sim://bench: another box answers now: OTHER, not SIM1"):
+            rig.bench.wait(2.0)
+
+
+@pytest.mark.parametrize("failing", ["write", "read", "in_waiting"])
+@pytest.mark.parametrize("error", [termios.error(5, "Input/output error"), OSError(5, "Input/output error")])
+def test_every_way_in_which_a_port_fails_names_it(
+    failing: str, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    with virtual_rig() as rig:
+        rig.box.ping()
+        monkeypatch.setattr(type(rig.box._port), failing, property(fail) if failing == "in_waiting" else fail)
+        with pytest.raises(DeviceLost, match="trigger box at sim://bench: connection lost"):
+            rig.box.events(0.1)
+        monkeypatch.undo()
 
 
 def test_a_mute_port() -> None:

@@ -1,0 +1,90 @@
+"""`rig box selftest`: the box through a loop-back wire, and the cameras line by line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rig.cli.box.opened import PortOption, RigOption, named, opened, rig_of
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from rig.clock import Clock
+    from rig.config.rig import Rig
+    from rig.selftest.results import Result
+    from rig.wiring import Devices
+
+_STYLES = {"PASS": "green", "FAIL": "bold red", "NOT MEASURED": "magenta"}
+
+
+def selftest(
+    rig: RigOption = None,
+    port: PortOption = None,
+    seconds: Annotated[float, typer.Option(min=1, max=3600, help="How long pulses are sent through the wire.")] = 10,
+    input_number: Annotated[
+        int | None,
+        typer.Option("--input", help="The input that the wire leads to; default: the one timed by hardware."),
+    ] = None,
+    cameras: Annotated[bool, typer.Option("--cameras", help="Pulse line by line and name the camera.")] = False,  # noqa: FBT002
+    json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,  # noqa: FBT002
+) -> None:
+    """Test the trigger box through a wire from its first trigger line to an input: on an Uno from D4 to D8.
+
+    With --cameras instead: pulse one line after the other, and name the camera that each of them exposed. Exit code 0:
+    all passed; 1: something did not, or could not be measured; 2: it could not begin.
+
+    Example: rig box selftest --rig demo --cameras
+    """
+    from json import dumps
+
+    from rich.console import Console
+
+    from rig.errors import UserError
+    from rig.verify.findings import Word
+
+    meant = rig_of(rig, port)
+    if cameras and meant is None:
+        raise UserError("--cameras", "needs a rig.yaml that says which camera is on which line", hint="Give --rig")
+    console = Console(highlight=False, quiet=json)
+    with console.status("testing"), opened(meant, port, with_cameras=cameras) as (devices, clock):
+        console.print(named(devices.box.describe()))
+        if cameras and meant is not None:
+            results = _test_cameras(devices, clock, meant)
+        else:
+            results = _test_box(devices, clock, meant, seconds, input_number)
+    if json:
+        typer.echo(dumps([result.to_json() for result in results], indent=1))
+    _show(results, console)
+    if any(result.word is not Word.PASS for result in results):
+        raise typer.Exit(1)
+
+
+def _test_box(devices: Devices, clock: Clock, rig: Rig | None, seconds: float, number: int | None) -> list[Result]:
+    from rig.record.plan import pulse_plan
+    from rig.selftest.loop_back import loop_back
+    from rig.selftest.results import PLAN
+
+    plan, signals = (pulse_plan(rig)[0], dict(rig.box.inputs)) if rig else (PLAN, {})
+    return loop_back(devices.box, clock, plan, seconds=seconds, input_number=number, signals=signals)
+
+
+def _test_cameras(devices: Devices, clock: Clock, rig: Rig) -> list[Result]:
+    from rig.record.plan import pulse_plan
+    from rig.selftest.cameras import name_cameras, walk_lines
+
+    serials = {name: camera.describe().serial for name, camera in devices.cameras.items()}
+    walk = walk_lines(devices.cameras, devices.box, clock, pulse_plan(rig)[0])
+    return name_cameras(walk, rig, serials)
+
+
+def _show(results: list[Result], console: Console) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    for result in results:
+        word, limit = f"[{_STYLES[result.word]}]{result.word}[/]", f"[dim]limit: {escape(result.limit)}[/]"
+        table.add_row(word, result.name, f"{escape(result.text)}\n{limit}")
+    console.print(table)

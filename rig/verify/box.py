@@ -1,0 +1,106 @@
+"""Holds the box's own report of a run against what the recorder was told: counts, late pulses, exposures it saw."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rig.session.pulses import pulses_known, pulses_sent
+from rig.session.runfile import Run, Stream
+from rig.streams import BOX_STATUS
+from rig.verify.findings import Finding, Word
+from rig.verify.wired import box_input
+
+Report = Any  # one row, BOX_STATUS
+FEW_BAD_FRAMES = 5  # damaged requests are repeated and do no harm; more of them say that the line is bad
+WRAP = 1 << 32  # the box counts in 32 bits
+
+
+def last_report(run: Run) -> Report | None:
+    """What the box said after it had ended the recording run; None when it did not, or its end was never told."""
+    ends = [e for e in run.log if e.get("kind") == "ended" and e.get("run_id") == run.run_id]
+    rows = run.box_reports[run.box_reports["run_id"] == run.run_id]
+    if not ends or len(rows) == 0 or rows["box_ticks"][-1] < int(ends[-1].get("box_ticks", 0)):
+        return None
+    return rows[-1]
+
+
+def report_before(run: Run) -> Report | None:
+    """What the box said last before the recording run began, which is after the line walk; None without one."""
+    rows = run.box_reports[run.box_reports["run_id"] != run.run_id]
+    return rows[-1] if len(rows) else None
+
+
+def check_box_report(run: Run) -> list[Finding]:
+    """By its own count the box sent all pulses in time, and every event that it dropped was noticed."""
+    limit, looked_at = "0 late; all counts equal", f"{len(run.box_reports)} reports of the box"
+    last, before = last_report(run), report_before(run)
+    if last is None:
+        text = "the box did not say after the run how it went" if len(run.box_reports) else "the box made no report"
+        expected = _has_reports(run)
+        return [Finding("box report", "", Word.NOT_MEASURED, None, limit, looked_at, text, is_expected=expected)]
+    since = before if before is not None else run.box_reports[0]
+    dropped, bad_frames = _grown(since, last, "events_dropped"), _grown(since, last, "bad_frames")
+    lost = sum(int(e["count"]) for e in run.log if e.get("kind") == "events_lost")
+    late, sent = int(last["edges_late"]), int(last["pulses_sent"])
+    faults = [f"{late} edges of its pulses came late"] if late else []
+    faults += [] if sent == pulses_sent(run) else [f"it counts {sent} pulses sent, and told {pulses_sent(run)}"]
+    faults += [f"it dropped {dropped} events, of which only {lost} were missed"] if dropped > lost else []
+    warnings = [f"{dropped} events dropped by the box, its queue being full"] if dropped else []
+    warnings += [f"{lost - dropped} events lost on the serial line"] if lost > dropped else []
+    warnings += [f"{bad_frames} damaged requests on the serial line"] if bad_frames > FEW_BAD_FRAMES else []
+    word = Word.FAIL if faults else Word.WARN if warnings else Word.PASS
+    counts = f"{sent} pulses, {late} late, {dropped} events dropped, {bad_frames} damaged requests"
+    text = "; ".join([*faults, *warnings, f"{counts}, at most {int(last['deepest_queue'])} events waited"])
+    return [Finding("box report", "", word, late, limit, looked_at, text)]
+
+
+def _has_reports(run: Run) -> bool:
+    """Whether the box speaks the wire format, in which it can be asked how it is."""
+    box = run.devices.get("box")
+    abilities = box.get("capabilities") if isinstance(box, dict) else None
+    return isinstance(abilities, dict) and "protocol" in abilities
+
+
+def _grown(before: Report, after: Report, field: str) -> int:
+    return (int(after[field]) - int(before[field])) % WRAP
+
+
+def check_exposures(run: Run) -> list[Finding]:
+    """Each camera's ExposureActive line rose as often as the camera exposed: counted by the box, apart from pulses."""
+    return [_exposures(run, stream) for stream in run.streams.values()]
+
+
+def _exposures(run: Run, stream: Stream) -> Finding:
+    number, last, before = box_input(run, stream.name), last_report(run), report_before(run)
+    limit, looked_at = "every pulse, less those that rows say were not exposed", "0 exposures"
+    if number is None or not 0 <= number < BOX_STATUS["input_rises"].shape[0]:
+        text = "its ExposureActive line is not wired to the box"
+        return Finding("exposures", stream.name, Word.NOT_MEASURED, None, limit, looked_at, text)
+    if last is None or before is None:
+        text = "the box did not report its counts before and after the run"
+        return Finding("exposures", stream.name, Word.NOT_MEASURED, None, limit, looked_at, text, is_expected=True)
+    seen = (int(last["input_rises"][number]) - int(before["input_rises"][number])) % WRAP
+    due, sent = _exposures_due(run, stream), _pulses_on_line(run, stream)
+    looked_at = f"{seen} exposures, {sent} pulses on its line"
+    if seen == due:
+        faults = f", and as the rows of lost and of extra frames say ({due})" if due != sent else ""
+        text = f"exposed {seen} times by the box's own count of input {number}, for {sent} pulses{faults}"
+        return Finding("exposures", stream.name, Word.PASS, seen, limit, looked_at, text)
+    text = f"exposed {seen} times by the box's own count of input {number}; {due} by pulses and rows of the file"
+    text += ": look at that cable" if seen == 0 else ""
+    return Finding("exposures", stream.name, Word.FAIL, seen, limit, looked_at, text)
+
+
+def _pulses_on_line(run: Run, stream: Stream) -> int:
+    return -(-pulses_known(run) // stream.divisor)
+
+
+def _exposures_due(run: Run, stream: Stream) -> int:
+    """Exposures by the pulses of its line, less the gaps that were not exposed, and with the extras."""
+    gaps = stream.gaps
+    pulses = (gaps["last_pulse"] - gaps["first_pulse"]) // stream.divisor + 1
+    unexposed = int(np.maximum(0, pulses - gaps["frames_exposed"]).sum())
+    extras = int((stream.extras["epoch"] == 1).sum())
+    return _pulses_on_line(run, stream) - unexposed + extras

@@ -1,0 +1,411 @@
+"""Which pulse each picture is of, told by the brightness of its three sync LEDs and by nothing else.
+
+    pulses       n             n+1            n+2        code n stands until the LED phase after pulse n,
+    LEDs    -- n ---|---- n+1 ----|---- n+2 ----|--      code n+1 from then on (docs/reference/wire-format.md)
+    exposure     [=]                                     a short one sees code n alone,
+                 [=================]                     a long one a known mixture of n, n+1, n+2
+
+Two steps: find where in the code a stretch of frames lies, then follow it frame by frame, with frames that may be
+lost, repeated, or of no pulse. Neither needs a counter, a timestamp or a neighbouring stretch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
+from math import ceil, gcd, lcm
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rig.streams import NO_PULSE
+from rig.verify.findings import Numbers
+
+ORDER, TAP, SEED = 20, 3, 0xB5A3C
+CODE_PERIOD = (
+    1 << ORDER
+) - 1  # pulses after which LED A repeats; with B1 and B2 the code repeats after four times that
+STRETCH_FRAMES = 128  # frames are decoded in stretches of one to two times this, each by itself
+MOST_LAG = 24  # frames by which losses and repeats may shift a stretch against its first guess
+MIN_CONFIDENCE = 0.99  # a frame below it gets no number
+SURE, CLEAR = 0.999, 4.5  # confidence, and contrast to noise of LED A, below which reading bits is not the last word
+LEAST_SHARE = 0.8  # of an exposure, that one code must fill to be read as a bit
+LEAST_NOISE = 0.02  # of the contrast: what timing, quantising and straylight leave in a picture without noise
+CORRELATED = 1_064_960  # the code and a stretch of the largest divisor behind it; a size that transforms fast
+GUESSES = 8  # followed for each part of a stretch that is correlated
+LAP_GAIN = 10.0  # log likelihood for which a later repetition of LED A's code is believed
+
+# Chances from one frame to the next, of what an ordinary stream does not do.
+_SLIP, _JUMP, _LEAVE, _STRANGE = 1e-4, 1e-7, 1e-9, 0.01
+
+Value = TypeVar("Value", bound=np.generic)
+Levels = NDArray[np.float64]
+Bits = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Exposures:
+    """When a stream's frames are exposed, and when the sync LEDs change; all from the pulse on, in us."""
+
+    divisor: int  # its frames are of pulses that are multiples of this
+    exposure_us: float
+    start_delay_us: float  # from the pulse to the start of exposure
+    period_us: float  # base period of the pulses
+    led_phase_us: float  # from a pulse to the change of the LEDs
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """How much of the exposure of pulse n each code n, n+1, ... fills; the sum is 1."""
+        start, end = self.start_delay_us, self.start_delay_us + self.exposure_us
+        codes = 1 + max(0, ceil((end - self.led_phase_us) / self.period_us))
+        begins = [start, *(self.led_phase_us + j * self.period_us for j in range(codes - 1))]
+        ends = [*begins[1:], end]
+        return tuple(
+            max(0.0, min(b, end) - max(a, start)) / self.exposure_us for a, b in zip(begins, ends, strict=True)
+        )
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What the LEDs say about n frames."""
+
+    numbers: Numbers  # pulse of each frame, int64 (n,); NO_PULSE where it cannot be told
+    confidence: Levels  # chance that this number is right, 0 to 1, float64 (n,)
+    contrast_to_noise: float  # of LED A; the median over all stretches
+
+
+@dataclass(frozen=True)
+class Slip:
+    """Between two frames with numbers the pulses do not go on by one frame each."""
+
+    frame: int  # index of the last frame before
+    next_frame: int  # index of the first frame with a number after; those between have none
+    pulse: int  # of `frame`
+    next_pulse: int  # of `next_frame`
+    missing: int  # frames that are not there; negative: so many are there too often
+
+
+@cache
+def code_a() -> Bits:
+    """LED A by pulse number, uint8 (CODE_PERIOD,): 1 where it is on."""
+    code = np.zeros(CODE_PERIOD, np.uint8)
+    code[:ORDER] = [SEED >> k & 1 for k in range(ORDER)]
+    known, scale = ORDER, 1
+    while known < CODE_PERIOD:
+        # The square of a polynomial over two elements: s[k+20] = s[k+3] ^ s[k] holds as well for 40, 6, for 80, 12, ...
+        while ORDER * scale * 2 <= known:
+            scale *= 2
+        first = known - ORDER * scale
+        count = min((ORDER - TAP) * scale, CODE_PERIOD - known)
+        code[known : known + count] = code[first + TAP * scale :][:count] ^ code[first:][:count]
+        known += count
+    return code
+
+
+def codes(numbers: Numbers) -> Bits:
+    """LEDs A, B1, B2 of pulse numbers (...): uint8 (..., 3), 1 where lit."""
+    phase = numbers % 4
+    gray = phase ^ phase >> 1
+    return np.stack([code_a()[numbers % CODE_PERIOD], gray & 1, gray >> 1], axis=-1).astype(np.uint8)
+
+
+def expected_levels(numbers: Numbers, exposures: Exposures) -> Levels:
+    """How long each LED was lit in the exposures of pulses (n,), as a share of the exposure: float64 (n, 3)."""
+    mixed = [share * codes(numbers + j) for j, share in enumerate(exposures.shares)]
+    return np.asarray(sum(mixed), np.float64)
+
+
+def decode(levels: Levels, exposures: Exposures) -> Decoded:
+    """The pulse numbers of consecutive frames of one stream, from the brightness of their LEDs.
+
+    `levels`: float (n, 3), brightness of A, B1, B2 in each frame; each LED in a unit of its own, brighter when lit.
+    Two seconds are enough (200 frames at 100 fps, 50 at 25); far fewer get no number. Numbers are known up to four
+    times CODE_PERIOD, 11 hours at 100 Hz. Without B1 and B2 they are known up to CODE_PERIOD.
+    """
+    count = max(1, len(levels) // STRETCH_FRAMES)
+    found = [_decode_stretch(part, exposures) for part in np.array_split(np.asarray(levels, np.float64), count)]
+    numbers = np.concatenate([track.numbers for track in found])
+    confidence = np.concatenate([track.confidence for track in found])
+    ratio = float(np.median([track.light.contrast[0] / track.light.noise[0] for track in found]))
+    return Decoded(np.where(confidence >= MIN_CONFIDENCE, numbers, NO_PULSE), confidence, ratio)
+
+
+def find_slips(numbers: Numbers, divisor: int) -> list[Slip]:
+    """Where a stream's decoded numbers do not go on by `divisor` a frame. Frames without a number count as frames."""
+    frames = np.flatnonzero(numbers != NO_PULSE)
+    pulses = numbers[frames]
+    missing = np.diff(pulses) // divisor - np.diff(frames)
+    return [
+        Slip(int(frames[i]), int(frames[i + 1]), int(pulses[i]), int(pulses[i + 1]), int(missing[i]))
+        for i in np.flatnonzero(missing)
+    ]
+
+
+# Where a stretch lies -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Light:
+    """What each LED looks like in the pictures: dark level, contrast and noise, each (3,), in its own unit."""
+
+    dark: Levels
+    contrast: Levels
+    noise: Levels
+
+
+_NO_LIGHT = _Light(np.zeros(3), np.zeros(3), np.ones(3))
+
+
+@dataclass(frozen=True)
+class _Guess:
+    """Frame i of a stretch may be of pulse `first` + i x divisor: which `frames` say so."""
+
+    first: int
+    frames: Numbers
+
+
+@dataclass(frozen=True)
+class _Track:
+    """A stretch, followed: numbers and their confidence, each (n,)."""
+
+    numbers: Numbers
+    confidence: Levels
+    light: _Light
+    evidence: float  # log likelihood of the levels, over all ways that frames may be lost or repeated
+
+
+def _decode_stretch(levels: Levels, exposures: Exposures) -> _Track:
+    """Read the bits; where they do not settle it, correlate with the whole code."""
+    nothing = _Track(np.full(len(levels), NO_PULSE, np.int64), np.zeros(len(levels)), _NO_LIGHT, -np.inf)
+    if len(levels) < ORDER or np.ptp(levels[:, 0]) == 0:
+        return nothing
+    by_bits = _best(levels, exposures, _guesses_by_bits(levels, exposures)) or nothing
+    if by_bits.light.contrast[0] >= CLEAR * by_bits.light.noise[0] and np.median(by_bits.confidence) >= SURE:
+        return by_bits
+    return _best(levels, exposures, _guesses_by_correlation(levels, exposures)) or nothing
+
+
+def _best(levels: Levels, exposures: Exposures, guesses: Iterator[_Guess]) -> _Track | None:
+    """The guess that explains the levels best, less confident the better others explain them."""
+    tracks = [_track(levels, exposures, guess) for guess in guesses]
+    if not tracks:
+        return None
+    best = _refined(levels, exposures, max(tracks, key=lambda track: track.evidence))
+    rivals = [track.evidence for track in tracks if np.mean(track.numbers != best.numbers) > 0.5]
+    doubt = float(np.exp(np.minimum(np.array(rivals) - best.evidence, 0)).sum())
+    return replace(best, confidence=best.confidence / (1 + doubt))
+
+
+@cache
+def _places(divisor: int) -> NDArray[np.int32]:
+    """Where in the code that every `divisor`-th pulse shows each word of 20 bits begins; int32 (2**20,)."""
+    code = code_a()[np.arange(CODE_PERIOD) * divisor % CODE_PERIOD]
+    places = np.zeros(CODE_PERIOD + 1, np.int32)
+    places[_words(np.r_[code, code[: ORDER - 1]])] = np.arange(CODE_PERIOD)
+    return places
+
+
+def _words(bits: Bits) -> NDArray[np.int32]:
+    """All runs of 20 bits as numbers, the first bit lowest."""
+    words = np.zeros(len(bits) - ORDER + 1, np.int32)
+    for k in range(ORDER):
+        words |= bits[k : k + len(words)].astype(np.int32) << k
+    return words
+
+
+def _guesses_by_bits(levels: Levels, exposures: Exposures) -> Iterator[_Guess]:
+    """20 bits in a row say where they are, and the places that most of them agree on are guessed.
+
+    Only where one code fills most of an exposure, and where the stream shows each word once.
+    """
+    share, divisor = max(exposures.shares), exposures.divisor
+    if share < LEAST_SHARE or gcd(divisor, CODE_PERIOD) > 1:
+        return
+    words = _words((levels[:, 0] > _threshold(levels[:, 0])).astype(np.uint8))
+    index = np.arange(len(words))
+    places = (_places(divisor)[words] - index) * divisor - exposures.shares.index(share)
+    firsts, votes = np.unique(places % CODE_PERIOD, return_counts=True)
+    for first in _apart(firsts[np.argsort(-votes, kind="stable")][:GUESSES], divisor)[:2]:
+        begins = index[places % CODE_PERIOD == first]
+        yield _Guess(first, np.unique(begins[:, None] + np.arange(ORDER)))
+
+
+def _threshold(values: Levels) -> float:
+    """Between lit and dark: half way between the means of what lies above it and below it."""
+    middle = float(values.min() + values.max()) / 2
+    for _ in range(4):
+        middle = float(values[values > middle].mean() + values[values <= middle].mean()) / 2
+    return middle
+
+
+def _apart(firsts: Numbers, divisor: int) -> list[int]:
+    """The guesses without those that following an earlier one would reach."""
+    kept: list[int] = []
+    for first in firsts.tolist():
+        off = [abs((first - other + CODE_PERIOD // 2) % CODE_PERIOD - CODE_PERIOD // 2) for other in kept]
+        if all(distance > MOST_LAG // 2 * divisor for distance in off):
+            kept.append(first)
+    return kept
+
+
+@lru_cache(maxsize=4)
+def _spectrum(shares: tuple[float, ...], power: int) -> NDArray[np.complex128]:
+    """Of a power of what LED A shows to exposures with these shares, over all pulses of the code and some more."""
+    code = code_a() - 0.5
+    shown = np.sum([share * np.roll(code, -j) for j, share in enumerate(shares)], axis=0)
+    return np.fft.rfft(np.r_[shown, shown[: CORRELATED - CODE_PERIOD]] ** power)
+
+
+def _correlate(values: Levels, steps: Numbers, shares: tuple[float, ...], power: int = 1) -> Levels:
+    """The sum of `values` times what LED A shows `steps` pulses on, for each pulse to begin with: (CODE_PERIOD,)."""
+    series = np.zeros(CORRELATED)
+    series[steps] = values
+    return np.fft.irfft(np.fft.rfft(series).conj() * _spectrum(shares, power), CORRELATED)[:CODE_PERIOD]
+
+
+@lru_cache(maxsize=8)
+def _spread(shares: tuple[float, ...], divisor: int, begin: int, end: int) -> NDArray[np.float32]:
+    """How much LED A varies over these frames of a stretch, for each pulse to begin with."""
+    steps = np.arange(begin, end) * divisor
+    mean, square = (_correlate(np.ones(len(steps)), steps, shares, power) / len(steps) for power in (1, 2))
+    return np.sqrt(np.maximum(square - mean**2, LEAST_NOISE)).astype(np.float32)
+
+
+def _guesses_by_correlation(levels: Levels, exposures: Exposures) -> Iterator[_Guess]:
+    """The places in the code that look most like LED A, in the whole stretch, its halves, and its middle.
+
+    A frame lost in the middle leaves either half whole, two of them the middle.
+    """
+    count, divisor, shares = len(levels), exposures.divisor, exposures.shares
+    for begin, end in [(count * a // 4, count * b // 4) for a, b in ((0, 4), (0, 2), (1, 3), (2, 4))]:
+        frames = np.arange(begin, end)
+        values = levels[frames, 0] - levels[frames, 0].mean()
+        alike = _correlate(values, frames * divisor, shares) / _spread(shares, divisor, begin, end)
+        firsts = np.argpartition(-alike, GUESSES)[:GUESSES]
+        yield from (_Guess(first, frames) for first in firsts.tolist() if _laps(first, divisor))
+
+
+# Following it frame by frame ------------------------------------------------------------------------------------------
+
+
+def _track(levels: Levels, exposures: Exposures, guess: _Guess) -> _Track:
+    """Follow a guess, in the repetition of LED A's code that B1 and B2 fit best."""
+    steps = guess.frames * exposures.divisor
+    laps = _laps(guess.first, exposures.divisor)
+    lights = [_light(levels, exposures, first + steps, guess.frames) for first in laps]
+    costs = [len(steps) * float(np.log(light.noise).sum()) + LAP_GAIN * (k > 0) for k, light in enumerate(lights)]
+    best = int(np.argmin(costs))
+    return _followed(levels, exposures, laps[best], lights[best])
+
+
+def _laps(first: int, divisor: int) -> list[int]:
+    """The pulse numbers that a place in LED A's code can mean: multiples of the divisor, one for each Gray code."""
+    numbers = [first + lap * CODE_PERIOD for lap in range(lcm(4, divisor))]
+    by_gray = {number % 4: number for number in reversed(numbers) if number % divisor == 0}
+    return sorted(by_gray.values())
+
+
+def _light(levels: Levels, exposures: Exposures, numbers: Numbers, frames: Numbers) -> _Light:
+    """Dark level, contrast and noise of the LEDs when `frames` are of pulses `numbers`, by least squares."""
+    seen, due = levels[frames], expected_levels(numbers, exposures)
+    spread = due - due.mean(0)
+    power = (spread**2).sum(0)
+    # An LED that is the same in all frames, as B1 and B2 are for a divisor of 4, has no contrast that could be known.
+    contrast = np.maximum(0, (spread * seen).sum(0) / np.where(power > 1e-6, power, np.inf))
+    dark = seen.mean(0) - contrast * due.mean(0)
+    noise = (seen - dark - contrast * due).std(0)
+    least = LEAST_NOISE * np.where(contrast > 0, contrast, np.ptp(levels, axis=0))
+    return _Light(dark, contrast, np.maximum(noise, np.where(least > 0, least, 1.0)))
+
+
+def _refined(levels: Levels, exposures: Exposures, track: _Track) -> _Track:
+    """Follow again, with the LEDs' looks from all frames that the first time placed well."""
+    frames = np.flatnonzero(track.confidence >= MIN_CONFIDENCE)
+    if len(frames) < ORDER:
+        return track
+    light = _light(levels, exposures, track.numbers[frames], frames)
+    lags = track.numbers[frames] - frames * exposures.divisor
+    return _followed(levels, exposures, int(np.median(lags)) // exposures.divisor * exposures.divisor, light)
+
+
+@cache
+def _steps() -> Levels:
+    """Chances from one frame's lag to the next frame's: the lags from -MOST_LAG to MOST_LAG, and last, of no pulse."""
+    lags = 2 * MOST_LAG + 1
+    change = np.abs(np.subtract.outer(np.arange(lags), np.arange(lags)))
+    steps = np.zeros((lags + 1, lags + 1))
+    steps[:-1, :-1] = np.select([change == 0, change == 1], [1.0, _SLIP], _JUMP)
+    steps[:-1, -1] = _LEAVE
+    steps[-1] = np.r_[np.full(lags, 0.5 / lags), 0.5]
+    return np.asarray(steps / steps.sum(1, keepdims=True))
+
+
+def _followed(levels: Levels, exposures: Exposures, first: int, light: _Light) -> _Track:
+    """The chance of each number for each frame, by the forward and backward passes of a hidden Markov model."""
+    count, divisor, steps = len(levels), exposures.divisor, _steps()
+    modulus = lcm(4, divisor) * CODE_PERIOD
+    numbers = (first + divisor * np.arange(-MOST_LAG, count + MOST_LAG)) % modulus
+    due = light.dark + light.contrast * expected_levels(numbers, exposures)
+    strange = _strange(levels, exposures, light)
+    by_led = _normal(levels[:, :, None], _windows(due), light.noise[:, None])
+    fits = np.c_[by_led.sum(1), strange.sum(1)]
+    best = fits.max(1)
+    forward, scale = _forward(np.exp(fits - best[:, None]), steps)
+    chances = forward * _backward(np.exp(fits - best[:, None]), steps)
+    chances /= chances.sum(1, keepdims=True)
+    lag = chances[:, :-1].argmax(1)
+    index = np.arange(count)
+    gain = np.where(chances[:, -1] > 0.5, 0, by_led[index, 0, lag] - strange[:, 0]).sum()
+    change = np.log(steps[lag[:-1], lag[1:]]).sum()
+    confidence = chances[index, lag] * _trust(float(gain + change))
+    evidence = float(best.sum() + np.log(scale).sum())
+    return _Track(_windows(numbers)[index, lag], confidence, light, evidence)
+
+
+def _trust(gain: float) -> float:
+    """Chance that a place in the code is the right one, when LED A is so much likelier there than with random bits.
+
+    Of all places in the code, a wrong one reaches that gain (a log) with a chance of at most exp(-gain) each.
+    """
+    return max(0.0, 1 - CODE_PERIOD * float(np.exp(-max(gain, 0.0))))
+
+
+def _windows(values: NDArray[Value]) -> NDArray[Value]:
+    """For each frame the values at all lags: (n, ..., lags)."""
+    return np.lib.stride_tricks.sliding_window_view(values, 2 * MOST_LAG + 1, axis=0)
+
+
+def _normal(value: Levels, mean: Levels, deviation: Levels) -> Levels:
+    """The log of the normal density."""
+    return np.asarray(-(((value - mean) / deviation) ** 2) / 2 - np.log(deviation * np.sqrt(2 * np.pi)))
+
+
+def _strange(levels: Levels, exposures: Exposures, light: _Light) -> Levels:
+    """The log density of each LED's level in a frame of no pulse, (n, 3): random codes, or rarely anything."""
+    shares = exposures.shares
+    lit = [sum(share for j, share in enumerate(shares) if code >> j & 1) for code in range(1 << len(shares))]
+    due = light.dark[:, None] + light.contrast[:, None] * np.array(lit)
+    coded = np.exp(_normal(levels[:, :, None], due, light.noise[:, None])).mean(2)
+    return np.asarray(np.log((1 - _STRANGE) * coded + _STRANGE / (2 * np.ptp(levels, axis=0) + light.noise)))
+
+
+def _forward(fits: Levels, steps: Levels) -> tuple[Levels, Levels]:
+    """Chances given the frames so far, (n, states), and the factors taken out of each row."""
+    chances, scale = np.empty_like(fits), np.empty(len(fits))
+    state = np.r_[np.full(fits.shape[1] - 1, 1 / (fits.shape[1] - 1)), _LEAVE]
+    for i, fit in enumerate(fits):
+        state = (state @ steps if i else state) * fit
+        scale[i] = state.sum()
+        chances[i] = state = state / scale[i]
+    return chances, scale
+
+
+def _backward(fits: Levels, steps: Levels) -> Levels:
+    """Likelihood of the frames that follow, (n, states), each row scaled."""
+    chances = np.ones_like(fits)
+    for i in range(len(fits) - 2, -1, -1):
+        state = steps @ (fits[i + 1] * chances[i + 1])
+        chances[i] = state / state.sum()
+    return chances

@@ -1,0 +1,120 @@
+"""The box's cable pulled in mid-session, in real time on a pseudo terminal: told at once, and nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import threading
+import tty
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rig import wiring
+from rig.clock import NS, Clock, HostClock
+from rig.config.rig import Box, read_rig
+from rig.elicitation.protocol import read_protocol
+from rig.record.recording import Recording, Request, Status
+from rig.record.run import RunState
+from rig.session.layout import Outcome
+from rig.session.runfile import Run
+from rig.sim import protocol_sim
+from rig.trigger.port import SerialBox
+from rig.verify.findings import Word
+from rig.verify.verdict import verify_run
+from tests.burnt_in import burnt_in_number
+from tests.rigs import write_protocol, write_rig
+
+
+class Cable:
+    """A pseudo terminal between the box and the recorder, until it is pulled."""
+
+    def __init__(self, endpoint: protocol_sim.Endpoint) -> None:
+        self._far, self._near = pty.openpty()
+        tty.setraw(self._near)
+        self.port = os.ttyname(self._near)
+        self.pulled_host_ns: int | None = None
+        self._endpoint, self._is_pulled = endpoint, threading.Event()
+        self._thread = threading.Thread(target=self._carry, name="cable")
+        self._thread.start()
+
+    def pull(self) -> None:
+        """Both ends are gone for the recorder; the box goes on, it has its own supply."""
+        self._is_pulled.set()
+        self._thread.join()
+
+    def _carry(self) -> None:
+        while not self._is_pulled.is_set():
+            if select.select([self._far], [], [], 0)[0]:
+                self._endpoint.write(os.read(self._far, 4096))
+            data = self._endpoint.read(4096, 0.002)
+            if data:
+                os.write(self._far, data)
+        self.pulled_host_ns = HostClock().now_ns()
+        os.close(self._near)
+        os.close(self._far)
+
+
+@pytest.fixture
+def cables(monkeypatch: pytest.MonkeyPatch) -> list[Cable]:
+    """The cable of the rig that is opened next."""
+    made: list[Cable] = []
+
+    def plug_in(box: Box, port: str, clock: Clock) -> SerialBox:
+        made.append(Cable(protocol_sim._endpoints[port.removeprefix("sim://")]))
+        return SerialBox(made[0].port, clock, baud=box.baud, hello_timeout_s=20)
+
+    monkeypatch.setattr(wiring, "_open_box", plug_in)
+    return made
+
+
+def recording(folder: Path, seconds: float, on_status: Callable[[Status], None]) -> Recording:
+    files = read_rig(write_rig(folder)), read_protocol(write_protocol(folder, ("still", seconds, "all")))
+    return Recording(Request(*files, "001", folder / "sessions", scripted=True), on_status)
+
+
+def test_a_cable_pulled_in_mid_session_is_told_within_a_second_with_its_port(
+    tmp_path: Path, cables: list[Cable]
+) -> None:
+    told: list[tuple[int, str]] = []
+    recording_since: list[int] = []
+
+    def on_status(status: Status) -> None:
+        now = HostClock().now_ns()
+        told.extend((now, alarm) for alarm in status.alarms)
+        if status.state is RunState.RECORDING:
+            recording_since.append(now)
+        if recording_since and now - recording_since[0] > 1.5 * NS and cables[0].pulled_host_ns is None:
+            cables[0].pull()
+
+    recorded = recording(tmp_path, 5.0, on_status).record()
+    pulled_ns = cables[0].pulled_host_ns
+    assert pulled_ns is not None
+    first_ns, alarm = told[0]
+    assert alarm.startswith(f"box: trigger box at {cables[0].port}: connection lost")
+    assert (first_ns - pulled_ns) / NS <= 1.0
+    assert recorded.outcome is Outcome.DEVICE_LOST
+    _assert_recorded_on(recorded.path)
+
+
+def _assert_recorded_on(path: Path) -> None:
+    """All frames of all steps are there with their right pulses, and the verdict names what is not known."""
+    with Run(path) as run:
+        last_told = int(run.pulses["pulse_number"][-1])
+        stream = run.streams["HS"]
+        assert stream.pulse_numbers.max() > last_told + 200  # two more seconds, at least
+        for index in range(0, len(stream.frames), 20):
+            assert burnt_in_number(stream.data[index]) == stream.pulse_numbers[index]
+        verdict = verify_run(run)
+    found = {f.check: f for f in verdict.findings if f.stream in ("", "HS")}
+    assert not verdict.is_complete
+    assert found["pulses"].word is Word.NOT_MEASURED
+    assert f"the last pulse told of is {last_told}" in found["pulses"].text
+    assert (found["box report"].word, found["box report"].is_expected) == (Word.NOT_MEASURED, True)
+    assert found["ending"].word is Word.FAIL
+    assert "connection lost" in found["ending"].text
+    assert found["checksums"].word is Word.PASS
+    assert found["order"].word is Word.NOT_MEASURED
+    assert f"{last_told + 1}-" in found["order"].text
