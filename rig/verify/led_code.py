@@ -24,9 +24,7 @@ from rig.streams import NO_PULSE
 from rig.verify.findings import Numbers
 
 ORDER, TAP, SEED = 20, 3, 0xB5A3C
-CODE_PERIOD = (
-    1 << ORDER
-) - 1  # pulses after which LED A repeats; with B1 and B2 the code repeats after four times that
+CODE_PERIOD = (1 << ORDER) - 1  # pulses until LED A repeats; A, B1 and B2 together repeat after four times that
 STRETCH_FRAMES = 128  # frames are decoded in stretches of one to two times this, each by itself
 MOST_LAG = 24  # frames by which losses and repeats may shift a stretch against its first guess
 MIN_CONFIDENCE = 0.99  # a frame below it gets no number
@@ -34,6 +32,7 @@ SURE, CLEAR = 0.999, 4.5  # confidence, and contrast to noise of LED A, below wh
 LEAST_SHARE = 0.8  # of an exposure, that one code must fill to be read as a bit
 LEAST_NOISE = 0.02  # of the contrast: what timing, quantising and straylight leave in a picture without noise
 CORRELATED = 1_064_960  # the code and a stretch of the largest divisor behind it; a size that transforms fast
+MOST_MIXED = 6  # codes in an exposure, of which all mixtures are considered; of more a sample is
 GUESSES = 8  # followed for each part of a stretch that is correlated
 LAP_GAIN = 10.0  # log likelihood for which a later repetition of LED A's code is believed
 
@@ -111,9 +110,12 @@ def codes(numbers: Numbers) -> Bits:
     return np.stack([code_a()[numbers % CODE_PERIOD], gray & 1, gray >> 1], axis=-1).astype(np.uint8)
 
 
-def expected_levels(numbers: Numbers, exposures: Exposures) -> Levels:
-    """How long each LED was lit in the exposures of pulses (n,), as a share of the exposure: float64 (n, 3)."""
-    mixed = [share * codes(numbers + j) for j, share in enumerate(exposures.shares)]
+def expected_levels(numbers: Numbers, shares: tuple[float, ...]) -> Levels:
+    """How long each LED was lit in the exposures of pulses (n,), as a share of the exposure: float64 (n, 3).
+
+    `shares`: Exposures.shares of their stream.
+    """
+    mixed = [share * codes(numbers + j) for j, share in enumerate(shares)]
     return np.asarray(sum(mixed), np.float64)
 
 
@@ -309,7 +311,7 @@ def _laps(first: int, divisor: int) -> list[int]:
 
 def _light(levels: Levels, exposures: Exposures, numbers: Numbers, frames: Numbers) -> _Light:
     """Dark level, contrast and noise of the LEDs when `frames` are of pulses `numbers`, by least squares."""
-    seen, due = levels[frames], expected_levels(numbers, exposures)
+    seen, due = levels[frames], expected_levels(numbers, exposures.shares)
     spread = due - due.mean(0)
     power = (spread**2).sum(0)
     # An LED that is the same in all frames, as B1 and B2 are for a divisor of 4, has no contrast that could be known.
@@ -347,7 +349,7 @@ def _followed(levels: Levels, exposures: Exposures, first: int, light: _Light) -
     count, divisor, steps = len(levels), exposures.divisor, _steps()
     modulus = lcm(4, divisor) * CODE_PERIOD
     numbers = (first + divisor * np.arange(-MOST_LAG, count + MOST_LAG)) % modulus
-    due = light.dark + light.contrast * expected_levels(numbers, exposures)
+    due = light.dark + light.contrast * expected_levels(numbers, exposures.shares)
     strange = _strange(levels, exposures, light)
     by_led = _normal(levels[:, :, None], _windows(due), light.noise[:, None])
     fits = np.c_[by_led.sum(1), strange.sum(1)]
@@ -382,11 +384,18 @@ def _normal(value: Levels, mean: Levels, deviation: Levels) -> Levels:
     return np.asarray(-(((value - mean) / deviation) ** 2) / 2 - np.log(deviation * np.sqrt(2 * np.pi)))
 
 
+@cache
+def _mixtures(shares: tuple[float, ...]) -> Levels:
+    """The levels that random codes would mix to, as shares of an exposure; a sample of them where they are many."""
+    count = len(shares)
+    if count > MOST_MIXED:
+        return expected_levels(np.arange(1 << MOST_MIXED), shares)[:, 0]
+    return np.array([sum(share * (code >> j & 1) for j, share in enumerate(shares)) for code in range(1 << count)])
+
+
 def _strange(levels: Levels, exposures: Exposures, light: _Light) -> Levels:
     """The log density of each LED's level in a frame of no pulse, (n, 3): random codes, or rarely anything."""
-    shares = exposures.shares
-    lit = [sum(share for j, share in enumerate(shares) if code >> j & 1) for code in range(1 << len(shares))]
-    due = light.dark[:, None] + light.contrast[:, None] * np.array(lit)
+    due = light.dark[:, None] + light.contrast[:, None] * _mixtures(exposures.shares)
     coded = np.exp(_normal(levels[:, :, None], due, light.noise[:, None])).mean(2)
     return np.asarray(np.log((1 - _STRANGE) * coded + _STRANGE / (2 * np.ptp(levels, axis=0) + light.noise)))
 
