@@ -29,11 +29,11 @@ check: ## Check style, types (Linux and Windows) and which room imports which
 
 bench: ## Measure the trigger box, its clock, the LED code, and what a recording costs
 	@$(PYTHON) tools/setup bench
-	@$(BIN)/python -m bench.trigger_box
-	@$(BIN)/python -m bench.clock_mapping
-	@$(BIN)/python -m bench.led_code
-	@$(BIN)/python -m bench.recording
-	@$(BIN)/python -m bench.recording --busy 2
+	@failed=0; \
+	for bench in trigger_box clock_mapping driver_fuzz led_code recording 'recording --busy 2'; do \
+		$(BIN)/python -m bench.$$bench || failed=1; \
+	done; \
+	exit $$failed
 
 setup: ## Only set up: packages of the system and .venv
 	@$(PYTHON) tools/setup test

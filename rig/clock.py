@@ -142,7 +142,7 @@ class ClockMap:
     source: NDArray[np.int64]
     target: NDArray[np.int64]
     residual: float  # root mean square distance of the pairs from the line, ns
-    bound: float  # half of the round trip of the pairs, ns (median): latencies that differ both ways hide in it
+    bound: float  # half of the longest round trip of the pairs, ns: latencies that differ both ways hide in it
     pairs: int  # round trips that it rests on
     outliers: int = 0  # fast round trips that were left out, for being too far off
 
@@ -227,7 +227,7 @@ def map_clock(trips: RoundTrips, unit_ns: float) -> ClockMap:
     straight_ns = (source - fast.received[0]) * unit_ns
     target = fast.sent_host_ns[0] + np.rint(straight_ns + off_ns).astype(np.int64)
     outliers = int((weights == 0).sum())
-    bound = float(np.median(latency_ns[chosen])) / 2
+    bound = float(latency_ns[chosen].max()) / 2
     return ClockMap(source, target, residual, bound, pairs=len(weights) - outliers, outliers=outliers)
 
 

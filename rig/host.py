@@ -227,6 +227,15 @@ def own_folder(parent: Path, name: str) -> Path:
     return folder
 
 
+def end_signals() -> tuple[int, ...]:
+    """What asks a command to end: Ctrl-C, a polite kill and, where there is such a thing, a terminal that is closed."""
+    import signal
+
+    if sys.platform == "win32":
+        return signal.SIGINT, signal.SIGTERM
+    return signal.SIGINT, signal.SIGTERM, signal.SIGHUP
+
+
 def end_process_group(pid: int, *, force: bool) -> None:
     """Ask a child and all its children to end, or end them at once."""
     if sys.platform == "win32":

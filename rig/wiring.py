@@ -116,19 +116,26 @@ def open_bench(rig: Rig, folder: Path, *, with_cameras: bool) -> tuple[Devices, 
     return opening.devices, opening.clock
 
 
-def open_port(port: str) -> tuple[Devices, Clock]:
-    """Open whatever trigger box is at a serial port, without any rig. Raises DeviceError naming the port."""
+def open_port(port: str, *, baud: int) -> tuple[Devices, Clock]:
+    """Open whatever trigger box is at a serial port, without any rig; `baud` as `box.baud` of a rig.
+
+    Raises DeviceError naming the port.
+    """
     from rig.trigger.port import SerialBox
 
     devices, clock = Devices(), HostClock()
-    devices.has_box(SerialBox(port, clock))
+    devices.has_box(SerialBox(port, clock, baud=baud))
     return devices, clock
 
 
 def _open_box(box: Box, port: str, clock: Clock) -> TriggerBox:
-    """The trigger box of a rig, by its backend, at `port`. Raises DeviceError naming the port."""
+    """The trigger box of a rig, by its backend, at `port`, sending nothing. Raises DeviceError naming the port."""
     module, name = BOXES[box.backend].split(":")
     opened: TriggerBox = getattr(import_module(module), name)(port, clock, baud=box.baud)
+    with ExitStack() as undo:
+        undo.callback(opened.close)
+        opened.end_left_over()
+        undo.pop_all()
     return opened
 
 
@@ -176,11 +183,16 @@ class _Opening:
             )
 
     def open_box(self) -> None:
-        """The box; a simulated one with the world that it is in, and its cameras."""
+        """The box; a simulated one with the world that it is in, and its cameras.
+
+        A box outside that world comes before it: only who has its port may take its wires.
+        """
         port = self._rig.box.port
-        if port.startswith(SIMULATED_PORT) or (self._rig.simulation and self._rig.simulation.wires):
+        if port.startswith(SIMULATED_PORT):
             self._open_world(port)
         self.devices.has_box(_open_box(self._rig.box, port, self.clock))
+        if not port.startswith(SIMULATED_PORT) and self._rig.simulation and self._rig.simulation.wires:
+            self._open_world(port)
 
     def _open_world(self, port: str) -> None:
         """The simulated world, with the box in it that has this port; a box outside it has a real one."""

@@ -74,6 +74,9 @@ class Plan:
     has_reports: bool = True  # of the box, after the line walk and after the run
     report: dict[str, int] = field(default_factory=dict)  # what the last report says otherwise
     events_lost: int = 0  # told in the log
+    events_lost_s: float = 0.0  # after pulse 0
+    events_lost_in_walk: int = 0  # before the report that follows the walk
+    full_table: str = ""  # a table whose room was too small, as told in the log
     wired: dict[str, int] = field(default_factory=dict)  # camera: input of its ExposureActive line
     rises: dict[str, int] = field(default_factory=dict)  # camera: exposures more or less than there were
     alarm: str = ""
@@ -262,7 +265,12 @@ class _Maker:
                 rows[name][1] = value
         self.table("acquisition/box_status", rows)
         if plan.events_lost:
-            self.log("events_lost", first_seq=20, count=plan.events_lost)
+            at = int(host_of(plan, BOX_0)) + round(plan.events_lost_s * 1e9)
+            self.log("events_lost", first_seq=20, count=plan.events_lost, host_ns=at)
+        if plan.events_lost_in_walk:
+            self.log("events_lost", first_seq=17 - plan.events_lost_in_walk, count=plan.events_lost_in_walk)
+        if plan.full_table:
+            self.log("alarm", text="did not fit", table=plan.full_table, rows=1)
 
     def frames(self, stream: str, pulses: np.ndarray, ticks: np.ndarray) -> np.ndarray:
         rows = np.zeros(len(pulses), FRAME)

@@ -58,9 +58,10 @@ def record(
 
 def _stop_on_signals(recording: Recording) -> None:
     """Ctrl-C, a closed terminal and a polite kill all end a recording in order."""
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), lambda *_: recording.stop())
+    from rig import host
+
+    for number in host.end_signals():
+        signal.signal(number, lambda *_: recording.stop())
 
 
 def _say(text: str) -> None:

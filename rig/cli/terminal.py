@@ -30,6 +30,13 @@ def shield_output() -> None:
     sys.stderr = _shielded(sys.stderr, STDERR)
 
 
+def is_output_gone() -> bool:
+    """Whether standard output has refused a write: what is shown there from now on is seen by nobody."""
+    buffer = getattr(sys.stdout, "buffer", None)
+    raw = getattr(buffer, "raw", buffer)
+    return isinstance(raw, _Lasting) and raw.is_gone
+
+
 def _shielded(stream: TextIO | None, descriptor: int) -> TextIO:
     if stream is None:
         return open(descriptor, "w", closefd=False)
@@ -52,10 +59,13 @@ def _shielded(stream: TextIO | None, descriptor: int) -> TextIO:
 class _Lasting(io.FileIO):
     """A file whose writes never fail."""
 
+    is_gone = False  # from the first refused write on
+
     def write(self, data: Any, /) -> int:
         try:
             return super().write(data)
         except OSError as error:
+            self.is_gone = True
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self.fileno())
             os.close(nowhere)

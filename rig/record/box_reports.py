@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rig.streams import BoxStatus
-from rig.trigger.box import BoxEvent, BoxSilent, LineReport
+from rig.trigger.box import BoxEvent, LineReport
 
 
 class BoxReports:
@@ -29,8 +29,6 @@ class BoxReports:
                     return "sent pulses late, by its own count: it is overloaded, or its firmware is at fault"
             case LineReport():
                 self._line = event
-            case BoxSilent():
-                return f"has not answered for {event.seconds:g} s, though its port is open; pulses may go on"
         return ""
 
     def record(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -10,7 +11,7 @@ from rig.record.messages import Action, AppendRow, ReleaseFrame, StoreFrame
 from rig.record.pairing import Pairing, Placed
 from rig.record.rows import extra_row, frame_row, gap_row
 from rig.session import layout
-from rig.streams import NO_PULSE, Frame, Gap, GapCause
+from rig.streams import NO_PULSE, Frame, Gap, GapCause, Pulse
 from rig.trigger.box import POSTAMBLE, TICKS_HZ, PulsePlan
 
 RESERVE_S = 1.0  # frames may still arrive for so long after a stop was asked for
@@ -86,16 +87,18 @@ class StreamKeeper:
         return StoreFrame(layout.data_path(self.stream), frame.frame_index, frame)
 
     def change(self, storing: Storing) -> None:
-        """From a pulse on, keep frames or not."""
-        self._changes.append(storing)
+        """From a pulse on, keep frames or not. What changes nothing makes no frame wait in its buffer."""
+        before = self._changes[-1] if self._changes else self._now
+        if (storing.is_kept, storing.reason) != (before.is_kept, before.reason):
+            self._changes.append(storing)
 
     def hold(self, from_pulse: int) -> None:
         """See Pairing.hold."""
         self._pairing.hold(from_pulse)
 
-    def ended(self, pulses_sent: int | None) -> list[Action]:
-        """The box has sent its last pulse."""
-        return self._keep_all(self._pairing.ended(pulses_sent))
+    def ended(self, pulses_sent: int | None, told: Sequence[Pulse] = ()) -> list[Action]:
+        """The box has sent its last pulse. `told` as in Pairing.ended."""
+        return self._keep_all(self._pairing.ended(pulses_sent, told))
 
     def close(self, pulses_sent: int | None, cause: GapCause) -> list[Action]:
         """No frame follows: note the hole at the end, and end a part that is not stored."""

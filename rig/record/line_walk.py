@@ -20,6 +20,7 @@ class LineWalk:
     def __init__(self, plan: RunPlan) -> None:
         self._due = {name: walk_pulses(line.line) for name, line in plan.lines.items()}
         self._arrived = dict.fromkeys(plan.lines, 0)
+        self.has_begun = False  # the box has said so
         self.has_ended = False  # the box has sent its last pulse
 
     @property

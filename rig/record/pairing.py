@@ -11,11 +11,13 @@ The postamble can only be placed once it is known where the body ended; frames w
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from rig.cameras.camera import Baseline
 from rig.errors import DeviceNotReady
-from rig.streams import NO_COUNTER, NO_PULSE, Evidence, Frame, Gap, GapCause
+from rig.streams import NO_COUNTER, NO_PULSE, Evidence, Frame, Gap, GapCause, Pulse
 from rig.trigger.box import PREAMBLE, TICKS_HZ, PulsePlan
 
 ANCHOR_SLOTS = len(PREAMBLE) + 1  # so many slowest periods show where in the preamble the first frame lay
@@ -57,6 +59,7 @@ class Pairing:
         self._numbers_missing = 0
         self._counter_shift = 0  # edges that the counter missed, less those it saw too many
         self._held_from: int | None = None
+        self._told: dict[int, int] = {}  # pulses of a run whose end is not known, by base periods after pulse 0
 
     @property
     def last_pulse(self) -> int:
@@ -74,23 +77,43 @@ class Pairing:
         """The end of the body is not known, but it does not lie before `from_pulse`: place nothing after that."""
         self._held_from = from_pulse
 
-    def ended(self, pulses_sent: int | None) -> list[Placed]:
+    def ended(self, pulses_sent: int | None, told: Sequence[Pulse] = ()) -> list[Placed]:
         """The run is over after `pulses_sent` (None: nobody knows); place what waits.
 
-        Frames that waited for the end of the body belong to no known pulse when nobody knows where it was.
+        When nobody knows where the body ended, frames that waited for that belong to pulses that were `told`: the
+        first of the body, the others after it. A frame on none of them belongs to no known pulse.
         """
         if pulses_sent is not None:
             groups = pulses_sent // self._plan.group - 2 * sum(PREAMBLE)
             self._plan = replace(self._plan, body_groups=max(groups, 0))
         elif self._held_from is not None:
-            return self._place_waiting() + self._unknown()
+            self._told = self._steps_of(told)
+            return self._place_known()
         self._held_from = None
         return self._place_waiting()
 
-    def _unknown(self) -> list[Placed]:
-        unknown = [Placed(frame, NO_PULSE, Evidence.NONE, self._last_pulse) for frame in self._waiting]
-        self._waiting.clear()
-        return unknown
+    def _place_known(self) -> list[Placed]:
+        placed = self._place_waiting()
+        while self._waiting:
+            frame = self._waiting.popleft()
+            self._note_number(frame)
+            placed.append(Placed(frame, NO_PULSE, Evidence.NONE, self._last_pulse))
+            placed += self._place_waiting()
+        return placed
+
+    def _steps_of(self, told: Sequence[Pulse]) -> dict[int, int]:
+        """Pulse numbers by base periods after pulse 0; those between two told are known where no silence is."""
+        if not told:
+            return {}
+        first = told[0]
+        group, within = divmod(first.pulse_number, self._plan.group)
+        slots = (slot for slot in range(group + len(PREAMBLE)) if self._plan.group_in_slot(slot) == group)
+        start = next(slots) * self._plan.group + within
+        steps = {start + round((p.box_ticks - first.box_ticks) / self._plan.period_ticks): p.pulse_number for p in told}
+        for (step, pulse), (later, beyond) in pairwise(list(steps.items())):
+            if later - step == beyond - pulse:
+                steps.update(zip(range(step, later), range(pulse, beyond), strict=True))
+        return steps
 
     def close(self, pulses_sent: int | None, cause: GapCause) -> Gap | None:
         """The hole after the last frame, when it is known how many pulses were sent."""
@@ -151,6 +174,8 @@ class Pairing:
 
     def _pulse_at(self, step: int) -> int | None:
         """The pulse that the plan sends `step` periods of this stream after pulse 0."""
+        if (told := self._told.get(step * self.divisor)) is not None:
+            return told
         slot, within = divmod(step * self.divisor, self._plan.group)
         return self._plan.pulse_in_slot(slot, within)
 
@@ -162,7 +187,8 @@ class Pairing:
         step = round(box_ticks / step_ticks)
         pulse = self._pulse_at(step)
         near = NEAR * self._plan.period_ticks
-        if self._held_from is not None and pulse is not None and pulse >= self._held_from:
+        is_told = step * self.divisor in self._told
+        if self._held_from is not None and pulse is not None and pulse >= self._held_from and not is_told:
             return None
         self._note_number(frame)
         if pulse is None or abs(box_ticks - step * step_ticks) > near or pulse <= self._last_pulse:

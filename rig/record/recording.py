@@ -62,7 +62,7 @@ class Status:
     counts: dict[str, Counts]
     stored_bytes: int
     free_bytes: int
-    alarms: tuple[str, ...]
+    alarms: tuple[str, ...]  # without those of what is over
     is_simulated: bool  # any device of it
 
 
@@ -142,7 +142,7 @@ class Recording:
             cameras[frame.stream].release(frame)
 
         storage = Storage(writer, release)
-        run = Run(job.plan, walk_id=job.subject.run_id ^ 1, run_id=job.subject.run_id)
+        run = Run(job.plan, walk_id=job.subject.run_id ^ 1, run_id=job.subject.run_id, box_name=job.devices.box.name)
         observer = _Observer(run, job, storage, path, self._on_status)
         if job.virtual is not None:
             self._recorder = VirtualRecorder(run, job.virtual, storage)
@@ -207,7 +207,7 @@ class _Observer:
             counts=run.counts,
             stored_bytes=self._storage.stored_bytes,
             free_bytes=host.free_bytes(self._folder),
-            alarms=tuple(run.alarms),
+            alarms=tuple(run.standing_alarms),
             is_simulated=self._job.is_simulated,
         )
 

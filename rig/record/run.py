@@ -14,9 +14,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from enum import Enum, auto
 from functools import singledispatchmethod
-from typing import Any
 
 from rig.cameras.camera import Baseline
+from rig.record.alarms import Alarms, log, note
 from rig.record.box_reports import BoxReports
 from rig.record.keeping import Counts, Storing, StreamKeeper
 from rig.record.line_walk import LineWalk
@@ -44,7 +44,7 @@ from rig.record.messages import (
 )
 from rig.record.plan import RunPlan
 from rig.record.rows import Kept, ended_row, pulse_row, row_of
-from rig.record.watch import SCREEN, Watch
+from rig.record.watch import BOX, SCREEN, Watch
 from rig.session import layout
 from rig.session.layout import Outcome
 from rig.stimulus.screen import ScreenNote, StepBegan, StepEnded
@@ -54,6 +54,7 @@ from rig.trigger.box import (
     PREAMBLE,
     TICKS_HZ,
     Booted,
+    BoxAnswers,
     BoxSilent,
     EventsLost,
     LineReport,
@@ -68,6 +69,7 @@ WALK_EPOCH, RUN_EPOCH = 0, 1
 PING_NS = NS // 5  # 5 Hz, the rate that docs/explanation measured for clock pairs
 SETTLE_NS = NS // 2  # how long the last frames of a run may take to arrive
 ACKNOWLEDGE_S = 2.0  # a frame that the disk has not acknowledged for so long is an alarm
+ANSWER_S = 5.0  # the box is asked to start for 3 s; then it has refused
 LATE_S = 2.0  # how much later than planned an answer of the box may come before it counts as lost
 
 
@@ -84,12 +86,12 @@ class RunState(Enum):
 class Run:
     """One run. `step(event, now_host_ns)` returns the actions that follow, in order."""
 
-    def __init__(self, plan: RunPlan, *, walk_id: int, run_id: int) -> None:
+    def __init__(self, plan: RunPlan, *, walk_id: int, run_id: int, box_name: str) -> None:
         self.state, self.outcome = RunState.IDLE, Outcome.INCOMPLETE
-        self.alarms: list[str] = []
         self.step_index = -1
         self.keepers: dict[str, StreamKeeper] = {}
         self._plan, self._walk_id, self._run_id = plan, walk_id, run_id
+        self._alarms = Alarms(box_name)
         self._walk = LineWalk(plan)
         self._epoch = WALK_EPOCH
         self._cameras = set(plan.names)  # those that are not lost
@@ -106,12 +108,22 @@ class Run:
         self._arrived = -1  # frames when it was last looked whether any still arrive without the box
         self._watch = Watch(plan.group_s)
         self._reports = BoxReports(run_id)
-        self._alarmed: set[tuple[str, str]] = set()
+        self._told_late: list[Pulse] = []  # the last pulse told before the stop, and those after it
 
     @property
     def counts(self) -> dict[str, Counts]:
         """How each stream stands; empty before the recording run."""
         return {name: keeper.counts for name, keeper in self.keepers.items()}
+
+    @property
+    def alarms(self) -> list[str]:
+        """All alarms so far, each with its source."""
+        return self._alarms.texts
+
+    @property
+    def standing_alarms(self) -> list[str]:
+        """The alarms without those of what is over."""
+        return self._alarms.standing
 
     def begin(self) -> list[Action]:
         """Arm for the line walk."""
@@ -132,7 +144,7 @@ class Run:
     def _(self, event: Synced, now: int) -> list[Action]:
         waited_ns = event.returned_host_ns - event.oldest_arrived_host_ns
         text = f"frames were not acknowledged within {ACKNOWLEDGE_S:g} s"
-        return [row_of(event), *(self._alarm(now, text, "disk") if waited_ns > ACKNOWLEDGE_S * NS else [])]
+        return [row_of(event), *(self._alarms.sound(now, text, "disk") if waited_ns > ACKNOWLEDGE_S * NS else [])]
 
     @_on.register(Edge | ClockPair | Flip)
     def _(self, event: Kept, now: int) -> list[Action]:
@@ -142,7 +154,9 @@ class Run:
 
     @_on.register
     def _(self, event: TableFull, now: int) -> list[Action]:
-        return self._alarm(now, f"the room reserved for {event.table} is used up; its further rows are lost", "disk")
+        return self._alarms.sound(
+            now, f"the room reserved for {event.table} is used up; its further rows are lost", "disk"
+        )
 
     # --- cameras ---------------------------------------------------------------------------------------------
 
@@ -151,7 +165,7 @@ class Run:
         self._baselines[event.stream] = event.baseline
         self._waiting.discard(event.stream)
         record = {"kind": "armed", "stream": event.stream, "epoch": self._epoch, "baseline": asdict(event.baseline)}
-        return [self._log(now, record), *self._when_all_armed(now)]
+        return [log(now, record), *self._when_all_armed(now)]
 
     def _when_all_armed(self, now: int) -> list[Action]:
         """No pulse is sent before every camera says it is armed."""
@@ -159,27 +173,27 @@ class Run:
             return []
         self._waiting = set(self._cameras)
         if self._epoch == WALK_EPOCH:
-            self._deadline = now + int((self._walk.pulses * self._plan.group_s + LATE_S) * NS)
+            self._deadline = now + int(ANSWER_S * NS)
             return [StartBox(self._plan.walk, self._walk_id)]
         for name in self._plan.names:
             divisor = self._plan.lines[name].divisor
             keeper = StreamKeeper(name, divisor, self._plan.pulses, self._baselines[name], self._capacity[name])
             self.keepers[name] = keeper
             self._watch.heard(name, now)
-        self._deadline = now + int(LATE_S * NS)
+        self._deadline = now + int(ANSWER_S * NS)
         return [StartBox(self._plan.pulses, self._run_id)]
 
     @_on.register
     def _(self, event: Frame, now: int) -> list[Action]:
         if event.error:
             text = f"frame {event.frame_number}: {event.error}"
-            return [*self._alarm(now, text, event.stream), *self._frame(event, now)]
+            return [*self._alarms.sound(now, text, event.stream), *self._frame(event, now)]
         return self._frame(event, now)
 
     def _frame(self, frame: Frame, now: int) -> list[Action]:
         if frame.epoch != self._epoch:
             text = f"delivered a frame of epoch {frame.epoch} in epoch {self._epoch}"
-            return [*self._alarm(now, text, frame.stream), ReleaseFrame(frame)]
+            return [*self._alarms.sound(now, text, frame.stream), ReleaseFrame(frame)]
         if self._epoch == WALK_EPOCH:
             return self._walk.frame(frame)
         self._watch.heard(frame.stream, now)
@@ -187,9 +201,11 @@ class Run:
         lost = keeper.counts.lost
         actions = keeper.frame(frame)
         if keeper.counts.lost > lost:
-            actions += self._alarm(now, "frames are being lost", frame.stream)
+            actions += self._alarms.sound(now, "frames are being lost", frame.stream)
         if keeper.is_nearly_full and self.state is RunState.RECORDING:
-            actions += self._alarm(now, "the room that was reserved is nearly used up: the run ends", frame.stream)
+            actions += self._alarms.sound(
+                now, "the room that was reserved is nearly used up: the run ends", frame.stream
+            )
             actions += self._stop(Outcome.FAILED, now)
         return actions + self._when_drained()
 
@@ -197,7 +213,7 @@ class Run:
     def _(self, event: Stopped, now: int) -> list[Action]:
         self._waiting.discard(event.stream)
         record = {"kind": "stopped", "stream": event.stream, "epoch": self._epoch, "features": event.features}
-        return [self._log(now, record), *self._when_all_stopped(now)]
+        return [log(now, record), *self._when_all_stopped(now)]
 
     def _when_all_stopped(self, now: int) -> list[Action]:
         if self._waiting:
@@ -205,7 +221,7 @@ class Run:
         if self.state is RunState.DRAINING:
             return self._close(now)
         # A wrong walk alarms and the recording goes on: what the cameras saw can be told from the file.
-        actions = [action for stream, text in self._walk.faults() for action in self._alarm(now, text, stream)]
+        actions = [action for stream, text in self._walk.faults() for action in self._alarms.sound(now, text, stream)]
         self._epoch, self._waiting = RUN_EPOCH, set(self._cameras)
         return actions + [ArmCamera(name, RUN_EPOCH) for name in self._plan.names if name in self._cameras]
 
@@ -215,22 +231,25 @@ class Run:
     def _(self, event: RunBegan, now: int) -> list[Action]:
         is_walk = event.run_id == self._walk_id
         began = {"kind": "began", "run_id": event.run_id, "walk": is_walk, "box_ticks": event.box_ticks}
-        if not is_walk:
+        if is_walk:
+            self._walk.has_begun = True
+            self._deadline = now + int((self._walk.pulses * self._plan.group_s + LATE_S) * NS)
+        else:
             self.state, self._deadline = RunState.RECORDING, None
+            self._watch.heard(BOX, now)
             self._steps_from = now + int(len(PREAMBLE) * self._plan.group_s * NS)
-        return [self._log(now, began)]
+        return [log(now, began)]
 
     @_on.register
     def _(self, event: RunEnded, now: int) -> list[Action]:
-        record = {"kind": "ended", "run_id": event.run_id, "walk": event.run_id == self._walk_id}
-        ended = {**record, "pulses_sent": event.pulses_sent, "box_ticks": event.box_ticks}
-        actions: list[Action] = [self._log(now, ended)]
+        ended = {"run_id": event.run_id, "walk": event.run_id == self._walk_id, "pulses_sent": event.pulses_sent}
+        actions: list[Action] = [log(now, {"kind": "ended", **ended, "box_ticks": event.box_ticks})]
         self._deadline = now + SETTLE_NS
-        self._walk.has_ended = True
+        self._walk.has_begun = self._walk.has_ended = True
         if event.run_id != self._walk_id:
             if self.state is RunState.RECORDING:
                 self.state = RunState.DRAINING
-                actions += self._alarm(now, "ended its run without being asked to", "box")
+                actions += self._alarms.of_box(now, "ended its run without being asked to")
                 self._end_as(Outcome.DEVICE_LOST)
             self._reports.run_ended()
             actions += self._box_ended(event.pulses_sent)
@@ -238,17 +257,20 @@ class Run:
 
     def _box_ended(self, pulses_sent: int | None) -> list[Action]:
         self._pulses_sent = pulses_sent
-        return [action for keeper in self.keepers.values() for action in keeper.ended(pulses_sent)]
+        return [action for keeper in self.keepers.values() for action in keeper.ended(pulses_sent, self._told_late)]
 
     @_on.register
     def _(self, event: StartRefused, now: int) -> list[Action]:
-        return [*self._alarm(now, f"start refused: {event.reason}", "box"), *self._give_up(Outcome.DEVICE_LOST, now)]
+        return [*self._alarms.of_box(now, f"start refused: {event.reason}"), *self._give_up(Outcome.DEVICE_LOST, now)]
 
     @_on.register
-    def _(self, event: Pulse, now: int) -> list[Action]:  # noqa: ARG002  all handlers take the time
+    def _(self, event: Pulse, now: int) -> list[Action]:
         is_walk = event.run_id == self._walk_id
         if not is_walk:
             self._latest = event
+            self._watch.heard(BOX, now)
+            if self.state is RunState.DRAINING:
+                self._told_late.append(event)
         return [pulse_row(event, walk=is_walk)]
 
     @_on.register
@@ -256,23 +278,31 @@ class Run:
         if self._deadline is not None:
             self._deadline += int(LEFTOVER_S * NS)
         text = f"the box still sent run {event.run_id}, which nobody listened to; it was stopped first"
-        return [self._note(now, text)]
+        return [note(now, text)]
 
-    @_on.register(BoxStatus | BoxSilent | LineReport)
-    def _(self, event: BoxStatus | BoxSilent | LineReport, now: int) -> list[Action]:
+    @_on.register
+    def _(self, event: BoxSilent, now: int) -> list[Action]:
+        return self._alarms.box_silent(now, event.seconds)
+
+    @_on.register
+    def _(self, event: BoxAnswers, now: int) -> list[Action]:  # noqa: ARG002
+        return self._alarms.box_answers(now)
+
+    @_on.register(BoxStatus | LineReport)
+    def _(self, event: BoxStatus | LineReport, now: int) -> list[Action]:
         alarm = self._reports.take(event)
         actions: list[Action] = [row_of(event)] if isinstance(event, BoxStatus) else []
-        return [*actions, *(self._alarm(now, alarm, "box") if alarm else []), *self._when_drained()]
+        return [*actions, *(self._alarms.of_box(now, alarm) if alarm else []), *self._when_drained()]
 
     @_on.register
     def _(self, event: EventsLost, now: int) -> list[Action]:
         record = {"kind": "events_lost", "first_seq": event.first_seq, "count": event.count}
-        return [self._log(now, record), *self._alarm(now, f"{event.count} events lost on the wire", "box")]
+        return [log(now, record), *self._alarms.events_lost(now, event.count)]
 
     @_on.register
     def _(self, event: Booted, now: int) -> list[Action]:
         text = f"restarted (boot {event.boots}, cause: {event.cause}); pulses have stopped"
-        actions = self._alarm(now, text, "box")
+        actions = self._alarms.of_box(now, text)
         return actions + (self._give_up(Outcome.DEVICE_LOST, now) if self.state is not RunState.IDLE else [])
 
     # --- screen ----------------------------------------------------------------------------------------------
@@ -293,7 +323,7 @@ class Run:
 
     @_on.register
     def _(self, event: ScreenNote, now: int) -> list[Action]:
-        return [self._log(now, {"kind": "note", "text": f"screen: {event.text}"})]
+        return [log(now, {"kind": "note", "text": f"screen: {event.text}"})]
 
     def _next_step(self, now: int) -> list[Action]:
         """Show the next step; after the last one end the run, unless the box ends it by itself."""
@@ -326,16 +356,16 @@ class Run:
     @_on.register
     def _(self, event: StopRequested, now: int) -> list[Action]:  # noqa: ARG002
         if self.state is RunState.RECORDING:
-            return [self._note(now, "stopped by the operator"), *self._stop(Outcome.STOPPED, now)]
+            return [note(now, "stopped by the operator"), *self._stop(Outcome.STOPPED, now)]
         return [] if self.state is RunState.DRAINING else self._give_up(Outcome.STOPPED, now)
 
     @_on.register
     def _(self, event: AbortRequested, now: int) -> list[Action]:  # noqa: ARG002
-        return [self._note(now, "aborted by the operator"), *self._give_up(Outcome.STOPPED, now)]
+        return [note(now, "aborted by the operator"), *self._give_up(Outcome.STOPPED, now)]
 
     @_on.register
     def _(self, event: DeviceFailed, now: int) -> list[Action]:
-        actions = self._alarm(now, str(event.error), event.device)
+        actions = self._alarms.sound(now, str(event.error), event.device, cause=event.error.__cause__)
         if event.device == "disk":
             return actions + self._give_up(Outcome.DISK_FULL, now)
         if self.state is RunState.ARMING or event.device == "recorder":
@@ -347,6 +377,7 @@ class Run:
             return actions
         if event.device == "box":
             self._has_box, self._deadline = False, now + SETTLE_NS
+            self._watch.forget(BOX)
             return actions
         return actions + self._camera_lost(event.device, now)
 
@@ -372,6 +403,7 @@ class Run:
         if self._has_box:  # without it nobody can ask for an end, and the body goes on
             for keeper in self.keepers.values():
                 keeper.hold(self._latest.pulse_number + 1 if self._latest else 0)
+        self._told_late = [self._latest] if self._latest else []
         self._deadline = now + int(((len(PREAMBLE) + 2) * self._plan.group_s + LATE_S) * NS)
         actions: list[Action] = [StopBox()] if self._has_box else []
         return actions + ([AbortStep()] if self._has_screen else [])
@@ -398,11 +430,13 @@ class Run:
         """Tell who has fallen silent; a screen that does not end its step counts as lost."""
         if self.state is not RunState.RECORDING:
             return []
-        text = f"has said nothing for {self._watch.silent_s:g} s"
-        actions = [action for name in self._watch.silent(now) for action in self._alarm(now, text, name)]
+        silent_s = self._watch.silent_s
+        actions = [action for name in self._watch.silent(now) for action in self._alarms.silent(now, name, silent_s)]
         if self._watch.step_is_overdue(now):
             self._screen_lost()
-            actions += self._alarm(now, f"did not end step {self.step_index + 1}; no further step is shown", SCREEN)
+            actions += self._alarms.sound(
+                now, f"did not end step {self.step_index + 1}; no further step is shown", SCREEN
+            )
         return actions
 
     def _screen_lost(self) -> None:
@@ -421,8 +455,8 @@ class Run:
             return self._without_box(now)
         if self._pulses_sent is None and self._has_box:
             self._end_as(Outcome.DEVICE_LOST)
-            alarm = self._alarm(now, "did not tell the end of its run; its last frames have no pulse number", "box")
-            return [*alarm, *self._stop_cameras()]
+            text = "did not tell the end of its run; pulses may go on, and its last frames may have no pulse number"
+            return [*self._alarms.of_box(now, text), *self._stop_cameras()]
         return self._stop_cameras()
 
     def _without_box(self, now: int) -> list[Action]:
@@ -435,12 +469,12 @@ class Run:
         return []
 
     def _walk_is_over(self, now: int) -> list[Action]:
-        if self._epoch == WALK_EPOCH and not self._walk.saw_nothing:
+        if self._epoch == WALK_EPOCH and self._walk.has_begun and not self._walk.saw_nothing:
             return [StopCamera(name) for name in self._plan.names]
-        text = "no camera saw the line walk; check the trigger cables"
-        if self._epoch != WALK_EPOCH or not self._walk.has_ended:
-            text = "no answer to the start; check the box's supply"
-        actions = self._alarm(now, text, "box")
+        if self._epoch == WALK_EPOCH and self._walk.has_ended:
+            actions = self._alarms.sound(now, "no camera saw the line walk; check the trigger cables", "box")
+        else:
+            actions = self._alarms.of_box(now, "no answer to the start; check the box's supply. Pulses may go on")
         return [*actions, *self._give_up(Outcome.DEVICE_LOST, now)]
 
     def _when_drained(self) -> list[Action]:
@@ -470,20 +504,4 @@ class Run:
             actions += keeper.close(self._pulses_sent or told, cause)
         self.state = RunState.CLOSED
         record = {"kind": "outcome", "outcome": str(self.outcome), "text": "; ".join(self.alarms)}
-        return [*actions, self._log(now, self._reports.record()), self._log(now, record), CloseFile(self.outcome)]
-
-    # --- words -----------------------------------------------------------------------------------------------
-
-    def _log(self, now: int, record: dict[str, Any]) -> Action:
-        return AppendText(layout.LOG, now, record)
-
-    def _note(self, now: int, text: str) -> Action:
-        return self._log(now, {"kind": "note", "text": text})
-
-    def _alarm(self, now: int, text: str, source: str) -> list[Action]:
-        """Once for each text and source: a stuck device must not fill the log."""
-        if (source, text) in self._alarmed:
-            return []
-        self._alarmed.add((source, text))
-        self.alarms.append(f"{source}: {text}")
-        return [self._log(now, {"kind": "alarm", "stream": source, "text": text})]
+        return [*actions, log(now, self._reports.record()), log(now, record), CloseFile(self.outcome)]

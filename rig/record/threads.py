@@ -77,7 +77,9 @@ class _Worker(ABC):
         except RigError as error:
             self.tell(DeviceFailed(self.device, error))
         except Exception as exc:  # a bug in a driver must end the run in order, not vanish in a thread
-            self.tell(DeviceFailed(self.device, DeviceLost(self.device, f"its thread failed: {exc!r}")))
+            lost = DeviceLost(self.device, "cannot be used any more, by a fault of this program", hint="Report its log")
+            lost.__cause__ = exc
+            self.tell(DeviceFailed(self.device, lost))
 
     @abstractmethod
     def command(self, action: Action) -> None:

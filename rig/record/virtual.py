@@ -46,6 +46,7 @@ class VirtualRecorder:
         self._storage = storage
         self._stops = 0
         self._events: deque[Event] = deque()
+        self._lost: set[str] = set()  # devices that failed; as their thread would, they end
         self._next_tick = self._next_flush = self._clock.now_ns()
 
     def stop(self) -> None:
@@ -101,9 +102,12 @@ class VirtualRecorder:
             self._flush()
 
     def _ask(self, device: str, events: Callable[[], Sequence[Event]]) -> None:
+        if device in self._lost:
+            return
         try:
             self._events.extend(events())
         except RigError as error:
+            self._lost.add(device)
             self._events.append(DeviceFailed(device, error))
 
     def _flush(self) -> None:

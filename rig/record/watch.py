@@ -1,11 +1,11 @@
-"""Live warnings: which camera or screen has fallen silent, and whether a step should have ended long ago."""
+"""Live warnings: which camera, screen or box has fallen silent, and whether a step should have ended long ago."""
 
 from __future__ import annotations
 
 from rig.elicitation.steps import Step
 
 NS = 1_000_000_000
-SCREEN = "screen"
+SCREEN, BOX = "screen", "box"
 SILENT_S = 2.0  # who says nothing for so long is told by name
 SILENT_PERIODS = 5  # of the slowest stream, where that is longer
 STEP_LATE_S = 5.0  # how much longer than allowed a step may take before the screen counts as lost
@@ -20,7 +20,7 @@ class Watch:
         self._step_until_ns: int | None = None
 
     def heard(self, name: str, now: int) -> None:
-        """A camera delivered a frame, or the screen told of a flip; also when it is first expected to."""
+        """A camera delivered a frame, the screen told of a flip, the box of a pulse; also when first expected to."""
         self._heard_ns[name] = now
 
     def forget(self, name: str) -> None:

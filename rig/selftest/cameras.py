@@ -7,7 +7,7 @@ Only the arrival of frames is looked at: with pulses so slow, it leaves no doubt
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -65,10 +65,18 @@ def walk_plan(plan: PulsePlan) -> PulsePlan:
     return replace(plan, period_ticks=max(WALK_PERIOD_TICKS, plan.period_ticks), lines=lines, mode=RunMode.WALK)
 
 
-def walk_lines(cameras: Mapping[str, Camera], box: TriggerBox, clock: Clock, plan: PulsePlan) -> Walk:
+def walk_lines(
+    cameras: Mapping[str, Camera],
+    box: TriggerBox,
+    clock: Clock,
+    plan: PulsePlan,
+    *,
+    is_ended: Callable[[], bool] = lambda: False,
+) -> Walk:
     """Arm all cameras, pulse one line after the other, and keep what comes, without its pictures.
 
-    Blocks. Raises DeviceNotReady and DeviceLost; the cameras are stopped in any case.
+    Blocks until the walk is through, or `is_ended()`; it is asked several times a second. Raises DeviceNotReady and
+    DeviceLost; the cameras are stopped in any case.
     """
     walk = Walk()
     armed: list[Camera] = []
@@ -76,8 +84,9 @@ def walk_lines(cameras: Mapping[str, Camera], box: TriggerBox, clock: Clock, pla
         for camera in cameras.values():
             camera.arm(0)
             armed.append(camera)
-        grab = partial(_grab, armed, walk)
-        with closing(run_box(box, clock, walk_plan(plan), grab, turn_s=GRAB_S)) as events:
+        grab = partial(_grab_waiting, armed, walk)
+        enough = lambda _: is_ended()  # noqa: E731
+        with closing(run_box(box, clock, walk_plan(plan), enough, each_turn=grab, turn_s=GRAB_S)) as events:
             walk.pulses += (event for event in events if isinstance(event, Pulse))
         _grab_last(grab, clock)
     finally:
@@ -86,16 +95,15 @@ def walk_lines(cameras: Mapping[str, Camera], box: TriggerBox, clock: Clock, pla
     return walk
 
 
-def _grab(cameras: Sequence[Camera], walk: Walk, _seconds: float = 0) -> bool:
-    """Take every frame that waits. Returns False: the walk ends by itself."""
+def _grab_waiting(cameras: Sequence[Camera], walk: Walk) -> None:
+    """Take every frame that waits, and give its buffer back."""
     for camera in cameras:
         while (frame := camera.grab(0)) is not None:
             walk.frames.append(frame)
             camera.release(frame)
-    return False
 
 
-def _grab_last(grab: partial[bool], clock: Clock) -> None:
+def _grab_last(grab: Callable[[], None], clock: Clock) -> None:
     until_ns = clock.now_ns() + LAST_FRAMES_NS
     while clock.now_ns() < until_ns:
         clock.sleep_until(clock.now_ns() + round(GRAB_S * NS))

@@ -8,17 +8,17 @@ How long the way is, how much it varies, and whether anything got lost on it is 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from math import ceil
 
 from rig.clock import Clock
-from rig.errors import UserError
+from rig.errors import DeviceNotReady, UserError
 from rig.selftest.results import Result, input_name, judged, line_name
 from rig.streams import ClockPair, DeviceInfo, Edge, Pulse
 from rig.trigger.box import TICKS_HZ, BoxEvent, PulsePlan, TriggerBox
-from rig.trigger.tally import Tally, rate_bounds
+from rig.trigger.tally import Tally, declared, rate_bounds, ticks_hz, timed_input
 from rig.trigger.trial import run_box
 from rig.verify.findings import Word
 
@@ -71,11 +71,13 @@ def loop_back(
     seconds: float,
     input_number: int | None = None,
     signals: Mapping[str, int] | None = None,
+    is_ended: Callable[[], bool] = lambda: False,
 ) -> list[Result]:
     """Send `plan` for `seconds` with its first line wired to an input, and judge what comes back. Blocks.
 
-    `input_number` None: the input that the hardware stamps. `signals`: what else is wired to which input. Raises
-    UserError for an input that the box has not, DeviceNotReady and DeviceLost.
+    `input_number` None: the input that the hardware stamps. `signals`: what else is wired to which input. The run is
+    ended in order before its time when `is_ended()`. Raises UserError for an input that the box has not,
+    DeviceNotReady and DeviceLost.
     """
     info = box.describe()
     number = _require_input(info, input_number)
@@ -86,33 +88,37 @@ def loop_back(
         line,
         number,
         is_timed=number == timed_input(info),
-        tick_hz=int(info.capabilities["tick_hz"]),
-        tally=Tally(plan.period_ticks),
+        tick_hz=ticks_hz(info),
+        tally=Tally(plan.period_ticks, timed_input(info)),
         others=[name for name, wired in (signals or {}).items() if wired == number],
     )
-    with closing(run_box(box, clock, plan, lambda sent_s: sent_s >= seconds)) as events:
+    with closing(run_box(box, clock, plan, lambda sent_s: is_ended() or sent_s >= seconds)) as events:
         for event in events:
             looped.tally.take(event)
             looped.take(event)
     return judge(looped)
 
 
-def timed_input(info: DeviceInfo) -> int | None:
-    """The input that the hardware stamps: the last one of a box that has one."""
-    return int(info.capabilities["inputs"]) - 1 if info.capabilities["timed_input"] else None
-
-
 def _require_input(info: DeviceInfo, number: int | None) -> int:
-    last = int(info.capabilities["inputs"]) - 1
-    if number is not None and not 0 <= number <= last:
-        raise UserError("--input", "is not allowed", value=str(number), allowed=f"0 to {last}")
-    timed = timed_input(info)
-    return number if number is not None else last if timed is None else timed
+    """The input that is named, else the timed one, else the last; of a box that declares none, one must be named."""
+    inputs = declared(info, "inputs")
+    if inputs == 0:
+        raise DeviceNotReady(
+            f"trigger box {info.model}, serial {info.serial}", "has no input that a wire could lead to"
+        )
+    if inputs is None and number is None:
+        raise UserError("--input", "is needed, as the box does not declare its inputs")
+    if number is None:
+        return (inputs or 0) - 1
+    if number < 0 or (inputs is not None and number >= inputs):
+        allowed = "0 or more" if inputs is None else f"0 to {inputs - 1}"
+        raise UserError("--input", "is not allowed", value=str(number), allowed=allowed)
+    return number
 
 
 def _bearable(plan: PulsePlan, info: DeviceInfo) -> PulsePlan:
     """The plan with pulses that a polled input sees, and no faster than the box can tell a pulse and its two edges."""
-    most_per_s = int(info.capabilities["events_per_s"])
+    most_per_s = declared(info, "events_per_s")
     period = max(plan.period_ticks, ceil(3 * TICKS_HZ / most_per_s) if most_per_s else 0)
     lines = tuple(replace(line, width_ticks=WIDTH_TICKS) for line in plan.lines)
     return replace(plan, period_ticks=period, lines=lines, led_phase_ticks=period // 2)
@@ -124,7 +130,7 @@ def judge(looped: LoopBack) -> list[Result]:
         _wire(looped),
         _latency(looped),
         _jitter(looped),
-        _grid(looped),
+        _on_plan(looped),
         _rate(looped),
         _lost(looped),
         _late(looped),
@@ -154,19 +160,25 @@ def _latency(looped: LoopBack) -> Result:
 
 
 def _jitter(looped: LoopBack) -> Result:
-    name, latencies = "jitter of the edges", looped.latencies_us
-    most_us, origin = (TIMED_JITTER_US, "timed") if looped.is_timed else (POLLED_US, "polled")
-    limit = f"{most_us:g} us: {_ORIGINS[origin]}"
-    if not latencies:
-        return Result(name, Word.NOT_MEASURED, None, "no edges", limit)
-    jitter_us = max(latencies) - min(latencies)
-    return judged(name, jitter_us, f"{jitter_us:g} us peak to peak", limit, is_good=jitter_us <= most_us)
+    """Of the edges that the pulses made: the box stamps a pulse as it planned it, only a timed edge is measured."""
+    name, timed = "jitter of the edges", looped.tally.timed
+    limit = f"{TIMED_JITTER_US:g} us: {_ORIGINS['timed']}"
+    if not looped.is_timed:
+        return Result(name, Word.NOT_MEASURED, None, f"no timed edge: {input_name(looped.input)} is polled", limit)
+    if timed.spread_ticks is None:
+        return Result(name, Word.NOT_MEASURED, None, "no timed edge", limit)
+    jitter_us = timed.spread_ticks * 1e6 / looped.tick_hz
+    text = f"{jitter_us:g} us peak to peak over {timed.count} timed edges"
+    return judged(name, jitter_us, text, limit, is_good=jitter_us <= TIMED_JITTER_US)
 
 
-def _grid(looped: LoopBack) -> Result:
-    jitter, limit = looped.tally.jitter_ticks, "0 ticks: the timer makes the pulses"
-    text = f"{jitter} ticks peak to peak over {looped.tally.pulses} pulses"
-    return judged("jitter of the pulses", jitter, text, limit, is_good=jitter == 0 and looped.tally.pulses > 1)
+def _on_plan(looped: LoopBack) -> Result:
+    name, limit = "pulses on plan", "0 ticks; our firmware stamps a pulse as it planned it: no measurement"
+    off_ticks = looped.tally.plan.spread_ticks
+    if off_ticks is None:
+        return Result(name, Word.NOT_MEASURED, None, "fewer than two pulses were told", limit)
+    text = f"{off_ticks} ticks off plan over {looped.tally.plan.count} pulses, by the box's own word"
+    return judged(name, off_ticks, text, limit, is_good=off_ticks == 0)
 
 
 def _rate(looped: LoopBack) -> Result:

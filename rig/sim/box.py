@@ -27,6 +27,7 @@ from rig.sim.serial_line import BRIDGES, SerialLine
 from rig.trigger import wire
 from rig.trigger.box import TICKS_HZ
 
+REQUESTS = (wire.Hello, wire.Start, wire.Stop, wire.Ping, wire.AskStatus)
 MODEL, VERSION = b"simulated box", (1, 0, 0)
 ABILITIES = ~wire.Capability(0)  # all there are, SIMULATED among them
 BAUD = 115_200
@@ -94,8 +95,9 @@ class SimulatedBox:
         self._run: Run | None = None
         self._answers: deque[Answer] = deque()
         self._gathered_host_ns = 0
+        self._writes_again = False  # when the line is free
         self._seen_ticks = [0] * INPUTS
-        self._rises = [0] * wire.INPUTS
+        self._rises = [0] * wire.STATUS_INPUTS
         self._heard_host_ns = 0
         self._agenda.clear()
 
@@ -176,15 +178,23 @@ class SimulatedBox:
         self._queue.put(wire.Event(kind, pulse, ticks % 2**32), run_id)
 
     def _write(self, host_ns: int) -> None:
-        """Put on the line what is ready, as long as the line is free; answers first."""
+        """Put on the line what is ready, as long as the line is free, and go on when it is free again; answers first.
+
+        An edge that is told late may come here with a time at which the line was busy: then it is free already.
+        """
         while host_ns >= self._line.free_host_ns and (message := self._next_message(host_ns)):
             self._put_on_line(message, host_ns)
+        if host_ns < self._line.free_host_ns and not self._writes_again:
+            self._writes_again = True
+            self._at(self._line.free_host_ns, self._write_again)
+
+    def _write_again(self, host_ns: int) -> None:
+        self._writes_again = False
+        self._write(host_ns)
 
     def _put_on_line(self, message: wire.Message, host_ns: int) -> None:
         frame = self._faults.spoil(wire.to_frame(message), Fault.BYTE_TO_HOST, self._last_recorded())
         self._at(self._line.to_host(len(frame), host_ns), lambda _: self._arrive(frame))
-        if self._line.free_host_ns > host_ns:
-            self._at(self._line.free_host_ns, self._write)
 
     def _next_message(self, host_ns: int) -> wire.Message | None:
         if self._answers:
@@ -196,6 +206,9 @@ class SimulatedBox:
 
     def _read(self, data: bytes, host_ns: int) -> None:
         for message in self._decoder.feed(data):
+            if not isinstance(message, REQUESTS):  # for a host, not for a box
+                self._decoder.bad_frames += 1
+                continue
             if isinstance(message, wire.Start) and self._faults.swallows_start():
                 continue
             self._heard_host_ns = host_ns

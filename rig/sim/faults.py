@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+from bisect import bisect_right
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from rig.errors import ConfigError
 from rig.streams import NO_PULSE
 
 BOX = "box"
+REQUESTS_S = 0.25  # the host says something at least so often: it asks for clock pairs five times a second
 APPEND = os.O_CREAT | os.O_APPEND | os.O_WRONLY
 
 
@@ -99,13 +102,17 @@ def _pulses_of(camera: Camera, faults: Faults) -> range:
 class BoxFaults:
     """What goes wrong in the box and on its serial line, by seed; told to the truth as it is committed."""
 
-    def __init__(self, faults: Faults, seed: int, truth: Truth) -> None:
+    def __init__(self, faults: Faults, seed: int, truth: Truth, *, rate_hz: float = 100.0) -> None:
+        """`rate_hz`: of the pulses; bytes to the box are due so early that a request still comes by `last_pulse`."""
         rng = np.random.default_rng((seed, 11))
         window = range(faults.first_pulse, faults.last_pulse + 1)
+        latest = max(faults.first_pulse, faults.last_pulse - ceil(REQUESTS_S * rate_hz))
         self.drift_ppm = faults.drift_ppm
         self._truth, self._random = truth, rng
-        self._bytes = {
-            way: _chosen(rng, window, faults.dropped_bytes) for way in (Fault.BYTE_TO_BOX, Fault.BYTE_TO_HOST)
+        self._last_pulse = faults.last_pulse
+        self._bytes = {  # after which pulses bytes are due
+            Fault.BYTE_TO_BOX: [min(due, latest) for due in _chosen(rng, window, faults.dropped_bytes)],
+            Fault.BYTE_TO_HOST: _chosen(rng, window, faults.dropped_bytes),
         }
         walks = int(rng.integers(faults.swallowed_starts + 1))  # so many before the line walk, the others after it
         self._swallowed = {*range(walks), *range(walks + 1, faults.swallowed_starts + 1)}
@@ -116,14 +123,17 @@ class BoxFaults:
             truth.add(Fault.DRIFT, BOX)
 
     def spoil(self, data: bytes, way: Fault, last_pulse: int) -> bytes:
-        """The bytes of one message without the one that is lost, when one is due after `last_pulse`."""
-        due = self._bytes[way]
-        if not due or last_pulse < due[0]:
+        """The bytes of one message without those that are lost: all that are due by `last_pulse`, the last one sent."""
+        if last_pulse > self._last_pulse:
             return data
-        due.pop(0)
-        self._truth.add(way, BOX, last_pulse)
-        lost = int(self._random.integers(len(data)))
-        return data[:lost] + data[lost + 1 :]
+        due = self._bytes[way]
+        count = min(bisect_right(due, last_pulse), len(data))
+        del due[:count]
+        for _ in range(count):
+            self._truth.add(way, BOX, last_pulse)
+            lost = int(self._random.integers(len(data)))
+            data = data[:lost] + data[lost + 1 :]
+        return data
 
     def swallows_start(self) -> bool:
         """Whether the START that comes now is lost on its way."""

@@ -79,6 +79,9 @@ def _wires_of(rig: Rig) -> socket.socket | None:
     try:
         return host.connect_local(path)
     except OSError as error:
+        if error.errno is None:  # so Python refuses a path that has no room in a socket's address
+            allowed = "at most about 100 characters"
+            raise DeviceNotFound(f"wires {path}", "too long for a socket", allowed=allowed) from None
         hint = "Start the box that is to be there, or correct simulation.wires in rig.yaml"
         raise DeviceNotFound(f"wires {path}", f"nobody answers there ({error.strerror})", hint=hint) from None
 

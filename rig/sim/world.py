@@ -66,7 +66,7 @@ class World:
             bridge=config.bridge,
             baud=rig.box.baud,
             loop_back=config.loop_back,
-            faults=BoxFaults(config.faults, config.seed, self.truth),
+            faults=BoxFaults(config.faults, config.seed, self.truth, rate_hz=rig.box.rate_hz),
         )
         self._dead = config.faults.dead_line  # camera whose line never rises
         self._told_dead = False

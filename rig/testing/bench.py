@@ -5,13 +5,25 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
 from rig.clock import NS, Clock
 from rig.streams import Pulse
-from rig.trigger.box import TICKS_HZ, BoxEvent, LinePlan, PulsePlan, RunEnded, RunMode, StartRefused, TriggerBox
+from rig.trigger.box import (
+    PREAMBLE,
+    TICKS_HZ,
+    BoxEvent,
+    LinePlan,
+    PulsePlan,
+    RunBegan,
+    RunEnded,
+    RunMode,
+    StartRefused,
+    TriggerBox,
+)
 
 Event = TypeVar("Event")
 PATIENCE_S = 60.0  # on the bench's clock
@@ -65,10 +77,73 @@ class Bench:
             told += self.box.events(0.05)
         return told
 
+    def can(self, *abilities: str) -> bool:
+        """Whether the box can do all of these, by its own `describe().capabilities`. Tests of others are passed over.
+
+        As in `rig record`, what a box leaves out it is taken to have: to be spared it has to say that it cannot.
+        """
+        said = self.box.describe().capabilities
+        return all(said.get(ability, True) for ability in abilities)
+
+    @cached_property
+    def lines(self) -> int:
+        """How many of the lines of the contract's plan the box has; all, when it does not say."""
+        return min(int(self.box.describe().capabilities.get("lines", len(LINES))), len(LINES))
+
+    @cached_property
+    def inputs(self) -> int:
+        """How many inputs the box has; one, when it does not say."""
+        return int(self.box.describe().capabilities.get("inputs", 1))
+
+    def plan(
+        self,
+        *,
+        mode: RunMode = RunMode.RECORD,
+        body_groups: int | None = None,
+        period_ticks: int = PERIOD_TICKS,
+        test_offset_ticks: int = 0,
+        test_period_ticks: int = 0,
+    ) -> PulsePlan:
+        """The plan that the contract uses, on the lines that the box has."""
+        tests = (test_offset_ticks, test_period_ticks)
+        return PulsePlan(period_ticks, LINES[: self.lines], LED_PHASE_TICKS, mode, body_groups, *tests)
+
+    def lines_of(self, pulse: int) -> int:
+        """Which lines of that plan rise at a pulse, bit c for line c."""
+        return sum(1 << line.line for line in LINES[: self.lines] if pulse % line.divisor == 0)
+
+    def group_gaps(self, pulses: list[Pulse]) -> list[int]:
+        """Slowest periods from the start of each group to the next, by the ticks of their pulses."""
+        starts = [pulse.box_ticks for pulse in pulses if pulse.lines == self.lines_of(0)]
+        slot_ticks = self.plan().slot_ticks
+        gaps = [b - a for a, b in pairwise(starts)]
+        assert all(gap % slot_ticks == 0 for gap in gaps), f"groups are not whole periods apart: {gaps}"
+        return [gap // slot_ticks for gap in gaps]
+
+    def group_gaps_on_wires(self, wires: list[OnWires]) -> list[int]:
+        """The same by what was seen on the wires, to the nearest period."""
+        slot_ns = self.plan().slot_ticks * NS / TICKS_HZ
+        starts = [wire.host_ns for wire in wires if wire.lines == self.lines_of(0)]
+        return [round((b - a) / slot_ns) for a, b in pairwise(starts)]
+
+    @property
+    def has_status(self) -> bool:
+        """Whether the box can be asked how it is, which is part of the wire format."""
+        return bool(self.box.describe().capabilities.get("protocol"))
+
     def run(self, plan: PulsePlan, run_id: int) -> list[BoxEvent]:
-        """A whole run, from the request to its end or refusal."""
-        self.box.start(plan, run_id)
-        return self.collect(RunEnded, StartRefused)
+        """A whole run, from the request to its end or refusal. A box that cannot count groups is stopped in time."""
+        if plan.body_groups is None or self.can("exact_count"):
+            self.box.start(plan, run_id)
+            return self.collect(RunEnded, StartRefused)
+        self.box.start(replace(plan, body_groups=None), run_id)
+        told = self.collect(RunBegan, StartRefused)
+        if of_kind(told, StartRefused):
+            return told
+        lead = len(PREAMBLE) if plan.mode is RunMode.RECORD else 0
+        told += self.wait((plan.body_groups + lead) * plan.slot_ticks / TICKS_HZ)
+        self.box.stop()
+        return told + self.collect(RunEnded)
 
     def wait(self, seconds: float) -> list[BoxEvent]:
         """What is told while so much time passes."""
@@ -87,7 +162,7 @@ def plan(
     test_offset_ticks: int = 0,
     test_period_ticks: int = 0,
 ) -> PulsePlan:
-    """The plan that the contract uses: line 0 on every pulse, lines 1 and 2 on every fourth."""
+    """The plan of a box with three lines: line 0 on every pulse, lines 1 and 2 on every fourth."""
     tests = (test_offset_ticks, test_period_ticks)
     return PulsePlan(period_ticks, LINES, LED_PHASE_TICKS, mode, body_groups, *tests)
 
@@ -95,21 +170,6 @@ def plan(
 def of_kind(told: list[BoxEvent], kind: type[Event]) -> list[Event]:
     """The events of one kind, in their order."""
     return [event for event in told if isinstance(event, kind)]
-
-
-def group_gaps(pulses: list[Pulse]) -> list[int]:
-    """Slowest periods from the start of each group to the next, by the ticks of their pulses."""
-    starts = [pulse.box_ticks for pulse in pulses if pulse.lines == 0b111]
-    slot_ticks = plan().slot_ticks
-    gaps = [b - a for a, b in pairwise(starts)]
-    assert all(gap % slot_ticks == 0 for gap in gaps), f"groups are not whole periods apart: {gaps}"
-    return [gap // slot_ticks for gap in gaps]
-
-
-def group_gaps_on_wires(wires: list[OnWires]) -> list[int]:
-    """The same by what was seen on the wires, to the nearest period."""
-    slot_ns = plan().slot_ticks * NS / TICKS_HZ
-    return [round((b.host_ns - a.host_ns) / slot_ns) for a, b in pairwise(w for w in wires if w.lines == 0b111)]
 
 
 def ns_per_tick(pulses: list[Pulse], wires: list[OnWires]) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from rig.streams import Pulse
-from rig.testing.bench import LED_PHASE_TICKS, PERIOD_TICKS, Bench, BenchTests, OnLeds, ns_per_tick, of_kind, plan
+from rig.testing.bench import LED_PHASE_TICKS, PERIOD_TICKS, Bench, BenchTests, OnLeds, ns_per_tick, of_kind
 from rig.trigger.box import PulsePlan, RunMode, StartRefused
 
 FLASH_TICKS = 400
@@ -28,9 +28,9 @@ class LedTests(BenchTests):
     def test_the_sync_leds_show_the_code_of_each_pulse(self) -> None:
         """They change at the LED phase after each pulse, to the code of the next one; dark before and after."""
         with self.bench() as bench:
-            if bench.leds is None or not bench.box.describe().capabilities.get("sync_leds"):
+            if bench.leds is None or not bench.can("record", "sync_leds"):
                 return
-            pulses, changes, since_ticks = _run(bench, plan(body_groups=20), 41)
+            pulses, changes, since_ticks = _run(bench, bench.plan(body_groups=20), 41)
         due = code_of(len(pulses))
         assert [_shown(changes, since_ticks, at) for at in _starts(pulses)] == due
         phases = [at + LED_PHASE_TICKS for at in _starts(pulses)]
@@ -43,9 +43,9 @@ class LedTests(BenchTests):
     def test_the_leds_are_dark_during_the_line_walk(self) -> None:
         """No camera is to take its pictures for those of a recording."""
         with self.bench() as bench:
-            if bench.leds is None:
+            if bench.leds is None or not bench.can("walk"):
                 return
-            bench.run(plan(mode=RunMode.WALK), 42)
+            bench.run(bench.plan(mode=RunMode.WALK), 42)
             assert [change.mask for change in bench.leds() if change.mask] == []
 
     def test_a_test_edge_is_at_its_offset_from_each_pulse_to_the_tick(self) -> None:
@@ -54,7 +54,7 @@ class LedTests(BenchTests):
             with self.bench() as bench:
                 if not _can_test(bench):
                     return
-                asked = plan(mode=RunMode.TEST_EDGE, body_groups=5, test_offset_ticks=offset)
+                asked = bench.plan(mode=RunMode.TEST_EDGE, body_groups=6, test_offset_ticks=offset)
                 pulses, changes, since_ticks = _run(bench, asked, 43)
             due = [(at + offset, 1 - n % 2) for n, at in enumerate(_starts(pulses))]
             _assert_changes(changes, since_ticks, due)
@@ -65,7 +65,7 @@ class LedTests(BenchTests):
             with self.bench() as bench:
                 if not _can_test(bench):
                     return
-                asked = plan(mode=RunMode.TEST_FLASH, body_groups=5, test_offset_ticks=offset)
+                asked = bench.plan(mode=RunMode.TEST_FLASH, body_groups=5, test_offset_ticks=offset)
                 pulses, changes, since_ticks = _run(bench, asked, 44)
             due = [
                 (at + offset + after, level) for at in _starts(pulses) for after, level in ((0, 1), (FLASH_TICKS, 0))
@@ -78,7 +78,7 @@ class LedTests(BenchTests):
             with self.bench() as bench:
                 if not _can_test(bench):
                     return
-                asked = plan(mode=RunMode.TEST_FREE, body_groups=5, test_period_ticks=period)
+                asked = bench.plan(mode=RunMode.TEST_FREE, body_groups=5, test_period_ticks=period)
                 pulses, changes, since_ticks = _run(bench, asked, 45)
             lasts = len(pulses) * PERIOD_TICKS
             due = [(at + half, 1 - bool(half)) for at in range(0, lasts, period) for half in (0, period // 2)]
@@ -88,14 +88,14 @@ class LedTests(BenchTests):
 
     def test_a_test_out_of_its_limits_is_refused_by_name(self) -> None:
         """An offset that reaches the next pulse, and periods too short and too long."""
-        bad = [
-            ("test offset", plan(mode=RunMode.TEST_EDGE, body_groups=1, test_offset_ticks=PERIOD_TICKS)),
-            ("test period", plan(mode=RunMode.TEST_FREE, body_groups=1, test_period_ticks=399)),
-            ("test period", plan(mode=RunMode.TEST_FREE, body_groups=1, test_period_ticks=131_071)),
-        ]
         with self.bench() as bench:
             if not _can_test(bench):
                 return
+            bad = [
+                ("test offset", bench.plan(mode=RunMode.TEST_EDGE, body_groups=1, test_offset_ticks=PERIOD_TICKS)),
+                ("test period", bench.plan(mode=RunMode.TEST_FREE, body_groups=1, test_period_ticks=399)),
+                ("test period", bench.plan(mode=RunMode.TEST_FREE, body_groups=1, test_period_ticks=131_071)),
+            ]
             for run_id, (word, asked) in enumerate(bad, 46):
                 reasons = [refused.reason for refused in of_kind(bench.run(asked, run_id), StartRefused)]
                 assert len(reasons) == 1
@@ -105,15 +105,17 @@ class LedTests(BenchTests):
     def test_a_test_run_is_groups_alone(self) -> None:
         """Without preamble and postamble, one period after another."""
         with self.bench() as bench:
-            if not bench.box.describe().capabilities.get("test_modes"):
+            if not bench.can("test_modes"):
                 return
-            pulses = of_kind(bench.run(plan(mode=RunMode.TEST_FLASH, body_groups=6), 49), Pulse)
-        assert [pulse.lines for pulse in pulses] == [7, 1, 1, 1] * 6
+            pulses = of_kind(bench.run(bench.plan(mode=RunMode.TEST_FLASH, body_groups=6), 49), Pulse)
+        assert len(pulses) >= bench.plan().group * 6
+        assert [pulse.lines for pulse in pulses] == [bench.lines_of(n) for n in range(len(pulses))]
+        assert len(pulses) % bench.plan().group == 0
         assert {b.box_ticks - a.box_ticks for a, b in pairwise(pulses)} == {PERIOD_TICKS}
 
 
 def _can_test(bench: Bench) -> bool:
-    return bench.leds is not None and bool(bench.box.describe().capabilities.get("test_modes"))
+    return bench.leds is not None and bench.can("test_modes")
 
 
 def _run(bench: Bench, asked: PulsePlan, run_id: int) -> tuple[list[Pulse], list[OnLeds], list[float]]:

@@ -151,6 +151,11 @@ class BoxSilent:
 
 
 @dataclass(frozen=True, slots=True)
+class BoxAnswers:
+    """A box that was silent answers again."""
+
+
+@dataclass(frozen=True, slots=True)
 class LineReport:
     """What went wrong between host and box, by the host's own count since the port was opened; told when it changed."""
 
@@ -170,13 +175,16 @@ BoxEvent = (
     | EventsLost
     | BoxStatus
     | BoxSilent
+    | BoxAnswers
     | LineReport
     | Booted
 )
 
 
 class TriggerBox(ABC):
-    """A trigger box. All methods are called by one thread of the recorder."""
+    """A trigger box. All methods are called by one thread of the recorder. `name` says where it is, in messages."""
+
+    name = "trigger box"
 
     @abstractmethod
     def describe(self) -> DeviceInfo:
@@ -201,6 +209,16 @@ class TriggerBox(ABC):
     def events(self, timeout_s: float) -> list[BoxEvent]:
         """What the box told since the last call, in its order. Blocks at most `timeout_s`. Raises DeviceLost."""
 
+    def end_left_over(self) -> None:  # noqa: B027  most boxes have nothing to do here
+        """End a run that the box still sends for a program that is gone; called by a recorder before it arms anything.
+
+        Blocks until that run has ended, at most LEFTOVER_S; RunLeftOver comes through `events`. Raises DeviceNotReady
+        when it does not end. A box that cannot be found running does nothing.
+        """
+
     @abstractmethod
     def close(self) -> None:
-        """Give the port back. Never raises; a second call does nothing. The box goes on by itself if it runs."""
+        """Ask for the end of a run that has not been told to have ended, and give the port back.
+
+        Never raises; a second call does nothing. A box that does not hear goes on by itself.
+        """

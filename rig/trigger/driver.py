@@ -18,7 +18,9 @@ from rig.streams import NO_PULSE, BoxStatus, ClockPair, Edge, Pulse
 from rig.trigger import wire
 from rig.trigger.box import (
     LEFTOVER_S,
+    TICKS_HZ,
     Booted,
+    BoxAnswers,
     BoxEvent,
     BoxSilent,
     EventsLost,
@@ -37,6 +39,7 @@ STATUS_NS = 2 * NS  # in a run the box is asked so often how it is
 END_ASKS = 4  # how often it is asked after the end of a run, until it answers
 LEFTOVER_POLL_NS = NS // 10  # how often it is asked whether a run left over has ended
 START_TRIES = 12  # 3 s
+STOPPED_BEFORE = "it was stopped before it began"
 
 
 class Driver:
@@ -46,7 +49,9 @@ class Driver:
         """`nonce`: 32 random bits that tell this conversation from any other."""
         self.identity: wire.Identity | None = None
         self.hello_refused = ""  # why, in words
+        self.has_booted = False  # it has told that it starts
         self.replaced = ""  # how another box came to answer, in words; empty: it did not
+        self.left_over_stays = ""  # a run left over that was waited for in vain, in words
         self.foreign_events = 0  # events of other runs, ignored
         self.status: wire.Status | None = None  # the last answer to ask_status, or to a question of its own
         self.unanswered = 0  # requests that were repeated or given up
@@ -91,15 +96,44 @@ class Driver:
             self._ask(message, START_TRIES)
 
     def stop(self) -> None:
-        """Ask for an orderly end, until the box says it heard. A run that waits for another to end is given up."""
-        if self._left_over:
+        """Ask for an orderly end, until the box says it heard. What was not begun is given up.
+
+        It goes out before all that waits, and no START goes out after it: a line on which nothing is answered must
+        not hold it back.
+        """
+        starts = [request for request in self._requests if isinstance(request.message, wire.Start)]
+        for request in starts:
+            self._requests.remove(request)
+        was_sent = any(request.sent_host_ns is not None for request in starts)
+        if self._left_over or (starts and not was_sent):
             self._left_over = None
-            self._refuse("it was stopped before it began")
+            self._refuse(STOPPED_BEFORE)
         self._ask_stop()
 
     def _ask_stop(self) -> None:
-        if not self._is_waiting(wire.Stop):
-            self._ask(wire.Stop(self._next_number()), None)
+        if not self.is_stopping:
+            self._requests.appendleft(Request(wire.Stop(self._next_number()), self._number, None))
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether a stop was asked for and the box has not said yet that it heard."""
+        return self._is_waiting(wire.Stop)
+
+    @property
+    def may_be_sending(self) -> bool:
+        """Whether pulses may go on for ever, for all that the box has told."""
+        run = self._run
+        return self.is_stopping or (run is not None and not run.ended and not run.stop_heard)
+
+    def end_left_over(self, now_host_ns: int) -> None:
+        """Stop the run that the box was sending when it said who it is, if any; `is_making_way` until it has ended."""
+        if self.identity and self.identity.run_id:
+            self._make_way(None, self.identity.run_id, now_host_ns)
+
+    @property
+    def is_making_way(self) -> bool:
+        """Whether a run left over is waited for."""
+        return self._left_over is not None
 
     def _can(self, ability: wire.Capability) -> bool:
         return self.identity is not None and bool(self.identity.capabilities & ability)
@@ -216,12 +250,13 @@ class Driver:
             return
         if now_host_ns >= other.until_host_ns:
             self._left_over = None
-            self._refuse(f"it still sends run {other.run_id}, and does not stop; switch it off and on")
+            self.left_over_stays = f"it still sends run {other.run_id}, and does not stop"
+            self._refuse(f"{self.left_over_stays}; switch it off and on")
         elif not self._requests and now_host_ns >= other.ask_host_ns:
             other.ask_host_ns = now_host_ns + LEFTOVER_POLL_NS
             self._ask(wire.AskStatus(self._next_number()), 1)
 
-    def _make_way(self, start: wire.Start, run_id: int, now_host_ns: int) -> None:
+    def _make_way(self, start: wire.Start | None, run_id: int, now_host_ns: int) -> None:
         """Stop a run that nobody listens to any more, as one whose recorder was killed, and begin ours after it."""
         self._left_over = LeftOver(start, run_id, now_host_ns + round(LEFTOVER_S * NS), now_host_ns)
         self._told.append(RunLeftOver(run_id))
@@ -229,7 +264,7 @@ class Driver:
 
     def _start_after_left_over(self) -> None:
         other, self._left_over = self._left_over, None
-        if other and self._run:
+        if other and other.start and self._run:
             self._run.follows_another = True
             self._ask(replace(other.start, request=self._next_number()), START_TRIES)
 
@@ -238,6 +273,7 @@ class Driver:
             case wire.Identity():
                 self._take_identity(message, now_host_ns)
             case wire.Boot():
+                self.has_booted = True
                 self._take_boots(message.boots, message.cause)
             case wire.Error():
                 self._take_error(message, now_host_ns)
@@ -252,7 +288,7 @@ class Driver:
             case wire.Started():
                 self._take_started(message, now_host_ns)
             case wire.Stopping():
-                self._answered(message.request, wire.Stop)
+                self._take_stopping(message)
             case wire.Pong():
                 self._take_pong(message, now_host_ns)
             case wire.Status():
@@ -264,6 +300,9 @@ class Driver:
         if identity.protocol != wire.PROTOCOL:
             wrong = wire.Error(identity.request, wire.Hello.TYPE, wire.Refusal.WRONG_VERSION, identity.protocol)
             self.hello_refused = words_of(wrong)
+            return
+        if identity.tick_hz != TICKS_HZ:
+            self.hello_refused = f"its clock counts {identity.tick_hz} ticks a second; {TICKS_HZ} are allowed"
             return
         if self.identity and identity.serial != self.identity.serial:
             self.replaced = f"another box answers now: {text_of(identity.serial)}, not {text_of(self.identity.serial)}"
@@ -316,6 +355,14 @@ class Driver:
         if request and self._owns(request):
             self._begin_run(started.ticks, now_host_ns)
 
+    def _take_stopping(self, stopping: wire.Stopping) -> None:
+        """A START that was on its way when the stop was asked for came before it: now it is known what became of it."""
+        if not self._answered(stopping.request, wire.Stop) or not self._run or self._left_over:
+            return
+        self._run.stop_heard = True
+        if not self._run.began and stopping.run_id != self._run.run_id:
+            self._refuse(STOPPED_BEFORE)
+
     def _begin_run(self, raw_ticks: int, now_host_ns: int) -> None:
         run = self._run
         if run and not run.began:
@@ -343,9 +390,13 @@ class Driver:
             if is_over:
                 self._end_run(status.pulses_sent, status.ended_ticks, now_host_ns)
                 run.end_asks = 0
+            if run.is_silent:
+                self._told.append(BoxAnswers())
             run.asked_host_ns, run.is_silent, run.status_due_host_ns = None, False, now_host_ns + STATUS_NS
             self._told.append(self._report(status, now_host_ns))
             self._tell_line(always=is_over)
+        elif run and run.began:  # what it says of itself is of another run, as its events are: both are at fault
+            self._tell_line(always=False)
 
     def _report(self, status: wire.Status, now_host_ns: int) -> BoxStatus:
         return BoxStatus(

@@ -11,7 +11,7 @@ from rig.clock import NS, Clock
 from rig.streams import ClockPair, DeviceInfo
 from rig.trigger.box import TriggerBox
 from rig.trigger.port import SerialBox
-from rig.trigger.tally import RateBounds, rate_bounds
+from rig.trigger.tally import RateBounds, rate_bounds, ticks_hz
 from rig.trigger.words import cause_words
 
 PINGS = 10
@@ -68,7 +68,7 @@ def ask(box: TriggerBox, clock: Clock) -> Answers:
         cause = cause_words(status.cause) if status else None
     pairs = clock_pairs(box, clock)
     trips = tuple(pair.host_after_ns - pair.host_before_ns for pair in pairs)
-    return Answers(info, boots, cause, run_id, trips, _rate(pairs, int(info.capabilities["tick_hz"])))
+    return Answers(info, boots, cause, run_id, trips, _rate(pairs, ticks_hz(info)))
 
 
 def clock_pairs(box: TriggerBox, clock: Clock) -> list[ClockPair]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import secrets
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import serial
@@ -24,9 +24,23 @@ BAUD = 115_200  # of an Uno without its jumper
 WRITE_TIMEOUT_S = 1.0
 HELLO_TIMEOUT_S = 4.0  # an Uno resets when its port is opened, and its bootloader waits for 2 s
 
+LAST_STOP_S = 0.8  # a box that may be sending is asked so long to stop before its port is closed: four times
+
 _HELD = (errno.EBUSY, errno.EAGAIN)
 _FORBIDDEN = (errno.EACCES, errno.EPERM)
 _PORT_ERRORS = host.port_errors()
+
+
+class OtherVersion(DeviceNotReady):
+    """A trigger box that speaks another version of the wire format."""
+
+
+class NotABox(DeviceNotReady):
+    """Bytes come that are no answer of a trigger box."""
+
+
+class Mute(DeviceNotFound):
+    """The port is open, and nothing comes."""
 
 
 class SerialBox(TriggerBox):
@@ -36,11 +50,13 @@ class SerialBox(TriggerBox):
         """Open the port at `baud` and ask the box who it is; blocks at most `hello_timeout_s`.
 
         Raises DeviceNotFound when there is no such port, it is held by another program, or nothing answers on
-        it; DeviceNotReady when it may not be opened, or something else than a box of ours answers.
+        it (Mute); DeviceNotReady when it may not be opened, or something else than a box of ours answers
+        (OtherVersion, NotABox).
         """
-        self._url, self._clock = url, clock
+        self._url, self._clock, self.name = url, clock, _name(url)
         self._driver = Driver(secrets.randbits(32))
-        self._heard_bytes = 0
+        self._heard_bytes, self._baud = 0, baud
+        self._early: list[BoxEvent] = []  # told before anybody asked for events
         self._port = _open(url, baud)
         with ExitStack() as undo:
             undo.callback(self.close)
@@ -111,17 +127,33 @@ class SerialBox(TriggerBox):
         Blocks at most `timeout_s`, less when there is something to tell. Raises DeviceLost naming the port.
         """
         until_ns = self._clock.now_ns() + round(timeout_s * NS)
-        told = self._exchange(until_ns)
+        told, self._early = self._early, []
+        told += self._exchange(self._clock.now_ns() if told else until_ns)
         while not told and self._clock.now_ns() < until_ns:
             told = self._exchange(until_ns)
         return told
 
     def close(self) -> None:
-        """Give the port back; a second call does nothing. The box goes on by itself if it runs."""
-        try:
-            self._port.close()
-        except _PORT_ERRORS:
-            pass  # it is gone already
+        """Stop a run that may be on, for LAST_STOP_S or until the box hears; give the port back."""
+        for step in (self._stop_for_good, self._port.close):
+            with suppress(DeviceError, *_PORT_ERRORS):  # it is gone already
+                step()
+
+    def end_left_over(self) -> None:
+        """As TriggerBox.end_left_over, for the run that it was sending when the port was opened."""
+        self._driver.end_left_over(self._clock.now_ns())
+        while self._driver.is_making_way:
+            self._early += self._exchange(self._clock.now_ns() + NS)
+        if self._driver.left_over_stays:
+            raise DeviceNotReady(self.name, self._driver.left_over_stays, hint="Switch it off and on")
+
+    def _stop_for_good(self) -> None:
+        if not self._driver.may_be_sending:
+            return
+        self._driver.stop()
+        until_ns = self._clock.now_ns() + round(LAST_STOP_S * NS)
+        while self._driver.is_stopping and self._clock.now_ns() < until_ns:
+            self._exchange(until_ns)
 
     def _exchange(self, until_ns: int) -> list[BoxEvent]:
         """Send what is due, read what comes before the next thing is due, and send what that asks for."""
@@ -132,7 +164,7 @@ class SerialBox(TriggerBox):
             told = self._driver.feed(data, self._clock.now_ns())
             self._send()
         if self._driver.replaced:
-            raise DeviceLost(self._name, self._driver.replaced, hint="Plug the right box in, and record again")
+            raise DeviceLost(self.name, self._driver.replaced, hint="Plug the right box in, and record again")
         return told
 
     def _send(self) -> None:
@@ -156,24 +188,23 @@ class SerialBox(TriggerBox):
         while self._driver.identity is None and self._clock.now_ns() < until_ns:
             self._exchange(until_ns)
             if self._driver.hello_refused:
-                raise DeviceNotReady(
-                    self._name, self._driver.hello_refused, hint="Flash the firmware that belongs to it"
-                )
+                hint = f"Flash the firmware of this program: rig box flash --port {self._url}"
+                raise OtherVersion(self.name, self._driver.hello_refused, hint=hint)
         if self._driver.identity is None:
             raise self._stranger(timeout_s)
         return self._driver.identity
 
     def _stranger(self, timeout_s: float) -> DeviceError:
+        if self._driver.has_booted:
+            problem = f"it has just started, and did not answer within {timeout_s:g} s"
+            return DeviceNotReady(self.name, problem, hint="Wait a few seconds, and try again")
         if self._heard_bytes:
-            heard = f"sends {self._heard_bytes} bytes that are no answer of a trigger box"
-            return DeviceNotReady(self._name, heard, hint="Another device, other firmware, or another baud rate?")
-        return DeviceNotFound(
-            self._name, f"nothing answers within {timeout_s:g} s", hint="Is it the right port, and the box flashed?"
+            heard = f"sends {self._heard_bytes} bytes at {self._baud} baud that are no answer of a trigger box"
+            hint = "Another device, other firmware, or another baud rate: see box.baud in rig.yaml"
+            return NotABox(self.name, heard, hint=hint)
+        return Mute(
+            self.name, f"nothing answers within {timeout_s:g} s", hint="Is it the right port, and the box flashed?"
         )
-
-    @property
-    def _name(self) -> str:
-        return _name(self._url)
 
     @contextmanager
     def _naming_the_port(self) -> Iterator[None]:
@@ -182,7 +213,8 @@ class SerialBox(TriggerBox):
             yield
         except _PORT_ERRORS as error:
             hint = "Check the cable and the box's supply; recorded data are kept"
-            raise DeviceLost(self._name, f"connection lost ({error})", hint=hint) from error
+            # What the system said is its cause: for the log, not for the person who has to look at the cable.
+            raise DeviceLost(self.name, "connection lost, as when its cable is pulled", hint=hint) from error
 
 
 def _name(url: str) -> str:
@@ -242,8 +274,3 @@ def _ports_there() -> str:
     """The ports, for the message that one is missing."""
     ports = ", ".join(f"{path} ({description})" for path, description in serial_ports().items())
     return f"there are: {ports}" if ports else "there is no serial port with a device on it"
-
-
-def require_port(url: str) -> None:
-    """Open a port and give it back. Raises as SerialBox does for one that is not there, held, or forbidden."""
-    _open(url).close()

@@ -59,6 +59,7 @@ class AskedRun:
     run_id: int
     began: bool = False
     ended: bool = False
+    stop_heard: bool = False  # it will end by itself
     heard_host_ns: int = 0
     status_due_host_ns: int = 0
     asked_host_ns: int | None = None  # since when the box owes an answer to ASK_STATUS
@@ -88,9 +89,9 @@ class AskedRun:
 
 @dataclass
 class LeftOver:
-    """A run found on the box that was not ours: it has to end before `start` is sent again."""
+    """A run found on the box that was not ours: it has to end before `start`, if any, is sent again."""
 
-    start: wire.Start
+    start: wire.Start | None
     run_id: int
     until_host_ns: int
     ask_host_ns: int

@@ -12,8 +12,8 @@ from itertools import combinations, pairwise
 from statistics import median
 
 from rig.clock import NS
-from rig.streams import BoxStatus, ClockPair, Edge, Pulse
-from rig.trigger.box import BoxEvent, EventsLost, LineReport, RunEnded
+from rig.streams import BoxStatus, ClockPair, DeviceInfo, Edge, Pulse
+from rig.trigger.box import TICKS_HZ, BoxEvent, EventsLost, LineReport, RunEnded
 
 RECENT = 50  # pulses or edges that a rate is taken from, and round trips
 
@@ -51,11 +51,53 @@ class Rhythm:
         return tick_hz / median(intervals) if intervals and median(intervals) > 0 else None
 
 
+@dataclass
+class OffGrid:
+    """How far things lie off the grid of base periods that the first of them began, in box ticks."""
+
+    period_ticks: int
+    count: int = 0
+    _first_ticks: int = 0
+    _early_ticks: int = 0
+    _late_ticks: int = 0
+
+    def add(self, ticks: int) -> None:
+        """One more, at `ticks`."""
+        self._first_ticks = self._first_ticks if self.count else ticks
+        self.count += 1
+        half = self.period_ticks // 2
+        off_ticks = (ticks - self._first_ticks + half) % self.period_ticks - half
+        self._early_ticks = min(self._early_ticks, off_ticks)
+        self._late_ticks = max(self._late_ticks, off_ticks)
+
+    @property
+    def spread_ticks(self) -> int | None:
+        """From the earliest to the latest; None before there are two."""
+        return self._late_ticks - self._early_ticks if self.count > 1 else None
+
+
+def declared(info: DeviceInfo, name: str) -> int | None:
+    """A number that a box declares of itself; None when it leaves it out, as a box of another make may."""
+    value = info.capabilities.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def ticks_hz(info: DeviceInfo) -> int:
+    """Ticks of a box's clock in a second; those of the seam when it declares none."""
+    return declared(info, "tick_hz") or TICKS_HZ
+
+
+def timed_input(info: DeviceInfo) -> int | None:
+    """The input that the hardware stamps: the last one of a box that declares that it has one."""
+    inputs = declared(info, "inputs")
+    return inputs - 1 if inputs and info.capabilities.get("timed_input") else None
+
+
 class Tally:
     """What one run of the box has told so far. Not for use by two threads at once."""
 
-    def __init__(self, period_ticks: int) -> None:
-        """`period_ticks`: the base period that was asked for."""
+    def __init__(self, period_ticks: int, timed: int | None = None) -> None:
+        """`period_ticks`: the base period that was asked for; `timed`: the input that the hardware stamps."""
         self.pulses = 0  # sent, by the highest number told
         self.lines: dict[int, Rhythm] = defaultdict(Rhythm)  # by line, those that were told
         self.rises: dict[int, Rhythm] = defaultdict(Rhythm)  # by input
@@ -64,10 +106,10 @@ class Tally:
         self.status: BoxStatus | None = None  # the last one told
         self.pulses_sent: int | None = None  # as the box says at the run's end
         self.line: LineReport | None = None  # the last one told
+        self.plan = OffGrid(period_ticks)  # pulses, by the box's own word: it may stamp them as it planned them
+        self.timed = OffGrid(period_ticks)  # rising edges at the timed input: measured
+        self._timed_input = timed
         self._round_trips_ns: deque[int] = deque(maxlen=RECENT)
-        self._period_ticks = period_ticks
-        self._first_ticks: int | None = None
-        self._early_ticks = self._late_ticks = 0
 
     def take(self, event: BoxEvent) -> None:
         """Count one event."""
@@ -75,7 +117,7 @@ class Tally:
             case Pulse():
                 self._take_pulse(event)
             case Edge(level=1):
-                self.rises[event.input].add(event.box_ticks)
+                self._take_rise(event)
             case Edge():
                 self.falls[event.input] += 1
             case ClockPair():
@@ -90,11 +132,6 @@ class Tally:
                 self.line = event
 
     @property
-    def jitter_ticks(self) -> int:
-        """Peak to peak distance of all pulses from the grid of base periods that the first one began."""
-        return self._late_ticks - self._early_ticks
-
-    @property
     def round_trip_ns(self) -> tuple[int, int] | None:
         """Shortest and median of the last RECENT round trips, host clock; None before there is one."""
         trips = sorted(self._round_trips_ns)
@@ -105,12 +142,12 @@ class Tally:
         for line in range(pulse.lines.bit_length()):
             if pulse.lines >> line & 1:
                 self.lines[line].add(pulse.box_ticks)
-        if self._first_ticks is None:
-            self._first_ticks = pulse.box_ticks
-        half = self._period_ticks // 2
-        off_grid = (pulse.box_ticks - self._first_ticks + half) % self._period_ticks - half
-        self._early_ticks = min(self._early_ticks, off_grid)
-        self._late_ticks = max(self._late_ticks, off_grid)
+        self.plan.add(pulse.box_ticks)
+
+    def _take_rise(self, edge: Edge) -> None:
+        self.rises[edge.input].add(edge.box_ticks)
+        if edge.input == self._timed_input:
+            self.timed.add(edge.box_ticks)
 
 
 @dataclass(frozen=True)
@@ -136,9 +173,8 @@ def rate_bounds(pairs: Sequence[ClockPair], tick_hz: int) -> RateBounds:
 
     The box read its clock at some moment of the round trip, nobody knows which: so two readings bound the rate from
     both sides, up to a tick, and the bounds of all pairs hold together. Nothing is assumed about how long each way
-    takes. Should the
-    rate have changed meanwhile, the bounds cross, and what lies between them is still the rate's range. Raises
-    ValueError when no two readings are further apart than their round trips.
+    takes. Should the rate have changed meanwhile, the bounds cross, and what lies between them is still the rate's
+    range. Raises ValueError when no two readings are further apart than their round trips.
     """
     lows, highs = [], []
     for a, b in combinations(sorted(pairs, key=lambda pair: pair.reading), 2):

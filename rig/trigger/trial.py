@@ -35,15 +35,24 @@ STATUS_NS = NS // 2  # after its end the driver asks how the run went
 
 
 def run_box(
-    box: TriggerBox, clock: Clock, plan: PulsePlan, is_enough: Callable[[float], bool], *, turn_s: float = 0.05
+    box: TriggerBox,
+    clock: Clock,
+    plan: PulsePlan,
+    is_enough: Callable[[float], bool],
+    *,
+    each_turn: Callable[[], None] = lambda: None,
+    turn_s: float = 0.05,
 ) -> Generator[BoxEvent, None, None]:
     """Send a run until `is_enough(seconds)`, end it in order, and give all that the box tells, in its order.
 
-    `is_enough` is asked every `turn_s` or more often, with the seconds since the run began, 0 before; a run that ends
-    by itself, as the line walk, needs only False. Whoever leaves the loop early closes the generator: that stops the
-    run too. Raises DeviceNotReady when the box refuses, restarts or falls silent, and DeviceLost.
+    Nothing is begun when it is enough already. `is_enough` is asked every `turn_s` or more often, with the seconds
+    since the run began, 0 before; a run that ends by itself, as the line walk, needs only False. `each_turn` is called
+    as often, until the last event. Whoever leaves the loop early closes the generator: that stops the run too. Raises
+    DeviceNotReady when the box refuses, restarts or falls silent, and DeviceLost.
     """
-    trial = _Trial(box, clock, plan, turn_s)
+    if is_enough(0):
+        return
+    trial = _Trial(box, clock, plan, each_turn, turn_s)
     box.start(plan, secrets.randbelow(2**32 - 1) + 1)
     try:
         yield from trial.until(lambda: trial.has_ended or is_enough(trial.seconds))
@@ -57,8 +66,10 @@ def run_box(
 class _Trial:
     """One run: pings while it goes on, and notices when it cannot."""
 
-    def __init__(self, box: TriggerBox, clock: Clock, plan: PulsePlan, turn_s: float) -> None:
-        self._box, self._clock, self._turn_s = box, clock, turn_s
+    def __init__(
+        self, box: TriggerBox, clock: Clock, plan: PulsePlan, each_turn: Callable[[], None], turn_s: float
+    ) -> None:
+        self._box, self._clock, self._each_turn, self._turn_s = box, clock, each_turn, turn_s
         self._ending_ns = SILENT_NS + (len(POSTAMBLE) + 1) * plan.slot_ticks * NS // TICKS_HZ
         self.has_ended = self._has_status = False
         self._began_ns: int | None = None
@@ -79,6 +90,7 @@ class _Trial:
             for event in self._box.events(self._turn_s):
                 self._notice(event)
                 yield event
+            self._each_turn()
             if self._clock.now_ns() > self._heard_ns + SILENT_NS:
                 raise self._failed("has told nothing of its run for 5 s")
 

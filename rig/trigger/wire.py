@@ -18,7 +18,8 @@ from typing import ClassVar, NamedTuple, Self
 PROTOCOL = 1
 MAX_FRAME_BYTES = 128  # encoded, delimiter included; longer is damage
 MAX_EVENTS = 11  # in one EVENTS message: 1000 a second fit through 115200 baud
-LINES, INPUTS = 3, 8
+LINES = 3
+STATUS_INPUTS = 8  # counters in STATUS; how many inputs a box has it says in IDENTITY
 UNTIL_STOP = 0xFFFF_FFFF  # body_groups of a run that only STOP ends
 NO_PULSE_YET = 0xFFFF_FFFF  # pulse of an input event before the first pulse of its run
 
@@ -271,7 +272,7 @@ class Status(Message):
     def unpack(cls, body: bytes) -> Self:
         """From the bytes after the type. Raises struct.error for a wrong length."""
         values = cls.LAYOUT.unpack(body)
-        return cls(*(*values[:-INPUTS], values[-INPUTS:]))
+        return cls(*(*values[:-STATUS_INPUTS], values[-STATUS_INPUTS:]))
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from rig.session.pulses import BODY_SLOT, CLOSING, OPENING, planned_ticks, pulse
 from rig.session.runfile import Run, Stream
 from rig.streams import NO_PULSE
 from rig.verify.findings import Finding, Word, due_pulses, ranges_of
+from rig.verify.last_word import last_word
 
 BOX_HZ = 2_000_000
 HORIZON_SLOTS = 10  # how far the pattern is compared: preamble and a little of the body
@@ -39,8 +40,11 @@ def check_schedule(run: Run) -> list[Finding]:
     late_us = np.abs(late - np.median(late)) * 1e6 / BOX_HZ
     worst = float(late_us.max(initial=0.0))
     where = ranges_of(np.asarray(numbers[known][late_us > MAX_BOX_DEVIATION_US], np.int64))
-    word = Word.FAIL if where else Word.PASS
-    return [Finding("schedule", "", word, worst, limit, looked_at, f"worst pulse {worst:.1f} us off its plan", where)]
+    text, silence = f"worst pulse {worst:.1f} us off its plan", last_word(run)
+    if silence is not None:
+        text += f", of pulses up to {numbers[known].max()}; {silence.spelled()}: when it sent others could not be seen"
+    word = Word.FAIL if where else Word.PASS if silence is None else Word.NOT_MEASURED
+    return [Finding("schedule", "", word, worst, limit, looked_at, text, where)]
 
 
 def check_line_walk(run: Run) -> list[Finding]:
@@ -57,14 +61,25 @@ def _walk(run: Run, stream: Stream, counts: dict[str, int]) -> Finding:
     sent = int(((run.walk_pulses["lines"] >> stream.line) & 1).sum())
     limit = f"{wanted} on line {stream.line}: 3 + 2 x line"
     looked_at = f"{sent} pulses sent, {got} frames got"
-    if sent != wanted:
+    untold = _untold_in_walk(run) if sent < wanted else 0
+    if untold is None:
+        text = f"the box told of {sent} pulses on line {stream.line}, and never of the end of its walk"
+        return Finding("line walk", stream.name, Word.NOT_MEASURED, None, limit, looked_at, text)
+    if not sent <= wanted <= sent + untold:
         text = f"the box sent {sent} pulses on line {stream.line} instead of {wanted}"
         return Finding("line walk", stream.name, Word.FAIL, got, limit, looked_at, text)
     if got == wanted:
-        text = f"{got} frames: the cable of line {stream.line}"
+        note = f"; the box told of {sent}: messages were lost, not pulses" if sent < wanted else ""
+        text = f"{got} frames: the cable of line {stream.line}{note}"
         return Finding("line walk", stream.name, Word.PASS, got, limit, looked_at, text)
     text = f"{got} frames instead of {wanted}: {_whose(run, stream, got)}"
     return Finding("line walk", stream.name, Word.FAIL, got, limit, looked_at, text)
+
+
+def _untold_in_walk(run: Run) -> int | None:
+    """Pulses that the box counted in its walk and whose message was lost; None when it never told the walk's end."""
+    ends = [e for e in run.log if e.get("kind") == "ended" and e.get("walk")]
+    return int(ends[-1]["pulses_sent"]) - len(run.walk_pulses) if ends else None
 
 
 def _whose(run: Run, stream: Stream, got: int) -> str:
@@ -124,6 +139,8 @@ def _seen_periods(stream: Stream, period_s: float) -> Times:
 def _not_measurable(run: Run, stream: Stream, frames: int, *, opening: bool) -> str:
     if not stream.baseline.get("ticks_hz"):
         return "the camera has no timestamps, or was never armed"
+    if pulses_known(run) == 0:
+        return "the box told of no pulse"
     if not opening and pulses_sent(run) is None:
         return "the run has no end: the box never told it"
     groups = len(OPENING) * int(run.plan["group"]) // stream.divisor

@@ -42,7 +42,7 @@ def check_box_report(run: Run) -> list[Finding]:
         return [Finding("box report", "", Word.NOT_MEASURED, None, limit, looked_at, text, is_expected=expected)]
     since = before if before is not None else run.box_reports[0]
     dropped, bad_frames = _grown(since, last, "events_dropped"), _grown(since, last, "bad_frames")
-    lost = sum(int(e["count"]) for e in run.log if e.get("kind") == "events_lost")
+    lost = _events_lost(run, since, last)
     late, sent = int(last["edges_late"]), int(last["pulses_sent"])
     faults = [f"{late} edges of its pulses came late"] if late else []
     faults += [] if sent == pulses_sent(run) else [f"it counts {sent} pulses sent, and told {pulses_sent(run)}"]
@@ -65,6 +65,20 @@ def _has_reports(run: Run) -> bool:
 
 def _grown(before: Report, after: Report, field: str) -> int:
     return (int(after[field]) - int(before[field])) % WRAP
+
+
+def _events_lost(run: Run, since: Report, last: Report) -> int:
+    """Events between two reports, by the box's own numbering, that never arrived."""
+    until = _ahead(int(last["events_sent"]), int(since["events_sent"]))
+    losses = [e for e in run.log if e.get("kind") == "events_lost"]
+    firsts = [_ahead(int(e["first_seq"]), int(since["events_sent"])) for e in losses]
+    spans = [(max(0, first), min(until, first + int(e["count"]))) for first, e in zip(firsts, losses, strict=True)]
+    return sum(max(0, end - begin) for begin, end in spans)
+
+
+def _ahead(number: int, since: int) -> int:
+    """How far one number of the box's 32 bits lies after another; negative: before it."""
+    return (number - since + WRAP // 2) % WRAP - WRAP // 2
 
 
 def check_exposures(run: Run) -> list[Finding]:

@@ -17,6 +17,7 @@ from rig.session.runfile import Rows, Run, Stream
 from rig.session.timeline import map_box
 from rig.streams import NO_PULSE, Evidence
 from rig.verify.findings import Finding, Numbers, Word, ranges_of, spelled
+from rig.verify.last_word import seen_in_part
 
 BOX_HZ = 2_000_000
 NEAR_PERIODS = 0.25  # a frame further from its pulse than a quarter period may belong to the next one
@@ -27,6 +28,7 @@ TREND_FRAMES = 100  # a clock drifts slowly: its trend is the median of so many 
 SLOPE_FRAMES = 1000
 HOLE_S = 5  # so long without a frame (a part not stored) no drift is followed: another part begins
 OWN_RATE_S = 10  # a part must be so long for a rate of its own; over less, jitter would count as rate
+PAIRS_REACH_NS = 10**9  # how far beyond the last clock pair the box's clock is known: five pings that got lost
 MAX_SLEW_PPM = 500  # by which a time service may slew the host clock
 MAX_UTC_STEP_S = 1.0
 SLOW_MS, TOO_SLOW_MS = 1000, 2000  # grab to acknowledged: what is aimed at, what is an alarm
@@ -105,7 +107,8 @@ def _detrended(values: Periods, limit: float) -> Periods:
 
 def check_stamps(run: Run) -> list[Finding]:
     """Every single frame was exposed at the pulse it claims, by its camera's own clock."""
-    return [_stamps(run, stream) for stream in run.streams.values()]
+    unseen = "when these were due could not be seen"
+    return [seen_in_part(_stamps(run, stream), run, stream, unseen) for stream in run.streams.values()]
 
 
 def _stamps(run: Run, stream: Stream) -> Finding:
@@ -135,7 +138,8 @@ def _stamps(run: Run, stream: Stream) -> Finding:
 
 def check_intervals(run: Run) -> list[Finding]:
     """The time between two frames is the time between their pulses."""
-    return [_intervals(run, stream) for stream in run.streams.values()]
+    unseen = "the time between those pulses could not be seen"
+    return [seen_in_part(_intervals(run, stream), run, stream, unseen) for stream in run.streams.values()]
 
 
 def interval_ms(run: Run, stream: Stream) -> tuple[NDArray[np.float64], NDArray[np.float64], Numbers]:
@@ -195,8 +199,21 @@ def check_box_rate(run: Run) -> list[Finding]:
     ppm, residual_ms = (fit.rate * BOX_HZ / 1e9 - 1) * 1e6, fit.residual / 1e6
     is_good = abs(ppm) <= MAX_CAMERA_PPM and residual_ms <= MAX_HOST_RESIDUAL_MS
     text = f"host against box {ppm:+.1f} ppm, residual {residual_ms:.3f} ms over {fit.pairs} fast round trips"
-    text += f", half of one takes {fit.bound / 1e6:.3f} ms" + (f"; {fit.outliers} outliers" if fit.outliers else "")
-    return [Finding("box rate", "", Word.PASS if is_good else Word.FAIL, ppm, limit, looked_at, text)]
+    text += f", half of the longest takes {fit.bound / 1e6:.3f} ms" + (
+        f"; {fit.outliers} outliers" if fit.outliers else ""
+    )
+    beyond_ns = _beyond_pairs_ns(run)
+    word = Word.FAIL if not is_good else Word.NOT_MEASURED if beyond_ns > PAIRS_REACH_NS else Word.PASS
+    if beyond_ns > PAIRS_REACH_NS:
+        text += f"; in the last {beyond_ns / 1e9:.1f} s the box's clock was not read: how it ran could not be seen"
+    return [Finding("box rate", "", word, ppm, limit, looked_at, text)]
+
+
+def _beyond_pairs_ns(run: Run) -> int:
+    """How long flips and frames went on after the last reading of the box's clock; at most 0 if they did not."""
+    times = [run.flips["host_ns"], *(stream.frames["arrived_host_ns"] for stream in run.streams.values())]
+    last = max((int(rows.max()) for rows in times if len(rows)), default=0)
+    return last - int(_pairs_of(run, b"box")["host_after_ns"].max())
 
 
 def check_host_clock(run: Run) -> list[Finding]:

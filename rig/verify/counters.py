@@ -10,7 +10,7 @@ import numpy as np
 from rig.session.layout import Outcome
 from rig.session.pulses import pulses_known, pulses_sent
 from rig.session.runfile import Rows, Run, Stream
-from rig.streams import NO_PULSE
+from rig.streams import NO_PULSE, Evidence
 from rig.verify.findings import (
     Finding,
     Numbers,
@@ -22,6 +22,7 @@ from rig.verify.findings import (
     told_lost,
     unstored_pulses,
 )
+from rig.verify.last_word import last_word, seen_in_part, untold_pulses
 
 
 def check_pulses(run: Run) -> list[Finding]:
@@ -38,6 +39,11 @@ def check_pulses(run: Run) -> list[Finding]:
     if wrong:
         text = f"{wrong} pulses are of another run, told twice, out of order, or beyond the box's own count"
         return [Finding("pulses", "", Word.FAIL, wrong, limit, looked_at, text, missing)]
+    off_plan = _off_plan(run, told)
+    if len(off_plan):
+        where = ranges_of(off_plan)
+        text = f"{len(off_plan)} pulses went to other lines than planned: {spelled(where)}"
+        return [Finding("pulses", "", Word.FAIL, len(off_plan), limit, looked_at, text, where)]
     if sent is None:
         text = f"the box never told its end; the last pulse told of is {told[-1]}"
         return [Finding("pulses", "", Word.NOT_MEASURED, None, limit, looked_at, text, missing)]
@@ -46,6 +52,14 @@ def check_pulses(run: Run) -> list[Finding]:
         text = f"the box sent {sent}; its message of {lost} was lost (not the pulse itself): {spelled(missing)}"
         return [Finding("pulses", "", Word.WARN, lost, limit, looked_at, text, missing)]
     return [Finding("pulses", "", Word.PASS, sent, limit, looked_at, f"the box sent {sent} pulses and told of each")]
+
+
+def _off_plan(run: Run, told: Numbers) -> Numbers:
+    """Pulses whose lines are not those that the plan gives to their number."""
+    planned = np.zeros(len(told), np.int64)
+    for line in run.plan.get("lines", {}).values():
+        planned |= (np.mod(told, np.int64(line["divisor"])) == 0).astype(np.int64) << int(line["line"])
+    return np.asarray(told[planned != run.pulses["lines"]], np.int64)
 
 
 def check_box(run: Run) -> list[Finding]:
@@ -62,12 +76,17 @@ def check_box(run: Run) -> list[Finding]:
             + "".join(f"; {boot}" for boot in boots)
         )
         return [Finding("box", "", Word.FAIL, len(back) + len(boots), limit, looked_at, text, where)]
+    word = last_word(run)
+    if word is not None:
+        text = f"it ran until its last word; {word.spelled()}: whether it restarted after that could not be seen"
+        return [Finding("box", "", Word.NOT_MEASURED, None, limit, looked_at, text)]
     return [Finding("box", "", Word.PASS, 0, limit, looked_at, "the box ran through")]
 
 
 def check_frames(run: Run) -> list[Finding]:
     """Each stream has a frame for every pulse that went to it and was to be stored."""
-    return [_frames(run, stream) for stream in run.streams.values()]
+    unseen = "whether one is lost there could not be seen"
+    return [seen_in_part(_frames(run, stream), run, stream, unseen) for stream in run.streams.values()]
 
 
 def _frames(run: Run, stream: Stream) -> Finding:
@@ -83,6 +102,10 @@ def _frames(run: Run, stream: Stream) -> Finding:
         text = f"{len(due)} of {len(due)} pulses have a frame{note}"
         word = Word.WARN if note else Word.PASS
         return Finding("frames", stream.name, word, 0, limit, looked_at, text, ranges_of(unseen, stream.divisor))
+    doubtful = lost[lost > _last_pulse(stream, int(unknown[0]))] if len(unknown := _unknown(stream)) else lost[:0]
+    if len(doubtful) == len(lost):
+        text = f"{len(lost)} of {len(due)} pulses have no frame by number, {len(unknown)} frames no known pulse{note}"
+        return Finding("frames", stream.name, Word.NOT_MEASURED, None, limit, looked_at, text, ranges)
     tail = _cut_off(run, stream, lost)
     end = f", {len(tail)} of them after the last stored frame of a run that did not end in order" if len(tail) else ""
     text = f"{len(lost)} of {len(due)} pulses have no frame{end}: {spelled(ranges)}{note}"
@@ -114,10 +137,21 @@ def _extras(stream: Stream) -> Finding:
     if len(places) + len(unstored) == 0:
         return Finding("extras", stream.name, Word.PASS, 0, limit, looked_at, "no frame without a pulse")
     before = np.r_[np.array([_last_pulse(stream, int(p)) for p in places], np.int64), unstored["after_pulse"]]
+    unknown = len(_unknown(stream))
+    if unknown == len(before):
+        frames = "1 frame came" if unknown == 1 else f"{unknown} frames came"
+        text = f"{frames} after the box's last words in a run whose end it never told: of which pulse nobody knows"
+        return Finding("extras", stream.name, Word.NOT_MEASURED, None, limit, looked_at, text, ranges_of(before))
     count, where = len(before), spelled(ranges_of(before))
     note = f" ({len(unstored)} of them in parts not stored)" if len(unstored) else ""
     text = f"{count} frames without a pulse{note}, after pulses {where}: look for ringing on the trigger cable"
     return Finding("extras", stream.name, Word.WARN, count, limit, looked_at, text, ranges_of(before))
+
+
+def _unknown(stream: Stream) -> Numbers:
+    """Places of frames that have no pulse because nothing tells which; an extra is known to have none."""
+    unproven = stream.frames["evidence"] == int(Evidence.NONE)
+    return np.flatnonzero((stream.pulse_numbers == NO_PULSE) & unproven)
 
 
 def _extra_rows(stream: Stream, *, stored: bool) -> Rows:
@@ -135,12 +169,13 @@ def _last_pulse(stream: Stream, place: int) -> int:
 
 def check_recount(run: Run) -> list[Finding]:
     """The recorder's gap and extra rows are exactly what a second count finds."""
-    return [_recount(run, stream) for stream in run.streams.values()]
+    unseen = "rows about those could not be counted again"
+    return [seen_in_part(_recount(run, stream), run, stream, unseen) for stream in run.streams.values()]
 
 
 def _recount(run: Run, stream: Stream) -> Finding:
     lost, told, unstored = lost_pulses(run, stream), told_lost(run, stream), unstored_pulses(run, stream)
-    lost = np.setdiff1d(lost, _cut_off(run, stream, lost))
+    lost = np.setdiff1d(lost, np.setdiff1d(_cut_off(run, stream, lost), told))  # these may be told, and need not be
     unseen = np.intersect1d(told, unstored)  # a gap is told in a part not stored too, where nothing else can be counted
     differ = np.setxor1d(lost, np.setdiff1d(told, unstored))
     kept = np.intersect1d(stream.pulse_numbers, unstored)
@@ -183,7 +218,7 @@ def _order(run: Run, stream: Stream) -> Finding:
     steps = np.diff(frames["frame_number"].astype(np.int64))
     steps = np.mod(steps, np.int64(modulus)) if modulus else steps
     back = claimed[1:][np.diff(claimed) <= 0]
-    untold = _untold(run, stream, claimed)
+    untold = untold_pulses(run, stream)
     never = np.setdiff1d(claimed, np.r_[np.arange(0, pulses_known(run), stream.divisor), untold])
     faults = {
         "pulse claimed twice or out of order": len(back),
@@ -207,20 +242,13 @@ def _order(run: Run, stream: Stream) -> Finding:
     return Finding("order", stream.name, Word.PASS, 0, limit, looked_at, "in order, each pulse once")
 
 
-def _untold(run: Run, stream: Stream, claimed: Numbers) -> Numbers:
-    """Pulses that frames claim after the last one told, where the box never told its end: it may have sent them."""
-    if pulses_sent(run) is not None:
-        return claimed[:0]
-    beyond = claimed[claimed >= pulses_known(run)]
-    return np.unique(beyond[np.mod(beyond, np.int64(stream.divisor)) == 0])
-
-
 def check_pairing(run: Run) -> list[Finding]:
     """Every frame of a slower stream lies on the base stream's frame of the same pulse."""
     others = [stream for stream in run.streams.values() if stream is not run.base]
     if not others:
         return [Finding("pairing", "", Word.PASS, 0, "all paired", "0 other streams", "there is only one stream")]
-    return [_pairing(run, stream) for stream in others]
+    unseen = "which of them the base stream was to have could not be seen"
+    return [seen_in_part(_pairing(run, stream), run, stream, unseen) for stream in others]
 
 
 def _pairing(run: Run, stream: Stream) -> Finding:
@@ -228,13 +256,15 @@ def _pairing(run: Run, stream: Stream) -> Finding:
     own = np.unique(stream.pulse_numbers[stream.pulse_numbers != NO_PULSE])
     off = own[np.mod(own, np.int64(stream.divisor)) != 0]
     alone = np.setdiff1d(own, base.pulse_numbers)
-    not_kept = np.setdiff1d(alone, due)  # the base stream was not to be stored then
+    later = alone[alone >= pulses_known(run)]  # than the box's last word
+    not_kept = np.setdiff1d(alone, np.r_[due, later])  # the base stream was not to be stored then
     lost = np.intersect1d(alone, due)
     paired = len(own) - len(alone)
     limit, looked_at = f"all on {base.name}, same pulse, a multiple of {stream.divisor}", f"{len(own)} frames"
     if len(own) == 0:
         return Finding("pairing", stream.name, Word.NOT_MEASURED, None, limit, looked_at, "no frame has a pulse")
     note = f"; {len(not_kept)} where {base.name} was not to be stored" if len(not_kept) else ""
+    note += f"; {len(later)} without one after the last pulse told of" if len(later) else ""
     if len(off) or len(lost):
         parts = [f"pulses {spelled(ranges_of(off))} are no multiple of {stream.divisor}"] if len(off) else []
         parts += [f"{base.name} lost pulses {spelled(ranges_of(lost, stream.divisor))}"] if len(lost) else []

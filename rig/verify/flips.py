@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from rig.clock import NS
 from rig.elicitation.steps import Step
-from rig.session.layout import Outcome
+from rig.session.layout import EDGES, Outcome
 from rig.session.runfile import Rows, Run
 from rig.session.timeline import map_box
 from rig.verify.findings import Finding, Numbers, Word, ranges_of, spelled
+from rig.verify.last_word import last_word
 from rig.verify.wired import box_input, rig_part
 
 MAY_SKIP_BEHIND = 4  # the player may drop film frames only when so many behind
@@ -22,6 +23,7 @@ LENGTH_PERIODS = 2  # a step may end so many refreshes off its length
 SLOWEST_REFRESH_NS = NS / 24  # of a screen that rig.yaml allows; where there are no flips to tell
 LIGHT_BEFORE_NS, LIGHT_AFTER_NS = 20_000_000, 40_000_000  # where an edge of the photodiode is looked for
 UNSEEN_SHARE = 0.02  # of the patch's changes that may have no edge before it fails
+LOSS_NS = NS  # events that the box dropped were due so long, at most, before their loss was noticed
 NO_INPUT = -1
 
 
@@ -167,29 +169,93 @@ def _intervals_ns(flips: Rows) -> Numbers:
 
 
 def check_photodiode(run: Run) -> list[Finding]:
-    """The light of the screen's patch changed when the flips that changed it say."""
+    """The light of the screen's patch changed when the flips that changed it say, as far as edges could be told."""
     limit = f"-{LIGHT_BEFORE_NS // 10**6} to +{LIGHT_AFTER_NS // 10**6} ms from flip to light"
     number = box_input(run, "photodiode")
     edges = run.edges[run.edges["input"] == (NO_INPUT if number is None else number)]
     times, levels = patch_changes(run)
     looked_at = f"{len(times)} changes of the patch on film flips, {len(edges)} edges"
-    if len(edges) == 0 or len(times) == 0:
-        is_expected = len(times) > 0 and has_photodiode(run)
-        missing = "no photodiode edge was recorded" if len(times) else "no film flip changed the patch"
-        missing += ", though rig.yaml names the photodiode's input: look at its cable" if is_expected else ""
-        finding = Finding("photodiode", "", Word.NOT_MEASURED, None, limit, looked_at, missing, is_expected=is_expected)
-        return [finding]
-    delays = light_delays_ms(run, edges, times, levels)
-    seen = delays[np.isfinite(delays)]
-    unseen = len(delays) - len(seen)
-    if len(seen) == 0:
-        return [Finding("photodiode", "", Word.FAIL, None, limit, looked_at, "no edge fits any flip")]
+    light = _Light.seen_in(run, edges, times, levels)
+    word, text = _no_light(light) if np.isnan(light.delays_ms).all() else _how_it_came(light)
+    is_expected = word is Word.NOT_MEASURED and len(times) > 0 and has_photodiode(run)
+    if is_expected and len(edges) == 0 and light.unseen:
+        text += ", though rig.yaml names the photodiode's input: look at its cable"
+    median = None if np.isnan(light.delays_ms).all() else float(np.nanmedian(light.delays_ms))
+    text = "; ".join([text, *light.notes])
+    return [Finding("photodiode", "", word, median, limit, looked_at, text, is_expected=is_expected)]
+
+
+@dataclass(frozen=True)
+class _Light:
+    """What became of each change of the patch."""
+
+    delays_ms: NDArray[np.float64]  # nan: no edge
+    edges: int
+    unseen: int  # without an edge, though it would have been told
+    beyond: int  # after the last edge that could be told
+    in_losses: int  # around events that were lost
+    end: str  # why no later edge could be told
+
+    @classmethod
+    def seen_in(cls, run: Run, edges: Rows, times: Numbers, levels: NDArray[np.uint8]) -> _Light:
+        delays = light_delays_ms(run, edges, times, levels)
+        end_host_ns, end = _edges_end(run)
+        is_beyond = np.isnan(delays) & (times + LIGHT_AFTER_NS > end_host_ns)
+        is_in_loss = np.isnan(delays) & ~is_beyond & _is_near_loss(run, times)
+        unseen = int((np.isnan(delays) & ~is_beyond & ~is_in_loss).sum())
+        return cls(delays, len(edges), unseen, int(is_beyond.sum()), int(is_in_loss.sum()), end)
+
+    @property
+    def judged(self) -> int:
+        """Changes of which it is known whether the light followed."""
+        return len(self.delays_ms) - self.beyond - self.in_losses
+
+    @property
+    def notes(self) -> list[str]:
+        """Why others could not be judged, in words."""
+        notes = [f"{self.end}: of {self.beyond} changes after that no edge could be seen"] if self.beyond else []
+        lost = f"{self.in_losses} changes have none where events of the box were lost: theirs may be among them"
+        return notes + ([lost] if self.in_losses else [])
+
+
+def _no_light(light: _Light) -> tuple[Word, str]:
+    """Word and text when no change of the patch has an edge."""
+    if len(light.delays_ms) == 0:
+        return Word.NOT_MEASURED, "no film flip changed the patch"
+    if light.edges == 0:
+        return Word.NOT_MEASURED, "no photodiode edge was recorded"
+    return (Word.FAIL, "no edge fits any flip") if light.unseen else (Word.NOT_MEASURED, "no change can be judged")
+
+
+def _how_it_came(light: _Light) -> tuple[Word, str]:
+    """Word and text when some changes have an edge."""
+    seen = light.delays_ms[np.isfinite(light.delays_ms)]
     median, worst = float(np.median(seen)), float(seen[np.argmax(np.abs(seen - np.median(seen)))])
-    word = Word.FAIL if unseen > UNSEEN_SHARE * len(delays) else Word.WARN if unseen else Word.PASS
-    text = (
-        f"light {median:.1f} ms after the flip (median), SD {seen.std():.2f}, worst {worst:.1f} ms; {unseen} not seen"
-    )
-    return [Finding("photodiode", "", word, median, limit, looked_at, text)]
+    text = f"light {median:.1f} ms after the flip (median), SD {seen.std():.2f}, worst {worst:.1f} ms"
+    text += f"; {light.unseen} not seen"
+    if light.unseen > UNSEEN_SHARE * light.judged:
+        return Word.FAIL, text
+    if light.beyond or light.in_losses > UNSEEN_SHARE * len(light.delays_ms):
+        return Word.NOT_MEASURED, text
+    return (Word.WARN if light.unseen or light.in_losses else Word.PASS), text
+
+
+def _edges_end(run: Run) -> tuple[float, str]:
+    """Host time of the last edge that could be told, and why none could after it; infinity: all could."""
+    silence = last_word(run)
+    if silence is not None:
+        return float(map_box(run)(silence.box_ticks)), silence.spelled()
+    if len(run.edges) and any(e.get("table") == EDGES for e in run.log):
+        last = run.edges[-1]
+        return float(map_box(run)(int(last["box_ticks"]))), f"the room for edges was full at pulse {last['last_pulse']}"
+    return float("inf"), ""
+
+
+def _is_near_loss(run: Run, times: Numbers) -> NDArray[np.bool_]:
+    """For each time, whether events of the box were lost around it, (n,)."""
+    noticed = [int(e["host_ns"]) for e in run.log if e.get("kind") == "events_lost"]
+    near = [(times >= at - LOSS_NS) & (times <= at) for at in noticed]
+    return np.asarray(np.any(near, axis=0) if near else np.zeros(len(times), bool))
 
 
 def has_photodiode(run: Run) -> bool:

@@ -77,7 +77,8 @@ def check_ending(run: Run) -> list[Finding]:
         why = "it is being recorded right now" if run.is_being_recorded else "the recorder was killed or lost power"
         text = f"incomplete: {why}"
     if alarms:
-        text += f"; {len(alarms)} alarms, the first: {alarms[0]}"
+        first = f", the first: {alarms[0]}" if alarms[0] not in text else ""  # the outcome tells alarms, too
+        text += f"; {len(alarms)} alarms{first}" if first or len(alarms) > 1 else ""
     word = _ENDS.get(run.outcome, Word.FAIL)
     return [Finding("ending", "", word, len(alarms), "finished", f"{len(run.log)} log entries", text)]
 

@@ -63,8 +63,12 @@ def test_the_demos_file_holds_everything_that_happened(tmp_path):
         said = {answer["question"]: answer["answer"] for answer in run.answers}
         scripted = {step.name: script(step, 1) for step in run.steps if step.kind == "question"}
         assert said == {step.name: step.keys[scripted[step.name][0]] for step in run.steps if step.kind == "question"}
-        assert len(run.edges) == sum(CLIPS.values())  # one a film frame
-        assert set(run.edges["input"].tolist()) == {4}
+        inputs = run.edges["input"].tolist()
+        assert inputs.count(5) == sum(CLIPS.values())  # the photodiode: one a film frame
+        exposures = {number: inputs.count(number) for number in set(inputs) - {5}}  # of HS, VIS and NIR: begin and end
+        walked = {name: len(run.walk_streams[name].frames) for name in run.streams}
+        frames = {name: walked[name] + len(stream.frames) for name, stream in run.streams.items()}
+        assert exposures == {number: 2 * frames[name] for number, name in enumerate(("HS", "VIS", "NIR"))}
         assert {"python", "numpy", "h5py", "psychopy", "rig"} <= set(json.loads(run.config("versions")))
         assert all(device["simulated"] for device in run.devices.values())
         assert (run.is_simulated, run.subject, run.rig, run.protocol) == (True, "001", "demo", "demo")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 
 from rig.record import plan
@@ -12,6 +14,7 @@ from rig.session.layout import Outcome
 from rig.session.runfile import Run
 from rig.verify.findings import Finding, Word
 from rig.verify.verdict import verify_run
+from tests.burnt_in import burnt_in_number
 from tests.rigs import record, write_protocol, write_rig
 
 INPUTS = {"HS": 0, "VIS": 1, "NIR": 2, "photodiode": 5}
@@ -99,3 +102,21 @@ def test_lost_bytes_and_swallowed_starts_cost_events_at_most(tmp_path: Path) -> 
     assert {found[check, "HS"].word for check in ("frames", "order", "stamps")} == {Word.PASS}
     assert found["box report", ""].word is Word.WARN
     assert "events lost on the serial line" in found["box report", ""].text
+
+
+def test_a_box_that_is_hardly_heard_any_more_costs_no_frame_its_number(tmp_path: Path) -> None:
+    """Bytes are dropped until long after the stop: nobody hears of the end, and yet no frame is called lost."""
+    rig = write_rig(tmp_path, faults="dropped_bytes: 900, first_pulse: 0, last_pulse: 2000")
+    came = record(tmp_path, rig, write_protocol(tmp_path, ("still", 10, "all")))
+    assert came.outcome is Outcome.DEVICE_LOST
+    assert len([alarm for alarm in came.alarms if "lost so far" in alarm]) == 1
+    found = judged(came.path)
+    told_bad = {check for (check, stream), finding in found.items() if finding.word is Word.FAIL}
+    assert told_bad == {"ending"}
+    with h5py.File(came.path) as run:
+        for stream, divisor in (("HS", 1), ("VIS", 4), ("NIR", 4)):
+            numbers = run[f"/acquisition/{stream}/frames"]["pulse_number"]
+            burnt = np.array([burnt_in_number(picture) for picture in run[f"/acquisition/{stream}/data"]])
+            known = numbers >= 0
+            np.testing.assert_array_equal(numbers[known], burnt[known])
+            assert numbers.max() >= run["/acquisition/pulses"]["pulse_number"].max() // divisor * divisor

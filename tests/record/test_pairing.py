@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rig.cameras.camera import Baseline
 from rig.errors import DeviceNotReady
 from rig.record.pairing import Pairing
-from rig.streams import NO_COUNTER, NO_PULSE, Evidence, Frame, Gap, GapCause, Status
+from rig.streams import NO_COUNTER, NO_PULSE, Evidence, Frame, Gap, GapCause, Pulse, Status
 from rig.trigger.box import LinePlan, PulsePlan
 
 PERIOD_NS = 10_000_000
@@ -193,3 +193,32 @@ def test_a_choice_without_any_merit_does_not_give_way_to_a_worse_one():
     frames = [frame(0, 1000), frame(1, 1000 + PERIOD_NS // 2)]
     pulses, _ = run_through(Pairing("HS", 1, PLAN, baseline()), frames, None)
     assert pulses == [0, NO_PULSE]
+
+
+def told_of(pulses: list[int], groups: int, offset: int = 777) -> list[Pulse]:
+    """What the box told of pulses: their stamps, in ticks of 0.5 us."""
+    return [Pulse(1, p, 1, offset + due_ns(p, groups) // 500, 0) for p in pulses]
+
+
+@pytest.mark.parametrize("stopped_at", range(40, 44))
+def test_frames_held_at_a_stop_belong_to_the_pulses_that_were_told_though_the_end_was_not(stopped_at):
+    frames = frames_of(list(range(56)), groups=8)  # 44 to 55 are the postamble
+    pairing = Pairing("HS", 1, PLAN, baseline())
+    placed = [p for f in frames[:stopped_at] for p in pairing.place(f)]
+    pairing.hold(stopped_at)
+    placed += [p for f in frames[stopped_at:] for p in pairing.place(f)]
+    told = told_of([stopped_at - 1, *range(stopped_at, 45), 47, 48, 49, 50], groups=8)
+    placed += pairing.ended(None, told)
+    assert [p.pulse for p in placed] == [*range(51), *[NO_PULSE] * 5]
+    assert {p.evidence for p in placed[51:]} == {Evidence.NONE}
+    assert [p.gap for p in placed if p.gap] == []
+
+
+def test_a_frame_that_no_told_pulse_explains_is_of_no_known_pulse_and_the_next_one_is_placed():
+    frames = frames_of(list(range(56)), groups=8)
+    pairing = Pairing("HS", 1, PLAN, baseline())
+    placed = [p for f in frames[:40] for p in pairing.place(f)]
+    pairing.hold(40)
+    placed += [p for f in frames[40:] for p in pairing.place(f)]
+    placed += pairing.ended(None, told_of([39, 40, 41, 46, 47, 48], groups=8))  # a silence lies somewhere in 42 to 45
+    assert [p.pulse for p in placed[38:]] == [38, 39, 40, 41, *[NO_PULSE] * 4, 46, 47, 48, *[NO_PULSE] * 7]

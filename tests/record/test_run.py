@@ -35,11 +35,23 @@ from rig.record.run import Run, RunState
 from rig.session.layout import Outcome
 from rig.stimulus.screen import StepBegan, StepEnded
 from rig.streams import BoxStatus, Frame, Pulse, Status
-from rig.trigger.box import Booted, BoxSilent, LineReport, RunBegan, RunEnded, RunLeftOver, RunMode, StartRefused
+from rig.trigger.box import (
+    Booted,
+    BoxAnswers,
+    BoxSilent,
+    EventsLost,
+    LineReport,
+    RunBegan,
+    RunEnded,
+    RunLeftOver,
+    RunMode,
+    StartRefused,
+)
 from tests.rigs import QUESTION, write_protocol, write_rig
 
 STREAMS = ("HS", "VIS", "NIR")
 WALK, RUN = 11, 12
+BOX = "trigger box at /dev/ttyACM7"
 S = 1_000_000_000
 
 
@@ -51,7 +63,7 @@ class Rehearsal:
         protocol.write_text(protocol.read_text() + QUESTION)
         rig = read_rig(write_rig(tmp_path)).rig
         steps = unroll(read_protocol(protocol).protocol, STREAMS, {})
-        self.run = Run(plan_run(rig, steps), walk_id=WALK, run_id=RUN)
+        self.run = Run(plan_run(rig, steps), walk_id=WALK, run_id=RUN, box_name=BOX)
         self.now = S
         self.actions = self.run.begin()
 
@@ -179,7 +191,7 @@ def test_drained_and_stopped_the_run_is_closed_as_finished(rehearsal):
 def test_a_box_that_ends_its_run_unasked_is_alarmed_and_the_run_did_not_finish(rehearsal):
     rehearsal.begin()
     rehearsal.tell(RunEnded(RUN, 100, 0, rehearsal.now))
-    assert alarms(rehearsal) == ["ended its run without being asked to"]
+    assert alarms(rehearsal) == [f"{BOX}: ended its run without being asked to"]
     rehearsal.tell(Tick(), 1.0)
     for name in STREAMS:
         rehearsal.tell(Stopped(name, {}))
@@ -372,7 +384,7 @@ def test_a_run_left_over_on_the_box_is_noted_and_ours_is_waited_for_longer(rehea
 def test_a_box_that_does_not_answer_is_alarmed_and_the_recording_goes_on(rehearsal):
     rehearsal.begin()
     rehearsal.tell(BoxSilent(3.0))
-    assert alarms(rehearsal) == ["has not answered for 3 s, though its port is open; pulses may go on"]
+    assert alarms(rehearsal) == [f"{BOX}: has not answered for 3 s, though its port is open; pulses may go on"]
     assert rehearsal.run.state is RunState.RECORDING
 
 
@@ -468,3 +480,66 @@ def test_pulses_of_walk_and_run_go_to_tables_of_their_own(rehearsal):
     assert rehearsal.asked(AppendRow)[0].path == "/line_walk/pulses"
     rehearsal.tell(Pulse(RUN, 0, 7, 5, 6))
     assert rehearsal.asked(AppendRow)[0].path == "/acquisition/pulses"
+
+
+def test_a_walk_that_begins_late_is_not_given_up_while_it_runs(rehearsal):
+    rehearsal.arm(0)
+    rehearsal.tell(RunBegan(WALK, 0, rehearsal.now), 3.0)
+    for line, name in enumerate(STREAMS):
+        for number in range(3 + 2 * line):
+            rehearsal.tell(frame(name, 0, number, number * S // 25), 0.04)
+    rehearsal.tell(Tick(), 1.5)
+    assert not rehearsal.asked(StopCamera)
+    rehearsal.tell(RunEnded(WALK, 15, 0, rehearsal.now))
+    rehearsal.tell(Tick(), 0.6)
+    assert len(rehearsal.asked(StopCamera)) == 3
+    assert rehearsal.run.alarms == []
+
+
+def test_a_walk_that_never_begins_is_the_boxs_fault_and_not_a_cables(rehearsal):
+    rehearsal.arm(0)
+    for number in range(2):
+        rehearsal.tell(frame("HS", 0, number, number))
+    rehearsal.tell(Tick(), 5.1)
+    assert alarms(rehearsal) == [f"{BOX}: no answer to the start; check the box's supply. Pulses may go on"]
+    assert rehearsal.asked(StopBox)
+    assert rehearsal.asked(CloseFile) == [CloseFile(Outcome.DEVICE_LOST)]
+
+
+def test_a_box_that_tells_of_no_pulse_is_alarmed_within_two_seconds(rehearsal):
+    rehearsal.begin()
+    rehearsal.tell(Tick(), 1.5)
+    assert f"box: {BOX}: has told of no pulse for 2 s; pulses may go on" not in rehearsal.run.alarms
+    rehearsal.tell(Tick(), 0.5)
+    assert f"box: {BOX}: has told of no pulse for 2 s; pulses may go on" in rehearsal.run.alarms
+    assert rehearsal.run.state is RunState.RECORDING
+
+
+def test_a_box_that_tells_of_pulses_is_not_alarmed(rehearsal):
+    rehearsal.begin()
+    for number in range(8):
+        rehearsal.tell(Pulse(RUN, number, 7, number, rehearsal.now), 0.5)
+        rehearsal.tell(Tick())
+    assert not [alarm for alarm in rehearsal.run.alarms if "pulse" in alarm]
+
+
+def test_lost_events_are_one_alarm_with_a_running_total(rehearsal):
+    rehearsal.begin()
+    rehearsal.tell(EventsLost(7, 1))
+    assert rehearsal.run.alarms == [f"box: {BOX}: 1 event of the box was lost so far; a lost event is no lost pulse"]
+    rehearsal.tell(EventsLost(20, 11))
+    assert [a.record["kind"] for a in rehearsal.asked(AppendText)] == ["events_lost"]
+    assert rehearsal.run.alarms == [f"box: {BOX}: 12 events of the box were lost so far; a lost event is no lost pulse"]
+
+
+def test_a_box_that_answers_again_is_noted_and_leaves_the_standing_alarms(rehearsal):
+    rehearsal.begin()
+    rehearsal.tell(BoxSilent(3.0))
+    (told,) = rehearsal.run.standing_alarms
+    assert "has not answered for 3 s" in told
+    rehearsal.tell(BoxAnswers())
+    assert [a.record["text"] for a in rehearsal.asked(AppendText)] == [f"{BOX} answers again"]
+    assert rehearsal.run.standing_alarms == []
+    assert rehearsal.run.alarms == [told]
+    rehearsal.tell(BoxSilent(3.0))
+    assert rehearsal.run.standing_alarms == [told]

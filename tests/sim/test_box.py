@@ -198,6 +198,24 @@ def test_status_counts_what_was_sent_and_what_came_in() -> None:
     assert (ended.state, ended.pulses_sent, ended.queued) == (wire.State.IDLE, len(bare.rises), 0)
 
 
+def test_messages_for_the_host_are_bad_frames_like_damaged_ones() -> None:
+    bare = Bare()
+    assert bare.say(wire.Boot(3, 1), wire.Pong(1, 2, 3)) == []
+    bare.box.receive(b"\xaa\xbb\0", bare.now)
+    assert status_in(bare.say(wire.AskStatus(9))).bad_frames == 3
+
+
+@pytest.mark.parametrize("bad", [b"\xaa\xbb\0", wire.to_frame(wire.Boot(3, 1))], ids=["damaged", "for the host"])
+def test_a_bad_frame_is_not_a_word_of_the_host(bad: bytes) -> None:
+    bare = Bare()
+    bare.hello()
+    bare.say(replace(START, body_groups=wire.UNTIL_STOP, quiet_s=1))
+    for _ in range(10):
+        bare.box.receive(bad, bare.now)
+        bare.wait(0.2)
+    assert status_in(bare.say(wire.AskStatus(9))).state == wire.State.IDLE
+
+
 def test_stop_is_accepted_when_nothing_runs_and_without_hello() -> None:
     assert Bare().say(wire.Stop(3)) == [wire.Stopping(3, 0)]
 

@@ -7,6 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rig.clock import NS
 from rig.trigger import wire
@@ -55,7 +57,7 @@ def test_a_bridge_delays_bytes_uniformly_up_to_its_own_latency_and_by_the_time_o
 def test_it_says_how_fast_its_line_is_and_how_many_events_fit(bridge: str, baud: int, told: int) -> None:
     identity = Bare(bridge=bridge, baud=baud).hello()
     assert isinstance(identity, wire.Identity)
-    assert (identity.baud, identity.events_per_s) == (told, {0: 0, 115_200: 1000, 250_000: 2000}[told])
+    assert (identity.baud, identity.events_per_s) == (told, {0: 0, 115_200: 1000, 250_000: 1500}[told])
 
 
 def answers(bare: Bare, seconds: float, edges_per_s: int = 0) -> list[wire.Message]:
@@ -152,3 +154,31 @@ def test_the_last_input_is_stamped_exactly_and_the_others_at_most_150_us_late_in
         else:
             assert (late_us > 0).all() and (late_us <= 150).all()
             assert late_us.mean() == pytest.approx(75, abs=15)
+
+
+THINGS = st.lists(
+    st.tuples(
+        st.integers(0, 200),  # so many 0.1 ms after the one before
+        st.one_of(st.integers(0, 400), st.integers(0, 40), st.none()),  # an edge so many 0.1 ms ago, or a PING
+        st.sampled_from([0, 5]),  # at a polled input, or the one that is stamped exactly
+    ),
+    max_size=40,  # so many edges always find room
+)
+
+
+@given(bridge=st.sampled_from(sorted(BRIDGES)), things=THINGS)
+def test_whatever_it_has_to_tell_leaves_within_a_tenth_of_a_second_though_it_sees_it_late(
+    bridge: str, things: list[tuple[int, int | None, int]]
+) -> None:
+    bare, told = Bare(bridge=bridge), []
+    for number, (after, ago, input_number) in enumerate(things):
+        told += bare.wait(after / 10_000)
+        if ago is None:
+            told += bare.say(wire.Ping(number), then_s=0)
+        else:
+            bare.box.input_edge(max(0, bare.now - ago * MS // 10), input_number, number % 2)
+    told += bare.wait(0.1)
+    pings = [number for number, (_, ago, _) in enumerate(things) if ago is None]
+    assert [message.request for message in told if isinstance(message, wire.Pong)] == pings
+    assert len(events_of(told)) == len(things) - len(pings)
+    assert bare.box.next_host_ns() is None  # nothing is still under way

@@ -23,6 +23,7 @@ from rig.sim.box import SimulatedBox
 from rig.sim.links import LocalLink
 from rig.sim.process import WorldProcess
 from rig.sim.world import World, pool_shape
+from rig.wiring import open_bench
 from tests.burnt_in import burnt_in_number
 from tests.rigs import record, write_protocol, write_rig
 from tests.sim.test_leds import code
@@ -149,6 +150,10 @@ class OutsideRig:
             self._far.close()
         self._listener.close()
 
+    def is_called_again(self) -> bool:
+        """Whether somebody else wants the wires."""
+        return bool(select.select([self._listener], [], [], 0)[0])
+
     def _rise(self, host_ns: int, lines: int, pulse: int, walk: bool) -> None:
         self._tell(f"P {host_ns} {lines}\n")
 
@@ -216,4 +221,24 @@ def test_wires_that_nobody_holds_are_an_error_that_names_them(tmp_path: Path) ->
     path = tmp_path / "rig.yaml"
     path.write_text(text.replace("seed: 1", f"seed: 1\n  wires: {tmp_path}/nobody"))
     with pytest.raises(DeviceNotFound, match=r"wires .*/nobody: nobody answers there"):
+        WorldProcess(read_rig(path).rig, truth=None, framebuffer=None, log=tmp_path / "log")
+
+
+def test_a_port_that_is_held_is_refused_before_the_wires_are_taken_from_who_holds_it(tmp_path: Path) -> None:
+    with outside_rig(tmp_path) as (outside, path):
+        rig = read_rig(path).rig
+        devices, _ = open_bench(rig, tmp_path, with_cameras=True)
+        try:
+            with pytest.raises(DeviceNotFound, match="the port is held by another program"):
+                open_bench(rig, tmp_path, with_cameras=True)
+            assert not outside.is_called_again()
+        finally:
+            devices.close()
+
+
+def test_wires_whose_path_fits_into_no_socket_are_an_error_that_names_the_limit(tmp_path: Path) -> None:
+    path = write_rig(tmp_path)
+    text = path.read_text().replace("sim://small", "/dev/null")
+    path.write_text(text.replace("seed: 1", f"seed: 1\n  wires: /tmp/{'w' * 120}"))
+    with pytest.raises(DeviceNotFound, match=r"wires /tmp/w+: too long for a socket; at most about 100 characters"):
         WorldProcess(read_rig(path).rig, truth=None, framebuffer=None, log=tmp_path / "log")

@@ -84,3 +84,15 @@ def installed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Avrdude:
     avrdude.answers()
     monkeypatch.setenv("PATH", avrdude.path)
     return avrdude
+
+
+def that_sleeps(avrdude: Avrdude, *, when: str) -> Path:
+    """Make it a script that falls asleep, with a child, when asked for `when`; the file with the numbers of both."""
+    pids = avrdude.folder / "pids"
+    script = f"""\
+#!/bin/sh
+case "$*" in *{when}*) sleep 60 & echo $$ $! > {pids}; wait ;; esac
+echo 0x1e,0x95,0xf
+"""
+    (avrdude.folder / "avrdude").write_text(script)
+    return pids

@@ -56,6 +56,25 @@ def that_runs(run_id: int) -> SimulatedBox:
     return box
 
 
+class OtherVersion(SimulatedBox):
+    """A box whose firmware speaks the version after ours: it refuses HELLO, and takes nothing else."""
+
+    def _greet(self, hello: wire.Hello, host_ns: int) -> wire.Message:
+        return wire.Error(hello.request, hello.TYPE, wire.Refusal.WRONG_VERSION, wire.PROTOCOL + 1)
+
+
+class Thermometer(SimulatedBox):
+    """No box at all: a device that sends lines of text, whatever it is asked."""
+
+    def take_output(self, host_ns: int) -> bytes:
+        return b"21.5 C\r\n"
+
+
+def that_is(kind: type[SimulatedBox]) -> SimulatedBox:
+    """One of these."""
+    return kind(lambda *_: None, start_host_ns=HostClock().now_ns())
+
+
 @contextmanager
 def pty_box(box: SimulatedBox | None) -> Iterator[str]:
     """The path of the port."""

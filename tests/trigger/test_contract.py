@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from rig.sim.box import SimulatedBox
+from rig.sim.box import ABILITIES, SimulatedBox
 from rig.sim.leds import Change
 from rig.sim.pulses import Run
 from rig.testing.trigger import Bench, TriggerBoxContract
-from rig.trigger import wire
+from rig.trigger import driver, wire
 from tests.trigger.benches import real_time_bench, virtual_rig
 
 
@@ -26,6 +26,90 @@ class TestSimulatedBoxInVirtualTime(TriggerBoxContract):
 class TestSimulatedBoxBehindASocketInRealTime(TriggerBoxContract):
     def bench(self) -> AbstractContextManager[Bench]:
         return real_time_bench()
+
+
+CAN_ALL = ABILITIES & ~wire.Capability.SIMULATED
+
+
+class WithoutRecord(SimulatedBox):
+    """Says that it can do less than it could."""
+
+    CANNOT = wire.Capability.RECORD
+
+    def _greet(self, hello: wire.Hello, host_ns: int) -> wire.Message:
+        answer = super()._greet(hello, host_ns)
+        return replace(answer, capabilities=ABILITIES & ~self.CANNOT) if isinstance(answer, wire.Identity) else answer
+
+
+class WithoutCount(WithoutRecord):
+    """Knows no end of a run but STOP, no walk, tests, LEDs, timed input, and no end by itself."""
+
+    CANNOT = CAN_ALL & ~wire.Capability.RECORD
+
+    def _begin(self, start: wire.Start, host_ns: int) -> Run:
+        return super()._begin(replace(start, quiet_s=0), host_ns)
+
+    def _light(self, mask: int, host_ns: int) -> None:
+        pass
+
+    def _objection(self, start: wire.Start) -> tuple[wire.Refusal, int] | None:
+        if start.body_groups != wire.UNTIL_STOP or start.mode != wire.Mode.RECORD:
+            return wire.Refusal.BAD_MODE, start.mode
+        return super()._objection(start)
+
+
+class WithoutAny(WithoutRecord):
+    CANNOT = CAN_ALL
+
+    def _begin(self, start: wire.Start, host_ns: int) -> Run:
+        raise AssertionError("it was asked for what it says that it cannot do")
+
+
+class WithLess(SimulatedBox):
+    """Has fewer lines and inputs, and must not be asked for others."""
+
+    LINES, INPUTS = 2, 1
+
+    def _greet(self, hello: wire.Hello, host_ns: int) -> wire.Message:
+        answer = super()._greet(hello, host_ns)
+        if not isinstance(answer, wire.Identity):
+            return answer
+        untimed = ABILITIES & ~wire.Capability.TIMED_INPUT  # its last input is one of the first of the real one
+        return replace(answer, lines=self.LINES, inputs=self.INPUTS, capabilities=untimed)
+
+    def _objection(self, start: wire.Start) -> tuple[wire.Refusal, int] | None:
+        assert not any(start.divisors[self.LINES :]), "it was asked for a line that it does not have"
+        return super()._objection(start)
+
+    def input_edge(self, host_ns: int, number: int, level: int) -> None:
+        assert number < self.INPUTS, "an input was moved that it does not have"
+        super().input_edge(host_ns, number, level)
+
+
+class WithOneLine(WithLess):
+    LINES, INPUTS = 1, 2
+
+
+LESS_ABLE = [WithoutRecord, WithoutCount, WithoutAny, WithLess, WithOneLine]
+ALL_TESTS = sorted(name for name in dir(TriggerBoxContract) if name.startswith("test_"))
+
+
+def take(box: type[SimulatedBox], test: str) -> None:
+    """Take one test of the contract in virtual time."""
+
+    class Taken(TriggerBoxContract):
+        @contextmanager
+        def bench(self) -> Iterator[Bench]:
+            with virtual_rig(make=box) as rig:
+                yield rig.bench
+
+    getattr(Taken(), test)()
+
+
+@pytest.mark.parametrize("box", LESS_ABLE)
+def test_a_box_that_says_what_it_cannot_do_passes_the_whole_contract(box: type[SimulatedBox]) -> None:
+    for test in ALL_TESTS:
+        take(box, test)
 
 
 class StartsTwice(SimulatedBox):
@@ -175,6 +259,24 @@ class StopsAtOnceWhenQuiet(SimulatedBox):
             super()._pulse(ticks, lines, run, host_ns)
 
 
+class SendsAGroupLess(SimulatedBox):
+    def _begin(self, start: wire.Start, host_ns: int) -> Run:
+        counted = start.body_groups not in (0, wire.UNTIL_STOP)
+        return super()._begin(replace(start, body_groups=start.body_groups - counted), host_ns)
+
+
+class WalksWrongAndDoesNothingElse(WithoutRecord, WalksAllLines):
+    CANNOT = CAN_ALL & ~wire.Capability.WALK
+
+
+class StopsAtOnceWithoutCount(WithoutCount, StopsAtOnce):
+    pass
+
+
+class TellsWrongLinesWithoutCount(WithoutCount, TellsWrongLines):
+    pass
+
+
 class ReportsWrong(SimulatedBox):
     def _status(self, ask: wire.AskStatus, host_ns: int) -> wire.Status:
         status = super()._status(ask, host_ns)
@@ -214,16 +316,23 @@ MUTANTS = [
     (NeverMindsTheQuiet, "test_a_host_that_falls_quiet_ends_the_run_in_order"),
     (StopsAtOnceWhenQuiet, "test_a_host_that_falls_quiet_ends_the_run_in_order"),
     (ReportsWrong, "test_how_a_run_went_is_told_after_its_end"),
+    (SendsAGroupLess, "test_a_run_of_a_count_sends_so_many_groups"),
+    (WalksWrongAndDoesNothingElse, "test_the_line_walk_pulses_one_line_at_a_time"),
+    (StopsAtOnceWithoutCount, "test_stop_completes_the_group_and_sends_the_postamble"),
+    (StopsAtOnceWithoutCount, "test_preamble_and_postamble_frame_the_body"),
+    (TellsWrongLinesWithoutCount, "test_every_pulse_is_told_with_its_number_lines_and_ticks"),
 ]
 
 
 @pytest.mark.parametrize(("mutant", "test"), MUTANTS, ids=lambda value: getattr(value, "__name__", value))
 def test_a_box_that_misbehaves_fails_the_test_that_forbids_it(mutant: type[SimulatedBox], test: str) -> None:
-    class Mutant(TriggerBoxContract):
-        @contextmanager
-        def bench(self) -> Iterator[Bench]:
-            with virtual_rig(make=mutant) as rig:
-                yield rig.bench
-
     with pytest.raises(AssertionError):
-        getattr(Mutant(), test)()
+        take(mutant, test)
+
+
+def test_a_box_that_does_what_it_says_that_it_cannot_fails_the_contract(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As behind a driver of its own that lets everything through."""
+    monkeypatch.setattr(driver, "inability", lambda *_: "")
+    for box in (WithoutRecord, WalksWrongAndDoesNothingElse):
+        with pytest.raises(AssertionError):
+            take(box, "test_what_it_says_that_it_cannot_do_it_refuses")

@@ -11,11 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rig.clock import NS
+from rig.errors import DeviceNotReady
 from rig.streams import BoxStatus, ClockPair, Edge, Pulse
 from rig.testing.trigger import of_kind, plan
 from rig.trigger import wire
 from rig.trigger.box import (
+    LEFTOVER_S,
     Booted,
+    BoxAnswers,
     BoxEvent,
     BoxSilent,
     EventsLost,
@@ -171,7 +174,7 @@ def killed_in_a_run(rig: VirtualRig) -> None:
     """Another program takes the box over while it sends run 5 and nobody listens."""
     rig.box.start(plan(), 5)
     rig.bench.collect(Pulse)
-    rig.box.close()
+    rig.box._port.close()  # as the system does for a killed program: nobody says stop
     rig.bench.box = SerialBox(rig.url, rig.clock)
 
 
@@ -225,6 +228,129 @@ def test_a_stop_gives_up_a_start_that_waits_for_another_run_to_end() -> None:
     assert rig.sim.runs_begun == [5]
 
 
+def test_a_stop_goes_out_at_once_past_a_start_that_is_never_answered() -> None:
+    deaf = Line(*((kind, n) for kind in wire.MESSAGES if kind & 0x80 for n in range(2, 1000)))  # after HELLO's answer
+    with virtual_rig(to_host=deaf) as rig:
+        rig.box.start(plan(), 5)
+        rig.bench.wait(0.3)
+        sent = len(rig.wires.seen)
+        rig.box.stop()
+        rig.bench.wait(4.0)
+        assert rig.sim.runs_begun == [5]
+        assert sent < len(rig.wires.seen) < sent + 7 * 4  # what it completes
+
+
+def test_a_stop_goes_out_at_once_past_a_ping_that_waits_for_its_answer() -> None:
+    driver = greeted(identity(request=1))
+    driver.ping()
+    driver.outgoing(2)
+    driver.stop()
+    assert isinstance(wire.from_frame(driver.outgoing(3)[:-1]), wire.Stop)
+
+
+def test_a_start_that_was_not_sent_yet_is_given_up_by_a_stop() -> None:
+    driver = greeted(identity(request=1))
+    driver.start(plan(), 5)
+    driver.stop()
+    assert isinstance(wire.from_frame(driver.outgoing(2)[:-1]), wire.Stop)
+    assert driver.feed(b"", 2) == [StartRefused(5, "it was stopped before it began")]
+
+
+@pytest.mark.parametrize("was_heard", [True, False])
+def test_the_answer_to_a_stop_tells_what_became_of_a_start_on_its_way(was_heard: bool) -> None:
+    driver = greeted(identity(request=1))
+    driver.start(plan(), 5)
+    driver.outgoing(2)
+    driver.stop()
+    stop = wire.from_frame(driver.outgoing(3)[:-1])
+    assert isinstance(stop, wire.Stop)
+    told = driver.feed(wire.to_frame(wire.Stopping(stop.request, 5 if was_heard else 0)), 4)
+    assert told == ([] if was_heard else [StartRefused(5, "it was stopped before it began")])
+    assert not driver.may_be_sending
+    assert driver.outgoing(NS) == b"" or was_heard  # no START goes out after it
+    began = wire.Events(5, 0, (wire.Event(wire.Kind.RUN_BEGAN, 0, 77),))
+    assert bool(of_kind(driver.feed(wire.to_frame(began), 5), RunBegan)) == was_heard
+
+
+def test_closing_asks_a_box_that_may_be_sending_to_stop_until_it_hears() -> None:
+    lost = Line((wire.Stop.TYPE, 1), (wire.Stop.TYPE, 2))
+    with virtual_rig(to_box=lost) as rig:
+        rig.box.start(plan(), 5)
+        rig.bench.collect(Pulse)
+        rig.box.close()
+        sent = len(rig.wires.seen)
+        rig.sim.run_until(rig.clock.now_ns() + 5 * NS)
+        assert lost.seen[wire.Stop.TYPE] == 3
+        assert sent <= len(rig.wires.seen) < sent + 7 * 4
+
+
+def test_closing_an_idle_box_says_nothing_to_it() -> None:
+    line = Line()
+    with virtual_rig(to_box=line) as rig:
+        rig.bench.run(plan(body_groups=1), 5)
+        rig.box.close()
+    assert wire.Stop.TYPE not in line.seen
+
+
+def test_a_run_left_over_is_ended_before_anything_else_is_asked() -> None:
+    with virtual_rig() as rig:
+        killed_in_a_run(rig)
+        rig.bench.box.end_left_over()
+        sent = len(rig.wires.seen)
+        told = rig.bench.wait(1.0)
+        assert len(rig.wires.seen) == sent
+        assert [event for event in told if isinstance(event, RunLeftOver)] == [RunLeftOver(5)]
+        assert of_kind(rig.bench.run(plan(body_groups=1), 6), RunEnded)
+        rig.bench.box.close()
+
+
+def test_a_run_left_over_that_does_not_end_is_named_when_the_box_is_opened() -> None:
+    with virtual_rig(to_box=Line(*((wire.Stop.TYPE, n) for n in range(1, 1000)))) as rig:
+        killed_in_a_run(rig)
+        began_ns = rig.clock.now_ns()
+        with pytest.raises(DeviceNotReady, match="sim://bench: it still sends run 5, and does not stop"):
+            rig.bench.box.end_left_over()
+        assert LEFTOVER_S <= (rig.clock.now_ns() - began_ns) / NS < LEFTOVER_S + 1.5
+        rig.bench.box.close()
+
+
+def test_an_idle_box_has_no_run_left_over() -> None:
+    line = Line()
+    with virtual_rig(to_box=line) as rig:
+        rig.box.end_left_over()
+        assert rig.bench.wait(0.1) == []
+    assert set(line.seen) == {wire.Hello.TYPE}
+
+
+def test_the_answer_to_the_hello_of_an_earlier_opening_is_not_taken() -> None:
+    driver = Driver(9)
+    driver.hello()
+    driver.outgoing(0)
+    driver.feed(wire.to_frame(replace(identity(request=1), nonce=8)), 1)
+    assert driver.identity is None
+    driver.feed(wire.to_frame(identity(request=1)), 2)
+    assert driver.identity == identity(request=1)
+
+
+def test_a_box_whose_clock_counts_otherwise_is_refused_with_its_rate() -> None:
+    driver = Driver(9)
+    driver.hello()
+    driver.outgoing(0)
+    driver.feed(wire.to_frame(replace(identity(request=1), tick_hz=1_000_000)), 1)
+    assert driver.identity is None
+    assert driver.hello_refused == "its clock counts 1000000 ticks a second; 2000000 are allowed"
+
+
+def test_a_pair_of_clock_readings_keeps_when_the_ping_came_and_when_its_answer_left() -> None:
+    driver = greeted(identity(request=1))
+    driver.ping()
+    ping = wire.from_frame(driver.outgoing(100)[:-1])
+    assert isinstance(ping, wire.Ping)
+    assert driver.feed(wire.to_frame(wire.Pong(ping.request, 1000, 1036)), 900) == [
+        ClockPair("box", 1000, 1036, 100, 900)
+    ]
+
+
 def test_how_the_box_is_is_told_every_two_seconds_and_once_after_the_end() -> None:
     with virtual_rig() as rig:
         told = rig.bench.run(SMIC, 5) + rig.bench.wait(5.0)
@@ -265,7 +391,8 @@ def test_a_box_that_answers_again_can_fall_silent_again() -> None:
     with virtual_rig(to_host=gone) as rig:
         rig.box.start(plan(), 5)
         told = rig.bench.wait(14.0)
-    assert len(of_kind(told, BoxSilent)) == 2
+    said = [type(event) for event in told if isinstance(event, BoxSilent | BoxAnswers)]
+    assert said == [BoxSilent, BoxAnswers, BoxSilent]
 
 
 @pytest.mark.parametrize(

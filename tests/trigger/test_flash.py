@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from pathlib import Path
 
 import pytest
+import serial
 
 from rig.clock import HostClock
 from rig.errors import DeviceNotFound, DeviceNotReady, RigError, UserError
-from rig.trigger.flash import FIRMWARE, NEW_BAUD, OLD_BAUD, firmware_on, require_avrdude, require_chip, write_firmware
+from rig.sim.box import SimulatedBox
+from rig.trigger.flash import (
+    NEW_BAUD,
+    OLD_BAUD,
+    UDEV_RULES,
+    firmware_on,
+    require_avrdude,
+    require_chip,
+    write_firmware,
+)
+from rig.trigger.port import BAUD
 from tests.trigger.avrdude import (
     DIFFERS,
     MUTE,
@@ -19,11 +32,11 @@ from tests.trigger.avrdude import (
     Answer,
     Avrdude,
     installed,
+    that_sleeps,
 )
-from tests.trigger.pty_box import pty_box, simulated, that_runs
+from tests.trigger.pty_box import OtherVersion, Thermometer, pty_box, simulated, that_is, that_runs
 
 PORT = "/dev/ttyACM0"
-RULES = FIRMWARE.parent / "99-rig-box.rules"
 
 
 @pytest.fixture
@@ -119,6 +132,33 @@ def test_without_avrdude_the_line_that_installs_it_is_told(monkeypatch: pytest.M
         require_avrdude()
 
 
+@pytest.mark.parametrize("content", ["", "#!/no/such/interpreter\n"])
+def test_an_avrdude_that_cannot_be_executed_is_an_error_that_names_it(avrdude: Avrdude, content: str) -> None:
+    program = avrdude.folder / "avrdude"
+    program.write_text(content)
+    with pytest.raises(UserError, match=r"cannot be executed \(.+\).*sudo apt install --reinstall avrdude") as raised:
+        require_chip(PORT, NEW_BAUD)
+    assert raised.value.subject == str(program)
+
+
+def test_what_avrdude_leaves_running_with_its_output_keeps_nobody_waiting(avrdude: Avrdude) -> None:
+    left = avrdude.folder / "left"
+    script = f"#!/bin/sh\nsleep 60 &\necho $! > {left}\necho 0x1e,0x95,0xf\n"
+    (avrdude.folder / "avrdude").write_text(script)
+    require_chip(PORT, NEW_BAUD)
+    pid = int(left.read_text())
+    assert Path(f"/proc/{pid}/exe").exists()  # nobody waited for its end
+    os.kill(pid, signal.SIGKILL)
+
+
+def test_an_avrdude_that_never_ends_is_ended(avrdude: Avrdude, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rig.trigger.flash.ENDS_WITHIN_S", 0.5)
+    pids = that_sleeps(avrdude, when="signature:")
+    with pytest.raises(DeviceNotFound, match="does not answer at 115200 baud"):
+        require_chip(PORT, NEW_BAUD)
+    assert not any(Path("/proc", pid, "exe").exists() for pid in pids.read_text().split())
+
+
 def test_firmware_that_is_not_there_is_told_before_anything_is_written(avrdude: Avrdude, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not exist"):
         write_firmware(PORT, NEW_BAUD, tmp_path / "nowhere.hex")
@@ -127,24 +167,47 @@ def test_firmware_that_is_not_there_is_told_before_anything_is_written(avrdude: 
 
 def test_a_box_that_answers_says_its_version() -> None:
     with pty_box(simulated(seed=7)) as port:
-        info = firmware_on(port, HostClock())
-        assert info is not None
-        assert (info.serial, info.version) == ("SIM7", "1.0.0")
+        found = firmware_on(port, HostClock(), box_baud=BAUD)
+        assert found.info is not None
+        assert (found.info.serial, found.info.version) == ("SIM7", "1.0.0")
+        assert not found.is_stranger
 
 
-def test_a_board_without_our_firmware_is_no_error() -> None:
-    with pty_box(None) as port:
-        assert firmware_on(port, HostClock()) is None
+@pytest.mark.parametrize(
+    ("box", "words", "is_stranger"),
+    [
+        (None, r"nothing answers within 4 s, as on a board without our firmware", False),
+        (OtherVersion, r"another version: it speaks version 2 of the wire format, .* speaks version 1", False),
+        (Thermometer, r"sends \d+ bytes at 115200 baud that are no answer of a trigger box", True),
+    ],
+)
+def test_a_mute_board_another_version_and_a_stranger_are_told_apart(
+    box: type[SimulatedBox] | None, words: str, is_stranger: bool
+) -> None:
+    with pty_box(that_is(box) if box else None) as port:
+        found = firmware_on(port, HostClock(), box_baud=BAUD)
+    assert found.info is None
+    assert re.search(words, found.words)
+    assert found.is_stranger == is_stranger
+
+
+def test_a_port_that_another_program_holds_is_an_error_and_no_empty_board() -> None:
+    with (
+        pty_box(simulated()) as port,
+        serial.Serial(port, exclusive=True),
+        pytest.raises(DeviceNotFound, match="held by another program"),
+    ):
+        firmware_on(port, HostClock(), box_baud=BAUD)
 
 
 def test_a_box_that_sends_pulses_is_left_alone() -> None:
     with pty_box(that_runs(77)) as port, pytest.raises(DeviceNotReady, match=r"is sending pulses \(run 77\)"):
-        firmware_on(port, HostClock())
+        firmware_on(port, HostClock(), box_baud=BAUD)
 
 
 def test_a_port_that_is_not_there_is_an_error_and_no_board_without_firmware() -> None:
     with pytest.raises(DeviceNotFound, match="no such port"):
-        firmware_on("/dev/ttyNOWHERE", HostClock())
+        firmware_on("/dev/ttyNOWHERE", HostClock(), box_baud=BAUD)
 
 
 # udev
@@ -152,7 +215,7 @@ def test_a_port_that_is_not_there_is_an_error_and_no_board_without_firmware() ->
 
 def _rules() -> list[list[str]]:
     """The parts of each rule."""
-    lines = RULES.read_text().splitlines()
+    lines = UDEV_RULES.read_text().splitlines()
     return [re.split(r",\s*", line) for line in lines if line and not line.startswith("#")]
 
 

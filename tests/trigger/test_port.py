@@ -190,7 +190,17 @@ def test_a_port_that_talks_garbage() -> None:
     with terminal() as (far, name), answering(far, lambda _: b"AT+CGMM\r\n" * 20):
         error = opened(name)
     assert isinstance(error, DeviceNotReady)
-    assert "no answer of a trigger box" in str(error)
+    assert "bytes at 115200 baud that are no answer of a trigger box" in str(error)
+    assert "box.baud" in str(error)
+
+
+def test_a_box_that_is_still_starting_is_not_taken_for_another_device() -> None:
+    with terminal() as (far, name), answering(far, lambda _: wire.to_frame(wire.Boot(3, wire.Cause.POWER_ON))):
+        error = opened(name)
+    assert isinstance(error, DeviceNotReady)
+    assert "it has just started, and did not answer within 0.5 s" in str(error)
+    assert "Wait a few seconds" in str(error)
+    assert "baud" not in str(error)
 
 
 def test_a_box_with_another_protocol_version_says_both_versions() -> None:
@@ -201,6 +211,7 @@ def test_a_box_with_another_protocol_version_says_both_versions() -> None:
         error = opened(name, 20.0)
     assert isinstance(error, DeviceNotReady)
     assert "it speaks version 7 of the wire format, this program speaks version 1" in str(error)
+    assert f"rig box flash --port {name}" in str(error)
 
 
 def test_a_box_unplugged_in_mid_run_is_told_with_its_port() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rig.clock import NS
 from rig.streams import BoxStatus, ClockPair, Edge, Pulse
 from rig.trigger.box import EventsLost, LineReport, RunEnded
-from rig.trigger.tally import Rhythm, Tally, rate_bounds
+from rig.trigger.tally import OffGrid, Rhythm, Tally, rate_bounds
 
 TICK_HZ = 2_000_000
 PERIOD = 20_000
@@ -26,7 +26,7 @@ def rise(ticks: int, number: int = 5, level: int = 1) -> Edge:
 
 
 def tally_of(*events: object) -> Tally:
-    tally = Tally(PERIOD)
+    tally = Tally(PERIOD, timed=5)
     for event in events:
         tally.take(event)  # type: ignore[arg-type]
     return tally
@@ -57,14 +57,34 @@ def test_there_is_no_rate_of_one_pulse() -> None:
 
 
 @pytest.mark.parametrize("first_ticks", [0, 1, 4_000_000_123])
-def test_pulses_on_the_grid_have_no_jitter_also_over_silent_groups(first_ticks: int) -> None:
-    slots = [0, 1, 2, 3, 8, 9, 30]
-    assert tally_of(*(pulse(n, first_ticks + slot * PERIOD) for n, slot in enumerate(slots))).jitter_ticks == 0
+def test_what_lies_on_the_grid_is_not_off_it_also_over_silent_groups(first_ticks: int) -> None:
+    grid = OffGrid(PERIOD)
+    for slot in [0, 1, 2, 3, 8, 9, 30]:
+        grid.add(first_ticks + slot * PERIOD)
+    assert (grid.count, grid.spread_ticks) == (7, 0)
 
 
-def test_jitter_is_the_distance_of_the_earliest_from_the_latest_pulse() -> None:
-    off = [0, 3, -2, 1]
-    assert tally_of(*(pulse(n, n * PERIOD + ticks) for n, ticks in enumerate(off))).jitter_ticks == 5
+def test_the_spread_is_the_distance_of_the_earliest_from_the_latest() -> None:
+    grid = OffGrid(PERIOD)
+    for slot, off_ticks in enumerate([0, 3, -2, 1]):
+        grid.add(slot * PERIOD + off_ticks)
+    assert grid.spread_ticks == 5
+
+
+def test_one_alone_has_no_spread() -> None:
+    grid = OffGrid(PERIOD)
+    grid.add(7)
+    assert grid.spread_ticks is None
+
+
+def test_pulses_stamped_as_planned_say_nothing_about_jitter_and_only_timed_edges_do() -> None:
+    """As our firmware does: each pulse carries its planned tick; what it truly was, only the timed input tells."""
+    true_ticks = [n * PERIOD + off for n, off in enumerate([0, 3, -2, 1])]
+    planned = [pulse(n, n * PERIOD) for n in range(4)]
+    unmeasured = tally_of(*planned, *(rise(ticks, number=2) for ticks in true_ticks))
+    assert (unmeasured.plan.spread_ticks, unmeasured.timed.spread_ticks) == (0, None)
+    measured = tally_of(*planned, *(rise(ticks) for ticks in true_ticks), rise(99, level=0))
+    assert (measured.plan.spread_ticks, measured.timed.spread_ticks) == (0, 5)
 
 
 def test_edges_are_counted_up_and_down_with_their_last_and_mean_interval() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from itertools import pairwise
 
 import pytest
 
@@ -52,6 +53,26 @@ def test_a_line_walk_ends_by_itself() -> None:
         events = run(rig, walk, seconds=1000)
         assert [event.pulses_sent for event in events if isinstance(event, RunEnded)] == [3 + 5]
         assert [seen.lines for seen in rig.wires.seen] == [1] * 3 + [2] * 5
+
+
+def test_what_is_enough_before_it_began_is_not_begun() -> None:
+    with virtual_rig() as rig:
+        assert run(rig, PLAN, seconds=0) == []
+        rig.box.events(1)
+        assert rig.sim.runs_begun == []
+
+
+def test_each_turn_is_called_to_the_end_and_ends_nothing() -> None:
+    turns_ns: list[int] = []
+    with virtual_rig() as rig:
+        note = lambda: turns_ns.append(rig.clock.now_ns())  # noqa: E731
+        with closing(
+            run_box(rig.box, rig.clock, PLAN, lambda sent_s: sent_s >= 1, each_turn=note, turn_s=0.01)
+        ) as events:
+            told = list(events)
+        (ended_ns,) = [event.host_ns for event in told if isinstance(event, RunEnded)]
+    assert turns_ns[-1] >= ended_ns
+    assert max(b - a for a, b in pairwise(turns_ns)) <= 11_000_000
 
 
 @pytest.mark.parametrize("interruption", [None, KeyboardInterrupt])

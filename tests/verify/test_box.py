@@ -58,6 +58,15 @@ def test_events_dropped_and_lost_are_told_apart(tmp_path: Path, dropped: int, lo
     assert text in found.text
 
 
+@pytest.mark.parametrize(("dropped", "word"), [(0, Word.PASS), (4, Word.FAIL)])
+def test_events_lost_in_the_line_walk_do_not_stand_for_those_of_the_run(
+    tmp_path: Path, dropped: int, word: Word
+) -> None:
+    """The box's own count is that since the report after the walk."""
+    found = report_of(tmp_path, Plan(report={"events_dropped": 7 + dropped}, events_lost_in_walk=5))
+    assert found.word is word
+
+
 def test_a_few_damaged_requests_are_nothing_and_many_warn(tmp_path: Path) -> None:
     assert report_of(tmp_path, Plan(report={"bad_frames": 7})).word is Word.PASS
     found = report_of(tmp_path, Plan(report={"bad_frames": 8}))

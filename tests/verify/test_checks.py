@@ -239,6 +239,38 @@ def test_pulse_told_beyond_the_boxs_own_count_fails(judge: Judge) -> None:
     assert found(judge(edit=edit), "pulses").word is Word.FAIL
 
 
+def test_pulse_that_went_to_other_lines_than_planned_fails(judge: Judge) -> None:
+    def edit(file: h5py.File) -> None:
+        rows = file["acquisition/pulses"][:]
+        rows["lines"][[20, 33]] = 1, 3  # 20 is for all lines, 33 for the first alone
+        file["acquisition/pulses"][:] = rows
+
+    finding = found(judge(edit=edit), "pulses")
+    assert (finding.word, finding.value, finding.ranges) == (Word.FAIL, 2, ((20, 20), (33, 33)))
+    assert "other lines than planned: 20, 33" in finding.text
+
+
+def test_run_in_which_the_box_told_of_no_pulse_is_judged_without_a_check_that_fails_itself(judge: Judge) -> None:
+    def edit(file: h5py.File) -> None:
+        file["acquisition/pulses"].resize(0, axis=0)
+
+    verdict = judge(Plan(has_ended=False), edit)
+    assert found(verdict, "pulses").word is Word.FAIL
+    assert not [f for f in verdict.findings if "check itself failed" in f.text]
+    assert found(verdict, "preamble", "HS").text == "the box told of no pulse"
+
+
+def test_frames_whose_pulse_nobody_knows_are_neither_ringing_nor_are_others_lost(judge: Judge) -> None:
+    def edit(file: h5py.File) -> None:
+        rows = file["acquisition/HS/frames"][:]
+        rows["pulse_number"][-4:], rows["evidence"][-4:] = -1, 0
+        file["acquisition/HS/frames"][:] = rows
+
+    verdict = judge(Plan(has_ended=False), edit)
+    assert {found(verdict, check, "HS").word for check in ("extras", "frames")} == {Word.NOT_MEASURED}
+    assert "ringing" not in found(verdict, "extras", "HS").text
+
+
 def test_frame_of_a_pulse_whose_message_was_lost_is_held_against_the_plan(judge: Judge) -> None:
     plan = Plan(pulses_lost_on_wire=set(range(98, 108)), jitter_ticks={"HS": {100: -0.2}})
     finding = found(judge(plan), "stamps", "HS")
@@ -248,7 +280,8 @@ def test_frame_of_a_pulse_whose_message_was_lost_is_held_against_the_plan(judge:
 def test_box_that_never_told_its_end_is_not_measured_and_not_complete(judge: Judge) -> None:
     verdict = judge(Plan(has_ended=False))
     assert found(verdict, "pulses").word is Word.NOT_MEASURED
-    assert verdict.missing == ["pulses", "postamble"]
+    assert verdict.missing == ["pulses", "box", "schedule", "postamble"]
+    assert "the box's last word is of pulse 263" in found(verdict, "box").text
     assert not verdict.is_complete
 
 
@@ -593,6 +626,14 @@ def test_how_the_run_ended_decides(judge: Judge, outcome: str, word: Word) -> No
     assert found(judge(Plan(outcome=outcome)), "ending").word is word
 
 
+def test_losses_at_the_end_of_a_run_that_ended_out_of_order_may_be_told_by_the_recorder(judge: Judge) -> None:
+    for told, untold in ({255, 256, 257}, set()), (set(), {255, 256, 257}):
+        tail = set(range(258, 264))
+        verdict = judge(Plan(outcome="device_lost", lost={"HS": tail | told}, silent={"HS": untold}))
+        assert found(verdict, "frames", "HS").value == 9
+        assert found(verdict, "recount", "HS").word is Word.PASS
+
+
 def test_killed_run_tells_which_losses_come_from_the_cut(judge: Judge) -> None:
     plan = Plan(closed=False, outcome="incomplete", has_ended=False, written=200, lost={"HS": {60}})
     verdict = judge(plan)
@@ -600,7 +641,101 @@ def test_killed_run_tells_which_losses_come_from_the_cut(judge: Judge) -> None:
     assert finding.value == 1 + 64
     assert "64 of them after the last stored frame" in finding.text
     assert found(verdict, "recount", "HS").word is Word.PASS
-    assert found(verdict, "schedule").word is Word.PASS
+    assert found(verdict, "schedule").word is Word.NOT_MEASURED
+    assert "of pulses up to 251" in found(verdict, "schedule").text
+
+
+@pytest.fixture
+def silent(judge: Judge) -> Verdict:
+    """A run whose box fell silent after pulse 99 of 264, in mid-film, while the cameras went on."""
+
+    def edit(file: h5py.File) -> None:
+        last_ticks = file["acquisition/pulses"]["box_ticks"][99]
+        for table, clock in (("pulses", "box_ticks"), ("edges", "box_ticks"), ("clock_pairs", "reading")):
+            rows = file[f"acquisition/{table}"]
+            rows.resize((int((rows[clock] <= last_ticks).sum()),))
+
+    return judge(Plan(has_ended=False, has_reports=False, has_other_clocks=False), edit)
+
+
+@pytest.mark.parametrize("check", ["frames", "recount", "order", "stamps", "intervals"])
+def test_frames_after_the_boxs_last_word_are_not_called_good(silent: Verdict, check: str) -> None:
+    finding = found(silent, check, "HS")
+    assert (finding.word, finding.ranges) == (Word.NOT_MEASURED, ((100, 263),))
+    assert "164 frames claim pulses 100-263, after the last that the box told of" in finding.text
+
+
+def test_nothing_fails_for_what_could_not_be_seen_any_more(silent: Verdict) -> None:
+    assert failed(silent) == set()
+    words = {f.check: f.word for f in silent.findings}
+    for check in ("pulses", "box", "schedule", "pairing", "postamble", "box rate", "photodiode"):
+        assert words[check] is Word.NOT_MEASURED, check
+    assert "the box's clock was not read" in found(silent, "box rate").text
+
+
+def test_a_fault_before_the_boxs_last_word_still_fails(judge: Judge) -> None:
+    def edit(file: h5py.File) -> None:
+        file["acquisition/pulses"].resize((160,))
+
+    verdict = judge(
+        Plan(has_ended=False, lost={"HS": {61}}, silent={"HS": {200}}, jitter_ticks={"VIS": {80: 0.2}}), edit
+    )
+    assert (found(verdict, "frames", "HS").word, found(verdict, "frames", "HS").ranges) == (Word.FAIL, ((61, 61),))
+    assert found(verdict, "stamps", "VIS").ranges == ((80, 80),)
+
+
+def test_a_base_frame_missing_after_the_boxs_last_word_is_not_called_unstored_on_purpose(judge: Judge) -> None:
+    def edit(file: h5py.File) -> None:
+        file["acquisition/pulses"].resize((160,))
+
+    finding = found(judge(Plan(has_ended=False, silent={"HS": {200}}), edit), "pairing", "VIS")
+    assert finding.word is Word.NOT_MEASURED
+    assert "not to be stored" not in finding.text
+    assert "; 1 without one after the last pulse told of" in finding.text
+
+
+def loses_walk_pulse(file: h5py.File) -> None:
+    rows = file["line_walk/pulses"]
+    kept = np.delete(rows[:], 4)
+    kept["seq"] = np.arange(1, len(kept) + 1)
+    rows.resize((len(kept),))
+    rows[:] = kept
+
+
+def test_a_walk_pulse_whose_message_was_lost_was_sent_all_the_same(judge: Judge) -> None:
+    finding = found(judge(edit=loses_walk_pulse), "line walk", "VIS")
+    assert finding.word is Word.PASS
+    assert "the box told of 4: messages were lost, not pulses" in finding.text
+
+
+def test_a_walk_pulse_that_the_box_did_not_count_either_was_not_sent(judge: Judge) -> None:
+    def edit(file: h5py.File) -> None:
+        loses_walk_pulse(file)
+        text = file["log/text"][:].tobytes().replace(b'"pulses_sent": 15', b'"pulses_sent": 14')
+        file["log/text"][:] = np.frombuffer(text, np.uint8)
+
+    assert found(judge(edit=edit), "line walk", "VIS").word is Word.FAIL
+
+
+def test_edges_that_were_lost_on_the_way_are_not_held_against_the_photodiode(judge: Judge) -> None:
+    lost = found(judge(Plan(edges_missing=5, events_lost=5, events_lost_s=1.0)), "photodiode")
+    assert lost.word is Word.NOT_MEASURED
+    assert "5 changes have none where events of the box were lost" in lost.text
+
+
+def test_edges_beyond_the_room_for_them_are_not_held_against_the_photodiode(judge: Judge) -> None:
+    def edit(file: h5py.File) -> None:
+        file["acquisition/edges"].resize((9,))
+
+    full = Plan(full_table="/acquisition/edges")
+    finding = found(judge(full, edit), "photodiode")
+    assert finding.word is Word.NOT_MEASURED
+    assert "the room for edges was full" in finding.text
+
+
+def test_an_alarm_that_the_outcome_tells_is_told_once(judge: Judge) -> None:
+    text = found(judge(Plan(alarm="the end")), "ending").text
+    assert text.count("the end") == 1
 
 
 def test_trigger_mode_that_fell_back_to_free_run_fails(judge: Judge) -> None:

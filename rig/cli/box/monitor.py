@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from math import inf
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rig.cli.box.opened import PortOption, RigOption, opened, rig_of
+from rig.cli.box.opened import BaudOption, PortOption, RigOption, meant_box, opened, until_ended
 from rig.cli.box.screen import Screen
 
 if TYPE_CHECKING:
@@ -26,28 +26,32 @@ SAY_S = 1.0
 def monitor(
     rig: RigOption = None,
     port: PortOption = None,
+    baud: BaudOption = None,
     seconds: Annotated[float | None, typer.Option(min=1, help="End by itself after so long.")] = None,
 ) -> None:
     """Let the box send the pulses of a recording, and show what it sends and sees. Cameras on it will expose.
 
-    Nothing is recorded. Ctrl-C ends it in order. Without a rig.yaml (--port) it sends 100, 25 and 25 Hz. Exit code 0:
-    it ended in order; 2: it could not begin, or the box failed.
+    Nothing is recorded. Ctrl-C ends it in order, and so does an output that nobody reads any more. Without a rig.yaml
+    (--port) it sends 100, 25 and 25 Hz. Exit code 0: it ended in order; 2: it could not begin, or the box failed.
 
     Example: rig box monitor --rig demo --seconds 10
     """
     from rich.console import Console
 
+    from rig.cli.terminal import is_output_gone
     from rig.record.plan import pulse_plan
     from rig.selftest.results import PLAN
-    from rig.trigger.tally import Tally
+    from rig.trigger.tally import Tally, timed_input
     from rig.trigger.trial import run_box
 
-    meant = rig_of(rig, port)
-    plan = pulse_plan(meant)[0] if meant else PLAN
-    console, tally = Console(highlight=False), Tally(plan.period_ticks)
-    with _until_interrupted() as is_stopped, opened(meant, port) as (devices, clock):
-        screen = Screen(devices.box.describe(), plan, meant)
-        enough = lambda sent_s: is_stopped() or (seconds is not None and sent_s >= seconds)  # noqa: E731
+    meant = meant_box(rig, port, baud)
+    plan = pulse_plan(meant.rig)[0] if meant.rig else PLAN
+    console = Console(highlight=False)
+    with until_ended() as is_ended, opened(meant) as (devices, clock):
+        info = devices.box.describe()
+        screen, tally = Screen(info, plan, meant.rig), Tally(plan.period_ticks, timed_input(info))
+        ends_s = inf if seconds is None else seconds
+        enough = lambda sent_s: is_ended() or is_output_gone() or sent_s >= ends_s  # noqa: E731
         with closing(run_box(devices.box, clock, plan, enough)) as events:
             _watch(events, tally, screen, console, clock)
     if not console.is_terminal:
@@ -73,16 +77,3 @@ def _count(events: Iterable[BoxEvent], tally: Tally, clock: Clock, every_s: floa
         if clock.now_ns() >= due_ns:
             due_ns = clock.now_ns() + round(every_s * 1e9)
             show()
-
-
-@contextmanager
-def _until_interrupted() -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C was pressed, or the program asked to end; both end a run in order."""
-    caught: list[int] = []
-    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {name: signal.signal(getattr(signal, name), lambda number, _: caught.append(number)) for name in names}
-    try:
-        yield lambda: bool(caught)
-    finally:
-        for name, handler in before.items():
-            signal.signal(getattr(signal, name), handler)

@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rig.cli.box.opened import PortOption, RigOption, named, opened, rig_of
+from rig.cli.box.opened import BaudOption, PortOption, RigOption, meant_box, named, opened
 
 if TYPE_CHECKING:
+    from rig.streams import DeviceInfo
     from rig.trigger.ping import Answers
 
 
 def ping(
     rig: RigOption = None,
     port: PortOption = None,
+    baud: BaudOption = None,
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,  # noqa: FBT002
 ) -> None:
     """Ask the trigger box who it is, and compare its clock with the computer's by ten pings. Takes 5 seconds.
@@ -31,9 +33,9 @@ def ping(
 
     from rig.trigger.ping import ask
 
-    meant = rig_of(rig, port)
+    meant = meant_box(rig, port, baud)
     console = Console(highlight=False, quiet=json)
-    with console.status("asking the trigger box"), opened(meant, port) as (devices, clock):
+    with console.status("asking the trigger box"), opened(meant) as (devices, clock):
         answers = ask(devices.box, clock)
     if json:
         typer.echo(dumps(answers.to_json(), indent=1))
@@ -42,7 +44,7 @@ def ping(
         text = "[bold]S I M U L A T E D[/]\nThis is a program, not a device; it triggers no real camera."
         console.print(Panel(text, expand=False, border_style="bold yellow", style="yellow"))
     table = Table.grid(padding=(0, 2))
-    for row in _rows(answers, meant.box.port if meant else port or ""):
+    for row in _rows(answers, meant.port):
         table.add_row(*row)
     console.print(table)
 
@@ -53,22 +55,38 @@ def _rows(answers: Answers, port: str) -> list[tuple[str, str]]:
     can = answers.info.capabilities
     abilities = {name.replace("_", " "): value for name, value in can.items() if isinstance(value, bool)}
     abilities.pop("simulated", None)
-    line = f"{can['baud']} baud" if can["baud"] else "no serial line of its own"
-    told = f"{can['events_per_s']} events a second at most" if can["events_per_s"] else "every event is told"
     times = (
         "not told how often" if answers.boots is None else "once" if answers.boots == 1 else f"{answers.boots} times"
     )
+    run = "not told" if answers.run_id is None else f"was sending run {answers.run_id}"
     return [
         ("box", named(answers.info)),
         ("port", escape(port)),
-        ("wire format", f"version {can['protocol']}, {line}, {told}"),
-        ("wires", f"{can['lines']} trigger lines, {can['inputs']} inputs"),
+        ("wire format", _wire_format(answers.info)),
+        ("wires", f"{_number(answers.info, 'lines', 'trigger lines')}, {_number(answers.info, 'inputs', 'inputs')}"),
         ("can", ", ".join(name for name, has in abilities.items() if has) or "nothing"),
         ("cannot", ", ".join(name for name, has in abilities.items() if not has) or "-"),
         ("started", f"{times}, the last time: {answers.boot_cause or 'not told'}"),
-        ("when opened", f"was sending run {answers.run_id}" if answers.run_id else "was sending no pulses"),
+        ("when opened", run if answers.run_id != 0 else "was sending no pulses"),
         *_clock_rows(answers),
     ]
+
+
+def _number(info: DeviceInfo, ability: str, things: str) -> str:
+    from rig.trigger.tally import declared
+
+    count = declared(info, ability)
+    return f"{things} not declared" if count is None else f"{count} {things}"
+
+
+def _wire_format(info: DeviceInfo) -> str:
+    from rig.trigger.tally import declared
+
+    version, baud, most_per_s = (declared(info, name) for name in ("protocol", "baud", "events_per_s"))
+    spoken = "version not declared" if version is None else f"version {version}"
+    line = "no serial line of its own" if baud == 0 else _number(info, "baud", "baud")
+    told = "every event is told" if most_per_s == 0 else _number(info, "events_per_s", "events a second")
+    return f"{spoken}, {line}, {told}{' at most' if most_per_s else ''}"
 
 
 def _clock_rows(answers: Answers) -> list[tuple[str, str]]:

@@ -26,8 +26,10 @@ class Screen:
     """Draws what was counted; counts nothing itself."""
 
     def __init__(self, info: DeviceInfo, plan: PulsePlan, rig: Rig | None) -> None:
+        from rig.trigger.tally import ticks_hz
+
         self._info, self._plan = info, plan
-        self._tick_hz = int(info.capabilities["tick_hz"])
+        self._tick_hz = ticks_hz(info)
         self._cameras = {camera.line: name for name, camera in rig.cameras.items()} if rig else {}
         self._signals = {number: name for name, number in rig.box.inputs.items()} if rig else {}
 
@@ -37,7 +39,8 @@ class Screen:
         rates = "  ".join(f"{name} {rate}" for name, rate in self._rates(tally))
         edges = "  ".join(f"{self._signal(number)} {rises.count}" for number, rises in sorted(tally.rises.items()))
         health = ", ".join(f"{name} {value}" for name, value, _ in self._health(tally))
-        return f"{simulated}{tally.pulses} pulses  {rates}  edges: {edges or 'none'}  {health}"
+        measured = f"on plan: {self._off_plan(tally)}  jitter: {self._jitter(tally)}"
+        return f"{simulated}{tally.pulses} pulses  {rates}  edges: {edges or 'none'}  {measured}  {health}"
 
     def drawn(self, tally: Tally) -> RenderableType:
         """The whole screen."""
@@ -52,7 +55,11 @@ class Screen:
         state = (
             f"{tally.pulses} pulses sent" if tally.pulses_sent is None else f"ended after {tally.pulses_sent} pulses"
         )
-        text = Group(named(self._info), f"[bold]{state}[/]", "", beside, "", "[dim]Ctrl-C ends the run in order[/]")
+        hint = ["[dim]Ctrl-C ends the run in order[/]"] if tally.pulses_sent is None else []
+        off_plan = self._off_plan(tally)
+        on_plan = f"[bold red]{off_plan}[/]" if tally.plan.spread_ticks else off_plan
+        below = f"pulses on plan: {on_plan}", f"jitter: {self._jitter(tally)}", *hint
+        text = Group(named(self._info), f"[bold]{state}[/]", "", beside, "", *below)
         return Panel(text, title="trigger box", border_style="yellow" if self._info.simulated else "blue", expand=False)
 
     def _lines_table(self, tally: Tally) -> Table:
@@ -71,13 +78,20 @@ class Screen:
         table = Table("input", "signal", title="seen", **_STYLE)
         for head in ("up", "down", "last ms", "mean ms"):
             table.add_column(head, justify="right", min_width=6)
-        for number in range(int(self._info.capabilities["inputs"])):
+        for number in self._inputs(tally):
             rises = tally.rises.get(number)
             last = self._ms(rises.last_interval_ticks if rises else None)
             mean = self._ms(rises.mean_interval_ticks if rises else None)
             counts = str(rises.count if rises else 0), str(tally.falls.get(number, 0))
             table.add_row(str(number), self._signals.get(number, ""), *counts, last, mean)
         return table
+
+    def _inputs(self, tally: Tally) -> list[int]:
+        """All that the box declares; of one that declares none, those that are wired or were seen."""
+        from rig.trigger.tally import declared
+
+        count = declared(self._info, "inputs")
+        return sorted({*self._signals, *tally.rises, *tally.falls}) if count is None else list(range(count))
 
     def _health_table(self, tally: Tally) -> Table:
         from rich.table import Table
@@ -92,8 +106,7 @@ class Screen:
         """Name, value, and whether that is as it should be."""
         status, line, trips = tally.status, tally.line, tally.round_trip_ns
         trip = f"{trips[0] / 1e6:.1f}-{trips[1] / 1e6:.1f} ms" if trips else "-"
-        lost, jitter = tally.events_lost, tally.jitter_ticks
-        rows = [("events lost", str(lost), lost == 0), ("jitter", f"{jitter} ticks", jitter == 0)]
+        rows = [("events lost", str(tally.events_lost), tally.events_lost == 0)]
         if status is None:
             rows.append(("box report", "none yet", True))
         else:
@@ -105,6 +118,23 @@ class Screen:
             ]
         bad = line.bad_frames if line else 0
         return [*rows, ("bad answers", str(bad), bad == 0), ("round trip", trip, True)]
+
+    def _off_plan(self, tally: Tally) -> str:
+        off_ticks = tally.plan.spread_ticks
+        return "no two pulses yet" if off_ticks is None else f"{off_ticks} ticks off, by the box's own word"
+
+    def _jitter(self, tally: Tally) -> str:
+        """Of edges that pulses made, as the hardware stamped them; the box's word for its pulses is no measurement."""
+        from rig.trigger.tally import timed_input
+
+        number, spread_ticks = timed_input(self._info), tally.timed.spread_ticks
+        if number is None or spread_ticks is None:
+            return "no timed edge: not measured"
+        signal = self._signals.get(number)
+        if signal is not None and signal not in self._cameras.values():
+            return f"no timed edge of a pulse, {signal} is there: not measured"
+        spread_us = spread_ticks * 1e6 / self._tick_hz
+        return f"{spread_us:g} us peak to peak over {tally.timed.count} edges of {self._signal(number)}"
 
     def _used(self, tally: Tally) -> list[tuple[int, Rhythm]]:
         return [(number, tally.lines[number]) for number in sorted(plan.line for plan in self._plan.lines)]

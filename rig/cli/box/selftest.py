@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rig.cli.box.opened import PortOption, RigOption, named, opened, rig_of
+from rig.cli.box.opened import BaudOption, Meant, PortOption, RigOption, meant_box, named, opened, until_ended
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,13 +17,18 @@ if TYPE_CHECKING:
     from rig.selftest.results import Result
     from rig.wiring import Devices
 
+SECONDS = 10.0
 _STYLES = {"PASS": "green", "FAIL": "bold red", "NOT MEASURED": "magenta"}
 
 
 def selftest(
     rig: RigOption = None,
     port: PortOption = None,
-    seconds: Annotated[float, typer.Option(min=1, max=3600, help="How long pulses are sent through the wire.")] = 10,
+    baud: BaudOption = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(min=1, max=3600, help="How long pulses are sent through the wire; default: 10."),
+    ] = None,
     input_number: Annotated[
         int | None,
         typer.Option("--input", help="The input that the wire leads to; default: the one timed by hardware."),
@@ -33,7 +39,7 @@ def selftest(
     """Test the trigger box through a wire from its first trigger line to an input: on an Uno from D4 to D8.
 
     With --cameras instead: pulse one line after the other, and name the camera that each of them exposed. Exit code 0:
-    all passed; 1: something did not, or could not be measured; 2: it could not begin.
+    all passed; 1: something did not, could not be measured, or you ended it; 2: it could not begin.
 
     Example: rig box selftest --rig demo --cameras
     """
@@ -41,19 +47,22 @@ def selftest(
 
     from rich.console import Console
 
-    from rig.errors import UserError
     from rig.verify.findings import Word
 
-    meant = rig_of(rig, port)
-    if cameras and meant is None:
-        raise UserError("--cameras", "needs a rig.yaml that says which camera is on which line", hint="Give --rig")
+    meant = meant_box(rig, port, baud)
+    if cameras:
+        _require_cameras_only(meant, {"--seconds": seconds, "--input": input_number})
     console = Console(highlight=False, quiet=json)
-    with console.status("testing"), opened(meant, port, with_cameras=cameras) as (devices, clock):
+    status = console.status("testing")
+    with until_ended() as is_ended, status, opened(meant, with_cameras=cameras) as (devices, clock):
         console.print(named(devices.box.describe()))
-        if cameras and meant is not None:
-            results = _test_cameras(devices, clock, meant)
+        if cameras and meant.rig is not None:
+            results = _test_cameras(devices, clock, meant.rig, is_ended)
         else:
-            results = _test_box(devices, clock, meant, seconds, input_number)
+            results = _test_box(devices, clock, meant.rig, seconds or SECONDS, input_number, is_ended)
+    if is_ended():
+        typer.echo("ended before the test was done; nothing is judged", err=True)
+        raise typer.Exit(1)
     if json:
         typer.echo(dumps([result.to_json() for result in results], indent=1))
     _show(results, console)
@@ -61,21 +70,38 @@ def selftest(
         raise typer.Exit(1)
 
 
-def _test_box(devices: Devices, clock: Clock, rig: Rig | None, seconds: float, number: int | None) -> list[Result]:
+def _require_cameras_only(meant: Meant, of_the_wire: dict[str, float | None]) -> None:
+    from rig.errors import UserError
+
+    if meant.rig is None:
+        raise UserError("--cameras", "needs a rig.yaml that says which camera is on which line", hint="Give --rig")
+    if given := [option for option, value in of_the_wire.items() if value is not None]:
+        hint = "The pulses for the cameras are counted, and need no wire"
+        raise UserError(f"--cameras and {' and '.join(given)}", "are not allowed together", hint=hint)
+
+
+def _test_box(
+    devices: Devices,
+    clock: Clock,
+    rig: Rig | None,
+    seconds: float,
+    number: int | None,
+    is_ended: Callable[[], bool],
+) -> list[Result]:
     from rig.record.plan import pulse_plan
     from rig.selftest.loop_back import loop_back
     from rig.selftest.results import PLAN
 
     plan, signals = (pulse_plan(rig)[0], dict(rig.box.inputs)) if rig else (PLAN, {})
-    return loop_back(devices.box, clock, plan, seconds=seconds, input_number=number, signals=signals)
+    return loop_back(devices.box, clock, plan, seconds=seconds, input_number=number, signals=signals, is_ended=is_ended)
 
 
-def _test_cameras(devices: Devices, clock: Clock, rig: Rig) -> list[Result]:
+def _test_cameras(devices: Devices, clock: Clock, rig: Rig, is_ended: Callable[[], bool]) -> list[Result]:
     from rig.record.plan import pulse_plan
     from rig.selftest.cameras import name_cameras, walk_lines
 
     serials = {name: camera.describe().serial for name, camera in devices.cameras.items()}
-    walk = walk_lines(devices.cameras, devices.box, clock, pulse_plan(rig)[0])
+    walk = walk_lines(devices.cameras, devices.box, clock, pulse_plan(rig)[0], is_ended=is_ended)
     return name_cameras(walk, rig, serials)
 
 

@@ -9,7 +9,9 @@
 #include "wire.h"
 
 #define KEPT __attribute__((section(".noinit"))) /* RAM that a reset leaves as it was */
-#define HUNG_MARK 0x48554E47
+#define HUNG 0x48554E47
+#define WELL 0x57454C4C
+#define NOT_TOLD 0xA5 /* in r2, which no flags of the chip can be */
 
 /* A number with its complement: a write that was torn by a loss of power is found out. */
 struct guarded { uint32_t number, complement; };
@@ -22,12 +24,14 @@ uint8_t boot_cause;
 char boot_serial[8];
 
 static uint8_t reset_flags KEPT, bootloader_flags KEPT; /* MCUSR as we found it; as Optiboot tells it in r2 */
-static uint32_t hung KEPT;
+static volatile uint32_t mark KEPT; /* WELL, or HUNG when the watchdog's first time-out has passed; else power was lost */
 
-/* Before main, and before anything uses r2. The watchdog is still on after a reset by it. */
+/* Before main. The watchdog is still on after a reset by it. r2 is used by nothing else (Makefile): when it holds flags
+   after the next reset, they are the bootloader's. */
 __attribute__((naked, used, section(".init3"))) void boot_early(void)
 {
     asm volatile("sts %0, r2" : "=m"(bootloader_flags));
+    asm volatile("mov r2, %0" : : "r"((uint8_t)NOT_TOLD));
     reset_flags = MCUSR;
     MCUSR = 0;
     wdt_disable();
@@ -83,20 +87,27 @@ static enum cause cause_of(uint8_t flags)
     return UNKNOWN;
 }
 
-/* Old bootloaders clear the flags and tell nothing; newer ones hand them on. Optiboot starts us by a reset of its own
-   watchdog, so that WDRF in its flags says nothing; in flags that nobody cleared it means ours. */
+/* Old bootloaders clear the flags and leave anything in r2. After a loss of power that may look like flags by chance, so
+   only what cannot be wrong then is believed. */
+static enum cause cause_by_bootloader(void)
+{
+    if (bootloader_flags >= 1 << 4) return UNKNOWN;
+    return mark == WELL || bootloader_flags & 1 << PORF ? cause_of(bootloader_flags) : UNKNOWN;
+}
+
+/* Optiboot starts us by a reset of its own watchdog, so that WDRF in its flags says nothing; in flags that nobody
+   cleared it means ours. */
 static enum cause find_cause(void)
 {
-    if (hung == HUNG_MARK) return WATCHDOG;
+    if (mark == HUNG) return WATCHDOG;
     if (reset_flags == 1 << WDRF) return WATCHDOG;
-    if (reset_flags) return cause_of(reset_flags);
-    return bootloader_flags < 1 << 4 ? cause_of(bootloader_flags) : UNKNOWN;
+    return reset_flags ? cause_of(reset_flags) : cause_by_bootloader();
 }
 
 void boot_begin(void)
 {
     boot_cause = find_cause();
-    hung = 0;
+    mark = WELL;
     count_boot();
     find_serial();
 }
@@ -104,7 +115,7 @@ void boot_begin(void)
 /* The first time-out leaves a mark, the second resets. */
 ISR(WDT_vect)
 {
-    hung = HUNG_MARK;
+    mark = HUNG;
 }
 
 void boot_watch(void)
@@ -116,4 +127,7 @@ void boot_watch(void)
 void boot_alive(void)
 {
     wdt_reset();
+    if (WDTCSR & 1 << WDIE) return;
+    mark = WELL; /* the first time-out has passed, and main has come back */
+    WDTCSR |= 1 << WDIE;
 }

@@ -1,13 +1,13 @@
 /* The box's time: two timers, one for ticks and one for the single cycles within them. */
 #include "clock.h"
 
+#include <avr/interrupt.h>
 #include <avr/io.h>
 #include <util/atomic.h>
 #include <util/delay_basic.h>
 
 uint8_t tick_phase;
 
-static uint16_t low_seen, high;
 
 /* How far Timer0 is ahead at this moment: least at the beginning of a tick, up to 7 more later in it. */
 static inline uint8_t cycles_ahead(void)
@@ -37,7 +37,24 @@ void clock_begin(void)
     TCCR0B = 1 << CS00;
     TCNT1 = 0;
     TCCR1B = 1 << CS11 | 1 << ICES1;
+    TIMSK1 = 1 << TOIE1;
     tick_phase = measured_phase();
+}
+
+/* In 24 cycles, because it may delay the interrupt of an edge, which comes early enough for 40. */
+ISR(TIMER1_OVF_vect, ISR_NAKED)
+{
+    asm volatile("push r24\n\t"
+                 "in r24, __SREG__\n\t"
+                 "push r24\n\t"
+                 "in r24, %[wraps]\n\t"
+                 "inc r24\n\t"
+                 "out %[wraps], r24\n\t"
+                 "pop r24\n\t"
+                 "out __SREG__, r24\n\t"
+                 "pop r24\n\t"
+                 "reti"
+                 : : [wraps] "I"(_SFR_IO_ADDR(WRAPS)));
 }
 
 uint16_t ticks_low(void)
@@ -49,9 +66,16 @@ uint16_t ticks_low(void)
 
 uint32_t ticks_now(void)
 {
-    const uint16_t low = ticks_low();
-    if (low < low_seen) high++;
-    low_seen = low;
+    static uint16_t high;
+    uint16_t low;
+    uint8_t wraps, flags;
+    ATOMIC_BLOCK(ATOMIC_RESTORESTATE) {
+        low = TCNT1;
+        wraps = WRAPS;
+        flags = TIFR1;
+    }
+    if (flags & 1 << TOV1 && low < 0x8000) wraps++; /* it has wrapped, and the interrupt is still to come */
+    high += (uint8_t)(wraps - (uint8_t)high); /* less than 256 since the last call, or the watchdog has bitten */
     return (uint32_t)high << 16 | low;
 }
 

@@ -12,10 +12,11 @@
 #include "pulses.h"
 
 #define SELDOM __attribute__((noinline)) /* so that the look itself, which is done all the time, saves no registers */
+#define AWAY_TICKS 2000 /* the inputs are looked at more often than that, unless the main loop was away */
 
 uint32_t input_rises[STATUS_INPUTS];
 
-static uint8_t levels_seen;
+static uint8_t levels_seen, wraps_seen;
 
 void inputs_begin(void)
 {
@@ -32,10 +33,18 @@ static void tell_edge(uint8_t kind, uint16_t low_ticks)
     event_tell(kind, pulses_told - 1, ticks);
 }
 
+/* Whether a captured edge may be older than the timer's 16 bits tell: no look for a whole wrap, or for about that. */
+static inline bool was_away(void)
+{
+    const uint8_t missed = WRAPS - wraps_seen;
+    return missed && (missed > 1 || ticks_low() > AWAY_TICKS);
+}
+
 static inline void take_edge(uint8_t input, bool rose, uint16_t low_ticks)
 {
     if (rose) input_rises[input]++;
-    if (events_take_edges()) tell_edge((rose ? RISE : FALL) | input, low_ticks);
+    const bool is_told = events_take_edges() && (input != TIMED_INPUT || !was_away());
+    if (is_told) tell_edge((rose ? RISE : FALL) | input, low_ticks);
     else events_lose(1);
 }
 
@@ -74,4 +83,5 @@ void inputs_look(void)
     const uint8_t levels = POLLED_INPUTS_PIN & POLLED_INPUTS_MASK, changed = levels ^ levels_seen;
     if (changed) tell_polled(levels, changed);
     if (TIFR1 & 1 << ICF1) tell_timed();
+    wraps_seen = WRAPS;
 }

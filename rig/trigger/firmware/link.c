@@ -38,7 +38,7 @@ uint32_t link_baud, link_bad_frames;
 static uint8_t received[RECEIVED], received_count, taken_count;
 
 uint8_t link_message_read[LONGEST_READ];
-uint16_t link_came_ticks;
+uint32_t link_came_ticks;
 
 static uint8_t read_count;
 static uint16_t read_crc;  /* of all but the last two bytes, which may be the CRC itself */
@@ -115,7 +115,7 @@ uint8_t link_read(void)
 static void receive_byte(void)
 {
     const uint8_t byte = UDR0;
-    if (!byte) link_came_ticks = ticks_low();
+    if (!byte) link_came_ticks = ticks_now();
     if ((uint8_t)(received_count - taken_count) < RECEIVED) received[received_count++ % RECEIVED] = byte;
 }
 

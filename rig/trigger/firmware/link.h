@@ -16,7 +16,7 @@ void link_move_bytes(void);
 /* Read what was taken. The length of a message that is complete now, else 0; it stays until the next call. */
 uint8_t link_read(void);
 extern uint8_t link_message_read[];
-extern uint16_t link_came_ticks; /* when its last byte had come, low 16 bits */
+extern uint32_t link_came_ticks; /* when its last byte had come */
 
 /* Where the next message may be written, or NULL while there is no room. */
 void *link_room(void);

@@ -17,7 +17,7 @@
 #include "plan.h"
 
 #define FIRST_PULSE_TICKS 4000 /* from START to pulse 0 */
-#define LEAD_TICKS 20          /* by which the interrupt comes before its edge */
+#define LEAD_TICKS 22          /* by which the interrupt comes before its edge */
 #define SLACK_TICKS 5          /* less is too little to meet the cycle */
 #define PLAY_CYCLES 11         /* of wait_and_play() from reading the timer to the edge, with nothing to wait */
 
@@ -49,7 +49,7 @@ static uint8_t amble;        /* slots that are left of preamble or postamble */
 static uint32_t groups_left; /* of the body, or of the line that walks */
 static uint8_t walk_index, period_index;
 static const struct edge *edge = edges;
-static uint16_t period_began; /* ticks */
+static uint32_t period_began; /* ticks */
 static uint8_t coded;         /* pulses whose code the LEDs have shown or show */
 static __uint24 sequence;     /* m-sequence of LED A; the lowest bit is the one of the next change */
 
@@ -61,9 +61,9 @@ static uint8_t rising; /* lines that rise in this base period */
 static bool may_stop;  /* at this edge: it begins a slot of the body */
 
 /* From the interrupt to the main loop. */
-static volatile struct sent { uint8_t lines; uint16_t ticks; } untold[UNTOLD];
-static volatile uint8_t sent_count;
-static uint8_t told_count;
+static volatile struct sent { uint8_t lines; uint32_t ticks; } untold[UNTOLD];
+static volatile uint16_t sent_count; /* 16 bits: no more are sent before the watchdog bites */
+static uint16_t told_count;
 
 volatile bool run_goes_on, stop_asked;
 bool run_is_told_over = true;
@@ -218,7 +218,7 @@ static inline void note_pulse(void)
 static inline void end_run(void)
 {
     led_test_end();
-    TIMSK1 = 0;
+    TIMSK1 = 1 << TOIE1;
     run_goes_on = false;
 }
 
@@ -314,13 +314,13 @@ static void plan_leds(const struct start *start)
     LEDS_PORT = next_leds;
 }
 
-static void arm(uint16_t first_ticks)
+static void arm(uint32_t first_ticks)
 {
     ATOMIC_BLOCK(ATOMIC_RESTORESTATE) {
         period_began = first_ticks;
         set_next_ticks(first_ticks);
         TIFR1 = 1 << OCF1A;
-        TIMSK1 = 1 << OCIE1A;
+        TIMSK1 = 1 << TOIE1 | 1 << OCIE1A;
     }
 }
 
@@ -342,23 +342,40 @@ void pulses_begin(const struct start *start)
     event_tell_began(start->run_id, run_began_ticks);
 }
 
-/* Not expected: the main loop was away for so long that pulses have been overwritten. */
-static void lose_overwritten(void)
+/* Quickly: a count caught between its two bytes can only say so too early. */
+static inline bool some_are_untold(void)
 {
-    const uint8_t overwritten = sent_count - told_count - UNTOLD;
-    events_lose(overwritten);
-    pulses_told += overwritten;
-    told_count += overwritten;
+    return sent_count != told_count;
+}
+
+static uint16_t untold_count(void)
+{
+    uint16_t count;
+    ATOMIC_BLOCK(ATOMIC_RESTORESTATE) count = sent_count;
+    return count - told_count;
+}
+
+/* Not expected: the main loop was away for so long that pulses have been overwritten. */
+static void lose_overwritten(uint16_t pulses)
+{
+    events_lose(pulses);
+    pulses_told += pulses;
+    told_count += pulses;
 }
 
 void pulses_tell_until(uint32_t ticks)
 {
-    if ((uint8_t)(sent_count - told_count) > UNTOLD) lose_overwritten();
-    while (told_count != sent_count) {
+    while (some_are_untold()) {
         const volatile struct sent *const sent = &untold[told_count % UNTOLD];
-        const uint32_t sent_ticks = ticks_of(sent->ticks);
+        const uint8_t lines = sent->lines;
+        const uint32_t sent_ticks = sent->ticks;
+        const uint16_t waiting = untold_count(); /* asked afterwards: the interrupt may overwrite it meanwhile */
+        if (waiting > UNTOLD) {
+            lose_overwritten(waiting - UNTOLD);
+            continue;
+        }
         if ((int32_t)(ticks - sent_ticks) < 0) return;
-        event_tell(PULSE | sent->lines / LINE_BIT(0), pulses_told++, sent_ticks);
+        event_tell(PULSE | lines / LINE_BIT(0), pulses_told++, sent_ticks);
         told_count++;
     }
 }
@@ -367,9 +384,9 @@ void pulses_look(void)
 {
     const bool is_over = !run_goes_on; /* asked first: then all its pulses are there to be told */
     led_test_look();
-    if (told_count != sent_count) pulses_tell_until(ticks_now());
+    if (some_are_untold()) pulses_tell_until(ticks_now());
     if (!is_over || run_is_told_over) return;
     run_is_told_over = true;
-    run_ended_ticks = ticks_of(next_ticks);
+    run_ended_ticks = period_began; /* the one after the last */
     event_tell(RUN_ENDED, pulses_told, run_ended_ticks);
 }

@@ -138,7 +138,7 @@ static bool obey(const void *message, uint8_t length, uint32_t ticks)
 static void look_at_quiet(void)
 {
     static uint8_t looks;
-    if (++looks % 16) return; /* often enough, also for the clock */
+    if (++looks % 16) return; /* often enough */
     if (ticks_now() - heard_ticks < TICK_HZ) return;
     heard_ticks += TICK_HZ;
     if (quiet_for_s < UINT16_MAX) quiet_for_s++;
@@ -150,9 +150,8 @@ void requests_look(void)
     const uint8_t length = link_read();
     look_at_quiet();
     if (!length) return;
-    const uint32_t ticks = ticks_of(link_came_ticks);
-    if (obey(link_message_read, length, ticks)) {
-        heard_ticks = ticks;
+    if (obey(link_message_read, length, link_came_ticks)) {
+        heard_ticks = link_came_ticks;
         quiet_for_s = 0;
     } else {
         link_bad_frames++;

@@ -28,7 +28,8 @@ class Line:
         self.chip = chip
         self._port = serial.Serial(chip.port, timeout=0.005, write_timeout=5)
         self._decoder = wire.Decoder()
-        self._heard: list[wire.Message] = []
+        self._heard: list[wire.Message] = []  # since the last request
+        self.heard: list[wire.Message] = []  # all of it
         chip.clock.sleep_until(BOOTED_NS)
 
     def __enter__(self) -> Self:
@@ -50,6 +51,7 @@ class Line:
             fresh += self._decoder.feed(self._port.read(4096))
             if self.chip.clock.now_ns() >= until_ns:
                 self._heard += fresh
+                self.heard += fresh
                 return fresh
 
     def ask(self, message: wire.Message, kind: type[Answer], seconds: float = 1.0) -> Answer:

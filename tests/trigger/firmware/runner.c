@@ -3,13 +3,14 @@
    A test helper. It links simavr, which is under the GPL version 3, and is never shipped in the package.
 
        runner FIRMWARE.hex [--speed real|max] [--eeprom FILE] [--trace FILE] [--clock FILE] [--wires SOCKET]
-                           [--inputs none|busy|short|noise|loop] [--seed N] [--jumper]
+                           [--inputs none|busy|short|noise|loop] [--seed N] [--jumper] [--bootloader R2]
 
    It prints `port PATH`, then obeys the lines on its standard input and answers each with `done CYCLE [...]`:
 
        input N LEVEL                      input N of the box gets a level
-       reset WATCHDOG|LINE|BROWNOUT       WATCHDOG: main comes no more to its `wdr`, so it bites; the others at once
+       reset WATCHDOG|LINE|BROWNOUT       WATCHDOG: main stands still until it bites; the others at once
        stall CYCLES                       at the next edge the processor stands still for so long, the timers do not
+       away CYCLES                        main stands still for so long, interrupts and everything else go on
        calm                               the inputs change no more by themselves
        unplug                             the terminal closes, the box goes on
        report                             bytes lost at reception, bytes of RAM never touched, CPU time in us
@@ -20,12 +21,14 @@
    move on; so no test can be late.  --trace: records of 16 bytes, u64 cycle, u8 pin, u8 value; pins are numbered as on
    the board (D4 is 4, A0 is 14), 0 is a byte to the box and 1 a byte from it.  --wires: a Unix socket, out `P ns lines`
    for trigger lines that rise and `L ns leds` for LEDs that change, in `I number level`; ns is CLOCK_MONOTONIC.
+   --bootloader: before each start of the firmware MCUSR is cleared, as bootloaders do, and r2 holds this; -1: what was
+   there.
 
    simavr 1.6 is put right where it differs from the chip: compare matches of Timer1, which it loses when a compare
    register is written in the very instruction; the pin OC1B; flags cleared by writing TIFR1; the TEMP register of 16
    bit accesses; 10 bits a byte, not 11; a receiver that holds three bytes, not 64; what a reset leaves behind. Not
    modelled: a second byte that waits in the transmitter (the line is a little slower than the real one), the
-   synchroniser of ICP1, the time that EEPROM takes, the error of the baud rate, a bootloader. */
+   synchroniser of ICP1, the time that EEPROM takes, the error of the baud rate, the time that a bootloader takes. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <poll.h>
@@ -44,14 +47,13 @@
 #include <simavr/avr_ioport.h>
 #include <simavr/avr_timer.h>
 #include <simavr/avr_uart.h>
-#include <simavr/avr_watchdog.h>
 #include <simavr/sim_avr.h>
 #include <simavr/sim_hex.h>
 #include <simavr/sim_interrupts.h>
 #include <simavr/sim_io.h>
 
 enum { /* addresses of registers */
-  PINB = 0x23, DDRB, PORTB, PINC, DDRC, PORTC, PIND, DDRD, PORTD, TIFR1 = 0x36, MCUSR = 0x54, TCCR1A = 0x80, TCCR1B,
+  R2 = 2, PINB = 0x23, DDRB, PORTB, PINC, DDRC, PORTC, PIND, DDRD, PORTD, TIFR1 = 0x36, MCUSR = 0x54, TCCR1A = 0x80, TCCR1B,
   TCCR1C, TCNT1L = 0x84, TCNT1H, ICR1L, ICR1H, OCR1AL, OCR1AH, OCR1BL, OCR1BH, UCSR0A = 0xC0, UBRR0L = 0xC4, UBRR0H,
 };
 #define CYCLES_HZ 16000000ull
@@ -71,7 +73,6 @@ static avr_t *avr;
 static avr_timer_t *timer1;
 static avr_uart_t *uart;
 static avr_eeprom_t *eeprom;
-static avr_watchdog_t *watchdog;
 
 static void die(const char *what) {
   perror(what);
@@ -438,24 +439,49 @@ static void unplug(void) {
   leaving_count = arrived_count = arrived_taken = 0;
 }
 
+/* ---- a main that is away --------------------------------------------------------------------------------------- */
+
+/* Main goes round this instruction, a jump to itself at the end of the flash, and then on from where it was. */
+#define ROUND_AND_ROUND 0xCFFF
+#define FOR_EVER (1ull << 62)
+static uint64_t away_cycles, away_until;  /* still to begin; that goes on */
+static avr_flashaddr_t back_to;
+
+static void look_at_main(void) {
+  if (avr->interrupts.running_ptr || !avr->sreg[S_I]) return;
+  if (away_cycles) {
+    away_until = avr->cycle + away_cycles;
+    away_cycles = 0;
+    back_to = avr->pc;
+    avr->pc = avr->flashend - 1;
+  } else if (away_until && avr->cycle >= away_until) {
+    away_until = 0;
+    avr->pc = back_to;
+  }
+}
+
 /* ---- resets ---------------------------------------------------------------------------------------------------- */
 
-static int was_reset, is_starved;  /* is_starved: main no longer resets the watchdog */
+static int bootloader = -2;  /* what it leaves in r2; -1: what was there; -2: there is none */
+static int was_reset;
 static void (*core_reset)(avr_t *);
-static int (*watchdog_ioctl)(avr_io_t *, uint32_t, void *);
 
 static void note_reset(avr_t *a) {
   if (core_reset) core_reset(a);
   was_reset = 1;
 }
 
-static int starve(avr_io_t *io, uint32_t request, void *param) {
-  return is_starved && request == AVR_IOCTL_WATCHDOG_RESET ? 0 : watchdog_ioctl(io, request, param);
+static void run_bootloader(void) {
+  if (bootloader == -2) return;
+  avr->data[MCUSR] = 0;
+  if (bootloader >= 0) avr->data[R2] = bootloader;
 }
 
 /* A reset of simavr drops every timer of ours, and forgets the levels at the pins. */
 static void recover_from_reset(void) {
-  was_reset = is_starved = 0;
+  was_reset = 0;
+  away_cycles = away_until = 0;
+  run_bootloader();
   avr->run_cycle_limit = 1000;
   oc1b = 0;
   stall_cycles = 0;
@@ -503,7 +529,8 @@ static void obey(const char *line) {
   int number, level;
   if (sscanf(line, "input %d %d", &number, &level) == 2 && number >= 0 && number < INPUTS) set_input(number, !!level);
   else if (sscanf(line, "stall %d", &number) == 1) stall_cycles = number;
-  else if (!strcmp(line, "reset WATCHDOG")) is_starved = 1;
+  else if (sscanf(line, "away %d", &number) == 1) away_cycles = number;
+  else if (!strcmp(line, "reset WATCHDOG")) away_cycles = FOR_EVER;
   else if (!strcmp(line, "reset LINE")) reset(2);
   else if (!strcmp(line, "reset BROWNOUT")) reset(4);
   else if (!strcmp(line, "calm")) generator = NONE;
@@ -565,6 +592,7 @@ static void run_to(uint64_t cycle) {
   while (avr->cycle < cycle && leaving_count < sizeof leaving - 256) {
     int state = avr_run(avr);
     if (was_reset) recover_from_reset();
+    if (away_cycles | away_until) look_at_main();
     if (state == cpu_Done || state == cpu_Crashed) {
       fprintf(stderr, "the firmware crashed at cycle %llu, pc %04x\n", (unsigned long long)avr->cycle, avr->pc);
       exit(3);
@@ -633,6 +661,8 @@ static void load(const char *path) {
   if (!code) exit(2);
   avr_loadcode(avr, code, size, start);
   avr->codeend = avr->flashend;
+  avr->flash[avr->flashend - 1] = ROUND_AND_ROUND & 0xFF;
+  avr->flash[avr->flashend] = ROUND_AND_ROUND >> 8;
 }
 
 static void make_chip(void) {
@@ -651,7 +681,6 @@ static void make_chip(void) {
     timer1 = (avr_timer_t *)module("timer", &timer1->io);
   uart = (avr_uart_t *)module("uart", NULL);
   eeprom = (avr_eeprom_t *)module("eeprom", NULL);
-  watchdog = (avr_watchdog_t *)module("watchdog", NULL);
 }
 
 static void connect_chip(void) {
@@ -663,8 +692,6 @@ static void connect_chip(void) {
   }
   drive('B'), drive('C');
   avr_irq_register_notify(uart->io.irq + UART_IRQ_OUTPUT, byte_left, NULL);
-  watchdog_ioctl = watchdog->io.ioctl;
-  watchdog->io.ioctl = starve;
   correct_timer1();
   start_generators();
 }
@@ -701,12 +728,14 @@ int main(int count, char **words) {
   is_paced = !strcmp(option(count, words, "--speed", "max"), "real");
   generator = generator_named(option(count, words, "--inputs", "none"));
   random_state = 2654435769u * (2 * atoi(option(count, words, "--seed", "1")) + 1);
+  bootloader = atoi(option(count, words, "--bootloader", "-2"));
   for (int i = 2; i < count; i++) jumper |= !strcmp(words[i], "--jumper");
   make_chip();
   load(words[1]);
   open_files(count, words);
   connect_chip();
   open_port();
+  run_bootloader();
   if (is_paced) ask_real_time();
   started_ns = host_ns();
   while (!quit) look_around();

@@ -105,6 +105,7 @@ class Simavr:
         inputs: str = "none",
         seed: int = 1,
         jumper: bool = False,
+        bootloader: int | None = None,
         wires: Path | None = None,
         leash_s: float | None = 0.1,
         firmware: Path = HEX,
@@ -118,6 +119,7 @@ class Simavr:
             command += ["--eeprom", folder / "eeprom", "--trace", folder / "trace", "--clock", folder / "clock"]
             command += ["--wires", wires] if wires else []
             command += ["--jumper"] if jumper else []
+            command += ["--bootloader", str(bootloader)] if bootloader is not None else []
             # A group of its own: Ctrl-C is for the recorder, which needs the box to end in order.
             pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
             self._process = subprocess.Popen(command, **pipes, text=True, process_group=0)
@@ -144,8 +146,12 @@ class Simavr:
         self.command(f"input {number} {level}")
 
     def reset(self, cause: str) -> None:
-        """LINE and BROWNOUT reset at once; WATCHDOG keeps main from its watchdog, which bites in two seconds."""
+        """LINE and BROWNOUT reset at once; WATCHDOG stops main, so that it bites in two seconds."""
         self.command(f"reset {cause}")
+
+    def away(self, seconds: float) -> None:
+        """Let main stand still for so long, while interrupts and everything else go on."""
+        self.command(f"away {round(seconds * CYCLES_HZ)}")
 
     def calm(self) -> None:
         """The inputs change no more by themselves."""

@@ -14,6 +14,7 @@ from tests.trigger.firmware.line import Line, start_of
 from tests.trigger.firmware.proofs import DEMO, of_kind, powered
 from tests.trigger.firmware.simavr import BYTE_OUT, LED_PINS, LINE_PINS, Simavr
 
+Cause = wire.Cause
 RESETS = {"LINE": "reset line", "BROWNOUT": "brown out", "WATCHDOG": "watchdog"}
 
 
@@ -80,6 +81,58 @@ def test_a_reset_takes_every_line_down(tmp_path: Path) -> None:
         edges = proofs.edges_of(chip.edges(), *LINE_PINS, *LED_PINS)
     last = {pin: edges["level"][edges["pin"] == pin][-1] for pin in (*LINE_PINS, *LED_PINS)}
     assert set(last.values()) == {0}
+
+
+@pytest.mark.parametrize(
+    ("left_in_r2", "after_power", "after_reset"),
+    [
+        (None, Cause.POWER_ON, Cause.RESET_LINE),  # no bootloader: the chip's own flags
+        (1, Cause.POWER_ON, Cause.POWER_ON),
+        (2, Cause.UNKNOWN, Cause.RESET_LINE),
+        (10, Cause.UNKNOWN, Cause.RESET_LINE),  # with its own watchdog's flag
+        (4, Cause.UNKNOWN, Cause.BROWN_OUT),
+        (5, Cause.POWER_ON, Cause.POWER_ON),
+        (8, Cause.UNKNOWN, Cause.UNKNOWN),  # its own watchdog alone, which starts us each time
+        (0, Cause.UNKNOWN, Cause.UNKNOWN),
+        (0x12, Cause.UNKNOWN, Cause.UNKNOWN),  # no flags at all
+        (0xFF, Cause.UNKNOWN, Cause.UNKNOWN),
+        (-1, Cause.UNKNOWN, Cause.UNKNOWN),  # an old one that leaves r2 alone
+    ],
+)
+def test_the_cause_of_a_boot_is_told_as_far_as_the_bootloader_can_be_believed(
+    tmp_path: Path, left_in_r2: int | None, after_power: Cause, after_reset: Cause
+) -> None:
+    """After a loss of power r2 may hold anything, so that only a power-on is believed then."""
+    with Simavr(tmp_path, bootloader=left_in_r2) as chip, Line(chip) as line:
+        assert line.status().cause == after_power
+        chip.reset("LINE")
+        line.hear(0.2)
+        assert [heard.cause for heard in line.heard if isinstance(heard, wire.Boot)][-1] == after_reset
+
+
+def test_a_hang_is_told_by_the_mark_that_the_watchdog_left_when_a_bootloader_has_cleared_the_flags(
+    tmp_path: Path,
+) -> None:
+    with Simavr(tmp_path, bootloader=10) as chip, Line(chip) as line:
+        assert line.status().cause == Cause.UNKNOWN
+        chip.reset("WATCHDOG")
+        line.hear(2.5)
+        assert line.status().cause == Cause.WATCHDOG
+        chip.reset("LINE")
+        line.hear(0.2)
+        assert line.status().cause == Cause.RESET_LINE
+
+
+def test_a_main_that_came_back_in_time_leaves_no_mark_and_is_watched_as_before(tmp_path: Path) -> None:
+    with Simavr(tmp_path, bootloader=10) as chip, Line(chip) as line:
+        for cause, reset in ((Cause.RESET_LINE, "LINE"), (Cause.WATCHDOG, "WATCHDOG")):
+            chip.away(1.5)
+            line.hear(1.7)
+            boots = line.status().boots
+            chip.reset(reset)
+            line.hear(2.5)
+            status = line.status()
+            assert (status.boots, status.cause) == (boots + 1, cause)
 
 
 @pytest.mark.parametrize(("jumper", "baud", "cycles"), [(False, 115_200, 1360), (True, 250_000, 640)])

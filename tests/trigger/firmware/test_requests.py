@@ -124,3 +124,16 @@ def test_the_box_that_no_host_talks_to_ends_its_run_in_order(tmp_path: Path) -> 
     assert status.state == wire.State.IDLE
     assert status.pulses_sent == len(sent) >= 900
     assert np.diff(sent[::4]).tolist()[-2:] == [2 * 4 * 16_000, 4 * 16_000]  # the postamble
+
+
+@pytest.mark.parametrize("bad", [b"\xaa\xbb\0", wire.to_frame(wire.Boot(3, 1))], ids=["damaged", "for the host"])
+def test_a_bad_frame_is_counted_and_is_not_a_word_of_the_host(tmp_path: Path, bad: bytes) -> None:
+    quiet = replace(start_of(7, body_groups=wire.UNTIL_STOP), quiet_s=1)
+    with Simavr(tmp_path) as chip, Line(chip) as line:
+        line.hello()
+        line.ask(quiet, wire.Started)
+        for _ in range(8):
+            line.write(bad)
+            line.hear(0.2)
+        status = line.status()
+    assert (status.state, status.bad_frames) == (wire.State.IDLE, 8)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 
 from rig.streams import BoxStatus, Pulse
-from rig.trigger.box import EventsLost, LinePlan, PulsePlan, RunBegan, RunEnded, RunMode
+from rig.trigger.box import LinePlan, PulsePlan, RunBegan, RunEnded, RunMode
 from tests.trigger.firmware import proofs
 from tests.trigger.firmware.plans import plans
 from tests.trigger.firmware.proofs import CYCLES_US, DEMO, of_kind, powered
@@ -46,8 +46,7 @@ def test_random_configurations_are_exact(tmp_path: Path) -> None:
             told = proofs.send(chip, box, plan, next(runs))
             edges = chip.edges(mark)
             assert not proofs.deviations(edges, plan).any()
-            # At 1000 Hz the busy inputs are more than the line carries.
-            assert proofs.is_told_in_full(edges, told) or of_kind(told, EventsLost)
+            assert proofs.is_told_in_full(edges, told)  # also where edges of the busy inputs are lost
             assert of_kind(told, BoxStatus)[-1].edges_late == 0
 
         exact()

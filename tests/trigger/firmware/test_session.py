@@ -1,0 +1,121 @@
+"""Whole sessions with the firmware as their trigger box, in real time: one in order, one whose cable is pulled.
+
+Times are the box's: 100 pulses a second. A busy machine makes all of it slow alike.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rig.clock import NS
+from rig.session.layout import Outcome
+from rig.session.runfile import Run
+from rig.verify.findings import Finding, Word
+from rig.verify.verdict import verify_run
+from tests import commands
+from tests.burnt_in import burnt_in_number
+from tests.rigs import write_protocol, write_rig
+from tests.trigger.firmware import proofs
+from tests.trigger.firmware.simavr import ENDS_WITHIN_S, LINE_PINS, Simavr
+
+SECONDS = 3
+PULSES_S = 100
+WALKED = 3  # pulses of the line walk at HS
+DIVISORS = {"HS": 1, "VIS": 4, "NIR": 4}
+
+
+@contextmanager
+def under_way(folder: Path) -> Iterator[tuple[Simavr, subprocess.Popen[str]]]:
+    """`rig record` with a chip as the box of a small rig, its wires at the simulated cameras and back."""
+    wires = folder / "wires"
+    with Simavr(folder, speed="real", leash_s=None, wires=wires) as chip:
+        rig, protocol = write_rig(folder, seed=4), write_protocol(folder, ("still", SECONDS, "all"))
+        box = f"port: {chip.port}, rate_hz: 100, inputs: {{HS: 0, VIS: 1, NIR: 2}}"
+        text = rig.read_text().replace("port: sim://small, rate_hz: 100", box)
+        rig.write_text(text.replace("seed: 4", f"seed: 4\n  wires: {wires}"))
+        process = commands.start("record", protocol, "--rig", rig, "--subject", "001", cwd=folder)
+        try:
+            yield chip, process
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def line_with(process: subprocess.Popen[str], *words: str) -> str:
+    """The next line of the recorder that holds all of these words."""
+    assert process.stdout is not None
+    while not all(word in (line := process.stdout.readline()) for word in words):
+        assert line, process.stderr and process.stderr.read()
+    return line
+
+
+def sent_by(chip: Simavr) -> int:
+    """Pulses of the recording run that were on the pins by now."""
+    return len(proofs.rises_of(chip.edges(), LINE_PINS[0])) - WALKED
+
+
+def frames_in(line: str) -> int:
+    """How many frames of HS a status line tells of."""
+    return int(line.split("HS ")[1].split()[0])
+
+
+def run_file(folder: Path) -> Path:
+    (path,) = folder.glob("sessions/sub-001/ses-01/*_session.h5")
+    return path
+
+
+def findings(run: Run) -> dict[str, Finding]:
+    """By check; of a check of each stream, that of HS."""
+    return {finding.check: finding for finding in verify_run(run).findings if finding.stream in ("", "HS")}
+
+
+def assert_pictures_are_of_their_pulses(run: Run) -> None:
+    """By the number that the simulated camera burnt into each."""
+    for name, stream in run.streams.items():
+        numbers = stream.pulse_numbers.tolist()
+        assert [burnt_in_number(picture) for picture in stream.data] == numbers
+        assert numbers == list(range(0, len(numbers) * DIVISORS[name], DIVISORS[name]))
+
+
+def test_a_session_with_the_firmware_as_its_box_is_recorded_whole_and_verifies(tmp_path: Path) -> None:
+    with under_way(tmp_path) as (chip, process):
+        out, err = process.communicate(timeout=ENDS_WITHIN_S)
+        sent = sent_by(chip)
+    assert process.returncode == 0, out + err
+    with Run(run_file(tmp_path)) as run:
+        assert run.outcome is Outcome.FINISHED
+        assert run.pulses["pulse_number"].tolist() == list(range(sent))
+        assert len(run.streams["HS"].frames) == sent >= SECONDS * PULSES_S
+        assert_pictures_are_of_their_pulses(run)
+    verified = commands.run("verify", tmp_path / "sessions/sub-001/ses-01", cwd=tmp_path)
+    assert verified.returncode == 0, verified.stdout
+
+
+def test_a_cable_pulled_in_mid_session_is_named_within_a_second_and_frames_are_recorded_on(tmp_path: Path) -> None:
+    with under_way(tmp_path) as (chip, process):
+        line_with(process, "1/1 still", "HS ")
+        chip.clock.sleep_until(chip.clock.now_ns() + NS // 2)  # half way to the next line; there is one a second
+        sent_before = sent_by(chip)
+        chip.unplug()
+        sent_then = sent_by(chip)
+        alarm = line_with(process, "ALARM", chip.port)
+        process.communicate(timeout=ENDS_WITHIN_S)
+    assert frames_in(alarm) - sent_before <= PULSES_S
+    assert process.returncode == 1
+    with Run(run_file(tmp_path)) as run:
+        assert run.outcome is Outcome.DEVICE_LOST
+        last_told, found = int(run.pulses["pulse_number"][-1]), findings(run)
+        assert last_told < sent_then
+        assert run.streams["HS"].pulse_numbers.max() >= sent_then + PULSES_S
+        assert_pictures_are_of_their_pulses(run)
+    missing = {"pulses", "box report", "exposures", "order"}
+    assert {check for check in missing if found[check].word is Word.NOT_MEASURED} == missing
+    assert f"the last pulse told of is {last_told}" in found["pulses"].text
+    assert found["checksums"].word is Word.PASS
+    assert chip.port in found["ending"].text
+    verified = commands.run("verify", tmp_path / "sessions/sub-001/ses-01", cwd=tmp_path)
+    assert verified.returncode != 0
+    assert "NOT MEASURED" in verified.stdout
