@@ -82,8 +82,6 @@ def _say_status(status: Status) -> None:
 def _say_end(recorded: Recorded) -> None:
     from shlex import quote
 
-    from rig.session.layout import Outcome
-
     for alarm in recorded.alarms:
         _say(f"ALARM   {alarm}")
     losses = ", ".join(f"{n} {c.lost} of {c.arrived + c.lost}" for n, c in recorded.counts.items())
@@ -96,5 +94,5 @@ def _say_end(recorded: Recorded) -> None:
         return
     _say(f"session: {recorded.path.parent}")
     _say(f"next:    rig verify {quote(str(recorded.path.parent))}")
-    if recorded.outcome not in (Outcome.FINISHED, Outcome.STOPPED):
+    if not recorded.outcome.is_orderly:
         raise typer.Exit(1)

@@ -7,6 +7,7 @@ from typing import Any
 from rig.record.messages import Action, AppendText
 from rig.record.watch import BOX
 from rig.session import layout
+from rig.trigger.box import EventsLost
 
 
 def log(now: int, record: dict[str, Any]) -> Action:
@@ -55,8 +56,12 @@ class Alarms:
             return self.of_box(now, f"has told of no pulse for {seconds:g} s; pulses may go on")
         return self.sound(now, f"has said nothing for {seconds:g} s", name)
 
-    def events_lost(self, now: int, count: int) -> list[Action]:
-        """One alarm of lost events, with the count of all so far."""
+    def events_lost(self, now: int, event: EventsLost) -> list[Action]:
+        """A record of each loss, and one alarm with the count of all so far."""
+        record = {"kind": "events_lost", "first_seq": event.first_seq, "count": event.count}
+        return [log(now, record), *self._count_lost(now, event.count)]
+
+    def _count_lost(self, now: int, count: int) -> list[Action]:
         self._events_lost += count
         total = self._events_lost
         lost = "1 event of the box was lost" if total == 1 else f"{total} events of the box were lost"
@@ -66,6 +71,10 @@ class Alarms:
             return []
         self._loss_index = len(self.texts)
         return self.of_box(now, text)
+
+    def left_over(self, now: int, run_id: int) -> list[Action]:
+        """The box was found sending a run of a program that is gone."""
+        return [note(now, f"the box still sent run {run_id}, which nobody listened to; it was stopped first")]
 
     def box_silent(self, now: int, seconds: float) -> list[Action]:
         """The box does not answer; the alarm stands until it does."""

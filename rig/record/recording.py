@@ -34,7 +34,6 @@ from rig.trigger.box import RunEnded
 
 UTC_EVERY_S = 10
 FIRST_RUN = 1
-ORDERLY = (Outcome.FINISHED, Outcome.STOPPED)
 
 
 @dataclass(frozen=True)
@@ -126,7 +125,7 @@ class Recording:
             with _opened(request, clips, beside(folder.run_path(FIRST_RUN), "truth.jsonl")) as opened:
                 job = _Job(subject, plan_run(request.rig.rig, steps), clips, *opened)
                 recorded = self._record(job)
-                if recorded.outcome not in ORDERLY and job.folder is not None:
+                if not recorded.outcome.is_orderly and job.folder is not None:
                     _keep_logs(job.folder, recorded.path)
                 return recorded
         finally:

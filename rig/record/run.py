@@ -277,15 +277,12 @@ class Run:
     def _(self, event: RunLeftOver, now: int) -> list[Action]:
         if self._deadline is not None:
             self._deadline += int(LEFTOVER_S * NS)
-        text = f"the box still sent run {event.run_id}, which nobody listened to; it was stopped first"
-        return [note(now, text)]
+        return self._alarms.left_over(now, event.run_id)
 
-    @_on.register
-    def _(self, event: BoxSilent, now: int) -> list[Action]:
-        return self._alarms.box_silent(now, event.seconds)
-
-    @_on.register
-    def _(self, event: BoxAnswers, now: int) -> list[Action]:  # noqa: ARG002
+    @_on.register(BoxSilent | BoxAnswers)
+    def _(self, event: BoxSilent | BoxAnswers, now: int) -> list[Action]:
+        if isinstance(event, BoxSilent):
+            return self._alarms.box_silent(now, event.seconds)
         return self._alarms.box_answers(now)
 
     @_on.register(BoxStatus | LineReport)
@@ -296,8 +293,7 @@ class Run:
 
     @_on.register
     def _(self, event: EventsLost, now: int) -> list[Action]:
-        record = {"kind": "events_lost", "first_seq": event.first_seq, "count": event.count}
-        return [log(now, record), *self._alarms.events_lost(now, event.count)]
+        return self._alarms.events_lost(now, event)
 
     @_on.register
     def _(self, event: Booted, now: int) -> list[Action]:
@@ -391,8 +387,7 @@ class Run:
 
     def _end_as(self, outcome: Outcome) -> None:
         """A failure outranks an orderly end; among equals the first stays."""
-        orderly = (Outcome.FINISHED, Outcome.STOPPED)
-        if self.outcome is Outcome.INCOMPLETE or (self.outcome in orderly and outcome not in orderly):
+        if self.outcome is Outcome.INCOMPLETE or (self.outcome.is_orderly and not outcome.is_orderly):
             self.outcome = outcome
 
     def _stop(self, outcome: Outcome, now: int) -> list[Action]:
@@ -405,8 +400,7 @@ class Run:
                 keeper.hold(self._latest.pulse_number + 1 if self._latest else 0)
         self._told_late = [self._latest] if self._latest else []
         self._deadline = now + int(((len(PREAMBLE) + 2) * self._plan.group_s + LATE_S) * NS)
-        actions: list[Action] = [StopBox()] if self._has_box else []
-        return actions + ([AbortStep()] if self._has_screen else [])
+        return [*([StopBox()] if self._has_box else []), *([AbortStep()] if self._has_screen else [])]
 
     def _give_up(self, outcome: Outcome, now: int) -> list[Action]:
         """End at once: stop what runs, wait for nothing."""
@@ -434,9 +428,8 @@ class Run:
         actions = [action for name in self._watch.silent(now) for action in self._alarms.silent(now, name, silent_s)]
         if self._watch.step_is_overdue(now):
             self._screen_lost()
-            actions += self._alarms.sound(
-                now, f"did not end step {self.step_index + 1}; no further step is shown", SCREEN
-            )
+            text = f"did not end step {self.step_index + 1}; no further step is shown"
+            actions += self._alarms.sound(now, text, SCREEN)
         return actions
 
     def _screen_lost(self) -> None:

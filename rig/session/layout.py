@@ -49,6 +49,11 @@ class Outcome(StrEnum):
     CLOSE_FAILED = "close_failed"  # recorded, but not put in order at the end
     FAILED = "failed"  # a fault of the software itself, or the reserved room used up; the log says which
 
+    @property
+    def is_orderly(self) -> bool:
+        """Whether it ended because somebody, or the protocol, wanted it to."""
+        return self in (Outcome.FINISHED, Outcome.STOPPED)
+
 
 @dataclass(frozen=True)
 class StreamSpec:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from rig.session.layout import Outcome
 from rig.session.pulses import pulses_known, pulses_sent
 from rig.session.runfile import Rows, Run, Stream
 from rig.streams import NO_PULSE, Evidence
@@ -121,7 +120,7 @@ def _unseen_note(unseen: Numbers, stream: Stream) -> str:
 
 def _cut_off(run: Run, stream: Stream, lost: Numbers) -> Numbers:
     """Lost pulses behind the last stored frame of a run that did not end in order: no row can tell of them."""
-    if run.outcome in (Outcome.FINISHED, Outcome.STOPPED):
+    if run.outcome.is_orderly:
         return lost[:0]
     return np.asarray(lost[lost > stream.pulse_numbers.max(initial=NO_PULSE)], np.int64)
 
