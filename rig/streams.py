@@ -198,6 +198,11 @@ class DeviceInfo:
     # What it can and cannot do, e.g. {"counter_source": "Line1"}; printed and kept in the session.
     capabilities: dict[str, str | int | float | bool] = field(default_factory=dict)
 
+    def declared(self, name: str) -> int | None:
+        """A number that it declares of itself; None when it leaves it out, as a device of another make may."""
+        value = self.capabilities.get(name)
+        return value if isinstance(value, int) and not isinstance(value, bool) else None
+
 
 @dataclass(slots=True)
 class Frame:

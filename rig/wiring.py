@@ -17,6 +17,7 @@ from rig.cameras.camera import Camera
 from rig.clips.manifest import FilmClip
 from rig.clock import Clock, HostClock, VirtualClock
 from rig.config.rig import Box, Rig
+from rig.config.rules import SIMULATED_PORT
 from rig.elicitation.steps import Step
 from rig.errors import DeviceNotReady, UserError
 from rig.stimulus.screen import Screen
@@ -25,7 +26,6 @@ from rig.trigger.box import TriggerBox
 if TYPE_CHECKING:
     from rig.sim.world import World
 
-SIMULATED_PORT = "sim://"
 VIRTUAL_DISPLAY = "virtual"
 BOXES = {"serial": "rig.trigger.port:SerialBox"}  # by box.backend; called with the port, the clock and baud
 

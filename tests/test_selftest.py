@@ -17,11 +17,12 @@ from rig.selftest.cameras import Walk, name_cameras, walk_lines
 from rig.selftest.loop_back import loop_back
 from rig.selftest.results import Result
 from rig.streams import BoxStatus, DeviceInfo, Edge, Frame, Pulse
-from rig.trigger.box import BoxEvent, EventsLost, PulsePlan, TriggerBox
+from rig.trigger.box import BoxEvent, EventsLost, TriggerBox
 from rig.verify.findings import Word
 from rig.wiring import Virtual, open_virtual
 from tests.rigs import RIG
 from tests.trigger.other_make import Capabilities, OtherMake, example
+from tests.trigger.wrapped import Wrapped
 
 FAST = "rate_hz: 200, led_phase_us: 4700"
 Alter = Callable[[BoxEvent], list[BoxEvent]]
@@ -45,30 +46,19 @@ def opened(rig: Rig) -> Iterator[Virtual]:
         virtual.devices.close()
 
 
-class Altered(TriggerBox):
+class Altered(Wrapped):
     """A box whose events are changed on their way, or that says something else of itself."""
 
     def __init__(self, box: TriggerBox, alter: Alter, **capabilities: int | bool) -> None:
-        self.box, self.alter, self.capabilities = box, alter, capabilities
+        super().__init__(box)
+        self.alter, self.capabilities = alter, capabilities
 
     def describe(self) -> DeviceInfo:
         info = self.box.describe()
         return replace(info, capabilities={**info.capabilities, **self.capabilities})
 
-    def start(self, plan: PulsePlan, run_id: int) -> None:
-        self.box.start(plan, run_id)
-
-    def stop(self) -> None:
-        self.box.stop()
-
-    def ping(self) -> None:
-        self.box.ping()
-
     def events(self, timeout_s: float) -> list[BoxEvent]:
         return [changed for event in self.box.events(timeout_s) for changed in self.alter(event)]
-
-    def close(self) -> None:
-        self.box.close()
 
 
 def same(event: BoxEvent) -> list[BoxEvent]:

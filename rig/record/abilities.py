@@ -24,9 +24,9 @@ def beyond_box(rig_file: RigFile, box: DeviceInfo) -> list[RigError]:
     ]
     lines: dict[Place, int] = {("cameras", name, "line"): camera.line for name, camera in rig.cameras.items()}
     inputs: dict[Place, int] = {("box", "inputs", name): number for name, number in rig.box.inputs.items()}
-    problems += _not_there(rig_file, lines, _declared(box, "lines"))
-    problems += _not_there(rig_file, inputs, _declared(box, "inputs"))
-    most = _declared(box, "events_per_s")
+    problems += _not_there(rig_file, lines, box.declared("lines"))
+    problems += _not_there(rig_file, inputs, box.declared("inputs"))
+    most = box.declared("events_per_s")
     if most and rig.box.rate_hz > most:
         problem, allowed = "is too fast", f"at most the {most} events a second that the box at {port} can tell"
         value = f"{rig.box.rate_hz:g}"
@@ -46,15 +46,10 @@ def _not_there(rig_file: RigFile, asked: dict[Place, int], count: int | None) ->
 
 def box_warnings(rig_file: RigFile, box: DeviceInfo) -> list[str]:
     """What this box may not do in full, in words."""
-    rig, most = rig_file.rig, _declared(box, "events_per_s")
+    rig, most = rig_file.rig, box.declared("events_per_s")
     wired = edges_per_s(rig)
     if not most or not wired or rig.box.rate_hz > most or rig.box.rate_hz + wired <= most:
         return []
     text = f"box.inputs: up to {wired:.0f} edges a second, with {rig.box.rate_hz:g} pulses, are more than the {most} "
     text += f"events a second that the box at {rig.box.port} can tell"
-    return [f"{text}: edges beyond that are dropped and counted, pulses never"]
-
-
-def _declared(box: DeviceInfo, key: str) -> int | None:
-    value = box.capabilities.get(key)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return [f"{text}: edges beyond that are dropped and counted; pulses are told first"]

@@ -48,7 +48,7 @@ class Alarms:
 
     def of_box(self, now: int, text: str) -> list[Action]:
         """An alarm of the box, with the name of its port."""
-        return self.sound(now, f"{self._box_name}: {text}", "box")
+        return self.sound(now, f"{self._box_name}: {text}", BOX)
 
     def silent(self, now: int, name: str, seconds: float) -> list[Action]:
         """Nothing was heard for so long: of a pulse from the box, at all from a camera or the screen."""

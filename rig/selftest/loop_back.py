@@ -17,15 +17,14 @@ from rig.clock import Clock
 from rig.errors import DeviceNotReady, UserError
 from rig.selftest.results import Result, input_name, judged, line_name
 from rig.streams import ClockPair, DeviceInfo, Edge, Pulse
-from rig.trigger.box import TICKS_HZ, BoxEvent, PulsePlan, TriggerBox
-from rig.trigger.tally import Tally, declared, rate_bounds, ticks_hz, timed_input
+from rig.trigger.box import POLLED_US, TICKS_HZ, BoxEvent, PulsePlan, TriggerBox
+from rig.trigger.tally import Tally, rate_bounds, ticks_hz, timed_input
 from rig.trigger.trial import run_box
 from rig.verify.findings import Word
 
 WIDTH_TICKS = 600  # an input that is polled needs 250 us
 RATE_PPM = 5000  # a ceramic resonator, as an Uno has, is good to 0.5 %
 TIMED_US, TIMED_JITTER_US = 2.0, 1.0  # a stamp of the hardware is good to a tick of 0.5 us, at either end
-POLLED_US = 150.0  # what the firmware promises for inputs that it polls
 EARLY_TICKS = 20
 _ORIGINS = {"timed": "the hardware stamps this input to a tick of 0.5 us", "polled": "the firmware polls this input"}
 
@@ -101,7 +100,7 @@ def loop_back(
 
 def _require_input(info: DeviceInfo, number: int | None) -> int:
     """The input that is named, else the timed one, else the last; of a box that declares none, one must be named."""
-    inputs = declared(info, "inputs")
+    inputs = info.declared("inputs")
     if inputs == 0:
         raise DeviceNotReady(
             f"trigger box {info.model}, serial {info.serial}", "has no input that a wire could lead to"
@@ -118,7 +117,7 @@ def _require_input(info: DeviceInfo, number: int | None) -> int:
 
 def _bearable(plan: PulsePlan, info: DeviceInfo) -> PulsePlan:
     """The plan with pulses that a polled input sees, and no faster than the box can tell a pulse and its two edges."""
-    most_per_s = declared(info, "events_per_s")
+    most_per_s = info.declared("events_per_s")
     period = max(plan.period_ticks, ceil(3 * TICKS_HZ / most_per_s) if most_per_s else 0)
     lines = tuple(replace(line, width_ticks=WIDTH_TICKS) for line in plan.lines)
     return replace(plan, period_ticks=period, lines=lines, led_phase_ticks=period // 2)

@@ -17,9 +17,8 @@ from typing import Protocol as Interface
 import serial
 
 from rig.clock import NS, Clock
+from rig.config.rules import SIMULATED_PORT
 from rig.sim.box import SimulatedBox
-
-SCHEME = "sim://"
 
 # pyserial looks for handlers in these packages, by name.
 serial.protocol_handler_packages.append("rig.sim")
@@ -132,7 +131,7 @@ _endpoints: dict[str, Endpoint] = {}
 def register(name: str, endpoint: Endpoint) -> str:
     """Make `endpoint` the port `sim://NAME`, in the place of an earlier one; returns that URL."""
     _endpoints[name] = endpoint
-    return SCHEME + name
+    return SIMULATED_PORT + name
 
 
 def unregister(name: str) -> None:
@@ -145,7 +144,7 @@ class Serial(serial.SerialBase):
 
     def open(self) -> None:
         """Connect to the registered endpoint. Raises SerialException when there is none of that name."""
-        name = str(self.port).removeprefix(SCHEME)
+        name = str(self.port).removeprefix(SIMULATED_PORT)
         if name not in _endpoints:
             known = ", ".join(sorted(_endpoints)) or "none"
             raise serial.SerialException(errno.ENOENT, f"no simulated box is called {name}; there are: {known}")

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
@@ -95,18 +95,10 @@ class Bench:
         """How many inputs the box has; one, when it does not say."""
         return int(self.box.describe().capabilities.get("inputs", 1))
 
-    def plan(
-        self,
-        *,
-        mode: RunMode = RunMode.RECORD,
-        body_groups: int | None = None,
-        period_ticks: int = PERIOD_TICKS,
-        test_offset_ticks: int = 0,
-        test_period_ticks: int = 0,
-    ) -> PulsePlan:
-        """The plan that the contract uses, on the lines that the box has."""
-        tests = (test_offset_ticks, test_period_ticks)
-        return PulsePlan(period_ticks, LINES[: self.lines], LED_PHASE_TICKS, mode, body_groups, *tests)
+    @property
+    def plan(self) -> partial[PulsePlan]:
+        """The plan that the contract uses, on the lines that the box has; called as `plan` of this module."""
+        return partial(plan, lines=LINES[: self.lines])
 
     def lines_of(self, pulse: int) -> int:
         """Which lines of that plan rise at a pulse, bit c for line c."""
@@ -161,10 +153,11 @@ def plan(
     period_ticks: int = PERIOD_TICKS,
     test_offset_ticks: int = 0,
     test_period_ticks: int = 0,
+    lines: tuple[LinePlan, ...] = LINES,
 ) -> PulsePlan:
-    """The plan of a box with three lines: line 0 on every pulse, lines 1 and 2 on every fourth."""
+    """The plan that the contract uses: line 0 on every pulse, lines 1 and 2 on every fourth."""
     tests = (test_offset_ticks, test_period_ticks)
-    return PulsePlan(period_ticks, LINES, LED_PHASE_TICKS, mode, body_groups, *tests)
+    return PulsePlan(period_ticks, lines, LED_PHASE_TICKS, mode, body_groups, *tests)
 
 
 def of_kind(told: list[BoxEvent], kind: type[Event]) -> list[Event]:

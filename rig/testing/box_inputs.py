@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from rig.streams import BoxStatus, Edge, Pulse
 from rig.testing.bench import BenchTests, ns_per_tick, of_kind
-from rig.trigger.box import RunBegan, RunEnded
+from rig.trigger.box import POLLED_US, RunBegan, RunEnded
 
-POLLED_US = 150  # an input that is looked at now and then is stamped so late at most
 NEAR_TICKS = 1.1  # one tick that the stamp itself counts by, and what a straight line is off
 
 

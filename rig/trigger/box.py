@@ -20,6 +20,7 @@ from math import lcm
 from rig.streams import BoxStatus, ClockPair, DeviceInfo, Edge, Pulse
 
 TICKS_HZ = 2_000_000
+POLLED_US = 150  # an input that is looked at now and then is stamped so late at most (docs/reference/wire-format.md)
 PREAMBLE = (True, True, False, True, False, False)
 POSTAMBLE = (False, False, True, False, True, True)
 LEFTOVER_S = 20.0  # a run that was left over takes at most 15 s to end: seven of the longest groups

@@ -76,20 +76,14 @@ class OffGrid:
         return self._late_ticks - self._early_ticks if self.count > 1 else None
 
 
-def declared(info: DeviceInfo, name: str) -> int | None:
-    """A number that a box declares of itself; None when it leaves it out, as a box of another make may."""
-    value = info.capabilities.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
 def ticks_hz(info: DeviceInfo) -> int:
     """Ticks of a box's clock in a second; those of the seam when it declares none."""
-    return declared(info, "tick_hz") or TICKS_HZ
+    return info.declared("tick_hz") or TICKS_HZ
 
 
 def timed_input(info: DeviceInfo) -> int | None:
     """The input that the hardware stamps: the last one of a box that declares that it has one."""
-    inputs = declared(info, "inputs")
+    inputs = info.declared("inputs")
     return inputs - 1 if inputs and info.capabilities.get("timed_input") else None
 
 

@@ -199,9 +199,8 @@ def check_box_rate(run: Run) -> list[Finding]:
     ppm, residual_ms = (fit.rate * BOX_HZ / 1e9 - 1) * 1e6, fit.residual / 1e6
     is_good = abs(ppm) <= MAX_CAMERA_PPM and residual_ms <= MAX_HOST_RESIDUAL_MS
     text = f"host against box {ppm:+.1f} ppm, residual {residual_ms:.3f} ms over {fit.pairs} fast round trips"
-    text += f", half of the longest takes {fit.bound / 1e6:.3f} ms" + (
-        f"; {fit.outliers} outliers" if fit.outliers else ""
-    )
+    text += f", half of the longest takes {fit.bound / 1e6:.3f} ms"
+    text += f"; {fit.outliers} outliers" if fit.outliers else ""
     beyond_ns = _beyond_pairs_ns(run)
     word = Word.FAIL if not is_good else Word.NOT_MEASURED if beyond_ns > PAIRS_REACH_NS else Word.PASS
     if beyond_ns > PAIRS_REACH_NS:

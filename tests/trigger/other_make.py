@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from rig.streams import DeviceInfo
-from rig.trigger.box import BoxEvent, PulsePlan, TriggerBox
+from rig.trigger.box import TriggerBox
+from tests.trigger.wrapped import Wrapped
 
 PAGE = Path(__file__).parents[2] / "docs/how-to/add-a-trigger-box.md"
 Capabilities = dict[str, int | bool]
@@ -20,26 +21,12 @@ def example() -> Capabilities:
     return declared
 
 
-class OtherMake(TriggerBox):
+class OtherMake(Wrapped):
     """A box that declares `capabilities` and nothing else."""
 
     def __init__(self, box: TriggerBox, capabilities: Capabilities) -> None:
-        self.box, self.capabilities = box, capabilities
+        super().__init__(box)
+        self.capabilities = capabilities
 
     def describe(self) -> DeviceInfo:
         return replace(self.box.describe(), model="Camera Controller", capabilities=dict(self.capabilities))
-
-    def start(self, plan: PulsePlan, run_id: int) -> None:
-        self.box.start(plan, run_id)
-
-    def stop(self) -> None:
-        self.box.stop()
-
-    def ping(self) -> None:
-        self.box.ping()
-
-    def events(self, timeout_s: float) -> list[BoxEvent]:
-        return self.box.events(timeout_s)
-
-    def close(self) -> None:
-        self.box.close()

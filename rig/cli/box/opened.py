@@ -46,6 +46,7 @@ def meant_box(rig: str | None, port: str | None, baud: Baud | None) -> Meant:
     """The box that the options mean. Raises UserError for options that contradict each other, ConfigError."""
     from rig.config.find import find_rig
     from rig.config.rig import read_rig
+    from rig.config.rules import SIMULATED_PORT
     from rig.errors import UserError
 
     if rig is not None and port is not None:
@@ -56,7 +57,7 @@ def meant_box(rig: str | None, port: str | None, baud: Baud | None) -> Meant:
             raise UserError("--baud", "is allowed with --port only", hint="Of a rig, box.baud in its rig.yaml counts")
         model = read_rig(find_rig(rig)).rig
         return Meant(model, model.box.port, model.box.baud)
-    if port.startswith("sim://"):
+    if port.startswith(SIMULATED_PORT):
         raise UserError(
             "--port", "is no port of this machine", value=port, hint="Give the --rig that it is simulated in"
         )

@@ -73,16 +73,12 @@ def _rows(answers: Answers, port: str) -> list[tuple[str, str]]:
 
 
 def _number(info: DeviceInfo, ability: str, things: str) -> str:
-    from rig.trigger.tally import declared
-
-    count = declared(info, ability)
+    count = info.declared(ability)
     return f"{things} not declared" if count is None else f"{count} {things}"
 
 
 def _wire_format(info: DeviceInfo) -> str:
-    from rig.trigger.tally import declared
-
-    version, baud, most_per_s = (declared(info, name) for name in ("protocol", "baud", "events_per_s"))
+    version, baud, most_per_s = (info.declared(name) for name in ("protocol", "baud", "events_per_s"))
     spoken = "version not declared" if version is None else f"version {version}"
     line = "no serial line of its own" if baud == 0 else _number(info, "baud", "baud")
     told = "every event is told" if most_per_s == 0 else _number(info, "events_per_s", "events a second")

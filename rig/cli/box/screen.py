@@ -88,9 +88,7 @@ class Screen:
 
     def _inputs(self, tally: Tally) -> list[int]:
         """All that the box declares; of one that declares none, those that are wired or were seen."""
-        from rig.trigger.tally import declared
-
-        count = declared(self._info, "inputs")
+        count = self._info.declared("inputs")
         return sorted({*self._signals, *tally.rises, *tally.falls}) if count is None else list(range(count))
 
     def _health_table(self, tally: Tally) -> Table:
