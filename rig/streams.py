@@ -13,7 +13,7 @@ preallocated table and a torn end is found without any count kept elsewhere.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 NO_PULSE = -1  # no pulse belongs to it, or which one is not known
 NO_COUNTER = -1  # the camera has no trigger counter
 
-Picture = NDArray[np.uint8]
+Picture = NDArray[np.uint8 | np.uint16]  # as delivered: see rig.pixels
 
 
 class Evidence(IntEnum):
@@ -38,17 +38,18 @@ class Status(IntEnum):
     """How the driver handed a frame over."""
 
     OK = 0
-    DAMAGED = 1  # delivered incomplete; the error text is in the log
+    DAMAGED = 1  # the buffer was not filled as it should be; it is not stored, the error text is in the log
 
 
 class GapCause(IntEnum):
     """Why pulses have no stored frame; from the camera's own numbers, never guessed."""
 
     UNKNOWN = 0  # the camera's numbers do not tell
-    NOT_EXPOSED = 1  # the numbers go on without a hole: the trigger was lost or swallowed
+    NOT_NUMBERED = 1  # the numbers go on without a hole: lost or swallowed trigger, or lost without a number
     LOST_AFTER_EXPOSURE = 2  # a hole in the numbers: exposed, but never delivered
     MIXED = 3  # some of each
     CAMERA_LOST = 4  # the camera was gone
+    DAMAGED = 5  # delivered, but not whole; the device's error text is in the log
 
 
 FRAME = np.dtype(
@@ -110,6 +111,7 @@ GAP = np.dtype(
         ("cause", "<u4"),  # GapCause
         ("first_pulse", "<i8"),
         ("last_pulse", "<i8"),
+        ("missing", "<i8"),  # pulses of the stream in it without a frame: all of them, or with host arrival alone fewer
         ("frames_exposed", "<i8"),  # camera numbers missing in the hole
     ]
 )
@@ -144,7 +146,7 @@ TRIAL = np.dtype(
 CLOCK_PAIR = np.dtype(
     [
         ("seq", "<u4"),
-        ("clock", "S12"),  # box (unwrapped ticks), utc (ns), raw (CLOCK_MONOTONIC_RAW, ns), screen (ns)
+        ("clock", "S24"),  # box, camera:<STREAM> (ticks), utc, raw (CLOCK_MONOTONIC_RAW), screen (ns)
         ("reading", "<i8"),  # box: when the request was received
         ("reading_end", "<i8"),  # box: when the answer was sent; else the same as reading
         ("host_before_ns", "<i8"),
@@ -206,7 +208,10 @@ class DeviceInfo:
 
 @dataclass(slots=True)
 class Frame:
-    """One picture as a camera delivered it. `pixels` is the driver's buffer, valid until `Camera.release`."""
+    """One picture as a camera delivered it. `pixels` is the driver's buffer, valid until `Camera.release`.
+
+    Shape and dtype of `pixels` are those of the stream's pixel format (rig.pixels.PixelFormat.shape).
+    """
 
     stream: str
     epoch: int
@@ -222,6 +227,27 @@ class Frame:
     slot: int  # the driver's buffer number
     checksum: int = 0
     frame_index: int = -1  # its place in the file, once it has one
+
+
+class CameraEventKind(StrEnum):
+    """What a camera may notice by itself."""
+
+    OVERTRIGGER = "overtrigger"  # a trigger came while it could not expose
+    OVERRUN = "overrun"  # a frame was lost inside the camera or the driver
+    TEMPERATURE = "temperature"  # `value` is degrees Celsius
+    OTHER = "other"  # `text` says what
+
+
+@dataclass(frozen=True, slots=True)
+class CameraEvent:
+    """What a camera noticed, beside its frames. It corroborates and never counts: events may be lost without notice."""
+
+    stream: str
+    kind: CameraEventKind
+    text: str
+    value: float | None
+    camera_ticks: int  # of the event, on the camera's clock; 0 if it does not say
+    arrived_host_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,10 +331,11 @@ class ClockPair:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Pulses of one stream without a stored frame, `first_pulse` to `last_pulse`, both included."""
+    """Pulses of one stream without a frame: `missing` of those from `first_pulse` to `last_pulse`, both included."""
 
     stream: str
     first_pulse: int
     last_pulse: int
     cause: GapCause
     frames_exposed: int
+    missing: int

@@ -310,7 +310,7 @@ class _Maker:
         baseline = {
             "epoch": 1, "first_frame_number": 0, "number_modulus": self.plan.number_modulus,
             "ticks_hz": CAMERA_HZ[stream], "counter": 0,
-            "counter_source": "Line1", "exposure_start_delay_us": 20.0, "exposure_start_delay_origin": "DECLARED",
+            "counter_source": "Line1", "delays": {"exposure_start": {"us": 20.0, "origin": "DECLARED"}},
             "features": {"TriggerMode": "On"},
         }  # fmt: skip
         self.log("armed", stream=stream, epoch=0, baseline={**baseline, "epoch": 0})
@@ -333,7 +333,7 @@ class _Maker:
 
     def gaps_and_extras(self, stream: str, rows: np.ndarray, lost: list[int]) -> None:
         gaps = np.zeros(len(lost), GAP)
-        gaps["cause"], gaps["first_pulse"], gaps["last_pulse"] = 1, lost, lost
+        gaps["cause"], gaps["first_pulse"], gaps["last_pulse"], gaps["missing"] = 1, lost, lost, 1
         self.table(f"acquisition/{stream}/gaps", gaps)
         places = np.flatnonzero(rows["pulse_number"] == -1)
         extras = np.zeros(len(places), EXTRA)

@@ -13,6 +13,7 @@ from rig.config.model import Look, Model, look_at
 from rig.config.rules import check_rules
 from rig.config.yaml import Document
 from rig.errors import ConfigError
+from rig.pixels import FORMATS, PixelFormatName
 
 TICK_NS = 500  # one tick of the trigger box's timer
 MOST_PULSES = 10_000_000  # more than two hours at the fastest rate
@@ -54,10 +55,15 @@ def _period_ticks(rate_hz: float) -> int:
 class Camera(Model):
     """One camera and the trigger line that exposes it."""
 
-    backend: Literal["simulated"] = Field(description="which driver: simulated")
-    serial: str = Field(min_length=1, max_length=64, description="serial number of the camera, text")
-    line: int = Field(ge=0, le=2, description="trigger line of the box, 0 to 2, each used once")
-    divisor: int = Field(ge=1, le=64, description="a whole number from 1 to 64; 4 gives 25 fps at 100 Hz")
+    backend: Literal["simulated", "basler", "basler-emulation"] = Field(
+        description="which driver: simulated, basler, or basler-emulation (the maker's own emulated cameras)"
+    )
+    serial: str | None = Field(default=None, min_length=1, max_length=64, description="serial number, text")
+    user_id: str | None = Field(
+        default=None, min_length=1, max_length=64, description="DeviceUserID stored in the camera, instead of serial"
+    )
+    line: int = Field(ge=0, le=7, description="trigger line of the box, 0 to 7, each used once")
+    divisor: int = Field(ge=1, le=255, description="a whole number from 1 to 255; 4 gives 25 fps at 100 Hz")
     pulse_width_us: int = Field(default=1000, ge=100, le=32000, description="width of the pulse in us, 100 to 32000")
     exposure_us: float = Field(gt=0, le=1e6, description="exposure time in us, above 0, at most 1000000")
     start_delay_us: float = Field(
@@ -65,6 +71,16 @@ class Camera(Model):
     )
     width: int = Field(ge=96, le=8192, description="width of the picture in pixels, 96 to 8192")
     height: int = Field(ge=64, le=8192, description="height of the picture in pixels, 64 to 8192")
+    offset_x: int = Field(default=0, ge=0, le=8192, description="left edge of the picture on the sensor, px, 0 to 8192")
+    offset_y: int = Field(
+        default=0, ge=0, le=8192, description="upper edge of the picture on the sensor, px, 0 to 8192"
+    )
+    pixel_format: PixelFormatName = Field(default="Mono8", description=f"one of {', '.join(FORMATS)}")
+    trigger_source: str = Field(
+        default="Line1",
+        pattern=r"^(Line[1-9]|Software)$",
+        description="the camera's input that the trigger line is wired to, Line1 to Line9; Software: emulation only",
+    )
     features: dict[str, str | int | float | bool] = Field(
         default_factory=dict, description="GenICam features passed to the camera as they are, name: value"
     )
@@ -151,7 +167,7 @@ class Rig(Model):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$", description="letters, digits, - and _; at most 64")
     box: Box = Field(description="the trigger box")
     cameras: dict[Stream, Camera] = Field(
-        min_length=1, max_length=3, description="one to three cameras, named in capitals, e.g. HS, VIS, NIR"
+        min_length=1, max_length=8, description="one to eight cameras, named in capitals, e.g. HS, VIS, NIR"
     )
     screen: Screen = Field(description="the participant's screen")
     simulation: Simulation | None = Field(default=None, description="the simulated world; only for sim:// rigs")

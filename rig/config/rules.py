@@ -35,6 +35,7 @@ T = TypeVar("T")
 
 def check_rules(look: Look[Any], period_us: float | None) -> None:
     """Note everything that does not fit together. `period_us`: the box's base period; None when it is not known."""
+    _check_identities(look)
     _check_lines(look)
     _check_inputs(look)
     _check_divisors(look, period_us)
@@ -51,6 +52,23 @@ def _of_cameras(look: Look[Any], kind: type[T], key: str) -> dict[str, T]:
     """A key of every camera that has it right."""
     values = {name: look.get(kind, "cameras", name, key) for name in look.names("cameras")}
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _check_identities(look: Look[Any]) -> None:
+    """Each camera is told from the others by one thing, its serial number or its user id, which no other one has."""
+    owners: dict[tuple[str, str], str] = {}
+    for name in look.names("cameras"):
+        found = {key: look.get(str, "cameras", name, key) for key in ("serial", "user_id")}
+        named = [(key, value) for key, value in found.items() if value is not None]
+        is_sound = not look.unsound & {("cameras", name), *(("cameras", name, key) for key in found)}
+        if len(named) != 1 and is_sound:
+            problem = "has both serial and user_id" if named else "has no serial"
+            look.note(("cameras", name), problem, allowed="serial, or user_id instead of it")
+        for key, value in named:
+            owner = owners.setdefault((key, value), name)
+            if owner != name:
+                allowed = f"a camera of its own for each stream; {owner} has this one"
+                look.note(("cameras", name, key), "is used twice", value=value, allowed=allowed)
 
 
 def _check_lines(look: Look[Any]) -> None:

@@ -7,18 +7,18 @@ from collections.abc import Iterator
 import xxhash
 
 from rig.cameras.camera import Camera
-from rig.streams import Frame
+from rig.streams import CameraEvent, Frame
 
 
-def grab(camera: Camera, timeout_s: float) -> Frame | None:
-    """The camera's next frame and its checksum (xxh3_64 of its bytes); None when none came in time."""
-    frame = camera.grab(timeout_s)
-    if frame is not None:
-        frame.checksum = xxhash.xxh3_64_intdigest(frame.pixels.data)
-    return frame
+def grab(camera: Camera, timeout_s: float) -> Frame | CameraEvent | None:
+    """The camera's next frame and its checksum (xxh3_64 of its bytes), or an event; None when neither came in time."""
+    came = camera.grab(timeout_s)
+    if isinstance(came, Frame):
+        came.checksum = xxhash.xxh3_64_intdigest(came.pixels.data)
+    return came
 
 
-def drain(camera: Camera) -> Iterator[Frame]:
-    """All frames that have arrived and wait in the driver; before a camera is stopped, so that none is lost."""
-    while (frame := grab(camera, 0)) is not None:
-        yield frame
+def drain(camera: Camera) -> Iterator[Frame | CameraEvent]:
+    """All that has arrived and waits in the driver; before a camera is stopped, so that no frame is lost."""
+    while (came := grab(camera, 0)) is not None:
+        yield came

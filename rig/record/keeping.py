@@ -129,7 +129,7 @@ class StreamKeeper:
 
     def _gap_rows(self, gap: Gap) -> list[Action]:
         """A hole is a row even where nothing was to be stored: it is a trigger that exposed nothing."""
-        self.counts.lost += (gap.last_pulse - gap.first_pulse) // self.divisor + 1
+        self.counts.lost += gap.missing
         return [gap_row(gap)]
 
     def _switch(self, pulse: int) -> list[Action]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from rig.cameras.camera import Baseline, Feature
+from rig.cameras.camera import AtStop, Baseline
 from rig.elicitation.steps import Step
 from rig.errors import RigError
 from rig.session.layout import Outcome
 from rig.stimulus.screen import ScreenEvent
-from rig.streams import Frame
+from rig.streams import CameraEvent, Frame
 from rig.trigger.box import BoxEvent, PulsePlan
 
 
@@ -27,7 +27,7 @@ class Stopped:
     """A camera has stopped; all its frames came before this."""
 
     stream: str
-    features: dict[str, Feature]
+    at_stop: AtStop
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,7 @@ Event = (
     BoxEvent
     | ScreenEvent
     | Frame
+    | CameraEvent
     | Armed
     | Stopped
     | DeviceFailed

@@ -207,11 +207,8 @@ class Pairing:
 
     def _note_number(self, frame: Frame) -> None:
         """Count the camera's own numbers that were jumped over."""
-        missing = frame.frame_number - self._next_number
-        if self._baseline.number_modulus:
-            missing %= self._baseline.number_modulus
-        self._numbers_missing += max(missing, 0)
-        self._next_number = frame.frame_number + 1
+        self._numbers_missing += max(self._baseline.numbers_skipped(self._next_number, frame.frame_number), 0)
+        self._next_number = self._baseline.number_after(frame.frame_number)
 
     def _advance(self, camera_ticks: int, box_ticks: int) -> None:
         assert self._origin is not None
@@ -249,9 +246,9 @@ class Pairing:
             return None
         missing = (last - first) // self.divisor + 1
         cause = self._cause(missing) if cause is None else cause
-        return Gap(self.stream, first, last, cause, self._numbers_missing)
+        return Gap(self.stream, first, last, cause, self._numbers_missing, missing)
 
     def _cause(self, missing: int) -> GapCause:
         if not self._numbers_missing:
-            return GapCause.NOT_EXPOSED
+            return GapCause.NOT_NUMBERED
         return GapCause.LOST_AFTER_EXPOSURE if self._numbers_missing >= missing else GapCause.MIXED

@@ -39,7 +39,7 @@ def extra_row(frame: Frame, after_pulse: int) -> AppendRow:
 
 def gap_row(gap: Gap) -> AppendRow:
     """A GAP row of the gap's stream."""
-    row = (int(gap.cause), gap.first_pulse, gap.last_pulse, gap.frames_exposed)
+    row = (int(gap.cause), gap.first_pulse, gap.last_pulse, gap.missing, gap.frames_exposed)
     return AppendRow(layout.gaps_path(gap.stream), row)
 
 

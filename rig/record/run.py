@@ -48,7 +48,7 @@ from rig.record.watch import BOX, SCREEN, Watch
 from rig.session import layout
 from rig.session.layout import Outcome
 from rig.stimulus.screen import ScreenNote, StepBegan, StepEnded
-from rig.streams import Answer, BoxStatus, ClockPair, Edge, Flip, Frame, GapCause, Pulse
+from rig.streams import Answer, BoxStatus, CameraEvent, ClockPair, Edge, Flip, Frame, GapCause, Pulse
 from rig.trigger.box import (
     LEFTOVER_S,
     PREAMBLE,
@@ -210,9 +210,13 @@ class Run:
         return actions + self._when_drained()
 
     @_on.register
+    def _(self, event: CameraEvent, now: int) -> list[Action]:
+        return [log(now, {**asdict(event), "kind": "camera_event", "what": event.kind})]
+
+    @_on.register
     def _(self, event: Stopped, now: int) -> list[Action]:
         self._waiting.discard(event.stream)
-        record = {"kind": "stopped", "stream": event.stream, "epoch": self._epoch, "features": event.features}
+        record = {"kind": "stopped", "stream": event.stream, "epoch": self._epoch, **asdict(event.at_stop)}
         return [log(now, record), *self._when_all_stopped(now)]
 
     def _when_all_stopped(self, now: int) -> list[Action]:

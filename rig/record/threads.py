@@ -105,17 +105,17 @@ class _CameraWorker(_Worker):
             self._is_armed = True
         elif isinstance(action, StopCamera):
             self._is_armed = False
-            for frame in drain(self._camera):
-                self.tell(frame)
+            for came in drain(self._camera):
+                self.tell(came)
             self.tell(Stopped(self.device, self._camera.stop()))
 
     def turn(self) -> None:
         if not self._is_armed:
             self._clock.sleep_until(self._clock.now_ns() + NS // 1000)
             return
-        frame = grab(self._camera, GRAB_S)
-        if frame is not None:
-            self.tell(frame)
+        came = grab(self._camera, GRAB_S)
+        if came is not None:
+            self.tell(came)
 
 
 class _BoxWorker(_Worker):

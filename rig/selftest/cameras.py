@@ -98,9 +98,10 @@ def walk_lines(
 def _grab_waiting(cameras: Sequence[Camera], walk: Walk) -> None:
     """Take every frame that waits, and give its buffer back."""
     for camera in cameras:
-        while (frame := camera.grab(0)) is not None:
-            walk.frames.append(frame)
-            camera.release(frame)
+        while (came := camera.grab(0)) is not None:
+            if isinstance(came, Frame):
+                walk.frames.append(came)
+                camera.release(came)
 
 
 def _grab_last(grab: Callable[[], None], clock: Clock) -> None:

@@ -137,6 +137,11 @@ class Stream:
         ]
         return dict(armed[-1]["baseline"]) if armed else {}
 
+    @property
+    def start_delay_us(self) -> float:
+        """From the trigger to the start of exposure, as the camera said when armed; 0 if it did not."""
+        return float(sum(delay["us"] for delay in self.baseline.get("delays", {}).values()))
+
     @cached_property
     def _places(self) -> dict[int, int]:
         return {int(p): i for i, p in reversed(list(enumerate(self.pulse_numbers))) if p != NO_PULSE}

@@ -96,10 +96,15 @@ def _is_object(value: object) -> bool:
     return isinstance(value, dict)
 
 
+def _is_delay(value: object) -> bool:
+    return isinstance(value, dict) and _is_number(value.get("us")) and _is_text(value.get("origin"))
+
+
 _BASELINE: Rules = {
     "ticks_hz": _is_count,
     "number_modulus": _is_count,
-    "exposure_start_delay_us": _is_number,
+    "first_valid_number": _is_count,
+    "delays": lambda value: isinstance(value, dict) and all(_is_delay(delay) for delay in value.values()),
     "features": _is_object,
 }
 _STEP: Rules = {

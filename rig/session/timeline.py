@@ -244,7 +244,7 @@ def find_film(clip: str, file: str, sha256: str, folders: list[Path]) -> Path:
 
 def _delay_ns(stream: Stream) -> int:
     """From the trigger to the start of exposure, as the camera said when armed."""
-    return round(float(stream.baseline.get("exposure_start_delay_us", 0.0)) * 1000)
+    return round(stream.start_delay_us * 1000)
 
 
 def fit_box(pairs: Rows, pulses: Rows, *, baud: int) -> ClockMap:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from rig.cameras.camera import Baseline, Camera, Feature
+from rig.cameras.camera import AtStop, Baseline, Camera, CameraInfo, Delay, Origin
 from rig.clock import Clock
 from rig.errors import DeviceLost, DeviceNotReady
 from rig.sim.sensor import TICKS_HZ, Message
-from rig.streams import DeviceInfo, Frame, Picture, Status
+from rig.streams import Frame, Picture, Status
 
 ANSWER_S = 5.0
 FIRST_FRAME_NUMBER = 0
@@ -42,10 +42,10 @@ class SimulatedCamera(Camera):
         link.send({"do": "describe"})
         self._serial = str(self._answer("described")["serial"])
 
-    def describe(self) -> DeviceInfo:
+    def describe(self) -> CameraInfo:
         """The world says that it is simulated, and with which serial number."""
         can: dict[str, str | int | float | bool] = {"counter_source": "FrameTrigger", "timestamps": True, "ptp": False}
-        return DeviceInfo("camera", "rig", "simulated camera", self._serial, "1", simulated=True, capabilities=can)
+        return CameraInfo("camera", "rig", "simulated camera", self._serial, "1", simulated=True, capabilities=can)
 
     def arm(self, epoch: int) -> Baseline:
         """See Camera.arm."""
@@ -54,12 +54,10 @@ class SimulatedCamera(Camera):
         return Baseline(
             epoch=epoch,
             first_frame_number=FIRST_FRAME_NUMBER,
-            number_modulus=0,
             ticks_hz=TICKS_HZ,
             counter=0,
             counter_source="FrameTrigger",
-            exposure_start_delay_us=armed["start_delay_us"],
-            exposure_start_delay_origin="DECLARED",
+            delays={"exposure_start": Delay(armed["start_delay_us"], Origin.DECLARED)},
             features=armed["features"],
         )
 
@@ -88,11 +86,10 @@ class SimulatedCamera(Camera):
         """See Camera.release."""
         self._link.states[frame.slot] = 0
 
-    def stop(self) -> dict[str, Feature]:
+    def stop(self) -> AtStop:
         """See Camera.stop. Frames that were under way and not grabbed are given back."""
         self._link.send({"do": "stop"})
-        features: dict[str, Feature] = self._answer("stopped")["features"]
-        return features
+        return AtStop(self._answer("stopped")["features"])
 
     def close(self) -> None:
         """See Camera.close."""

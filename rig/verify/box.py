@@ -114,7 +114,6 @@ def _pulses_on_line(run: Run, stream: Stream) -> int:
 def _exposures_due(run: Run, stream: Stream) -> int:
     """Exposures by the pulses of its line, less the gaps that were not exposed, and with the extras."""
     gaps = stream.gaps
-    pulses = (gaps["last_pulse"] - gaps["first_pulse"]) // stream.divisor + 1
-    unexposed = int(np.maximum(0, pulses - gaps["frames_exposed"]).sum())
+    unexposed = int(np.maximum(0, gaps["missing"] - gaps["frames_exposed"]).sum())
     extras = int((stream.extras["epoch"] == 1).sum())
     return _pulses_on_line(run, stream) - unexposed + extras

@@ -243,7 +243,7 @@ def _middles(pairs: Rows) -> Numbers:
 
 def check_skew(run: Run) -> list[Finding]:
     """Skew between the cameras' starts of exposure: declared delays only; measuring needs a wire or an LED."""
-    delays = {n: float(s.baseline.get("exposure_start_delay_us", 0.0)) for n, s in run.streams.items() if s.baseline}
+    delays = {name: stream.start_delay_us for name, stream in run.streams.items() if stream.baseline}
     looked_at = f"declared delays of {len(delays)} cameras"
     spread = max(delays.values(), default=0.0) - min(delays.values(), default=0.0)
     text = f"declared delays differ by {spread:g} us; no ExposureActive line or LED sweep was measured"

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from rig.cameras.camera import Baseline, Feature
+from rig.cameras.camera import AtStop, Baseline
 from rig.errors import DeviceLost
 from rig.sim.camera import SimulatedCamera
 from rig.streams import DeviceInfo, Frame
@@ -123,7 +123,7 @@ class DeliversStaleFrames(Mutant):
         self.stale: deque[Frame] = deque()
         super().__init__(*args)  # type: ignore[arg-type]
 
-    def stop(self) -> dict[str, Feature]:
+    def stop(self) -> AtStop:
         while (frame := super().grab(0)) is not None:
             self.stale.append(frame)
         return super().stop()
@@ -200,8 +200,8 @@ class WantsBuffersInOrder(Mutant):
 
 
 class ChangesItsExposure(Mutant):
-    def stop(self) -> dict[str, Feature]:
-        return super().stop() | {"ExposureTime": 2100.0}
+    def stop(self) -> AtStop:
+        return AtStop(super().stop().features | {"ExposureTime": 2100.0})
 
 
 class IsLostInSilence(Mutant):

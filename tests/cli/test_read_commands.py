@@ -308,7 +308,9 @@ FOREIGN = {
     "pulses sent a word": _of_kind("ended", pulses_sent="x"),
     "pulses sent beyond reason": _of_kind("ended", pulses_sent=2**60),
     "baseline a number": _of_kind("armed", baseline=3),
-    "baseline with a delay of no length": _of_kind("armed", baseline={"exposure_start_delay_us": None}),
+    "baseline with a delay of no length": _of_kind(
+        "armed", baseline={"delays": {"exposure_start": {"us": None, "origin": "DEVICE"}}}
+    ),
 }
 
 

@@ -108,7 +108,7 @@ def test_a_number_field_refuses_what_is_no_such_number(field: str, good: str, ba
         ("schema: 1", "schema: 2", "rig.yaml:2: schema: 2 is not allowed; 1, the version of this file's layout"),
         ("schema: 1", "schema: true", "rig.yaml:2: schema: true is not allowed; 1, the version of this file's layout"),
         ("schema: 1\n", "", "rig.yaml:1: schema: is missing; 1, the version of this file's layout"),
-        ("line: 0, ", "", "rig.yaml:9: cameras.HS.line: is missing; trigger line of the box, 0 to 2, each used once"),
+        ("line: 0, ", "", "rig.yaml:9: cameras.HS.line: is missing; trigger line of the box, 0 to 7, each used once"),
         (
             "line: 1",
             "line: 0",

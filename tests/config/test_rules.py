@@ -223,12 +223,13 @@ def test_what_could_not_be_looked_at_is_said_to_have_more(tmp_path: Path) -> Non
         told(tmp_path, RIG + "  x: 1\n y")
 
 
-@pytest.mark.parametrize("fourth", ["{serial: x}", "{CAMERA, serial: d, line: 3, divisor: 1, exposure_us: 1}"])
-def test_too_many_cameras_are_told_whatever_else_is_wrong(fourth: str, tmp_path: Path) -> None:
-    fourth = fourth.replace("CAMERA", "backend: simulated, width: 96, height: 64")
-    problems = told(tmp_path, edited(RIG, "screen", "screen", f"  UV: {fourth}\nscreen"))
+@pytest.mark.parametrize("more", ["{serial: SERIAL}", "{CAMERA, serial: SERIAL, line: 8, divisor: 1, exposure_us: 1}"])
+def test_too_many_cameras_are_told_whatever_else_is_wrong(more: str, tmp_path: Path) -> None:
+    more = more.replace("CAMERA", "backend: simulated, width: 96, height: 64")
+    cameras = "".join(f"  UV{i}: {more.replace('SERIAL', f'x{i}')}\n" for i in range(6))
+    problems = told(tmp_path, edited(RIG, "screen", "screen", f"{cameras}screen"))
     (message,) = [problem for problem in problems if problem.startswith("rig.yaml:4")]
-    assert message.startswith("rig.yaml:4: cameras: a group of keys is not allowed; one to three cameras")
+    assert message.startswith("rig.yaml:4: cameras: a group of keys is not allowed; one to eight cameras")
 
 
 LIMIT_S = 0.25  # of the slowest period; beyond what the box refuses
@@ -247,13 +248,13 @@ def boxes(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def rig_of_box(box: dict[str, Any]) -> dict[str, Any]:
-    camera = {"backend": "simulated", "serial": "s", "exposure_us": 1, "width": 96, "height": 64}
+    camera = {"backend": "simulated", "exposure_us": 1, "width": 96, "height": 64}
     return {
         "schema": 1,
         "name": "random",
         "box": {"port": "sim://random", "rate_hz": box["rate_hz"], "led_phase_us": box["led_phase_us"]},
         "cameras": {
-            f"C{line}": camera | {"line": line, "divisor": divisor, "pulse_width_us": width_us}
+            f"C{line}": camera | {"serial": f"s{line}", "line": line, "divisor": divisor, "pulse_width_us": width_us}
             for line, (divisor, width_us) in enumerate(box["lines"])
         },
         "screen": {"backend": "simulated", "width": 960, "height": 540, "refresh_hz": 60},

@@ -44,7 +44,7 @@ def test_gaps_and_extras_equal_the_injected_truth(tmp_path, seed):
 
 def _compare_causes(gaps: dict[int, GapCause], missing: dict[int, Fault], step: int) -> None:
     """The cause of a hole is the fault that made it, where one fault made it alone."""
-    expected = {Fault.LOST_FRAME: GapCause.LOST_AFTER_EXPOSURE, Fault.LOST_PULSE: GapCause.NOT_EXPOSED}
+    expected = {Fault.LOST_FRAME: GapCause.LOST_AFTER_EXPOSURE, Fault.LOST_PULSE: GapCause.NOT_NUMBERED}
     for pulse, fault in missing.items():
         if pulse - step not in missing and pulse + step not in missing:
             assert gaps[pulse] is expected[fault], pulse

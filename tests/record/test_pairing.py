@@ -31,7 +31,7 @@ def due_ns(pulse: int, groups: int | None = None) -> int:
 
 
 def baseline(*, counter: int = NO_COUNTER, modulus: int = 0) -> Baseline:
-    return Baseline(1, 0, modulus, 1_000_000_000, counter, "Line1" if counter >= 0 else "", 0.0, "DECLARED")
+    return Baseline(1, 0, 1_000_000_000, counter, "Line1" if counter >= 0 else "", {}, number_modulus=modulus)
 
 
 def frame(number: int, ticks: int, counter: int = NO_COUNTER) -> Frame:
@@ -101,13 +101,13 @@ def replace_number(old: Frame, number: int) -> Frame:
 
 
 @pytest.mark.parametrize(
-    ("jumped", "cause"), [(0, GapCause.NOT_EXPOSED), (1, GapCause.MIXED), (3, GapCause.LOST_AFTER_EXPOSURE)]
+    ("jumped", "cause"), [(0, GapCause.NOT_NUMBERED), (1, GapCause.MIXED), (3, GapCause.LOST_AFTER_EXPOSURE)]
 )
 def test_the_cause_of_a_gap_is_in_the_cameras_own_numbers(jumped, cause):
     frames = frames_of([p for p in range(100) if p not in (50, 51, 52)])
     frames[50:] = [replace_number(f, f.frame_number + jumped) for f in frames[50:]]
     _, gaps = run_through(Pairing("HS", 1, PLAN, baseline()), frames, 100)
-    assert gaps == [Gap("HS", 50, 52, cause, jumped)]
+    assert gaps == [Gap("HS", 50, 52, cause, jumped, 3)]
 
 
 def test_numbers_that_wrap_are_no_loss():
@@ -135,7 +135,7 @@ def test_a_camera_without_timestamps_is_refused():
 
 def test_the_hole_at_the_end_is_as_long_as_the_pulses_sent():
     _, gaps = run_through(Pairing("HS", 4, PLAN, baseline()), frames_of(list(range(0, 100, 4))), 123)
-    assert gaps == [Gap("HS", 100, 120, GapCause.UNKNOWN, 0)]
+    assert gaps == [Gap("HS", 100, 120, GapCause.UNKNOWN, 0, 6)]
 
 
 @given(st.integers(12, 60), st.integers(1, 400), st.floats(-5000, 5000), st.sampled_from([1, 4]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rig.cameras.camera import Baseline
+from rig.cameras.camera import AtStop, Baseline
 from rig.config.rig import read_rig
 from rig.elicitation.protocol import read_protocol, unroll
 from rig.errors import DeviceLost, StorageError
@@ -77,7 +77,7 @@ class Rehearsal:
 
     def arm(self, epoch: int, streams=STREAMS) -> None:
         for name in streams:
-            self.tell(Armed(name, Baseline(epoch, 0, 0, S, -1, "", 0.0, "DECLARED")))
+            self.tell(Armed(name, Baseline(epoch, 0, S, -1, "", {})))
 
     def walk(self) -> None:
         """To the moment at which the recording run is asked for."""
@@ -89,7 +89,7 @@ class Rehearsal:
         self.tell(Tick(), 0.6)
         assert {a.stream for a in self.asked(StopCamera)} == set(STREAMS)
         for name in STREAMS:
-            self.tell(Stopped(name, {}))
+            self.tell(Stopped(name, AtStop({})))
         self.arm(1)
 
     def begin(self) -> None:
@@ -102,7 +102,7 @@ class Rehearsal:
         self.tell(RunEnded(RUN, pulses, 0, self.now))
         self.tell(Tick(), 1.0)
         for name in STREAMS:
-            self.tell(Stopped(name, {}))
+            self.tell(Stopped(name, AtStop({})))
 
 
 def frame(stream: str, epoch: int, number: int, ticks: int) -> Frame:
@@ -156,7 +156,7 @@ def test_swapped_cables_alarm_at_the_walk_by_name(tmp_path):
     rehearsal.tell(RunEnded(WALK, 15, 0, rehearsal.now))
     rehearsal.tell(Tick(), 0.6)
     for name in STREAMS:
-        rehearsal.tell(Stopped(name, {}))
+        rehearsal.tell(Stopped(name, AtStop({})))
     assert [a.split(":")[0] for a in rehearsal.run.alarms] == ["VIS", "NIR"]
 
 
@@ -194,7 +194,7 @@ def test_a_box_that_ends_its_run_unasked_is_alarmed_and_the_run_did_not_finish(r
     assert alarms(rehearsal) == [f"{BOX}: ended its run without being asked to"]
     rehearsal.tell(Tick(), 1.0)
     for name in STREAMS:
-        rehearsal.tell(Stopped(name, {}))
+        rehearsal.tell(Stopped(name, AtStop({})))
     assert rehearsal.asked(CloseFile) == [CloseFile(Outcome.DEVICE_LOST)]
 
 
@@ -205,7 +205,7 @@ def test_a_box_that_never_tells_its_end_is_alarmed_and_the_run_did_not_finish(re
     rehearsal.tell(Tick(), 10.0)
     assert "did not tell the end" in alarms(rehearsal)[0]
     for name in STREAMS:
-        rehearsal.tell(Stopped(name, {}))
+        rehearsal.tell(Stopped(name, AtStop({})))
     assert rehearsal.asked(CloseFile) == [CloseFile(Outcome.DEVICE_LOST)]
 
 
@@ -274,7 +274,7 @@ def test_a_camera_lost_while_recording_leaves_the_others_going(rehearsal):
     rehearsal.tell(Tick(), 1.0)
     assert {a.stream for a in rehearsal.asked(StopCamera)} == {"HS", "NIR"}
     for name in ("HS", "NIR"):
-        rehearsal.tell(Stopped(name, {}))
+        rehearsal.tell(Stopped(name, AtStop({})))
     assert rehearsal.asked(CloseFile) == [CloseFile(Outcome.DEVICE_LOST)]
 
 
@@ -362,7 +362,7 @@ def test_a_lost_box_lets_frames_go_on_and_ends_when_none_comes(rehearsal):
     assert rehearsal.run.state is RunState.DRAINING
     rehearsal.tell(Tick(), 5.0)
     for name in STREAMS:
-        rehearsal.tell(Stopped(name, {}))
+        rehearsal.tell(Stopped(name, AtStop({})))
     assert rehearsal.asked(CloseFile) == [CloseFile(Outcome.DEVICE_LOST)]
 
 

@@ -125,7 +125,7 @@ def test_the_room_is_reserved_at_arm_and_given_back_at_the_end(writer):
 
 def test_a_full_table_drops_and_counts_instead_of_failing(writer):
     for _ in range(205):
-        writer.append(GAPS, (1, 0, 0, 0))
+        writer.append(GAPS, (1, 0, 0, 1, 0))
     writer.flush()
     assert writer.dropped() == {GAPS: 5}
 
