@@ -107,7 +107,7 @@ def test_age_of_a_frame_whose_pulse_has_no_known_time_is_unknown_and_not_0(tmp_p
 def test_lost_frame_gives_its_gap_and_cause_and_not_another_frame(session: Session) -> None:
     view = session.timelines[0].at_pulse(60).views["HS"]
     assert (view.picture, view.reason) == (None, "no frame: gap at pulses 60 to 60, not numbered")
-    assert session.timelines[0].at_pulse(83).views["VIS"].reason == "no frame: gap at pulses 80 to 80, not exposed"
+    assert session.timelines[0].at_pulse(83).views["VIS"].reason == "no frame: gap at pulses 80 to 80, not numbered"
 
 
 def test_interval_not_stored_on_purpose_says_so(session: Session) -> None:
