@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from pathlib import Path
 
 import h5py
@@ -93,9 +92,9 @@ def _start_demo(tmp_path: Path, until: str):
 
 def test_ctrl_c_in_the_middle_of_a_film_ends_in_order(tmp_path):
     process = _start_demo(tmp_path, "clip1")
-    time.sleep(1.0)
+    assert "clip1" in [process.stdout.readline() for _ in range(2)][-1]  # a line a second
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=commands.ENDS_WITHIN_S)
     assert process.returncode == 0, err
     assert "outcome: stopped" in out
     with rig.open(tmp_path / "sub-001/ses-01") as session:
@@ -113,7 +112,7 @@ def test_a_dead_window_does_not_end_the_recording(tmp_path):
     frames = [_frames_in(process.stdout.readline()) for _ in range(4)]
     assert frames[-1] > frames[0] + 150, "frames go on"
     process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=commands.ENDS_WITHIN_S)
     assert process.returncode == 1
     assert "ALARM" in out
     assert "rig.stimulus.child" in out

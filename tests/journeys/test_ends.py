@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -19,6 +20,8 @@ from tests.burnt_in import burnt_in_number
 from tests.rigs import write_protocol, write_rig
 
 STREAMS = {"HS": 1, "VIS": 4, "NIR": 4}
+ENDS_WITHIN_S = 30
+PULSES_S = 100
 
 
 @pytest.fixture
@@ -61,16 +64,15 @@ def test_kill_at_a_random_moment_loses_at_most_the_last_second(recorder, moment)
     process, folder = recorder
     time.sleep(random.Random(moment).uniform(0.2, 2.5))
     children = _children(process.pid)
-    killed_ns = time.perf_counter_ns()
     process.kill()
-    process.wait()
+    told = _frames_told(process.communicate()[0])
 
     path = _run_file(folder)
     with h5py.File(path) as run, rig.open(folder) as session:
         assert run.attrs["outcome"] == "incomplete"
-        for stream in STREAMS:
+        for stream, divisor in STREAMS.items():
             rows = _frame_rows(run, stream)
-            assert killed_ns - rows["arrived_host_ns"][-1] < 1.0e9
+            assert len(rows) >= told.get(stream, 0) - PULSES_S // divisor  # of frames that it had said it had
             own = session.streams[stream]
             assert len(own.frames) == len(rows)
             assert own.data[len(rows) - 1].shape == (64, 96)  # reading it checks its checksum
@@ -78,11 +80,16 @@ def test_kill_at_a_random_moment_loses_at_most_the_last_second(recorder, moment)
     judged = commands.run("verify", folder, cwd=folder)
     assert judged.returncode == 1
     assert "incomplete" in judged.stdout
-    _gone_within(children, 3.0)
+    _are_gone(children)
 
 
-def _gone_within(children: list[int], seconds: float) -> None:
-    until = time.monotonic() + seconds
+def _frames_told(printed: str) -> dict[str, int]:
+    """By stream, how many frames the last status line tells of."""
+    return {stream: int(frames) for stream, frames in re.findall(r"(\w+) (\d+) lost", printed)}
+
+
+def _are_gone(children: list[int]) -> None:
+    until = time.monotonic() + ENDS_WITHIN_S
     while any(map(_is_alive, children)) and time.monotonic() < until:
         time.sleep(0.05)
     assert not [pid for pid in children if _is_alive(pid)]
@@ -91,7 +98,7 @@ def _gone_within(children: list[int], seconds: float) -> None:
 def test_ctrl_c_once_ends_in_order(recorder):
     process, folder = recorder
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=commands.ENDS_WITHIN_S)
     assert process.returncode == 0, err
     assert "outcome: stopped" in out
     with h5py.File(_run_file(folder)) as run:
@@ -108,7 +115,7 @@ def test_ctrl_c_twice_ends_at_once_with_a_good_file(recorder):
     process.send_signal(signal.SIGINT)
     time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=commands.ENDS_WITHIN_S)
     assert process.returncode == 0, err
     assert "outcome: stopped" in out
     with rig.open(folder) as session:
@@ -123,7 +130,7 @@ def test_a_second_ctrl_c_in_the_postamble_leaves_no_frame_with_a_wrong_pulse(rec
     process.send_signal(signal.SIGINT)
     time.sleep(after_s)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=commands.ENDS_WITHIN_S)
     with h5py.File(_run_file(folder)) as run:
         for stream in STREAMS:
             rows, data = run[f"/acquisition/{stream}/frames"][:], run[f"/acquisition/{stream}/data"]
@@ -139,7 +146,7 @@ def test_a_second_ctrl_c_in_the_postamble_leaves_no_frame_with_a_wrong_pulse(rec
 def test_a_polite_kill_or_a_closed_terminal_ends_in_order(recorder, name):
     process, _ = recorder
     process.send_signal(getattr(signal, name))
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=commands.ENDS_WITHIN_S)
     assert process.returncode == 0
     assert "outcome: stopped" in out
 
@@ -148,7 +155,7 @@ def test_a_dead_world_is_named_and_what_came_before_is_kept(recorder):
     process, folder = recorder
     (world,) = _children(process.pid)
     os.kill(world, signal.SIGKILL)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=commands.ENDS_WITHIN_S)
     assert process.returncode == 1, err
     assert "outcome: device_lost" in out
     assert "ALARM" in out
@@ -164,7 +171,7 @@ def test_stopped_before_anything_was_recorded_it_keeps_no_number(tmp_path):
     assert process.stdout is not None
     assert "arming" in process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=commands.ENDS_WITHIN_S)
     assert not list((tmp_path / "sessions/sub-001").glob("ses-*"))
 
 
@@ -172,7 +179,7 @@ def test_the_logs_of_a_recording_that_failed_lie_beside_it(recorder):
     process, folder = recorder
     (world,) = _children(process.pid)
     os.kill(world, signal.SIGKILL)
-    process.communicate(timeout=30)
+    process.communicate(timeout=commands.ENDS_WITHIN_S)
     assert len(list(folder.glob("*_world.log"))) == 1
 
 
@@ -180,7 +187,7 @@ def test_two_recorders_of_one_subject_get_sessions_of_their_own(tmp_path):
     files = write_protocol(tmp_path, ("short", 1, "all")), write_rig(tmp_path)
     arguments = ("record", files[0], "--rig", files[1], "--subject", "001", "--speed", "max")
     racers = [commands.start(*arguments, cwd=tmp_path) for _ in range(4)]
-    ends = [racer.communicate(timeout=60) for racer in racers]
+    ends = [racer.communicate(timeout=commands.ENDS_WITHIN_S) for racer in racers]
     assert [racer.returncode for racer in racers] == [0] * 4, ends
     assert sorted(p.name for p in (tmp_path / "sessions/sub-001").iterdir()) == [f"ses-{n:02d}" for n in range(1, 5)]
 
@@ -194,7 +201,7 @@ def test_a_stopped_reader_of_the_output_does_not_stop_the_recording(tmp_path):
     assert process.stderr is not None
     process.stderr.read()
     process.stderr.close()
-    process.wait(timeout=60)
+    process.wait(timeout=commands.ENDS_WITHIN_S)
     with rig.open(tmp_path / "sessions/sub-001/ses-01") as session:
         assert str(session.runs[0].outcome) == "finished"
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import errno
-import itertools
 import json
+import threading
 import time
 
 import h5py
@@ -13,6 +13,7 @@ import pytest
 
 from rig import host
 from rig.errors import StorageError
+from rig.record.storage import StorageThreads
 from rig.session.layout import Outcome
 from rig.session.runfile import Run
 from rig.session.writer import SessionWriter
@@ -24,6 +25,7 @@ from tests.rigs import record, write_film_protocol, write_protocol, write_rig
 
 FAULTS = "lost_frames: 5, lost_pulses: 4, ghost_frames: 3, last_pulse: 250"
 STREAMS = ("HS", "VIS", "NIR")
+ENDS_WITHIN_S = 30
 
 
 def test_threads_and_one_thread_give_equal_frames_rows_gaps_and_verdict(tmp_path):
@@ -170,27 +172,36 @@ def test_frames_that_wait_in_the_driver_at_the_end_are_not_thrown_away(tmp_path,
 
 
 def test_rows_reach_the_file_while_a_sync_takes_long_and_every_stored_frame_is_acknowledged(tmp_path, monkeypatch):
-    synced, behind = [0], []
-    sync_data, flush = host.sync_data, SessionWriter.flush
+    """A disk on which a sync takes until two flushes have begun and ended beside it, or the file is closed."""
+    flushes, beside, closing = [0], [], threading.Event()
+    until = time.monotonic() + ENDS_WITHIN_S
+    sync_data, flush, close = host.sync_data, SessionWriter.flush, StorageThreads._close
 
     def slow(fd):
-        synced[0] += 1
-        time.sleep(0.8)
+        begun = flushes[0]
+        while flushes[0] < begun + 3 and time.monotonic() < until and not closing.wait(0.01):
+            pass
+        beside.append(flushes[0] - begun)
         sync_data(fd)
 
-    def watched(self):
+    def counted(self):
         flush(self)
-        behind.append((time.perf_counter_ns(), synced[0]))
+        flushes[0] += 1
+
+    def closed(self, action):
+        closing.set()
+        close(self, action)
 
     monkeypatch.setattr(host, "sync_data", slow)
-    monkeypatch.setattr(SessionWriter, "flush", watched)
+    monkeypatch.setattr(SessionWriter, "flush", counted)
+    monkeypatch.setattr(StorageThreads, "_close", closed)
     recorded = record(tmp_path, write_rig(tmp_path), write_protocol(tmp_path, ("still", 3, "all")), virtual=False)
-    assert max(b - a for (a, _), (b, _) in itertools.pairwise(behind)) < 0.7e9  # flushes go on within a sync of 0.8 s
+    assert len(beside) > 1
+    assert min(beside[:-1]) >= 3  # that of the last one may be the close
     with Run(recorded.path) as run:
         stored = sum(len(stream.frames) for stream in run.streams.values())
         acknowledged = int(run.syncs["frames"].sum())
-        assert (run.syncs["returned_host_ns"] - run.syncs["started_host_ns"]).min() > 0.8e9
-    assert 0.4 * stored < acknowledged <= stored + 15  # the rest by the sync of the close; 15 of the line walk
+    assert 0 < acknowledged <= stored + 15  # the rest by the sync of the close; 15 of the line walk
 
 
 def test_a_disk_too_small_is_refused_before_anything_is_armed(tmp_path, monkeypatch):

@@ -14,6 +14,7 @@
        calm                               the inputs change no more by themselves
        unplug                             the terminal closes, the box goes on
        report                             bytes lost at reception, bytes of RAM never touched, CPU time in us
+       at RISES COMMAND                   obeys any of these once HS has risen so often since power came; one may wait
        sync                               nothing; every command writes the trace out before it is answered
        quit                               so does the end of the standard input
 
@@ -252,6 +253,7 @@ static void line_rose(long line) {
 
 /* ---- outputs --------------------------------------------------------------------------------------------------- */
 
+static unsigned long hs_rises;
 static uint8_t lines_now, leds_now, oc1b;  /* oc1b: the flip-flop behind the pin */
 enum { LED_A = 1, LED_B1 = 2, LED_B2 = 4 };
 
@@ -269,6 +271,7 @@ static void look_at_outputs(uint64_t cycle) {
   uint8_t lines = (avr->data[PORTD] & avr->data[DDRD]) >> 4 & 7, rose = lines & ~lines_now;
   tell_pins(cycle, lines ^ lines_now, lines, LINE_PINS);
   tell_pins(cycle, leds ^ leds_now, leds, LED_PINS);
+  hs_rises += rose & 1;
   if (rose) tell_wires('P', cycle, rose);
   if (leds != leds_now) tell_wires('L', cycle, leds);
   if (generator == LOOP && (lines ^ lines_now) & 1)
@@ -524,8 +527,12 @@ static void report(char *answer, size_t size) {
            cpu.tv_sec * 1000000ll + cpu.tv_nsec / 1000);
 }
 
-static void obey(const char *line) {
-  char answer[80] = "";
+/* A command for a moment of the run: from outside none can be given to the cycle, or on a busy machine to the pulse. */
+static struct { unsigned long rises; char command[32]; } later;
+
+/* Does what a command says, and writes down what it asks for. */
+static void act(const char *line, char *answer, size_t size) {
+  unsigned long rises;
   int number, level;
   if (sscanf(line, "input %d %d", &number, &level) == 2 && number >= 0 && number < INPUTS) set_input(number, !!level);
   else if (sscanf(line, "stall %d", &number) == 1) stall_cycles = number;
@@ -535,9 +542,24 @@ static void obey(const char *line) {
   else if (!strcmp(line, "reset BROWNOUT")) reset(4);
   else if (!strcmp(line, "calm")) generator = NONE;
   else if (!strcmp(line, "unplug")) unplug();
-  else if (!strcmp(line, "report")) report(answer, sizeof answer);
+  else if (!strcmp(line, "report")) report(answer, size);
+  else if (sscanf(line, "at %lu %31[^\n]", &rises, later.command) == 2) later.rises = rises;
   else if (!strcmp(line, "quit")) quit = 1;
-  else if (strcmp(line, "sync")) snprintf(answer, sizeof answer, " not understood");
+  else if (strcmp(line, "sync")) snprintf(answer, size, " not understood");
+}
+
+static void act_later(void) {
+  char answer[80] = "";
+  later.rises = 0;
+  act(later.command, answer, sizeof answer);
+  if (!*answer) return;
+  fprintf(stderr, "at a rise: %s:%s\n", later.command, answer);
+  exit(2);
+}
+
+static void obey(const char *line) {
+  char answer[80] = "";
+  act(line, answer, sizeof answer);
   if (trace) fflush(trace);
   printf("done %llu%s\n", (unsigned long long)avr->cycle, answer);
   fflush(stdout);
@@ -592,6 +614,7 @@ static void run_to(uint64_t cycle) {
   while (avr->cycle < cycle && leaving_count < sizeof leaving - 256) {
     int state = avr_run(avr);
     if (was_reset) recover_from_reset();
+    if (later.rises && hs_rises >= later.rises) act_later();
     if (away_cycles | away_until) look_at_main();
     if (state == cpu_Done || state == cpu_Crashed) {
       fprintf(stderr, "the firmware crashed at cycle %llu, pc %04x\n", (unsigned long long)avr->cycle, avr->pc);

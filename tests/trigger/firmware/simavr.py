@@ -89,6 +89,11 @@ class SimulatedTime:
         self._map.close()
 
 
+def at_a_rise(number: int) -> str:
+    """What goes before a command that waits for a rise of HS; 0: it does not wait."""
+    return f"at {number} " if number else ""
+
+
 def ns_of(cycle: int) -> int:
     """Simulated time of a cycle, ns."""
     return cycle * NS // CYCLES_HZ
@@ -149,9 +154,16 @@ class Simavr:
         """LINE and BROWNOUT reset at once; WATCHDOG stops main, so that it bites in two seconds."""
         self.command(f"reset {cause}")
 
-    def away(self, seconds: float) -> None:
-        """Let main stand still for so long, while interrupts and everything else go on."""
-        self.command(f"away {round(seconds * CYCLES_HZ)}")
+    def away(self, seconds: float, *, at_rise: int = 0) -> None:
+        """Let main stand still for so long, while interrupts and everything else go on.
+
+        From now on, or from that rise of HS on, counted from 1 since power came: so a busy machine cannot move it.
+        """
+        self.command(at_a_rise(at_rise) + f"away {round(seconds * CYCLES_HZ)}")
+
+    def stall(self, cycles: int, *, at_rise: int) -> None:
+        """Let the processor stand still for so long at the first edge after that rise of HS, counted from 1."""
+        self.command(at_a_rise(at_rise) + f"stall {cycles}")
 
     def calm(self) -> None:
         """The inputs change no more by themselves."""

@@ -9,7 +9,7 @@ import numpy as np
 import serial
 
 from tests.trigger.firmware import proofs
-from tests.trigger.firmware.simavr import BOOTED_NS, LINE_PINS, Simavr, rising
+from tests.trigger.firmware.simavr import BOOTED_NS, LINE_PINS, TICK, Simavr, rising
 from tests.trigger.test_wire import REFERENCE, START_BYTES
 
 HELLO_BYTES = bytes.fromhex("01 09 01 04 03 02 01")
@@ -82,6 +82,7 @@ def test_the_firmware_takes_and_sends_the_bytes_of_the_reference(tmp_path: Path)
     with Simavr(tmp_path) as chip, serial.Serial(chip.port, timeout=0.005) as port:
         wire = Wire(chip, port)
         chip.clock.sleep_until(BOOTED_NS)
+        port.reset_input_buffer()  # BOOT, perhaps without its beginning: opening the port throws away what came before
         identity = unpacked("IDENTITY", wire.ask(HELLO_BYTES, IDENTITY))
         started = wire.ask(START_BYTES, STARTED)
         for level in (1, 0, 1, 0, 1):
@@ -130,4 +131,8 @@ def assert_events_are_the_pins(
     on_pins = [(0x10 | mask, number) for number, (_, mask) in enumerate(rising(edges))]
     assert len(pulses) >= 90
     assert pulses == on_pins[: len(pulses)]
-    assert int(status["pulses_sent"]) in range(len(pulses) - 12, len(on_pins) + 1)  # type: ignore[arg-type]
+    first = next(event for event in events if event[0] & 0xF0 == 0x10)
+    rises = np.array([cycle for cycle, _ in rising(edges)])
+    origin = rises[0] - int.from_bytes(first[5:9], "little") * TICK
+    sent = (rises <= int(status["ticks"]) * TICK + origin).sum()  # type: ignore[call-overload]
+    assert abs(int(status["pulses_sent"]) - sent) <= 1  # type: ignore[call-overload]

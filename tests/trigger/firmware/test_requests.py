@@ -17,6 +17,8 @@ from tests.trigger.firmware.line import NONCE, Line, start_of
 from tests.trigger.firmware.proofs import DEMO, of_kind, powered
 from tests.trigger.firmware.simavr import LINE_PINS, Simavr
 
+ENDLESS = start_of(7, body_groups=wire.UNTIL_STOP)
+
 
 def pulses(chip: Simavr) -> int:
     return len(proofs.rises_of(chip.edges(), LINE_PINS[0]))
@@ -36,25 +38,28 @@ def test_a_start_is_refused_before_hello_and_with_a_wrong_nonce(tmp_path: Path) 
 def test_a_start_whose_answer_was_lost_may_be_repeated_in_the_run_and_after_it(tmp_path: Path) -> None:
     with Simavr(tmp_path) as chip, Line(chip) as line:
         line.hello()
-        first = line.ask(start_of(7, request=1, body_groups=20), wire.Started)
-        again = [line.ask(start_of(7, request=request, body_groups=20), wire.Started) for request in (1, 2)]
+        first = line.ask(replace(ENDLESS, request=1), wire.Started)
+        again = [line.ask(replace(ENDLESS, request=request), wire.Started) for request in (1, 2)]
+        assert line.status().state == wire.State.RUNNING
+        line.ask(wire.Stop(3), wire.Stopping)
         status = line.until_idle()
-        after = line.ask(start_of(7, request=3, body_groups=20), wire.Started)
+        after = line.ask(replace(ENDLESS, request=4), wire.Started)
         line.hear(0.5)
         assert {(a.run_id, a.ticks) for a in (first, *again, after)} == {(7, first.ticks)}
-        assert status.pulses_sent == pulses(chip) == 26 * 4
+        assert status.pulses_sent == pulses(chip)
 
 
 def test_another_run_is_refused_while_one_is_sent_and_accepted_after_it(tmp_path: Path) -> None:
     with Simavr(tmp_path) as chip, Line(chip) as line:
         line.hello()
-        line.ask(start_of(7, body_groups=200), wire.Started)
+        line.ask(ENDLESS, wire.Started)
         assert line.refused(start_of(8, request=2)) == (wire.Refusal.BUSY, 7)
         assert line.hello().run_id == 7
-        assert line.until_idle().pulses_sent == 206 * 4
+        line.ask(wire.Stop(3), wire.Stopping)
+        sent = line.until_idle().pulses_sent
         line.ask(start_of(8, request=2), wire.Started)
         line.until_idle()
-        assert pulses(chip) == (206 + 7) * 4
+        assert pulses(chip) == sent + 7 * 4
 
 
 def test_stop_is_accepted_without_hello_and_when_nothing_runs(tmp_path: Path) -> None:
