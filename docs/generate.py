@@ -2,13 +2,14 @@
 
     python docs/generate.py
 
-rig-yaml.md and protocol-yaml.md are written whole. session-file.md and command-line.md are written by people, all
-but the parts between `<!-- generated: NAME -->` and `<!-- end -->`. A test keeps the pages current.
+rig-yaml.md, protocol-yaml.md and the schemas are written whole. session-file.md and command-line.md are written by
+people, all but the parts between `<!-- generated: NAME -->` and `<!-- end -->`. A test keeps the pages current.
 """
 
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from enum import Enum
 from pathlib import Path
@@ -20,7 +21,8 @@ from typer.main import get_command
 from rig import streams
 from rig.cli.app import app
 from rig.config.model import Model
-from rig.config.rig import Box, Camera, Faults, Rig, Screen, Simulation
+from rig.config.rig import Box, Camera, Faults, Rig, Screen, SimulatedSensor, Simulation
+from rig.config.schema import schema_of
 from rig.elicitation.protocol import Baseline, Clip, ClipBlock, ElicitationProtocol, Instruction, Question, SelfReport
 from rig.session import layout
 
@@ -30,12 +32,15 @@ Part = tuple[str, type[Model]]
 RIG_PAGE = """# rig.yaml
 `calibration/<rig>/rig.yaml` says what is true of one physical rig. `rig check --rig <rig>` lists every mistake in it
 with its line. Keys without a default must be there; a key that is not listed here is a mistake.
-[How to describe your own rig](../how-to/describe-your-rig.md) goes through it step by step.
+[How to describe your own rig](../how-to/describe-your-rig.md) goes through it step by step. Editors complete it by
+[its schema](schema/rig.schema.json).
 
 What must fit together, besides each key by itself:
 - Every camera has a trigger line of its own, and one has divisor 1: `rate_hz` is the rate of the fastest camera.
-- All divisors meet again (their least common multiple) after at most 64 pulses and at most 0.25 s: the frames of the
-  preamble wait in the cameras' buffers for its end, 7 times as long.
+- All divisors meet again (their least common multiple) after at most 255 pulses and at most 0.255 s: the frames of
+  the preamble wait in the cameras' buffers for its end, 7 times as long. The box may allow less; ours counts to 64.
+- Simulated cameras go with a `sim://` box or `wires`, those of the maker's emulation with a `sim://` box, real ones
+  with a real box. So a rig is simulated or real, never half of each. Only the emulation has `trigger_source: Software`.
 - Within the base period (1 / `rate_hz`) all pulses begin together; their ends and the change of the LEDs lie at least
   32 us before its end, and are the same or at least 32 us apart.
 - An exposure ends 100 us before the camera's next pulse; with `ghost_frames` before the ghost half-way to it.
@@ -47,13 +52,15 @@ RIG_PARTS: list[Part] = [
     ("The file", Rig),
     ("box", Box),
     ("cameras, one for each name", Camera),
+    ("simulated, of a simulated camera", SimulatedSensor),
     ("screen", Screen),
     ("simulation", Simulation),
     ("simulation.faults", Faults),
 ]
 PROTOCOL_PAGE = """# Protocols
 `protocols/<name>.yaml` says what happens to a participant. Keys without a default must be there; a key that is not
-listed here is a mistake. `rig check PROTOCOL` lists every mistake with its line.
+listed here is a mistake. `rig check PROTOCOL` lists every mistake with its line. Editors complete it by
+[its schema](schema/protocol.schema.json).
 """
 PROTOCOL_PARTS: list[Part] = [
     ("The file", ElicitationProtocol),
@@ -132,7 +139,14 @@ def pages() -> dict[Path, str]:
         REFERENCE / "protocol-yaml.md": page(PROTOCOL_PAGE, PROTOCOL_PARTS),
         REFERENCE / "session-file.md": filled(REFERENCE / "session-file.md", file_parts()),
         REFERENCE / "command-line.md": filled(REFERENCE / "command-line.md", command_parts()),
+        REFERENCE / "schema/rig.schema.json": schema(Rig),
+        REFERENCE / "schema/protocol.schema.json": schema(ElicitationProtocol),
     }
+
+
+def schema(model: type[Model]) -> str:
+    """What editors complete a file by."""
+    return json.dumps(schema_of(model), indent=1) + "\n"
 
 
 def filled(path: Path, parts: dict[str, str]) -> str:
@@ -251,4 +265,5 @@ def default(info: Any) -> str:
 
 if __name__ == "__main__":
     for path, text in pages().items():
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text)

@@ -113,6 +113,26 @@ def ask_real_time(priority: Priority) -> str:
     return ""
 
 
+def settings(pattern: str, root: Path = Path("/")) -> dict[str, str]:
+    """Settings that the system shows as files, by path below `root`, e.g. those of `proc/sys/net/core/rmem_max`.
+
+    Empty where there are none, as on Windows; a file that may not be read is left out.
+    """
+    found: dict[str, str] = {}
+    for path in sorted(root.glob(pattern)):
+        try:
+            found[str(path.relative_to(root))] = path.read_text().strip()
+        except OSError:
+            pass
+    return found
+
+
+def is_masked(unit: str, root: Path = Path("/")) -> bool:
+    """Whether the administrator has forbidden a unit of systemd, such as sleep.target."""
+    link = root / "etc/systemd/system" / unit
+    return link.is_symlink() and link.readlink() == Path("/dev/null")
+
+
 def real_time_refused(priority: Priority) -> str:
     """What `ask_real_time` would say, without keeping the priority: children would inherit it."""
     answer = ask_real_time(priority)

@@ -3,7 +3,11 @@
     Mono8, BayerRG8         uint8 (height, width)           Mono10, Mono12, BayerRG12   uint16 (height, width)
     RGB8                    uint8 (height, width, 3)        Mono10p, Mono12p            uint8 (bytes,): packed
 
-Pictures are stored as delivered; `grey` and `rgb` make of them what people and programs look at.
+Pictures are stored as delivered. What is looked at is made of them when it is asked for:
+
+    stored --> unpack --> samples: uint8 or uint16 (height, width), with three colours (height, width, 3)
+                 +------> grey     for measuring: linear, float32 (height, width), 0 to 1
+                 +------> rgb      for people: uint8 (height, width, 3)
 """
 
 from __future__ import annotations
@@ -59,3 +63,64 @@ def _format(name: str) -> PixelFormat:
 FORMATS = {name: _format(name) for name in get_args(PixelFormatName)}
 
 Samples = NDArray[np.uint8 | np.uint16]
+Grey = NDArray[np.float32]
+Shown = NDArray[np.uint8]
+
+FULL_BITS = 16  # samples are raised to so many before colours are mixed, so that rounding is below one of theirs
+
+
+def unpack(stored: Samples, form: PixelFormat, height: int, width: int) -> Samples:
+    """The samples of a stored picture, one array element each: (height, width), of RGB8 (height, width, 3).
+
+    uint8 for 8 bits, else uint16 from 0 to 2 ** bits - 1. A Bayer picture stays a mosaic.
+    """
+    if not form.is_packed:
+        return stored
+    first_bits = np.arange(height * width) * form.bits
+    # Two bytes hold any sample: it has at most 12 bits and begins at an even bit. The last may end with the bytes.
+    data = np.append(stored, np.uint8(0)).astype(np.uint16)
+    byte, shift = first_bits >> 3, (first_bits & 7).astype(np.uint16)
+    samples: Samples = (data[byte] | data[byte + 1] << 8) >> shift & np.uint16((1 << form.bits) - 1)
+    return samples.reshape(height, width)
+
+
+def grey(stored: Samples, form: PixelFormat, height: int, width: int) -> Grey:
+    """A picture as linear grey, float32 (height, width): 0 to 1 of the highest value that a sample can have.
+
+    Of colours it is the mean of red, green and blue with equal weights; those for a screen's colours mean nothing
+    for a sensor's. The colours that a Bayer mosaic lacks are interpolated from the neighbours, linearly.
+    """
+    samples = unpack(stored, form, height, width)
+    if form.pattern:
+        top = ((1 << form.bits) - 1) << (FULL_BITS - form.bits)
+        return np.asarray(_demosaiced(samples, form).mean(axis=2, dtype=np.float32) / np.float32(top))
+    if form.channels > 1:
+        samples = samples.mean(axis=2, dtype=np.float32)
+    return np.asarray(samples / np.float32((1 << form.bits) - 1), np.float32)
+
+
+def shown(stored: Samples, form: PixelFormat, height: int, width: int) -> Shown:
+    """A picture for people: uint8 (height, width) without colours, (height, width, 3) with them.
+
+    Of deeper samples the upper 8 bits; nothing else is changed.
+    """
+    samples = unpack(stored, form, height, width)
+    if form.pattern:
+        return (_demosaiced(samples, form) >> (FULL_BITS - 8)).astype(np.uint8)
+    return (samples >> (form.bits - 8)).astype(np.uint8)
+
+
+def rgb(stored: Samples, form: PixelFormat, height: int, width: int) -> Shown:
+    """A picture for people as red, green and blue, uint8 (height, width, 3); see `shown`."""
+    picture = shown(stored, form, height, width)
+    return picture if picture.ndim == 3 else np.repeat(picture[:, :, np.newaxis], 3, axis=2)
+
+
+def _demosaiced(samples: Samples, form: PixelFormat) -> NDArray[np.uint16]:
+    """Red, green and blue of a mosaic, uint16 (height, width, 3), raised to FULL_BITS."""
+    import cv2  # takes 0.2 s to load, and only colour cameras need it
+
+    # OpenCV spells all four colours of a pattern; its older two-letter names mean other corners than GenICam's.
+    pattern = {"RG": "RGGB", "GR": "GRBG", "GB": "GBRG", "BG": "BGGR"}[form.pattern]
+    raised = samples.astype(np.uint16) << (FULL_BITS - form.bits)
+    return np.asarray(cv2.cvtColor(raised, getattr(cv2, f"COLOR_Bayer{pattern}2RGB")), np.uint16)

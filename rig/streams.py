@@ -55,7 +55,7 @@ class GapCause(IntEnum):
 FRAME = np.dtype(
     [
         ("seq", "<u4"),
-        ("epoch", "<u2"),  # counts arms of this camera: 0 the line walk, 1 the recording run
+        ("epoch", "<u2"),  # counts arms of this camera: 0 the line walk, 1 the run, 2 on: it was lost and came back
         ("evidence", "u1"),  # Evidence, of this frame's pulse number
         ("status", "u1"),  # Status
         ("frame_number", "<u8"),  # the camera's own, raw

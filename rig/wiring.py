@@ -9,24 +9,36 @@ import secrets
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
+from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from rig.cameras.camera import Camera
+from rig.cameras.found import FeatureRow, FoundCamera, Snapshot
 from rig.clips.manifest import FilmClip
 from rig.clock import Clock, HostClock, VirtualClock
 from rig.config.rig import Box, Rig
+from rig.config.rig import Camera as CameraConfig
 from rig.config.rules import SIMULATED_PORT
 from rig.elicitation.steps import Step
-from rig.errors import DeviceNotReady, UserError
+from rig.errors import DeviceError, DeviceNotReady, ProblemList, RigError, UserError, raise_all
 from rig.stimulus.screen import Screen
 from rig.trigger.box import TriggerBox
 
 if TYPE_CHECKING:
+    from rig.cameras.basler.emulation import EmulatedBaslerCamera
+    from rig.sim.process import WorldProcess
     from rig.sim.world import World
 
 VIRTUAL_DISPLAY = "virtual"
+EMULATION = "basler-emulation"
+CAMERAS = {  # by cameras.<STREAM>.backend; called with stream, configuration, clock and buffers
+    "basler": "rig.cameras.basler.camera:BaslerCamera",
+    EMULATION: "rig.cameras.basler.emulation:EmulatedBaslerCamera",
+}
+POOL_S = 2.0  # of frames that a camera's buffers hold while nobody takes them
 BOXES = {"serial": "rig.trigger.port:SerialBox"}  # by box.backend; called with the port, the clock and baud
 
 
@@ -92,13 +104,12 @@ def open_devices(
 ) -> tuple[Devices, Clock]:
     """Open all devices of a rig for a session in real time. `folder`: private, for logs and the window's HOME.
 
-    Raises DeviceError naming the device; nothing stays open then.
+    Raises DeviceError naming the device, or a ProblemList of all that are missing; nothing stays open then.
     """
     opening = _Opening(rig, clips, folder, truth, scripted=scripted)
     with ExitStack() as undo:
         undo.callback(opening.devices.close)
-        opening.open_screen()
-        opening.open_box_and_cameras()
+        _take_all(opening.open_screen, opening.open_box_and_cameras)
         undo.pop_all()
     return opening.devices, opening.clock
 
@@ -128,6 +139,36 @@ def open_port(port: str, *, baud: int) -> tuple[Devices, Clock]:
     return devices, clock
 
 
+def find_cameras() -> list[FoundCamera]:
+    """The cameras that answer to any driver; simulated ones are not looked for. Blocks for some seconds at most.
+
+    Raises DeviceNotReady when a driver cannot look.
+    """
+    from rig.cameras.basler import discovery
+
+    return discovery.find()
+
+
+def snapshot(found: FoundCamera) -> Snapshot:
+    """One picture of a camera, in free run and with its present features, which are as they were afterwards.
+
+    Raises DeviceNotFound, or DeviceNotReady when no picture came.
+    """
+    from rig.cameras.basler import discovery
+
+    return discovery.snapshot(found.serial)
+
+
+def dump_features(serial: str) -> list[FeatureRow]:
+    """All features of the camera with this serial number that can be read, sorted by name.
+
+    Raises DeviceNotFound naming those that are there, or DeviceNotReady.
+    """
+    from rig.cameras.basler import discovery
+
+    return discovery.dump(serial)
+
+
 def _open_box(box: Box, port: str, clock: Clock) -> TriggerBox:
     """The trigger box of a rig, by its backend, at `port`, sending nothing. Raises DeviceError naming the port."""
     module, name = BOXES[box.backend].split(":")
@@ -137,6 +178,30 @@ def _open_box(box: Box, port: str, clock: Clock) -> TriggerBox:
         opened.end_left_over()
         undo.pop_all()
     return opened
+
+
+def _open_camera(rig: Rig, name: str, config: CameraConfig, clock: Clock) -> Camera:
+    """A camera by its backend. Raises DeviceError naming it."""
+    module, kind = CAMERAS[config.backend].split(":")
+    buffers = max(16, ceil(POOL_S * rig.box.rate_hz / config.divisor))
+    opened: Camera = getattr(import_module(module), kind)(name, config, clock, buffers=buffers)
+    return opened
+
+
+def _take_all(*steps: Callable[[], None]) -> None:
+    """Take every step, also after one that failed: somebody under a table wants to know of all loose cables at once.
+
+    Raises the DeviceError of the one that failed, or a ProblemList of them all.
+    """
+    problems: list[RigError] = []
+    for step in steps:
+        try:
+            step()
+        except ProblemList as several:
+            problems += several.problems
+        except DeviceError as error:
+            problems.append(error)
+    raise_all(problems)
 
 
 class _Opening:
@@ -149,6 +214,7 @@ class _Opening:
         self._rig, self._clips, self._folder, self._truth = rig, clips, folder, truth
         self._scripted = scripted
         self._seed = rig.simulation.seed if rig.simulation else 1
+        self._world: WorldProcess | None = None
         self._framebuffer: Path | None = None  # the memory that a virtual display draws into
 
     def open_screen(self) -> None:
@@ -175,7 +241,7 @@ class _Opening:
 
     def open_box_and_cameras(self) -> None:
         """The box, the cameras, and the simulated world behind those that are simulated."""
-        self.open_box()
+        _take_all(self.open_box, self._open_cameras)
         if not self.devices.cameras:
             problem = "cannot fire simulated cameras; they are on the wires of a simulated box"
             raise DeviceNotReady(
@@ -194,6 +260,23 @@ class _Opening:
         if not port.startswith(SIMULATED_PORT) and self._rig.simulation and self._rig.simulation.wires:
             self._open_world(port)
 
+    def _open_cameras(self) -> None:
+        """The cameras outside the simulated world, each by its driver; its trigger lines reach the emulated ones."""
+        fires: dict[int, Callable[[], None]] = {}
+
+        def open_camera(name: str, config: CameraConfig) -> None:
+            camera = _open_camera(self._rig, name, config, self.clock)
+            self.devices.has_camera(camera)
+            if config.backend == EMULATION:
+                fires[config.line] = cast("EmulatedBaslerCamera", camera).trigger
+
+        outside = [(name, config) for name, config in self._rig.cameras.items() if config.backend in CAMERAS]
+        _take_all(*(partial(open_camera, *each) for each in outside))
+        if fires and self._world is not None:
+            from rig.sim.wires import WireThread
+
+            self.devices.closing(WireThread(self._world.pulses, fires).close)
+
     def _open_world(self, port: str) -> None:
         """The simulated world, with the box in it that has this port; a box outside it has a real one."""
         from rig.sim import protocol_sim
@@ -202,7 +285,7 @@ class _Opening:
         from rig.sim.screen import SimulatedScreen
 
         log = self._folder / "world.log"
-        world = WorldProcess(self._rig, truth=self._truth, framebuffer=self._framebuffer, log=log)
+        self._world = world = WorldProcess(self._rig, truth=self._truth, framebuffer=self._framebuffer, log=log)
         self.devices.closing(world.close)
         if port.startswith(SIMULATED_PORT):
             name = port.removeprefix(SIMULATED_PORT)
@@ -212,7 +295,13 @@ class _Opening:
             self.devices.has_camera(SimulatedCamera(camera, link, self.clock))
         if self._rig.screen.backend == "simulated":
             screen = SimulatedScreen(
-                self._rig.screen, self._clips, self.clock, seed=self._seed, scripted=self._scripted, light=world.light
+                self._rig.screen,
+                self._clips,
+                self.clock,
+                seed=self._seed,
+                scripted=self._scripted,
+                light=world.light,
+                glow=world.glow,
             )
             self.devices.has_screen(screen)
 
@@ -225,9 +314,9 @@ def open_virtual(rig: Rig, clips: dict[str, FilmClip], *, truth: Path | None, sc
     from rig.sim.screen import SimulatedScreen
     from rig.sim.world import World, pool_shape, simulation_of
 
-    if (rig.screen.virtual_time_backend or rig.screen.backend) != "simulated" or not rig.box.port.startswith(
-        SIMULATED_PORT
-    ):
+    screen_backend = rig.screen.virtual_time_backend or rig.screen.backend
+    backends = {screen_backend, *(camera.backend for camera in rig.cameras.values())}
+    if backends != {"simulated"} or not rig.box.port.startswith(SIMULATED_PORT):
         allowed = "a rig whose box, cameras and screen are all simulated"
         raise UserError("--speed", "is not possible with this rig", value="max", allowed=allowed)
     simulation, clock, devices = simulation_of(rig), VirtualClock(), Devices()
@@ -240,6 +329,7 @@ def open_virtual(rig: Rig, clips: dict[str, FilmClip], *, truth: Path | None, sc
         seed=simulation.seed,
         scripted=scripted,
         light=lambda host_ns, level: world.light(host_ns + latency_ns, level),
+        glow=lambda host_ns, brightness: world.glow(host_ns + latency_ns, brightness),
     )
     devices.has_screen(screen)
     name = f"virtual-{secrets.token_hex(8)}"

@@ -305,6 +305,7 @@ class _Maker:
         self.gaps_and_extras(stream, rows, sorted(plan.lost.get(stream, set())))
         group = self.file[f"acquisition/{stream}"]
         group.attrs.update(divisor=divisor, line=LINES[stream], serial=f"SIM-{stream}", simulated=True)
+        group.attrs.update(pixel_format="Mono8", width=WIDTH, height=HEIGHT)
 
     def baseline(self, stream: str) -> None:
         baseline = {

@@ -7,8 +7,10 @@ import sys
 import typer
 
 from rig.cli.box import app as box
+from rig.cli.cameras import app as cameras
 from rig.cli.check import check
 from rig.cli.info import info
+from rig.cli.init import init
 from rig.cli.record import record
 from rig.cli.replay import replay
 from rig.cli.terminal import printable, shield_output
@@ -24,9 +26,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (check, record, verify, info, replay):
+for command in (init, check, record, verify, info, replay):
     app.command()(command)
 app.add_typer(box)
+app.add_typer(cameras)
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ def check(
 ) -> None:
     """Find everything that is wrong before a participant sits down: rig, protocol, clips, disk and devices.
 
+    Prints who each device is, and of each camera what was asked of its features, what it took, and what it allows.
     Exit code 0: ready; 2: the problems are listed, each with its place.
 
     Example: rig check demo --rig demo
@@ -23,7 +24,8 @@ def check(
     from rich.console import Console
     from rich.markup import escape
 
-    from rig.check import check as run_check
+    from rig.check.preflight import check as run_check
+    from rig.cli.devices import devices_table, features_table, harmless
     from rig.errors import raise_all
     from rig.session.layout import spelled_size
 
@@ -32,9 +34,12 @@ def check(
         found = run_check(rig, protocol, out, with_devices=devices)
     for warning in found.warnings:
         console.print(f"[yellow]WARN[/] {escape(warning)}")
-    for name, info in (found.devices or {}).items():
-        simulated = " [bold yellow]SIMULATED[/]" if info.simulated else ""
-        console.print(escape(f"{name:8} {info.vendor} {info.model}, serial {info.serial}") + simulated)
+    if found.devices:
+        console.print(devices_table(found.devices))
+        console.print(features_table(found.cameras))
+    for other in found.others:
+        who = f"{other.vendor} {other.model}, serial {other.serial}, {other.interface}"
+        console.print(harmless(f"also there, but not in this rig: {who}"))
     if found.plan is not None:
         room = spelled_size(found.reserved_bytes)
         console.print(f"at most {found.plan.seconds:.0f} s, {len(found.plan.steps)} steps, {room} on the disk")

@@ -90,12 +90,14 @@ def _describe_run(run: Run) -> dict[str, Any]:
         "streams": {
             name: {
                 "frames": len(stream.frames),
-                "height": stream.data.shape[1],
-                "width": stream.data.shape[2],
+                "pixel_format": stream.pixel_format.name,
+                "height": stream.height,
+                "width": stream.width,
                 "divisor": stream.divisor,
                 "serial": stream.serial,
                 "simulated": stream.is_simulated,
                 "gaps": len(stream.gaps),
+                "pulses_lost": int(stream.gaps["missing"].sum()),
                 "extras": len(stream.extras),
             }
             for name, stream in run.streams.items()
@@ -198,8 +200,8 @@ def _outcome(found: dict[str, Any]) -> str:
 
 def _stream_line(stream: dict[str, Any]) -> str:
     kind = ", SIMULATED" if stream["simulated"] else ""
-    losses = f", {stream['gaps']} gaps, {stream['extras']} extras"
-    size = f"{stream['width']}x{stream['height']}"
+    losses = f", {stream['gaps']} gaps of {stream['pulses_lost']} pulses, {stream['extras']} extras"
+    size = f"{stream['width']}x{stream['height']} {stream['pixel_format']}"
     every = "every pulse" if stream["divisor"] == 1 else f"one in {stream['divisor']} pulses"
     return f"{stream['frames']} frames {size}, {every}, {stream['serial']}{losses}{kind}"
 

@@ -42,7 +42,7 @@ def record(
 
     Example: rig record demo --rig demo --subject 001 --participant scripted
     """
-    from rig.check import check
+    from rig.check.preflight import check
     from rig.errors import raise_all
     from rig.record.recording import Recording, Request
 

@@ -6,7 +6,7 @@ edit lists of real files disagree with each other, so nothing here seeks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ def texture_size(size: Size, screen: Size) -> Size:
     return shown if shown[0] < size[0] else size
 
 
-def decoded(path: Path) -> Iterator[Any]:
+def decoded(path: Path) -> Generator[Any, None, None]:
     """The film's frames as PyAV decodes them, oldest first (`av.VideoFrame`, still in the film's own format).
 
     Blocks while it decodes, without holding the interpreter's lock. Raises ClipError when the file is no film or

@@ -17,6 +17,7 @@ from rig.pixels import FORMATS, PixelFormatName
 
 TICK_NS = 500  # one tick of the trigger box's timer
 MOST_PULSES = 10_000_000  # more than two hours at the fastest rate
+NAME, NAME_IN_WORDS = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$", "letters, digits, - and _; at most 64"
 _STREAM = "a name such as HS: capitals and digits, first a capital, at most 16"
 Stream = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]{0,15}$", description=_STREAM)]
 _SIGNAL = "photodiode, marker, or a camera's name for its ExposureActive line"
@@ -52,6 +53,40 @@ def _period_ticks(rate_hz: float) -> int:
     return round(1e9 / rate_hz / TICK_NS)
 
 
+class SimulatedSensor(Model):
+    """What a simulated camera is made of."""
+
+    spectrum: Literal["visible", "near_infrared"] = Field(
+        default="visible", description="the light it sees: visible or near_infrared"
+    )
+    shutter: Literal["global", "rolling"] = Field(
+        default="global", description="how its rows expose: global (all at once) or rolling (one after another)"
+    )
+    row_time_us: float = Field(
+        default=8.0,
+        ge=1,
+        le=1000,
+        description="time in which one row is read, us, 1 to 1000; the rows of a rolling shutter begin so far apart",
+    )
+    full_well_e: float = Field(
+        default=10_000.0, ge=500, le=1e6, description="electrons at which a pixel is full and white, 500 to 1000000"
+    )
+    read_noise_e: float = Field(default=8.0, ge=0, le=200, description="noise of reading, electrons, 0 to 200")
+    black_level: float = Field(
+        default=4.0, ge=0, le=64, description="what a dark pixel reads, in grey values of 8 bits, 0 to 64"
+    )
+    white_exposure_us: float | None = Field(
+        default=None,
+        gt=0,
+        le=1e6,
+        description="exposure at which the light is just right, us, at most 1000000; without it that of the camera",
+    )
+    timestamps: bool = Field(default=True, description="whether it has a clock: true or false")
+    counter: Literal["none", "line", "frame"] = Field(
+        default="line", description="what its trigger counter counts: line (every edge), frame (exposures), or none"
+    )
+
+
 class Camera(Model):
     """One camera and the trigger line that exposes it."""
 
@@ -84,6 +119,9 @@ class Camera(Model):
     features: dict[str, str | int | float | bool] = Field(
         default_factory=dict, description="GenICam features passed to the camera as they are, name: value"
     )
+    simulated: SimulatedSensor = Field(
+        default_factory=SimulatedSensor, description="what a simulated camera is made of; only with backend simulated"
+    )
 
 
 class Screen(Model):
@@ -112,6 +150,57 @@ class Faults(Model):
     lost_frames: int = Field(default=0, ge=0, le=1000, description="frames exposed but never delivered, 0 to 1000")
     lost_pulses: int = Field(default=0, ge=0, le=1000, description="pulses lost on a camera's wire, 0 to 1000")
     ghost_frames: int = Field(default=0, ge=0, le=1000, description="frames without a pulse, 0 to 1000")
+    unnumbered_frames: int = Field(
+        default=0, ge=0, le=1000, description="frames lost whose number is given to the next one, 0 to 1000"
+    )
+    duplicate_frames: int = Field(default=0, ge=0, le=1000, description="frames delivered twice, 0 to 1000")
+    late_frames: int = Field(default=0, ge=0, le=1000, description="frames delivered 300 ms late, 0 to 1000")
+    damaged_frames: int = Field(default=0, ge=0, le=1000, description="frames delivered only in part, 0 to 1000")
+    stalls: int = Field(
+        default=0,
+        ge=0,
+        le=100,
+        description="times that a camera delivers nothing for 0.5 s, then all at once, 0 to 100",
+    )
+    timeouts: int = Field(default=0, ge=0, le=100, description="times that 12 frames in a row are lost, 0 to 100")
+    long_exposures: int = Field(
+        default=0,
+        ge=0,
+        le=100,
+        description="times that 8 exposures last one and a half periods, each swallowing a pulse, 0 to 100",
+    )
+    overheatings: int = Field(
+        default=0, ge=0, le=100, description="times that a camera gets too hot and loses 12 frames, 0 to 100"
+    )
+    clock_steps: int = Field(
+        default=0, ge=0, le=100, description="times that a camera's clock jumps forward by 1 to 10 s, 0 to 100"
+    )
+    disconnects: int = Field(default=0, ge=0, le=100, description="times that a camera goes away, 0 to 100")
+    bus_resets: int = Field(default=0, ge=0, le=100, description="times that two cameras go away together, 0 to 100")
+    away_s: float = Field(
+        default=1, ge=0, le=600, description="so long a camera that went away is gone, s, 0 to 600; 0: for good"
+    )
+    first_frame_delay_s: float = Field(
+        default=0, ge=0, le=10, description="so late the first frame after each arming is delivered, s, 0 to 10"
+    )
+    bumped_numbers: bool = Field(
+        default=False, description="whether frame numbers begin above the one that a camera announces: true or false"
+    )
+    kept_numbers: bool = Field(
+        default=False, description="whether frame numbers go on when a camera is armed anew: true or false"
+    )
+    wrapping_numbers: bool = Field(
+        default=False, description="whether frame numbers run from 1 to 65535 and wrap in the run: true or false"
+    )
+    stale_frames: bool = Field(
+        default=False, description="whether the last frame of the arming before comes first: true or false"
+    )
+    rounded_features: bool = Field(
+        default=False, description="whether cameras round their exposure to 17 us without a word: true or false"
+    )
+    scribbles: bool = Field(
+        default=False, description="whether a buffer is overwritten as soon as it is released: true or false"
+    )
     dropped_bytes: int = Field(
         default=0,
         ge=0,
@@ -139,7 +228,9 @@ class Simulation(Model):
     """The simulated world behind a `sim://` box and simulated cameras."""
 
     seed: int = Field(default=1, ge=0, description="seed of everything random in it, 0 or more")
-    noise: float = Field(default=3.0, ge=0, le=50, description="noise of the cameras in grey values, 0 to 50")
+    scene: Literal["face", "chart"] = Field(
+        default="face", description="what the cameras look at: face, or chart (grey steps and a moving edge)"
+    )
     bridge: Literal["ideal", "native", "16u2", "ftdi"] = Field(
         default="native",
         description="what is between USB and the box: 16u2 (Uno), ftdi, native (it is a USB device itself), or ideal "
@@ -164,7 +255,7 @@ class Rig(Model):
     """A rig: its box, its cameras, its screen."""
 
     schema_version: int = Field(alias="schema", ge=1, le=1, description="1, the version of this file's layout")
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$", description="letters, digits, - and _; at most 64")
+    name: str = Field(pattern=NAME, description=NAME_IN_WORDS)
     box: Box = Field(description="the trigger box")
     cameras: dict[Stream, Camera] = Field(
         min_length=1, max_length=8, description="one to eight cameras, named in capitals, e.g. HS, VIS, NIR"

@@ -14,13 +14,22 @@ from rig.config.model import Look
 from rig.config.yaml import Place
 
 APART_US = 32  # between two different edges of the box
-MAX_GROUP = 64  # pulses until all divisors meet again
+MAX_GROUP = 255  # pulses until all divisors meet again; a box may allow fewer
 # Frames wait in the cameras' buffers until the preamble and the group after it are paired: 7 slowest periods. The
 # buffers hold 2 s.
-MAX_SLOWEST_US = 250_000
+MAX_SLOWEST_US = 255_000
 READY_US = 100  # a camera is ready so long before its next pulse; one that still exposes swallows it
+SPAN_PULSES = 24  # of a camera, in which nothing else happens to it than a fault that takes several pulses
 
 SIMULATED_PORT = "sim://"
+EMULATION, SOFTWARE = "basler-emulation", "Software"  # whose cameras have no lines, and how they are triggered
+STRIKE_ONCE = (
+    "lost_frames", "lost_pulses", "ghost_frames", "unnumbered_frames", "duplicate_frames", "late_frames",
+    "damaged_frames",
+)  # fmt: skip
+STRIKE_LONG = (
+    "stalls", "timeouts", "long_exposures", "overheatings", "clock_steps", "disconnects", "bus_resets",
+)  # fmt: skip
 _NOT_ASKED = {  # of what only the simulated box can do: key of simulation, and what it says when nothing is wanted
     ("loop_back",): None,
     ("faults", "dropped_bytes"): 0,
@@ -37,6 +46,7 @@ def check_rules(look: Look[Any], period_us: float | None) -> None:
     """Note everything that does not fit together. `period_us`: the box's base period; None when it is not known."""
     _check_identities(look)
     _check_lines(look)
+    _check_backends(look)
     _check_inputs(look)
     _check_divisors(look, period_us)
     _check_edges(look, period_us)
@@ -78,6 +88,35 @@ def _check_lines(look: Look[Any]) -> None:
         if owner != name:
             allowed = f"a trigger line of its own for each camera; {owner} has this one"
             look.note(("cameras", name, "line"), "is used twice", value=str(line), allowed=allowed)
+
+
+def _check_backends(look: Look[Any]) -> None:
+    """Each camera can hear the box: a real one by its cable, the others on the wires of the simulation."""
+    port, wires = look.get(str, "box", "port"), look.get(str, "simulation", "wires")
+    is_simulated = None if port is None else port.startswith(SIMULATED_PORT)
+    for name, backend in _of_cameras(look, str, "backend").items():
+        allowed = ""
+        match backend:
+            case "basler" if is_simulated or wires:
+                allowed = "with a real box, as a simulated one fires no real camera"
+            case "basler-emulation" if is_simulated is False:
+                allowed = f"with a {SIMULATED_PORT} box"
+            case "simulated" if is_simulated is False and not wires:
+                allowed = f"with a {SIMULATED_PORT} box, or with simulation.wires"
+        if allowed:
+            look.note(("cameras", name, "backend"), "is not allowed", value=backend, allowed=allowed)
+        _check_source(look, name, backend)
+        if backend != "simulated" and look.names("cameras", name, "simulated"):
+            allowed = f"only with backend simulated; this one is {backend}"
+            look.note(("cameras", name, "simulated"), "is not allowed", allowed=allowed)
+
+
+def _check_source(look: Look[Any], name: str, backend: str) -> None:
+    """A camera of the emulation has no line that could rise, and every other one has."""
+    source, is_emulated = look.get(str, "cameras", name, "trigger_source"), backend == EMULATION
+    if source is not None and (source == SOFTWARE) != is_emulated:
+        allowed = f"{SOFTWARE if is_emulated else 'Line1 to Line9'} with backend {backend}"
+        look.note(("cameras", name, "trigger_source"), "is not allowed", value=source, allowed=allowed)
 
 
 def _check_inputs(look: Look[Any]) -> None:
@@ -158,15 +197,29 @@ def _check_faults(look: Look[Any]) -> None:
     """Every fault that is asked for must have a place of its own."""
     here = ("simulation", "faults")
     first, last = look.get(int, *here, "first_pulse"), look.get(int, *here, "last_pulse")
-    faults = sum(look.get(int, *here, key) or 0 for key in ("lost_frames", "lost_pulses", "ghost_frames"))
     divisors = _of_cameras(look, int, "divisor")
     if first is not None and last is not None and last < first:
         look.note(here, f"last_pulse ({last}) is before first_pulse ({first})")
     elif first is not None and last is not None and len(divisors) == len(look.names("cameras")):
-        places = sum(last // divisor - (first - 1) // divisor for divisor in divisors.values())
-        if faults > places:
-            allowed = f"at most {places}, one for each pulse of each camera from {first} to {last}"
-            look.note(here, "are too many", value=f"{faults} faults", allowed=allowed)
+        _check_places(look, [last // divisor - (first - 1) // divisor for divisor in divisors.values()], first, last)
+    if look.get(int, *here, "bus_resets") and len(look.names("cameras")) == 1:
+        look.note((*here, "bus_resets"), "is not allowed", allowed="only with two cameras or more, as it takes two")
+
+
+def _check_places(look: Look[Any], places: list[int], first: int, last: int) -> None:
+    """`places`: how many pulses each camera has from `first` to `last`."""
+    here = ("simulation", "faults")
+    once = sum(look.get(int, *here, key) or 0 for key in STRIKE_ONCE)
+    long = sum(look.get(int, *here, key) or 0 for key in STRIKE_LONG)
+    spans = sum(own // SPAN_PULSES for own in places)
+    most = sum(places) - long * SPAN_PULSES
+    if long > spans:
+        allowed = f"at most {spans} that take {SPAN_PULSES} pulses of a camera each, from {first} to {last}"
+        look.note(here, "are too many", value=f"{long} faults", allowed=allowed)
+    elif once > most:
+        left = ", besides those that take several" if long else ""
+        allowed = f"at most {most}, one for each pulse of each camera from {first} to {last}{left}"
+        look.note(here, "are too many", value=f"{once} faults", allowed=allowed)
 
 
 def _check_box_faults(look: Look[Any]) -> None:

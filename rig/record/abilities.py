@@ -1,6 +1,7 @@
 """What a rig asks of its trigger box, held against what the box says it can do, before anything is armed.
 
-A box that does not say how many lines or inputs it has, or how many events it can tell, is taken to have enough.
+A box that does not say how many lines or inputs it has, how many pulses it counts in a group, or how many events it
+can tell, is taken to have enough.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ def beyond_box(rig_file: RigFile, box: DeviceInfo) -> list[RigError]:
     inputs: dict[Place, int] = {("box", "inputs", name): number for name, number in rig.box.inputs.items()}
     problems += _not_there(rig_file, lines, box.declared("lines"))
     problems += _not_there(rig_file, inputs, box.declared("inputs"))
+    problems += _group_too_long(rig_file, box.declared("group_pulses"))
     most = box.declared("events_per_s")
     if most and rig.box.rate_hz > most:
         problem, allowed = "is too fast", f"at most the {most} events a second that the box at {port} can tell"
@@ -42,6 +44,17 @@ def _not_there(rig_file: RigFile, asked: dict[Place, int], count: int | None) ->
         for place, number in asked.items()
         if count is not None and number >= count
     ]
+
+
+def _group_too_long(rig_file: RigFile, most: int | None) -> list[RigError]:
+    """Divisors that meet again only after more pulses than the box, which can count `most`, counts in one group."""
+    rig = rig_file.rig
+    if most is None or rig.group <= most:
+        return []
+    divisors = ", ".join(str(camera.divisor) for camera in rig.cameras.values())
+    problem = f"the divisors {divisors} meet again only after {rig.group} pulses"
+    allowed = f"after at most {most} with the box at {rig.box.port}"
+    return [problem_at(rig_file.document, ("cameras",), problem, ConfigError, allowed=allowed)]
 
 
 def box_warnings(rig_file: RigFile, box: DeviceInfo) -> list[str]:

@@ -31,11 +31,14 @@ class Alarms:
         self._events_lost = 0
         self._loss_index: int | None = None  # of the alarm with the running count
         self._silence, self._is_silent = "", False  # the alarm of it, and whether it holds
+        self._counted: dict[tuple[str, str], tuple[int, int]] = {}  # by source and what: index of the alarm, count
+        self._over: set[int] = set()  # indices of alarms that were taken back
 
     @property
     def standing(self) -> list[str]:
         """The alarms without those of what is over."""
-        return [text for text in self.texts if self._is_silent or text != self._silence]
+        texts = [text for index, text in enumerate(self.texts) if index not in self._over]
+        return [text for text in texts if self._is_silent or text != self._silence]
 
     def sound(self, now: int, text: str, source: str, *, cause: BaseException | None = None) -> list[Action]:
         """Once for each text and source: a stuck device must not fill the log. `cause` is for the log alone."""
@@ -45,6 +48,22 @@ class Alarms:
         self.texts.append(f"{source}: {text}")
         raw = {"cause": f"{type(cause).__name__}: {cause}"} if cause is not None else {}
         return [log(now, {"kind": "alarm", "stream": source, "text": text, **raw})]
+
+    def take_back(self, now: int, text: str, source: str, why: str) -> list[Action]:
+        """What was alarmed about is over; if it happens again it is another alarm."""
+        self._known.discard((source, text))
+        self._over |= {i for i, known in enumerate(self.texts) if known == f"{source}: {text}"}
+        return [note(now, f"{source}: {why}")]
+
+    def count(self, now: int, what: str, source: str) -> list[Action]:
+        """One alarm for each source and `what`, a noun in the plural, with the running count of it."""
+        index, count = self._counted.get((source, what), (len(self.texts), 0))
+        self._counted[source, what] = index, count + 1
+        text = f"{what}: {count + 1} so far"
+        if not count:
+            return self.sound(now, text, source)
+        self.texts[index] = f"{source}: {text}"
+        return []
 
     def of_box(self, now: int, text: str) -> list[Action]:
         """An alarm of the box, with the name of its port."""

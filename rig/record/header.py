@@ -21,7 +21,7 @@ from rig.session.layout import SCHEMA, Outcome
 from rig.session.writer import Header, Value
 from rig.streams import DeviceInfo
 
-VERSIONS_OF = ("rig", "numpy", "h5py", "psychopy", "pyserial", "av")
+VERSIONS_OF = ("rig", "numpy", "h5py", "psychopy", "pyserial", "pypylon", "av")
 
 
 @dataclass(frozen=True)
@@ -89,13 +89,16 @@ def _plan(plan: RunPlan) -> dict[str, object]:
 
 def _streams(plan: RunPlan, devices: dict[str, DeviceInfo]) -> dict[str, dict[str, Value]]:
     return {
-        name: {
-            "divisor": line.divisor,
-            "line": line.line,
-            "serial": devices[name].serial,
-            "simulated": devices[name].simulated,
+        spec.name: {
+            "divisor": plan.lines[spec.name].divisor,
+            "line": plan.lines[spec.name].line,
+            "serial": devices[spec.name].serial,
+            "simulated": devices[spec.name].simulated,
+            "pixel_format": spec.pixel_format.name,
+            "width": spec.width,
+            "height": spec.height,
         }
-        for name, line in plan.lines.items()
+        for spec in plan.streams
     }
 
 

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from math import ceil
 
 from rig.cameras.camera import Baseline
+from rig.record.alarms import note
+from rig.record.arrivals import Arrivals
+from rig.record.box_times import BoxTimes
 from rig.record.messages import Action, AppendRow, ReleaseFrame, StoreFrame
-from rig.record.pairing import Pairing, Placed
+from rig.record.pairing import Pairing
+from rig.record.pairs import Pairs, Placed
 from rig.record.rows import extra_row, frame_row, gap_row
 from rig.session import layout
-from rig.streams import NO_PULSE, Frame, Gap, GapCause, Pulse
+from rig.streams import NO_PULSE, Edge, Evidence, Frame, Gap, GapCause, Pulse, Status
 from rig.trigger.box import POSTAMBLE, TICKS_HZ, PulsePlan
 
 RESERVE_S = 1.0  # frames may still arrive for so long after a stop was asked for
@@ -26,6 +30,8 @@ class Counts:
     stored: int = 0
     lost: int = 0
     extras: int = 0
+    unknown: int = 0  # frames of which nobody knows whose pulse they are
+    damaged: int = 0  # buffers that were not filled as they should be; their pulses are lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +43,21 @@ class Storing:
     reason: str
 
 
+def pairs_of(stream: str, divisor: int, plan: PulsePlan, baseline: Baseline, times: BoxTimes) -> Pairs:
+    """What can tell the pulses of a camera's frames: its timestamps, else no more than when they arrive."""
+    if baseline.ticks_hz:
+        return Pairing(stream, divisor, plan, baseline, times)
+    return Arrivals(stream, divisor, plan, times)
+
+
 class StreamKeeper:
     """One stream's frames of the recording run."""
 
-    def __init__(self, stream: str, divisor: int, plan: PulsePlan, baseline: Baseline, capacity: int) -> None:
+    def __init__(
+        self, stream: str, divisor: int, plan: PulsePlan, baseline: Baseline, capacity: int, times: BoxTimes
+    ) -> None:
         self.stream, self.divisor, self.counts = stream, divisor, Counts()
-        self._pairing = Pairing(stream, divisor, plan, baseline)
+        self._pairing = pairs_of(stream, divisor, plan, baseline, times)
         self._capacity = capacity
         last_s = (1 + len(POSTAMBLE)) * plan.slot_ticks / TICKS_HZ + RESERVE_S
         self._reserve = min(ceil(last_s * TICKS_HZ / (divisor * plan.period_ticks)), capacity // 2)
@@ -70,10 +85,14 @@ class StreamKeeper:
         """Take the next frame of the camera.
 
         Its picture is written at once, so that no buffer waits for a pulse number; its row follows when the pulse is
-        decided. Only where frames are not stored, or will soon not be, it waits in its buffer.
+        decided. Only where frames are not stored, or will soon not be, or where the camera was lost and it is not
+        decided where its stream begins again, it waits in its buffer. A damaged one is given back.
         """
         self.counts.arrived += 1
-        if self._is_kept and not self._changes and not self._unstored:
+        if frame.status is not Status.OK:
+            self.counts.damaged += 1
+            return [*self._keep_all(self._pairing.place(frame)), ReleaseFrame(frame)]
+        if self._is_kept and not self._changes and not self._unstored and not self._pairing.begins_again:
             return [self._store(frame), *self._keep_all(self._pairing.place(frame))]
         self._unstored += 1
         return self._keep_all(self._pairing.place(frame))
@@ -100,10 +119,26 @@ class StreamKeeper:
         """The box has sent its last pulse. `told` as in Pairing.ended."""
         return self._keep_all(self._pairing.ended(pulses_sent, told))
 
+    def lost(self) -> list[Action]:
+        """The camera is gone."""
+        return self._keep_all(self._pairing.lost())
+
+    def back(self, baseline: Baseline) -> None:
+        """The camera is armed again; its frames are of a new epoch."""
+        self._pairing.back(baseline)
+
+    def exposed(self, edge: Edge) -> None:
+        """The camera's ExposureActive line rose at an input of the box."""
+        self._pairing.exposed(edge)
+
+    def has_all(self, pulses_sent: int) -> bool:
+        """See Pairs.has_all."""
+        return self._pairing.has_all(pulses_sent)
+
     def close(self, pulses_sent: int | None, cause: GapCause) -> list[Action]:
         """No frame follows: note the hole at the end, and end a part that is not stored."""
-        gap = self._pairing.close(pulses_sent, cause)
-        actions = self._gap_rows(gap) if gap else []
+        placed, gap = self._pairing.close(pulses_sent, cause)
+        actions = self._keep_all(placed) + (self._gap_rows(gap) if gap else [])
         last = max(self.last_pulse, (pulses_sent or 0) - 1)
         return actions + self._end_not_stored(last - last % self.divisor)
 
@@ -112,6 +147,9 @@ class StreamKeeper:
 
     def _keep(self, placed: Placed) -> list[Action]:
         frame = placed.frame
+        if placed.is_dropped:
+            self._unstored -= 1
+            return [ReleaseFrame(frame)]
         actions: list[Action] = self._gap_rows(placed.gap) if placed.gap else []
         pulse = placed.after_pulse if placed.pulse == NO_PULSE else placed.pulse
         if frame.frame_index < 0 and self.is_full and self._now.is_kept:
@@ -120,11 +158,21 @@ class StreamKeeper:
         if frame.frame_index < 0:
             self._unstored -= 1
             actions.append(self._store(frame) if self._is_kept else ReleaseFrame(frame))
-        if placed.pulse == NO_PULSE:
-            self.counts.extras += 1
-            actions.append(extra_row(frame, placed.after_pulse))
         if frame.frame_index >= 0:
             actions.append(frame_row(frame, placed.pulse, placed.evidence))
+        return actions + self._oddities(placed)
+
+    def _oddities(self, placed: Placed) -> list[Action]:
+        """What else there is to say of a frame."""
+        actions: list[Action] = []
+        if placed.pulse == NO_PULSE:
+            is_extra = placed.evidence is not Evidence.NONE or bool(placed.note)
+            self.counts.extras += is_extra
+            self.counts.unknown += not is_extra
+            actions.append(extra_row(placed.frame, placed.after_pulse))
+        if placed.note:
+            text = f"camera {self.stream}: frame {placed.frame.frame_number} {placed.note}"
+            actions.append(note(placed.frame.arrived_host_ns, text))
         return actions
 
     def _gap_rows(self, gap: Gap) -> list[Action]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import ceil
 
 from rig.config.rig import TICK_NS, Rig
 from rig.elicitation.steps import Step
+from rig.pixels import FORMATS
 from rig.session.layout import StreamSpec
 from rig.trigger.box import POSTAMBLE, PREAMBLE, TICKS_HZ, LinePlan, PulsePlan, RunMode
 
@@ -28,6 +29,7 @@ class RunPlan:
     edges_per_s: float  # at the box's inputs, by what is wired to them
     seconds: float  # longest possible length
     group_s: float  # one slowest period
+    inputs: dict[int, str] = field(default_factory=dict)  # streams by the box input of their ExposureActive line
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -75,6 +77,7 @@ def plan_run(rig: Rig, steps: list[Step]) -> RunPlan:
     for name, camera in rig.cameras.items():
         kept_s = ends_s + sum(step.max_seconds + STEP_MARGIN_S for step in steps if name in step.store)
         frames = ceil(kept_s * rig.box.rate_hz / camera.divisor) + 1
-        specs.append(StreamSpec(name, camera.height, camera.width, frames))
+        specs.append(StreamSpec(name, camera.height, camera.width, frames, FORMATS[camera.pixel_format]))
     seconds = ends_s + sum(step.max_seconds + STEP_MARGIN_S for step in steps)
-    return RunPlan(tuple(steps), pulses, lines, tuple(specs), edges_per_s(rig), seconds, group_s)
+    inputs = {number: name for name, number in rig.box.inputs.items() if name in rig.cameras}
+    return RunPlan(tuple(steps), pulses, lines, tuple(specs), edges_per_s(rig), seconds, group_s, inputs)

@@ -17,11 +17,13 @@ from rig.config.rig import RigFile
 from rig.elicitation.protocol import ProtocolFile, unroll
 from rig.errors import RigError, StorageError, raise_all
 from rig.record.abilities import beyond_box
+from rig.record.camera_rules import camera_infos, unfit_cameras
 from rig.record.header import Subject, header
 from rig.record.keeping import Counts
 from rig.record.messages import Event, Synced
 from rig.record.plan import RunPlan, plan_run
-from rig.record.run import Run, RunState
+from rig.record.run import Run
+from rig.record.states import RunState
 from rig.record.storage import Storage
 from rig.record.threads import ThreadedRecorder
 from rig.record.virtual import VirtualRecorder
@@ -132,7 +134,8 @@ class Recording:
             _drop_if_empty(folder)
 
     def _record(self, job: _Job) -> Recorded:
-        raise_all(beyond_box(self._request.rig, job.infos["box"]))
+        rig = self._request.rig
+        raise_all([*beyond_box(rig, job.infos["box"]), *unfit_cameras(rig, camera_infos(job.infos))])
         path = job.subject.folder.run_path(job.subject.run)
         writer = _create(path, self._request, job)
         cameras = job.devices.cameras

@@ -134,7 +134,8 @@ class StorageThreads:
 
     def __init__(self, storage: Storage, clock: Clock, tell: Callable[[Event], None]) -> None:
         self._storage, self._clock, self._tell = storage, clock, tell
-        self._actions: queue.SimpleQueue[Action] = queue.SimpleQueue()
+        # No SimpleQueue: on CPython 3.11 a timed `get` of one that is woken without an item may wait for ever.
+        self._actions: queue.Queue[Action] = queue.Queue()
         self._tickets: queue.SimpleQueue[Ticket | None] = queue.SimpleQueue()
         self._is_syncing = False
         self.close_error: StorageError | None = None

@@ -39,7 +39,8 @@ from rig.record.messages import (
     StopRequested,
     Tick,
 )
-from rig.record.run import Run, RunState
+from rig.record.run import Run
+from rig.record.states import RunState
 from rig.record.storage import Storage, StorageThreads
 from rig.session.layout import Outcome
 from rig.stimulus.screen import Screen
@@ -71,15 +72,18 @@ class _Worker(ABC):
     def _run(self) -> None:
         try:
             while self.is_wanted or not self.commands.empty():  # a last command, to stop, is still obeyed
-                while not self.commands.empty():
-                    self.command(self.commands.get())
-                self.turn()
+                self._work()
         except RigError as error:
             self.tell(DeviceFailed(self.device, error))
         except Exception as exc:  # a bug in a driver must end the run in order, not vanish in a thread
             lost = DeviceLost(self.device, "cannot be used any more, by a fault of this program", hint="Report its log")
             lost.__cause__ = exc
             self.tell(DeviceFailed(self.device, lost))
+
+    def _work(self) -> None:
+        while not self.commands.empty():
+            self.command(self.commands.get())
+        self.turn()
 
     @abstractmethod
     def command(self, action: Action) -> None:
@@ -91,12 +95,19 @@ class _Worker(ABC):
 
 
 class _CameraWorker(_Worker):
-    """Grabs frames and takes their checksum; never waits for the disk."""
+    """Grabs frames and takes their checksum; never waits for the disk. A lost camera may be armed again."""
 
     def __init__(self, camera: Camera, clock: Clock, tell: Tell) -> None:
         super().__init__(camera.name, tell)
         self._camera, self._clock = camera, clock
         self._is_armed = False
+
+    def _work(self) -> None:
+        try:
+            super()._work()
+        except RigError as error:
+            self._is_armed = False
+            self.tell(DeviceFailed(self.device, error))
 
     def command(self, action: Action) -> None:
         if isinstance(action, ArmCamera):
@@ -167,6 +178,7 @@ class ThreadedRecorder:
         self._cameras = {name: _CameraWorker(c, clock, self.tell) for name, c in devices.cameras.items()}
         self._box = _BoxWorker(devices.box, self.tell)
         self._screen = _ScreenWorker(devices.screen, self.tell)
+        self._ticker, self._is_over = threading.Thread(target=self._tick, name="ticker"), threading.Event()
         self._stops = 0
 
     def stop(self) -> None:
@@ -187,6 +199,7 @@ class ThreadedRecorder:
         self._storage.start()
         for worker in workers:
             worker.start()
+        self._ticker.start()
         gc.collect()
         gc.freeze()  # a collection over all that is loaded takes 74 ms; over what a recording makes, none
         try:
@@ -196,6 +209,8 @@ class ThreadedRecorder:
             if self.run.state is not RunState.CLOSED:
                 self._box.commands.put(StopBox())
                 self._storage.do(CloseFile(Outcome.FAILED))
+            self._is_over.set()
+            self._ticker.join()
             for worker in workers:
                 worker.join()
             self._storage.join()
@@ -204,22 +219,22 @@ class ThreadedRecorder:
 
     def _loop(self, on_event: Callable[[Event], None], on_second: Callable[[], None]) -> None:
         self._perform(self.run.begin())
-        tick = second = self._clock.now_ns()
-        alarms = 0
+        second, alarms = self._clock.now_ns(), 0
         while self.run.state is not RunState.CLOSED:
             now = self._clock.now_ns()
-            if now >= tick:
-                tick = now + TICK_NS
-                self._perform(self.run.step(Tick(), now))
             if now >= second or len(self.run.alarms) > alarms:  # an alarm is shown at once
                 second, alarms = second + NS * (now >= second), len(self.run.alarms)
                 on_second()
-            try:
-                event = self._inbox.get(timeout=max(0.0, (tick - now) / NS))
-            except queue.Empty:
-                continue
+            event = self._inbox.get()
             on_event(event)
             self._perform(self.run.step(event, self._clock.now_ns()))
+
+    def _tick(self) -> None:
+        """Wakes the core. It does not wait for a time itself: on CPython 3.11 a timed `SimpleQueue.get` that is woken
+        without an item may find no time left, and then waits for ever.
+        """
+        while not self._is_over.wait(TICK_NS / NS):
+            self._inbox.put(Tick())
 
     def _perform(self, actions: list[Action]) -> None:
         for action in actions:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from rig.cameras.camera import Camera
 from rig.clock import NS
 from rig.errors import RigError, StorageError
 from rig.record.grab import drain
@@ -29,7 +30,8 @@ from rig.record.messages import (
     StopRequested,
     Tick,
 )
-from rig.record.run import Run, RunState
+from rig.record.run import Run
+from rig.record.states import RunState
 from rig.record.storage import FLUSH_NS, Storage, sync
 from rig.session.layout import Outcome
 from rig.wiring import Virtual
@@ -92,8 +94,8 @@ class VirtualRecorder:
         now = self._clock.now_ns()
         self._ask("box", lambda: self._devices.box.events(0))
         self._ask("screen", lambda: self._devices.screen.events(0))
-        for camera in self._devices.cameras.values():
-            self._events.extend(drain(camera))
+        for name in self._devices.cameras:
+            self._drain(name)
         if now >= self._next_tick:
             self._next_tick = now + TICK_NS
             self._events.append(Tick())
@@ -109,6 +111,17 @@ class VirtualRecorder:
         except RigError as error:
             self._lost.add(device)
             self._events.append(DeviceFailed(device, error))
+
+    def _drain(self, name: str) -> None:
+        """What a camera has delivered; one that is lost is asked again when it was armed anew."""
+        if name in self._lost:
+            return
+        try:
+            for came in drain(self._devices.cameras[name]):
+                self._events.append(came)
+        except RigError as error:
+            self._lost.add(name)
+            self._events.append(DeviceFailed(name, error))
 
     def _flush(self) -> None:
         try:
@@ -138,9 +151,9 @@ class VirtualRecorder:
         devices = self._devices
         match action:
             case ArmCamera():
-                self._events.append(Armed(action.stream, devices.cameras[action.stream].arm(action.epoch)))
+                self._of_camera(action.stream, lambda camera: Armed(action.stream, camera.arm(action.epoch)))
             case StopCamera():
-                self._events.append(Stopped(action.stream, devices.cameras[action.stream].stop()))
+                self._of_camera(action.stream, lambda camera: Stopped(action.stream, camera.stop()))
             case StartBox():
                 devices.box.start(action.plan, action.run_id)
             case StopBox():
@@ -154,3 +167,13 @@ class VirtualRecorder:
             case _:
                 return False
         return True
+
+    def _of_camera(self, name: str, ask: Callable[[Camera], Event]) -> None:
+        try:
+            event = ask(self._devices.cameras[name])
+        except RigError as error:
+            self._lost.add(name)
+            self._events.append(DeviceFailed(name, error))
+        else:
+            self._lost.discard(name)
+            self._events.append(event)

@@ -1,7 +1,7 @@
 """What a run file holds: every group, dataset, dtype and unit. Writer and reader meet only here.
 
     /                         attributes: schema, subject, session, run, rig, protocol, simulated, outcome, ...
-    /acquisition/<STREAM>/    data uint8 (n, height, width), frames FRAME (n,), gaps GAP, extras EXTRA
+    /acquisition/<STREAM>/    data (n, ...) as in rig.pixels, frames FRAME (n,), gaps GAP, extras EXTRA
     /acquisition/             pulses PULSE, edges EDGE, clock_pairs CLOCK_PAIR, box_status BOX_STATUS
     /line_walk/<STREAM>/      data, frames: the same, for the line walk's own epoch and numbers
     /line_walk/               pulses PULSE
@@ -23,11 +23,12 @@ from enum import StrEnum
 
 import numpy as np
 
+from rig.pixels import FORMATS, PixelFormat
 from rig.streams import BOX_STATUS, CLOCK_PAIR, EDGE, EXTRA, FLIP, FRAME, GAP, NOT_STORED, PULSE, SYNC, TRIAL
 
 SCHEMA = 1
 HEAD_BYTES = 1 << 20  # HDF5's own tables lie first in a file: room for them, that of each frame not counted
-WALK_FRAMES = 16  # room for the line walk of one stream; a camera that delivers more is alarmed
+WALK_FRAMES = 32  # room for the line walk of one stream: line 7 is sent 17; a camera that delivers more is alarmed
 
 ACQUISITION, LINE_WALK = "/acquisition", "/line_walk"
 PULSES, EDGES, CLOCK_PAIRS = f"{ACQUISITION}/pulses", f"{ACQUISITION}/edges", f"{ACQUISITION}/clock_pairs"
@@ -57,17 +58,18 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class StreamSpec:
-    """One stream of a run file: its name, the size of its pictures, and how many frames to reserve."""
+    """One stream of a run file: its name, size and format of its pictures, and how many frames to reserve."""
 
     name: str
     height: int
     width: int
     capacity: int
+    pixel_format: PixelFormat = FORMATS["Mono8"]
 
     @property
     def frame_bytes(self) -> int:
         """Bytes of one picture."""
-        return self.height * self.width
+        return self.pixel_format.size(self.height, self.width)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rig import pixels
 from rig.elicitation.steps import Step
 from rig.errors import NotASession, SessionError, UserError
 from rig.session.folder import find_runs
@@ -27,19 +28,24 @@ from rig.streams import Picture
 
 
 class JoinedPictures:
-    """The pictures of a stream over all runs, read one at a time. uint8, shape (n, height, width)."""
+    """The pictures of a stream over all runs, read one at a time, as its camera delivered them.
+
+    `shape` is (n, ...) and `dtype` as in rig.pixels: uint8 (n, height, width) for Mono8. Raises SessionError when the
+    runs have pictures of different kinds.
+    """
 
     def __init__(self, parts: list[Stream]) -> None:
+        _refuse_mixed(parts)
         self._parts = [part.data for part in parts]
         self._starts = [0, *np.cumsum([len(part) for part in self._parts]).tolist()]
         self.shape = (self._starts[-1], *self._parts[0].shape[1:])
-        self.dtype = np.dtype(np.uint8)
+        self.dtype = self._parts[0].dtype
 
     def __len__(self) -> int:
         return int(self.shape[0])
 
     def __getitem__(self, index: int) -> Picture:
-        """Picture `index`, uint8 (height, width), compared with its checksum."""
+        """Picture `index` as delivered, compared with its checksum."""
         return self.read(index)
 
     def read(self, index: int, *, check_sums: bool = True) -> Picture:
@@ -55,6 +61,7 @@ class JoinedStream:
     def __init__(self, parts: list[Stream]) -> None:
         self.parts = parts
         self.name, self.divisor = parts[0].name, parts[0].divisor
+        self.pixel_format, self.width, self.height = parts[0].pixel_format, parts[0].width, parts[0].height
 
     @cached_property
     def frames(self) -> Rows:
@@ -73,8 +80,19 @@ class JoinedStream:
 
     @cached_property
     def data(self) -> JoinedPictures:
-        """The pictures, read lazily."""
+        """The pictures as delivered, read lazily."""
         return JoinedPictures(self.parts)
+
+    def grey(self, index: int) -> pixels.Grey:
+        """Picture `index` for measuring: linear, float32 (height, width), 0 to 1; see rig.pixels.grey.
+
+        Raises as `data[index]` does.
+        """
+        return pixels.grey(self.data[index], self.pixel_format, self.height, self.width)
+
+    def rgb(self, index: int) -> pixels.Shown:
+        """Picture `index` for people: uint8 (height, width, 3); see rig.pixels.rgb. Raises as `data[index]` does."""
+        return pixels.rgb(self.data[index], self.pixel_format, self.height, self.width)
 
     @cached_property
     def gaps(self) -> Rows:
@@ -237,6 +255,20 @@ class Session:
 def nothing_to_show(path: Path) -> UserError:
     """The error about a session without a single pulse."""
     return UserError(str(path), "has no pulse to show", hint="rig info says what is in it")
+
+
+def _refuse_mixed(parts: list[Stream]) -> None:
+    """Raise SessionError unless the pictures of all runs are of one format and size."""
+    first = parts[0]
+    for part in parts:
+        if (part.pixel_format, part.width, part.height) != (first.pixel_format, first.width, first.height):
+            kinds = f"{_kind(part)}, and run {first.run.number} {_kind(first)}"
+            hint = f"Read each run by itself: session.run({part.run.number}).streams"
+            raise SessionError(f"{part.run.path}: stream {part.name}", f"has pictures {kinds}", hint=hint)
+
+
+def _kind(part: Stream) -> str:
+    return f"{part.width}x{part.height} {part.pixel_format.name}"
 
 
 def _refuse_twins(runs: list[Run]) -> None:

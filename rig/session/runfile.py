@@ -13,16 +13,16 @@ from typing import Any
 
 import h5py
 import numpy as np
-import xxhash
 from numpy.typing import NDArray
 
-from rig import host
+from rig import host, pixels
 from rig.elicitation.steps import Step
-from rig.errors import ChecksumError, NotASession
+from rig.errors import NotASession
 from rig.session import layout, texts
 from rig.session.folder import SUBJECT, misplaced
 from rig.session.layout import SCHEMA, Outcome
 from rig.session.opening import open_file, reading
+from rig.session.pictures import Pictures
 from rig.streams import (
     BOX_STATUS,
     CLOCK_PAIR,
@@ -37,51 +37,12 @@ from rig.streams import (
     SYNC,
     TEXT,
     TRIAL,
-    Picture,
 )
 
 Rows = NDArray[np.void]
 Json = texts.Json
 
 MOST_DIVISOR = 1 << 16  # far above what a trigger box can do; keeps the least common multiple of several small
-
-
-class Pictures:
-    """The pictures of a stream, read one at a time from the file. uint8, shape (n, height, width)."""
-
-    def __init__(self, path: Path, stream: str, dataset: h5py.Dataset, frames: Rows) -> None:
-        self._path, self._stream, self._dataset, self._frames = path, stream, dataset, frames
-        self.shape = (len(frames), *dataset.shape[1:])
-        self.dtype = np.dtype(np.uint8)
-
-    def __len__(self) -> int:
-        return int(self.shape[0])
-
-    def __getitem__(self, index: int) -> Picture:
-        """Picture `index`, uint8 (height, width). Raises IndexError, or ChecksumError naming the frame."""
-        return self.read(index)
-
-    def read(self, index: int, *, check_sums: bool = True) -> Picture:
-        """Picture `index`, uint8 (height, width), newly read; with `check_sums` compared with its checksum.
-
-        Raises IndexError outside the stream, ChecksumError naming stream, index and pulse, Truncated.
-        """
-        index = range(len(self))[index]
-        with reading(self._path, f"picture {index} of {self._stream}"):
-            picture: Picture = self._dataset[index]
-        if check_sums and not self.is_intact(index, picture):
-            raise self._damage(index)
-        return picture
-
-    def is_intact(self, index: int, picture: Picture) -> bool:
-        """Whether `picture` is what the camera delivered as frame `index`."""
-        return bool(xxhash.xxh3_64_intdigest(picture.tobytes()) == int(self._frames["checksum"][index]))
-
-    def _damage(self, index: int) -> ChecksumError:
-        pulse = int(self._frames["pulse_number"][index])
-        problem = f"frame {index} (pulse {pulse}) differs from what the camera delivered"
-        hint = "The other frames are read one by one and may be good: rig verify counts them"
-        return ChecksumError(f"{self._path}: stream {self._stream}", problem, hint=hint)
 
 
 class Stream:
@@ -97,6 +58,11 @@ class Stream:
         self.line = _number(attributes, "line", run.path)  # trigger line of the box
         self.serial = str(attributes.get("serial", ""))
         self.is_simulated = _flag(attributes, "simulated", run.path)
+        self.pixel_format = _pixel_format(attributes, f"{run.path}: {name}")
+        self.width, self.height = (_number(attributes, side, run.path) for side in ("width", "height"))  # px
+        if min(self.width, self.height) < 1:
+            size = f"{self.width}x{self.height} px"
+            raise NotASession(f"{run.path}: {name}", "is no size", value=size, allowed="at least 1x1 px", hint=_FOREIGN)
 
     @cached_property
     def frames(self) -> Rows:
@@ -106,7 +72,8 @@ class Stream:
 
     @cached_property
     def _dataset(self) -> h5py.Dataset:
-        return self.run.pictures(layout.data_path(self.name, walk=self._walk))
+        shape = self.pixel_format.shape(self.height, self.width)
+        return self.run.pictures(layout.data_path(self.name, walk=self._walk), shape, self.pixel_format.dtype)
 
     @property
     def pulse_numbers(self) -> NDArray[np.int64]:
@@ -115,8 +82,23 @@ class Stream:
 
     @cached_property
     def data(self) -> Pictures:
-        """The pictures, read lazily."""
+        """The pictures as delivered, read lazily."""
         return Pictures(self.run.path, self.name, self._dataset, self.frames)
+
+    def grey(self, index: int) -> pixels.Grey:
+        """Picture `index` for measuring: linear, float32 (height, width), 0 to 1; see rig.pixels.grey.
+
+        Raises as `data[index]` does.
+        """
+        return pixels.grey(self.data[index], self.pixel_format, self.height, self.width)
+
+    def rgb(self, index: int) -> pixels.Shown:
+        """Picture `index` for people: uint8 (height, width, 3); see rig.pixels.rgb. Raises as `data[index]` does."""
+        return pixels.rgb(self.data[index], self.pixel_format, self.height, self.width)
+
+    def shown(self, index: int) -> pixels.Shown:
+        """The same without a third axis where there are no colours; see rig.pixels.shown."""
+        return pixels.shown(self.data[index], self.pixel_format, self.height, self.width)
 
     @cached_property
     def gaps(self) -> Rows:
@@ -224,11 +206,11 @@ class Run:
                 return np.asarray(dataset[:])
         raise NotASession(f"{self.path}: {path}", "has another layout than a session")
 
-    def pictures(self, path: str) -> h5py.Dataset:
-        """A dataset of pictures, uint8 (n, height, width). Raises NotASession when it is something else."""
+    def pictures(self, path: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> h5py.Dataset:
+        """A dataset of pictures of this shape and type. Raises NotASession when it is something else."""
         with reading(self.path, path):
             dataset = self._file[path]
-            if dataset.dtype == np.uint8 and dataset.ndim == 3:
+            if dataset.dtype == dtype and dataset.ndim == 1 + len(shape) and dataset.shape[1:] == shape:
                 return dataset
         raise NotASession(f"{self.path}: {path}", "has another layout than a session")
 
@@ -358,6 +340,14 @@ def _number(attributes: Json, name: str, path: Path) -> int:
     if isinstance(value, int | np.integer):
         return int(value)
     raise NotASession(str(path), f"lacks the number {name}", hint=_FOREIGN)
+
+
+def _pixel_format(attributes: Json, subject: str) -> pixels.PixelFormat:
+    name = str(attributes.get("pixel_format", ""))
+    if name in pixels.FORMATS:
+        return pixels.FORMATS[name]
+    allowed = ", ".join(pixels.FORMATS)
+    raise NotASession(subject, "is no pixel format", value=repr(name)[:80], allowed=allowed, hint=_FOREIGN)
 
 
 def _flag(attributes: Json, name: str, path: Path) -> bool:

@@ -38,7 +38,7 @@ class View:
     stream: str
     pulse: int  # the stream's own pulse at or before the instant
     frame_index: int | None
-    picture: Picture | None  # uint8 (height, width)
+    picture: Picture | None  # uint8 (height, width), of a colour camera (height, width, 3); see Stream.shown
     age_ms: float | None  # from its start of exposure to the instant; None: nobody knows when that pulse was sent
     reason: str  # empty when there is a picture
 
@@ -184,7 +184,7 @@ class Timeline:
         if index is None:
             return View(stream.name, own, None, None, age_ms, why_no_frame(stream, own))
         try:
-            return View(stream.name, own, index, stream.data[index], age_ms, "")
+            return View(stream.name, own, index, stream.shown(index), age_ms, "")
         except RigError as exc:
             return View(stream.name, own, index, None, age_ms, exc.problem)
 

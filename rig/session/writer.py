@@ -118,7 +118,7 @@ class SessionWriter:
         return len(self._frame_offsets[path])
 
     def store_frame(self, path: str, index: int, pixels: Picture) -> None:
-        """Write one picture (height, width) at its place. Raises StorageError; the file keeps what it had."""
+        """Write one picture, shaped as in rig.pixels, at its place. Raises StorageError; the file keeps what it had."""
         self._write(pixels.data, self._frame_offsets[path][index])
         self._stored[path] = index + 1
 
@@ -262,9 +262,9 @@ def _allocate_pictures(file: h5py.File, streams: list[StreamSpec]) -> dict[str, 
     for walk in (True, False):
         capacity = {s.name: layout.WALK_FRAMES if walk else s.capacity for s in streams}
         for spec in streams:
-            shape = (0, spec.height, spec.width)
+            shape = spec.pixel_format.shape(spec.height, spec.width)
             path = layout.data_path(spec.name, walk=walk)
-            made[path] = _make(file, path, np.dtype("u1"), shape, (1, *shape[1:]), fill=False)
+            made[path] = _make(file, path, spec.pixel_format.dtype, (0, *shape), (1, *shape), fill=False)
         for step in range(1, GROW_STEPS + 1):
             for name, frames in capacity.items():
                 made[layout.data_path(name, walk=walk)].resize(-(-frames * step // GROW_STEPS), axis=0)

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import deque
 
-from rig.cameras.camera import AtStop, Baseline, Camera, CameraInfo, Delay, Origin
-from rig.clock import Clock
-from rig.errors import DeviceLost, DeviceNotReady
-from rig.sim.sensor import TICKS_HZ, Message
-from rig.streams import Frame, Picture, Status
+from rig.cameras.camera import AtStop, Baseline, Camera, CameraInfo, Delay, Discipline, Origin, Shutter, TicksMark
+from rig.cameras.features import Feature, FeatureState, feature_problems
+from rig.clock import NS, Clock
+from rig.errors import DeviceLost, DeviceNotReady, raise_all
+from rig.sim.sensor import Message
+from rig.streams import CameraEvent, CameraEventKind, ClockPair, Frame, Picture, Status
 
 ANSWER_S = 5.0
-FIRST_FRAME_NUMBER = 0
+CLOCK_PAIRS = 3  # at each arming and stop; the quickest is the best
+SCRIBBLE = 0xAA
 
 
 class Link(ABC):
     """How driver and world speak: messages both ways, pictures in a pool that both see."""
 
-    pool: Picture  # uint8 (slots, height, width)
+    pool: Picture  # (slots, *picture), of the camera's pixel format
     states: Picture  # uint8 (slots,): 1 while the slot belongs to the recorder
 
     @abstractmethod
@@ -39,33 +42,79 @@ class SimulatedCamera(Camera):
     def __init__(self, name: str, link: Link, clock: Clock) -> None:
         self.name = name
         self._link, self._clock = link, clock
-        link.send({"do": "describe"})
-        self._serial = str(self._answer("described")["serial"])
+        self._is_lost = self._scribbles = self._has_clock = False
+        self._waiting: deque[Message] = deque()  # what came while its clock was read
+        self._serial = "?"
+        self._serial = self.describe().serial
 
     def describe(self) -> CameraInfo:
         """The world says that it is simulated, and with which serial number."""
-        can: dict[str, str | int | float | bool] = {"counter_source": "FrameTrigger", "timestamps": True, "ptp": False}
-        return CameraInfo("camera", "rig", "simulated camera", self._serial, "1", simulated=True, capabilities=can)
-
-    def arm(self, epoch: int) -> Baseline:
-        """See Camera.arm."""
-        self._link.send({"do": "arm", "epoch": epoch})
-        armed = self._answer("armed")
-        return Baseline(
-            epoch=epoch,
-            first_frame_number=FIRST_FRAME_NUMBER,
-            ticks_hz=TICKS_HZ,
-            counter=0,
-            counter_source="FrameTrigger",
-            delays={"exposure_start": Delay(armed["start_delay_us"], Origin.DECLARED)},
-            features=armed["features"],
+        told = self._ask({"do": "describe"}, "described")
+        can: dict[str, Feature] = {
+            "counter_source": told["counter_source"],
+            "timestamps": told["timestamps"],
+            "ptp": False,
+            "user_id": told["DeviceUserID"],
+        }
+        return CameraInfo(
+            "camera",
+            "rig",
+            "simulated camera",
+            told["DeviceSerialNumber"],
+            "1",
+            simulated=True,
+            capabilities=can,
+            width=told["Width"],
+            height=told["Height"],
+            pixel_format=told["PixelFormat"],
+            features=tuple(FeatureState(**state) for state in told["features"]),
+            settings=told["settings"],
+            resulting_hz=told["resulting_hz"],
+            readout_us=told["readout_us"],
         )
 
-    def grab(self, timeout_s: float) -> Frame | None:
+    def arm(self, epoch: int) -> Baseline:
+        """See Camera.arm. One that was lost and is there again has started anew."""
+        self._give_back_waiting()
+        armed = self._ask({"do": "arm", "epoch": epoch}, "armed", "refused")
+        states = [FeatureState(**state) for state in armed["features"]]
+        raise_all(feature_problems(f"camera {self.name} ({self._serial})", states))
+        self._scribbles, self._has_clock = armed["scribbles"], armed["ticks_hz"] > 0
+        return Baseline(
+            epoch=epoch,
+            first_frame_number=armed["first_frame_number"],
+            ticks_hz=armed["ticks_hz"],
+            counter=armed["counter"],
+            counter_source=armed["counter_source"],
+            features=_read_back(armed),
+            first_valid_number=armed["first_valid_number"],
+            number_modulus=armed["number_modulus"],
+            ticks_mark=TicksMark.EXPOSURE_START if self._has_clock else TicksMark.NONE,
+            shutter=Shutter(armed["shutter"].upper()),
+            row_time_us=armed["row_time_us"],
+            delays={name: Delay(us, Origin(origin)) for name, (us, origin) in armed["delays"].items()},
+            shortest_period_us=armed["shortest_period_us"],
+            discipline=Discipline.FREE if self._has_clock else Discipline.NONE,
+            clock_pairs=self._clock_pairs(),
+        )
+
+    def grab(self, timeout_s: float) -> Frame | CameraEvent | None:
         """See Camera.grab."""
-        message = self._link.receive(timeout_s)
-        if message is None or message["is"] != "frame":
+        if self._is_lost:
+            raise self._lost()
+        message = self._waiting.popleft() if self._waiting else self._link.receive(timeout_s)
+        if message is None:
             return None
+        match message["is"]:
+            case "frame":
+                return self._frame(message)
+            case "event":
+                return self._event(message)
+            case "lost":
+                raise self._lost()
+        return None
+
+    def _frame(self, message: Message) -> Frame:
         slot = message["slot"]
         return Frame(
             stream=self.name,
@@ -75,37 +124,75 @@ class SimulatedCamera(Camera):
             counter=message["counter"],
             exposure_us=message["exposure_us"],
             line_status=0,
-            status=Status.OK,
-            error="",
+            status=Status(message["status"]),
+            error=message["error"],
             arrived_host_ns=self._clock.now_ns(),
             pixels=self._link.pool[slot],
             slot=slot,
         )
 
+    def _event(self, message: Message) -> CameraEvent:
+        kind, arrived_ns = CameraEventKind(message["kind"]), self._clock.now_ns()
+        return CameraEvent(self.name, kind, message["text"], message["value"], message["ticks"], arrived_ns)
+
     def release(self, frame: Frame) -> None:
         """See Camera.release."""
+        if self._scribbles:
+            frame.pixels[...] = SCRIBBLE
         self._link.states[frame.slot] = 0
 
     def stop(self) -> AtStop:
         """See Camera.stop. Frames that were under way and not grabbed are given back."""
-        self._link.send({"do": "stop"})
-        return AtStop(self._answer("stopped")["features"])
+        self._give_back_waiting()
+        return AtStop(_read_back(self._ask({"do": "stop"}, "stopped")), self._clock_pairs())
 
     def close(self) -> None:
         """See Camera.close."""
         self._link.close()
 
-    def _answer(self, kind: str) -> Message:
-        until = self._clock.now_ns() + int(ANSWER_S * 1e9)
-        while self._clock.now_ns() <= until:
-            message = self._link.receive(ANSWER_S)
-            if message is None:
-                break
-            if message["is"] == kind:
+    def _clock_pairs(self) -> tuple[ClockPair, ...]:
+        """Its clock, read between two readings of the host's."""
+        return tuple(self._clock_pair() for _ in range(CLOCK_PAIRS)) if self._has_clock else ()
+
+    def _clock_pair(self) -> ClockPair:
+        before_ns = self._clock.now_ns()
+        ticks = self._ask({"do": "latch"}, "latched")["ticks"]
+        return ClockPair(f"camera:{self.name}", ticks, ticks, before_ns, self._clock.now_ns())
+
+    def _ask(self, request: Message, *answers: str) -> Message:
+        """Send a request and wait for its answer. A camera that was lost must be armed before anything else."""
+        is_arming = request["do"] == "arm"
+        if self._is_lost and not is_arming:
+            raise self._lost()
+        self._link.send(request)
+        until = self._clock.now_ns() + int(ANSWER_S * NS)
+        while self._clock.now_ns() <= until and (message := self._link.receive(ANSWER_S)) is not None:
+            if message["is"] in answers:
+                self._is_lost = False
                 return message
-            if message["is"] == "frame":
+            if message["is"] == "absent" or (message["is"] == "lost" and not is_arming):
+                raise self._lost()
+            if request["do"] == "latch":
+                self._waiting.append(message)
+            elif message["is"] == "frame":
                 self._link.states[message["slot"]] = 0
         raise DeviceNotReady(f"camera {self.name}", f"did not answer within {ANSWER_S:g} s")
+
+    def _give_back_waiting(self) -> None:
+        while self._waiting:
+            message = self._waiting.popleft()
+            if message["is"] == "frame":
+                self._link.states[message["slot"]] = 0
+
+    def _lost(self) -> DeviceLost:
+        self._is_lost = True
+        return DeviceLost(f"camera {self.name} ({self._serial})", "is gone", hint="Check its cable and its supply")
+
+
+def _read_back(told: Message) -> dict[str, Feature]:
+    """The features that were asked for and those that decide whether it is triggered, as they read."""
+    asked = {state["name"]: state["got"] for state in told["features"] if state["got"] is not None}
+    return {**told["settings"], **asked}
 
 
 def world_lost(name: str) -> DeviceLost:

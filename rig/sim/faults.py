@@ -1,4 +1,4 @@
-"""Faults that the simulated world commits by seed, and the truth of what was committed.
+"""Faults that the simulated world commits by seed, and the truth of what was committed and shown.
 
 The truth is written by the simulator alone, one JSON object a line, and read by tests alone: what a recording says
 about its losses is compared with it.
@@ -9,18 +9,23 @@ from __future__ import annotations
 import json
 import os
 from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from math import ceil
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from rig import host
 from rig.config.rig import Camera, Faults
+from rig.config.rules import SPAN_PULSES
 from rig.errors import ConfigError
+from rig.sim.expressions import Movement, Shown
 from rig.streams import NO_PULSE
 
+T = TypeVar("T")
 BOX = "box"
 REQUESTS_S = 0.25  # the host says something at least so often: it asks for clock pairs five times a second
 APPEND = os.O_CREAT | os.O_APPEND | os.O_WRONLY
@@ -30,9 +35,26 @@ class Fault(StrEnum):
     """What can go wrong: at one pulse of one camera, on its line, on the serial line, in the box."""
 
     LOST_FRAME = "lost_frame"  # exposed and numbered, but never delivered
+    UNNUMBERED_FRAME = "unnumbered_frame"  # exposed, never delivered, and the next frame has its number
     LOST_PULSE = "lost_pulse"  # the edge never reached the camera
-    GHOST_FRAME = "ghost_frame"  # an edge half a period after the pulse that no box sent
+    SWALLOWED = "swallowed"  # the edge came while the camera could not expose
+    DAMAGED_FRAME = "damaged_frame"  # delivered, but only the upper half of it
+    TIMEOUT = "timeout"  # one of several frames in a row that were exposed and never delivered
+    OVERHEATED = "overheated"  # the same, the camera being too hot
+    DISCONNECTED = "disconnected"  # the camera was gone, or not armed again yet
+    BUS_RESET = "bus_reset"  # the same, with another camera at the same instant
     OVERRUN = "overrun"  # no free buffer: the recorder was too slow (never planned)
+    GHOST_FRAME = "ghost_frame"  # an edge half a period after the pulse that no box sent
+    DUPLICATE_FRAME = "duplicate_frame"  # delivered twice
+    STALE_FRAME = "stale_frame"  # the last frame of the epoch before, delivered as one of this epoch
+    LATE_FRAME = "late_frame"  # delivered 300 ms late; those after it wait behind it
+    STALL = "stall"  # nothing is delivered for 0.5 s, then all that was exposed meanwhile
+    FIRST_FRAME_DELAY = "first_frame_delay"  # the first frame after arming is delivered so late
+    CLOCK_STEP = "clock_step"  # the camera's clock jumps forward by 1 to 10 s
+    LONG_EXPOSURE = "long_exposure"  # the camera exposes for one and a half periods
+    HOT = "hot"  # the camera says that it is too hot
+    BUMPED_NUMBERS = "bumped_numbers"  # its first number is not the one announced
+    KEPT_NUMBERS = "kept_numbers"  # its numbers go on from the epoch before
     DEAD_LINE = "dead_line"  # no edge ever reaches the camera
     BYTE_TO_BOX = "byte_to_box"  # a byte lost on the serial line
     BYTE_TO_HOST = "byte_to_host"
@@ -40,6 +62,43 @@ class Fault(StrEnum):
     LATE_BOOT = "late_boot"  # the box was deaf for a while after its port was opened
     RESET = "reset"  # the box restarted in mid-run, instead of the pulse
     DRIFT = "drift"  # the box's clock changes its rate
+
+
+LOSES = frozenset(  # the pulse has no whole frame
+    {
+        Fault.LOST_FRAME,
+        Fault.UNNUMBERED_FRAME,
+        Fault.LOST_PULSE,
+        Fault.SWALLOWED,
+        Fault.DAMAGED_FRAME,
+        Fault.TIMEOUT,
+        Fault.OVERHEATED,
+        Fault.DISCONNECTED,
+        Fault.BUS_RESET,
+        Fault.OVERRUN,
+    }
+)
+ADDS = frozenset({Fault.GHOST_FRAME, Fault.DUPLICATE_FRAME, Fault.STALE_FRAME})  # a frame too many
+ONCE = {  # at one pulse: key of simulation.faults, and the fault
+    "lost_frames": Fault.LOST_FRAME,
+    "lost_pulses": Fault.LOST_PULSE,
+    "ghost_frames": Fault.GHOST_FRAME,
+    "unnumbered_frames": Fault.UNNUMBERED_FRAME,
+    "duplicate_frames": Fault.DUPLICATE_FRAME,
+    "late_frames": Fault.LATE_FRAME,
+    "damaged_frames": Fault.DAMAGED_FRAME,
+}
+# At several pulses of a camera in a row, of SPAN_PULSES that it has to itself: key, and the fault at each of them.
+MIDDLE = SPAN_PULSES // 2
+LONG: dict[str, dict[int, Fault]] = {
+    "stalls": {0: Fault.STALL},
+    "timeouts": dict.fromkeys(range(12), Fault.TIMEOUT),
+    "long_exposures": dict.fromkeys(range(16), Fault.LONG_EXPOSURE),
+    "overheatings": dict.fromkeys(range(4), Fault.HOT) | dict.fromkeys(range(4, 16), Fault.OVERHEATED),
+    "clock_steps": {MIDDLE: Fault.CLOCK_STEP},
+    "disconnects": {MIDDLE: Fault.DISCONNECTED},
+    "bus_resets": {MIDDLE: Fault.BUS_RESET},
+}
 
 
 @dataclass(frozen=True)
@@ -56,41 +115,124 @@ class Truth:
 
     def __init__(self, path: Path | None) -> None:
         self.committed: list[Committed] = []
+        self.movements: list[Shown] = []
         self._path = path
 
     def add(self, fault: Fault, stream: str, pulse: int = NO_PULSE) -> None:
         """Note a fault at the moment it is committed."""
-        entry = Committed(fault, stream, pulse)
-        self.committed.append(entry)
+        self.committed.append(Committed(fault, stream, pulse))
+        self._write(asdict(self.committed[-1]))
+
+    def shown(self, movement: Shown) -> None:
+        """Note a movement of the face, once however many cameras see it."""
+        if movement not in self.movements:
+            self.movements.append(movement)
+            self._write(asdict(movement))
+
+    def _write(self, entry: dict[str, object]) -> None:
         if self._path is not None:
             with os.fdopen(os.open(self._path, APPEND, host.PRIVATE_FILE), "a") as file:
-                file.write(json.dumps(asdict(entry)) + "\n")
+                file.write(json.dumps(entry) + "\n")
 
 
 def read_truth(path: Path) -> list[Committed]:
-    """The truth as a simulator wrote it."""
+    """The faults as a simulator wrote them, in their order."""
     entries = [json.loads(line) for line in path.read_text().splitlines()]
-    return [Committed(Fault(e["fault"]), e["stream"], e["pulse"]) for e in entries]
+    return [Committed(Fault(e["fault"]), e["stream"], e["pulse"]) for e in entries if "fault" in e]
 
 
-def place_faults(faults: Faults, cameras: dict[str, Camera], seed: int) -> dict[tuple[str, int], Fault]:
+def read_movements(path: Path) -> list[Shown]:
+    """The movements of the face as a simulator wrote them."""
+    entries = [json.loads(line) for line in path.read_text().splitlines()]
+    return [Shown(**{**e, "kind": Movement(e["kind"])}) for e in entries if "kind" in e]
+
+
+def lost_pulses(truth: Iterable[Committed], stream: str) -> list[int]:
+    """The pulses of a stream without a whole frame, sorted; each is told when it is lost, however many in a row."""
+    return sorted({t.pulse for t in truth if t.stream == stream and t.fault in LOSES})
+
+
+def extras(truth: Iterable[Committed], stream: str) -> list[Committed]:
+    """The frames of a stream that no pulse, or no pulse of its own, caused; in the order of their delivery."""
+    return [t for t in truth if t.stream == stream and t.fault in ADDS]
+
+
+Placed = dict[tuple[str, int], Fault]
+
+
+class _Places:
+    """The pulses of all cameras in pieces of `size` pulses, numbered through, camera after camera."""
+
+    def __init__(self, pulses: dict[str, range], size: int) -> None:
+        self._names, self._size = list(pulses), size
+        self._ends = np.cumsum([len(own) // size for own in pulses.values()])
+        self._begins = [0, *map(int, self._ends[:-1])]
+
+    def __len__(self) -> int:
+        return int(self._ends[-1]) if len(self._ends) else 0  # no camera is in the simulated world
+
+    def at(self, number: int) -> tuple[str, int]:
+        """The camera, and where among its pulses the piece begins."""
+        camera = int(np.searchsorted(self._ends, number, side="right"))
+        return self._names[camera], (number - self._begins[camera]) * self._size
+
+    def number(self, name: str, place: int) -> int:
+        """The number of the piece that begins at a place of a camera."""
+        return self._begins[self._names.index(name)] + place // self._size
+
+    def chosen(self, kinds: list[T], taken: int, rng: np.random.Generator) -> Iterable[tuple[int, T]]:
+        """A number for each kind, of those that are left when so many are `taken`. Raises ConfigError."""
+        left = len(self) - taken
+        if len(kinds) > left:
+            raise ConfigError("simulation.faults", "are too many", value=f"{len(kinds)} faults", allowed=f"{left} fit")
+        return zip(map(int, rng.choice(left, len(kinds), replace=False)), kinds, strict=True)
+
+
+def place_faults(faults: Faults, cameras: dict[str, Camera], seed: int) -> Placed:
     """Choose (stream, pulse) for every fault, each place once, by seed. Raises ConfigError when they do not fit."""
-    rng = np.random.default_rng((seed, 7))
-    pulses = [(name, _pulses_of(camera, faults)) for name, camera in cameras.items()]
-    ends = np.cumsum([len(own) for _, own in pulses])  # places are numbered through, camera after camera
-    kinds = (
-        [Fault.LOST_FRAME] * faults.lost_frames
-        + [Fault.LOST_PULSE] * faults.lost_pulses
-        + [Fault.GHOST_FRAME] * faults.ghost_frames
-    )
-    if len(kinds) > ends[-1]:
-        raise ConfigError("simulation.faults", "are too many", value=f"{len(kinds)} faults", allowed=f"{ends[-1]} fit")
-    placed: dict[tuple[str, int], Fault] = {}
-    for place, kind in zip(rng.choice(ends[-1], len(kinds), replace=False), kinds, strict=True):
-        camera = int(np.searchsorted(ends, place, side="right"))
-        name, own = pulses[camera]
-        placed[name, own[int(place - ends[camera])]] = kind  # counted from the camera's last pulse
+    pulses = {name: _pulses_of(camera, faults) for name, camera in cameras.items()}
+    placed, reserved = _place_long(faults, pulses, np.random.default_rng((seed, 8)))
+    places = _Places(pulses, 1)
+    once = [fault for key, fault in ONCE.items() for _ in range(getattr(faults, key))]
+    taken = sorted(places.number(name, first + k) for name, first in reserved for k in range(SPAN_PULSES))
+    for number, fault in places.chosen(once, len(taken), np.random.default_rng((seed, 7))):
+        name, place = places.at(_without(number, taken))
+        placed[name, pulses[name][place]] = fault
     return placed
+
+
+def _without(number: int, taken: list[int]) -> int:
+    """The place with this number, if those that are taken are not counted."""
+    for other in taken:
+        number += other <= number
+    return number
+
+
+def _place_long(
+    faults: Faults, pulses: dict[str, range], rng: np.random.Generator
+) -> tuple[Placed, list[tuple[str, int]]]:
+    """Faults that take several pulses in a row, and where the pulses begin that they have to themselves."""
+    spans = _Places(pulses, SPAN_PULSES)
+    placed: Placed = {}
+    reserved: list[tuple[str, int]] = []
+    keys = [key for key in LONG for _ in range(getattr(faults, key))]
+    for number, key in spans.chosen(keys, 0, rng):
+        name, first = spans.at(number)
+        reserved.append((name, first))
+        placed |= {(name, pulses[name][first + offset]): fault for offset, fault in LONG[key].items()}
+    return _with_partners(placed, pulses, rng), reserved
+
+
+def _with_partners(placed: Placed, pulses: dict[str, range], rng: np.random.Generator) -> Placed:
+    """A bus reset takes a second camera, at its first pulse from then on."""
+    partners: Placed = {}
+    for (name, pulse), fault in placed.items():
+        others = sorted(set(pulses) - {name})
+        if fault is Fault.BUS_RESET and others:
+            other = others[int(rng.integers(len(others)))]
+            step = pulses[other].step
+            partners[other, -(-pulse // step) * step] = fault
+    return placed | partners
 
 
 def _pulses_of(camera: Camera, faults: Faults) -> range:

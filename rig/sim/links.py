@@ -11,13 +11,14 @@ import mmap
 import os
 import socket
 from collections import deque
+from math import prod
 
 import numpy as np
 
 from rig import host
 from rig.sim.camera import Link, world_lost
 from rig.sim.sensor import Message
-from rig.sim.world import World, empty_pool
+from rig.sim.world import PoolShape, World, empty_pool
 from rig.streams import Picture
 
 PAGE = 4096
@@ -26,7 +27,7 @@ PAGE = 4096
 class LocalLink(Link):
     """A link to a world in the same thread: requests are done at once, messages wait until they are asked for."""
 
-    def __init__(self, name: str, world: World, shape: tuple[int, int, int]) -> None:
+    def __init__(self, name: str, world: World, shape: PoolShape) -> None:
         self._name, self._world = name, world
         self._messages: deque[Message] = deque()
         self.pool, self.states = empty_pool(shape)
@@ -34,7 +35,7 @@ class LocalLink(Link):
 
     def send(self, message: Message) -> None:
         """See Link.send."""
-        self._world.command(self._name, message)
+        self._world.command(self._name, message, self._world.now_ns)
 
     def receive(self, timeout_s: float) -> Message | None:  # noqa: ARG002  virtual time: there is nobody to wait for
         """See Link.receive."""
@@ -75,18 +76,17 @@ class JsonSocket:
         return self._ready
 
 
-def map_pool(fd: int, shape: tuple[int, int, int]) -> tuple[Picture, Picture]:
+def map_pool(fd: int, shape: PoolShape) -> tuple[Picture, Picture]:
     """Pool and slot states in shared memory; the mapping lives as long as the arrays."""
-    slots, height, width = shape
     memory = mmap.mmap(fd, pool_bytes(shape))
-    states = np.frombuffer(memory, np.uint8, slots)
-    pool = np.frombuffer(memory, np.uint8, slots * height * width, _padded(slots)).reshape(shape)
-    return pool, states
+    states = np.frombuffer(memory, np.uint8, shape.slots)
+    pool = np.frombuffer(memory, shape.dtype, shape.slots * prod(shape.picture), _padded(shape.slots))
+    return pool.reshape(shape.slots, *shape.picture), states
 
 
-def pool_bytes(shape: tuple[int, int, int]) -> int:
+def pool_bytes(shape: PoolShape) -> int:
     """Size of a shared pool, with its states."""
-    return _padded(shape[0]) + int(np.prod(shape))
+    return _padded(shape.slots) + shape.slots * prod(shape.picture) * np.dtype(shape.dtype).itemsize
 
 
 def _padded(slots: int) -> int:
@@ -96,7 +96,7 @@ def _padded(slots: int) -> int:
 class SocketLink(Link):
     """A link to a world in another process."""
 
-    def __init__(self, name: str, shape: tuple[int, int, int]) -> None:
+    def __init__(self, name: str, shape: PoolShape) -> None:
         self._name = name
         near, self.far = socket.socketpair()
         self._socket = JsonSocket(near)

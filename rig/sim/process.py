@@ -6,6 +6,7 @@ import gc
 import selectors
 import socket
 import sys
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,9 @@ from rig.clock import NS, HostClock
 from rig.config.rig import Rig, Screen
 from rig.errors import DeviceNotFound, DeviceNotReady
 from rig.sim.links import JsonSocket, SocketLink, map_pool
-from rig.sim.photodiode import Photodiode
-from rig.sim.wires import OutsideBox
-from rig.sim.world import World, pool_shape
+from rig.sim.photodiode import Photodiode, RoomLight, ScreenMemory
+from rig.sim.wires import OutsideBox, told_pulse
+from rig.sim.world import World, pool_shape, simulated_cameras
 
 START_S = 20.0
 PHOTODIODE_PERIOD_NS = 2_000_000
@@ -30,15 +31,17 @@ class WorldProcess:
     def __init__(self, rig: Rig, *, truth: Path | None, framebuffer: Path | None, log: Path) -> None:
         """Start it and wait until it is ready. Raises DeviceNotFound, DeviceNotReady or DeviceLost."""
         wires = _wires_of(rig)
-        self.links = {name: SocketLink(name, pool_shape(rig, name)) for name in rig.cameras}
+        self.links = {name: SocketLink(name, pool_shape(rig, name)) for name in simulated_cameras(rig)}
         self.box, far_box = socket.socketpair()
-        fds = [far_box.fileno()]
+        self.pulses, far_pulses = socket.socketpair()  # lines as in wires.py, of every pulse
+        fds = [far_box.fileno(), far_pulses.fileno()]
         for link in self.links.values():
             fds += [link.far.fileno(), link.memory]
         if wires is not None:
             fds.append(wires.fileno())
         self._child = Child("rig.sim.process", log, pass_fds=tuple(fds))
         far_box.close()
+        far_pulses.close()
         for link in self.links.values():
             link.hand_over()
         if wires is not None:
@@ -63,11 +66,16 @@ class WorldProcess:
         """A screen without pixels changed its patch. Raises DeviceLost."""
         self._child.send({"light": [host_ns, level]})
 
+    def glow(self, host_ns: int, brightness: float) -> None:
+        """A screen without pixels is so bright from now on, in the mean, 0 black to 1 white. Raises DeviceLost."""
+        self._child.send({"glow": [host_ns, brightness]})
+
     def close(self) -> None:
         """End it; never raises."""
         for link in self.links.values():
             link.close()
         self.box.close()
+        self.pulses.close()
         self._child.close()
 
 
@@ -89,7 +97,7 @@ def _wires_of(rig: Rig) -> socket.socket | None:
 class _Pump:
     """Runs the world as time passes, and carries messages in and out."""
 
-    def __init__(self, parent: Parent, config: dict[str, Any], box_fd: int, fds: list[int]) -> None:
+    def __init__(self, parent: Parent, config: dict[str, Any], box_fd: int, pulses_fd: int, fds: list[int]) -> None:
         self._parent, self._clock = parent, HostClock()
         rig = Rig.model_validate(config["rig"])
         truth = Path(config["truth"]) if config["truth"] else None
@@ -98,11 +106,17 @@ class _Pump:
         self._selector.register(0, selectors.EVENT_READ, self._read_parent)
         self._box = socket.socket(fileno=box_fd)
         self._selector.register(self._box, selectors.EVENT_READ, self._read_box)
-        self._cameras = {name: self._camera(rig, name, *fds[2 * i : 2 * i + 2]) for i, name in enumerate(rig.cameras)}
+        self._pulses = socket.socket(fileno=pulses_fd)
+        if simulated_cameras(rig) != rig.cameras:
+            self._world.tell_pulses(self._tell_pulse)
+        cameras = enumerate(simulated_cameras(rig))
+        self._cameras = {name: self._camera(rig, name, *fds[2 * i : 2 * i + 2]) for i, name in cameras}
         if rig.simulation and rig.simulation.wires:
             self._connect_wires(fds[-1])
-        self._photodiode = _photodiode(config["framebuffer"], rig.screen)
-        self._bright = False
+        screen = ScreenMemory(Path(config["framebuffer"])) if config["framebuffer"] else None
+        self._photodiode = _photodiode(screen, rig.screen) if screen else None
+        self._room = RoomLight(screen) if screen else None
+        self._bright, self._brightness = False, 0.0
         self._next_look = self._clock.now_ns()
         self._is_running = True
 
@@ -133,7 +147,7 @@ class _Pump:
 
     def _timeout_s(self) -> float:
         due = self._world.next_host_ns()
-        times = [t for t in (due, self._next_look if self._photodiode else None) if t is not None]
+        times = [t for t in (due, self._next_look if self._room else None) if t is not None]
         return max(0.0, (min(times) - self._clock.now_ns()) / NS) if times else 1.0
 
     def _read_box(self) -> None:
@@ -151,7 +165,11 @@ class _Pump:
         messages = self._parent.receive()
         self._is_running = messages is not None
         for message in messages or []:
-            self._world.light(*message["light"])
+            match message:
+                case {"light": change}:
+                    self._world.light(*change)
+                case {"glow": change}:
+                    self._world.glow(*change)
 
     def _read_camera(self, name: str) -> None:
         end = self._cameras[name]
@@ -161,16 +179,25 @@ class _Pump:
             self._selector.unregister(end.socket)
             return
         while messages:
-            self._world.command(name, messages.popleft())
+            self._world.command(name, messages.popleft(), self._clock.now_ns())
+
+    def _tell_pulse(self, host_ns: int, lines: int) -> None:
+        """Tell who listens; one that has gone does not end the world of the others."""
+        with suppress(OSError):
+            self._pulses.sendall(told_pulse(host_ns, lines))
 
     def _look(self, now: int) -> None:
-        if self._photodiode is None or now < self._next_look:
+        if self._room is None or now < self._next_look:
             return
         self._next_look = now + PHOTODIODE_PERIOD_NS
-        bright = self._photodiode.is_bright()
+        bright = self._photodiode is not None and self._photodiode.is_bright()
         if bright != self._bright:
             self._bright = bright
             self._world.light(now, int(bright))
+        brightness = self._room.brightness()
+        if brightness != self._brightness:
+            self._brightness = brightness
+            self._world.glow(now, brightness)
 
 
 def _post(end: JsonSocket, message: dict[str, Any]) -> None:
@@ -181,16 +208,15 @@ def _post(end: JsonSocket, message: dict[str, Any]) -> None:
         pass
 
 
-def _photodiode(framebuffer: str | None, screen: Screen) -> Photodiode | None:
-    if framebuffer is None or not screen.patch_px:
-        return None
+def _photodiode(memory: ScreenMemory, screen: Screen) -> Photodiode | None:
+    """In the middle of the patch, if there is one."""
     half = screen.patch_px // 2
-    return Photodiode(Path(framebuffer), screen.width - half, screen.height - half)
+    return Photodiode(memory, screen.width - half, screen.height - half) if half else None
 
 
 def main() -> None:
-    """The child: `python -m rig.sim.process PIPE BOX (CAMERA MEMORY)... [WIRES]`."""
-    pipe, box_fd, *fds = map(int, sys.argv[1:])
+    """The child: `python -m rig.sim.process PIPE BOX PULSES (CAMERA MEMORY)... [WIRES]`."""
+    pipe, box_fd, pulses_fd, *fds = map(int, sys.argv[1:])
     parent = Parent(pipe)
     host.ask_real_time(host.Priority.WORLD)
     messages: list[dict[str, Any]] | None = []
@@ -198,7 +224,7 @@ def main() -> None:
         messages = parent.receive(1.0)
     if messages:
         try:
-            _Pump(parent, messages[0], box_fd, fds).run()
+            _Pump(parent, messages[0], box_fd, pulses_fd, fds).run()
         except (BrokenPipeError, ConnectionResetError):
             pass  # the recorder is gone; so is this world
 

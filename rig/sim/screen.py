@@ -2,13 +2,16 @@
 
 clock moves on --> flips on the grid of refreshes, up to now --> events
                                                             +--> light(host_ns, level): the patch, for the photodiode
+                                                            +--> glow(host_ns, brightness): all of it, on the face
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 
 from rig.clips.cadence import require_refresh
+from rig.clips.decode import decoded, fitted, scaled
 from rig.clips.manifest import FilmClip
 from rig.clock import NS, Clock
 from rig.config import rig as config_of
@@ -18,7 +21,11 @@ from rig.stimulus.screen import Screen, ScreenEvent, ScreenNote
 from rig.stimulus.showing import FlipLog, Showing
 from rig.streams import ClockPair, DeviceInfo
 
+NEUTRAL = 0.5  # brightness of the grey around a film and between films: 0 black, 1 white
+SAMPLED = (16, 9)  # the size at which a film picture is measured
+
 Light = Callable[[int, int], None]
+Glow = Callable[[int, float], None]
 
 
 class SimulatedScreen(Screen):
@@ -33,22 +40,27 @@ class SimulatedScreen(Screen):
         seed: int,
         scripted: bool,
         light: Light,
+        glow: Glow,
     ) -> None:
         """`light(host_ns, level)` is called for each change of the patch, level 1 white, 0 black, before the event.
 
+        So is `glow(host_ns, brightness)` for each change of the whole screen's mean brightness, 0 black to 1 white.
         `scripted`: a scripted participant, by `seed`, answers; otherwise nobody does, and steps end by their time.
         Raises ClipError for a clip faster than the screen.
         """
         for clip in clips.values():
             require_refresh(clip, config.refresh_hz)
-        self._config, self._clips, self._clock, self._light = config, clips, clock, light
+        self._config, self._clips, self._clock = config, clips, clock
+        self._light, self._glow = light, glow
         self._seed, self._scripted = seed, scripted
         self._origin_ns = clock.now_ns()
         self._refresh = 0  # number of the next flip's refresh, counted from the origin
         self._flips = FlipLog(round(NS / config.refresh_hz), has_patch=config.patch_px > 0)
         self._showing: Showing | None = None
         self._press: tuple[int, str] | None = None  # host clock ns, key
-        self._level = 0
+        self._film: _FilmLight | None = None
+        self._level, self._brightness = 0, NEUTRAL
+        glow(self._origin_ns, NEUTRAL)
         self._told: list[ScreenEvent] = [
             self._clock_pair(self._origin_ns),
             ScreenNote(self._origin_ns, "silent: a simulated screen has no sound"),
@@ -77,6 +89,8 @@ class SimulatedScreen(Screen):
         """Begin a step, at the first refresh after now."""
         clip = self._clips[step.clip] if step.clip else None
         self._showing = Showing(step, clip, self._flips.period_ns)
+        self._end_film()
+        self._film = _FilmLight(clip, (self._config.width, self._config.height)) if clip else None
         since_ns = self._clock.now_ns() - self._origin_ns
         self._refresh = max(self._refresh, int(since_ns * self._config.refresh_hz / NS) + 1)
         self._flips.rest()
@@ -99,8 +113,14 @@ class SimulatedScreen(Screen):
             self._showing.abort()
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Close the film."""
         self._showing = None
+        self._end_film()
+
+    def _end_film(self) -> None:
+        if self._film:
+            self._film.close()
+        self._film = None
 
     def _refresh_ns(self, refresh: int) -> int:
         return self._origin_ns + round(refresh * NS / self._config.refresh_hz)
@@ -108,23 +128,27 @@ class SimulatedScreen(Screen):
     def _flip(self, showing: Showing, host_ns: int) -> None:
         if showing.is_over(host_ns):
             flip = self._flips.between_steps(host_ns, host_ns / NS)
-            self._shine(flip.patch, host_ns)
+            self._shine(flip.patch, NEUTRAL, host_ns)
+            self._end_film()
             self._told += [flip, showing.ended(host_ns), self._clock_pair(host_ns)]
             self._showing, self._press = None, None
             return
         film_frame = showing.target(host_ns)
         flip = self._flips.of_step(showing, film_frame, host_ns, host_ns, host_ns / NS, underrun=False)
-        self._shine(flip.patch, host_ns)
+        self._shine(flip.patch, self._film.brightness(film_frame) if self._film else NEUTRAL, host_ns)
         began = showing.flipped(flip)
         self._told += [*began, flip]
         if began:
             self._plan_press(showing.step, host_ns)
         self._press_if_due(showing, host_ns)
 
-    def _shine(self, level: int, host_ns: int) -> None:
+    def _shine(self, level: int, brightness: float, host_ns: int) -> None:
         if level != self._level:
             self._level = level
             self._light(host_ns, level)
+        if brightness != self._brightness:
+            self._brightness = brightness
+            self._glow(host_ns, brightness)
 
     def _plan_press(self, step: Step, began_ns: int) -> None:
         choice = script(step, self._seed) if self._scripted else None
@@ -139,3 +163,25 @@ class SimulatedScreen(Screen):
     def _clock_pair(self, host_ns: int) -> ClockPair:
         """The screen's own clock is the host clock here."""
         return ClockPair("screen", host_ns, host_ns, host_ns, host_ns)
+
+
+class _FilmLight:
+    """How bright the screen is with each picture of a film, decoded as they are shown."""
+
+    def __init__(self, clip: FilmClip, screen: tuple[int, int]) -> None:
+        self._frames = decoded(clip.path)
+        width, height = fitted((clip.width, clip.height), screen)
+        self._share = width * height / (screen[0] * screen[1])  # of the screen, that the film covers
+        self._next, self._brightness = 0, NEUTRAL
+
+    def brightness(self, film_frame: int) -> float:
+        """The mean of the screen while it shows this picture, 0 to 1; later ones only from then on. Decodes."""
+        for frame in islice(self._frames, max(0, film_frame + 1 - self._next)):
+            picture = scaled(frame, SAMPLED, "gray").to_ndarray()
+            self._brightness = float(picture.mean()) / 255 * self._share + NEUTRAL * (1 - self._share)
+            self._next += 1
+        return self._brightness
+
+    def close(self) -> None:
+        """Close the film's file."""
+        self._frames.close()

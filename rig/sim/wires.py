@@ -1,21 +1,58 @@
-"""A trigger box outside this program whose wires reach the simulated cameras: our firmware on a simulated chip.
+"""Trigger lines that reach into the simulated world or out of it, as lines of text on a socket, ns on the host clock.
 
-One socket, lines of text, ns on the host clock:
+A trigger box outside, as our firmware on a simulated chip, whose wires reach the simulated cameras:
 
     from the box    P <ns> <mask>          trigger lines that rose at this instant, bit c for line c
                     L <ns> <mask>          sync LEDs from now on: bit 0 A, 1 B1, 2 B2
     to the box      I <number> <level>     an input changes now
 
 Wires have no numbers, so pulses are counted here: first those of the line walk, then those of the recording run.
+And from the simulated box to cameras outside this world, which pylon emulates: lines P alone.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping
+
+from rig import host
 
 OnLines = Callable[[int, int, int, bool], None]
 OnLeds = Callable[[int, int], None]
+
+
+def told_pulse(host_ns: int, lines: int) -> bytes:
+    """The line of text that tells a pulse."""
+    return b"P %d %d\n" % (host_ns, lines)
+
+
+class WireThread:
+    """Fires cameras outside the simulated world, in a thread of its own, as its trigger lines rise."""
+
+    def __init__(self, end: socket.socket, fires: Mapping[int, Callable[[], None]]) -> None:
+        """`fires`: what is on a line, by its number. It reads `end`, which stays the caller's."""
+        self._end, self._fires = end, fires
+        self._thread = threading.Thread(target=self._run, name="wire")
+        self._thread.start()
+
+    def close(self) -> None:
+        """End it; never raises."""
+        self._end.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+
+    def _run(self) -> None:
+        host.ask_real_time(host.Priority.WORLD)
+        begun = b""
+        while data := self._end.recv(1 << 16):
+            *lines, begun = (begun + data).split(b"\n")
+            for line in lines:
+                self._rise(int(line.split()[2]))
+
+    def _rise(self, lines: int) -> None:
+        for number, fire in self._fires.items():
+            if lines >> number & 1:
+                fire()
 
 
 class OutsideBox:

@@ -17,19 +17,24 @@ import socket
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from rig.config.rig import Rig, Simulation
+from rig.config.rig import Camera, Rig, Simulation
 from rig.errors import ConfigError
+from rig.pixels import FORMATS
 from rig.sim.box import SimulatedBox
-from rig.sim.face import Face
 from rig.sim.faults import BoxFaults, Fault, Truth, place_faults
 from rig.sim.leds import LedHistory
+from rig.sim.light import ScreenLight
+from rig.sim.optics import Optics
 from rig.sim.sensor import POOL_S, Message, Post, Sensor
 from rig.sim.wires import OutsideBox
 from rig.streams import Picture
 from rig.trigger.box import walk_pulses
+
+OnPulse = Callable[[int, int], None]
 
 
 def simulation_of(rig: Rig) -> Simulation:
@@ -39,10 +44,25 @@ def simulation_of(rig: Rig) -> Simulation:
     return rig.simulation
 
 
-def pool_shape(rig: Rig, name: str) -> tuple[int, int, int]:
-    """Buffers, height and width of a simulated camera's pool."""
+def simulated_cameras(rig: Rig) -> dict[str, Camera]:
+    """The cameras that are in the simulated world; the others only hear its trigger lines."""
+    return {name: camera for name, camera in rig.cameras.items() if camera.backend == "simulated"}
+
+
+class PoolShape(NamedTuple):
+    """The memory of a camera's buffers."""
+
+    slots: int
+    picture: tuple[int, ...]  # shape of one
+    dtype: str
+
+
+def pool_shape(rig: Rig, name: str) -> PoolShape:
+    """The buffers of a simulated camera."""
     camera = rig.cameras[name]
-    return max(8, round(POOL_S * rig.box.rate_hz / camera.divisor)), camera.height, camera.width
+    form = FORMATS[camera.pixel_format]
+    slots = max(8, round(POOL_S * rig.box.rate_hz / camera.divisor))
+    return PoolShape(slots, form.shape(camera.height, camera.width), form.dtype.str)
 
 
 class World:
@@ -55,8 +75,9 @@ class World:
         self._due: list[tuple[int, int, Callable[[], None]]] = []
         self._order = 0
         self._now = start_host_ns  # of what is being done
-        self._leds = LedHistory()
+        self._leds, self._glow = LedHistory(), ScreenLight()
         self._outside: OutsideBox | None = None
+        self._tell_pulse: OnPulse = lambda _host_ns, _lines: None
         self.box = SimulatedBox(
             self._lines,
             on_leds=self._leds.change,
@@ -70,11 +91,13 @@ class World:
         )
         self._dead = config.faults.dead_line  # camera whose line never rises
         self._told_dead = False
-        faults = place_faults(config.faults, rig.cameras, config.seed)
+        cameras = simulated_cameras(rig)
+        self.placed = place_faults(config.faults, cameras, config.seed)
         self.sensors: dict[str, Sensor] = {}
-        for name, camera in rig.cameras.items():
-            face = Face(camera.height, camera.width, band=camera.line, noise=config.noise, seed=config.seed)
-            self.sensors[name] = Sensor(name, camera, face, self._leds, self.truth, faults, config.seed)
+        for name, camera in cameras.items():
+            tell = self.truth.shown
+            optics = Optics(camera, self._leds, self._glow, seed=config.seed, scene=config.scene, tell=tell)
+            self.sensors[name] = Sensor(name, camera, optics, self.truth, config.faults, self.placed, config.seed)
 
     def attach(self, name: str, post: Post, pool: Picture, states: Picture) -> None:
         """Connect a camera's driver."""
@@ -87,9 +110,22 @@ class World:
         self._outside = OutsideBox(far, self._lines, self._leds.change, walk)
         return self._outside
 
-    def command(self, name: str, message: Message) -> None:
-        """A request of a camera's driver."""
-        self.sensors[name].command(message)
+    def tell_pulses(self, tell: OnPulse) -> None:
+        """Devices outside this world hear its trigger lines: those that rise at an instant, bit c for line c."""
+        self._tell_pulse = tell
+
+    @property
+    def now_ns(self) -> int:
+        """How far it has run, host ns."""
+        return self._now
+
+    def command(self, name: str, message: Message, host_ns: int) -> None:
+        """A request of a camera's driver, come at `host_ns`."""
+        self.sensors[name].command(message, host_ns)
+
+    def glow(self, host_ns: int, brightness: float) -> None:
+        """The screen is so bright from `host_ns` on, in the mean: 0 black, 1 white."""
+        self._at(host_ns, lambda: self._glow.change(host_ns, brightness))
 
     def light(self, host_ns: int, level: int) -> None:
         """The photodiode patch changed; reaches the box when world time comes to it."""
@@ -108,6 +144,7 @@ class World:
                 self._now, _, act = heapq.heappop(self._due)
                 act()
         self.box.run_until(host_ns)
+        self._now = max(self._now, host_ns)
 
     def _at(self, host_ns: int, what: Callable[[], None]) -> None:
         self._order += 1
@@ -125,6 +162,7 @@ class World:
             box.input_edge(self._now, number, level)
 
     def _lines(self, host_ns: int, lines: int, pulse_number: int, walk: bool) -> None:  # noqa: FBT001
+        self._tell_pulse(host_ns, lines)
         period_ns = round(1e9 / self._rig.box.rate_hz)
         for name, sensor in self.sensors.items():
             if lines >> sensor.config.line & 1 and not self._is_dead(name):
@@ -140,6 +178,6 @@ class World:
         return True
 
 
-def empty_pool(shape: tuple[int, int, int]) -> tuple[Picture, Picture]:
+def empty_pool(shape: PoolShape) -> tuple[Picture, Picture]:
     """A pool and its slot states, in this process's memory."""
-    return np.zeros(shape, np.uint8), np.zeros(shape[0], np.uint8)
+    return np.zeros((shape.slots, *shape.picture), shape.dtype), np.zeros(shape.slots, np.uint8)

@@ -24,6 +24,8 @@ BAUD = 115_200  # of an Uno without its jumper
 WRITE_TIMEOUT_S = 1.0
 HELLO_TIMEOUT_S = 4.0  # an Uno resets when its port is opened, and its bootloader waits for 2 s
 
+GROUP_PULSES = 64  # what wire format 1 allows of pulses until all divisors meet again
+
 LAST_STOP_S = 0.8  # a box that may be sending is asked so long to stop before its port is closed: four times
 
 _HELD = (errno.EBUSY, errno.EAGAIN)
@@ -103,6 +105,7 @@ class SerialBox(TriggerBox):
                 "tick_hz": identity.tick_hz,
                 "lines": identity.lines,
                 "inputs": identity.inputs,
+                "group_pulses": GROUP_PULSES,
                 "baud": identity.baud,
                 "events_per_s": identity.events_per_s,
                 **{c.name.lower(): c in can for c in wire.Capability if c.name},

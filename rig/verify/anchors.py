@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rig.session.pulses import BODY_SLOT, CLOSING, OPENING, planned_ticks, pulses_known, pulses_sent
-from rig.session.runfile import Run, Stream
+from rig.session.runfile import Rows, Run, Stream
 from rig.streams import NO_PULSE
+from rig.verify.arms import same_arm
 from rig.verify.findings import Finding, Word, due_pulses, ranges_of
 from rig.verify.last_word import last_word
 
@@ -106,12 +107,13 @@ def _end_of_run(run: Run, stream: Stream, *, opening: bool) -> Finding:
     name, which = ("preamble", "first") if opening else ("postamble", "last")
     claimed = stream.pulse_numbers != NO_PULSE
     looked_at, limit = f"{int(claimed.sum())} frames", f"{which} frame at its place in the pattern"
-    reason = _not_measurable(run, stream, int(claimed.sum()), opening=opening)
+    own = _own_frames(stream, opening=opening)
+    reason = _not_measurable(run, stream, len(own), opening=opening)
     if reason:
         return Finding(name, stream.name, Word.NOT_MEASURED, None, limit, looked_at, reason)
     pulses = np.arange(0, pulses_known(run), stream.divisor)
     period_s = int(run.plan["period_ticks"]) / BOX_HZ
-    seen_periods = _seen_periods(stream, period_s)
+    seen_periods = _seen_periods(stream, own, period_s)
     due_periods = planned_ticks(run)[pulses] / int(run.plan["period_ticks"])
     missed = _missed(_from_end(seen_periods, opening), _from_end(due_periods, opening), int(run.plan["group"]))
     claim = int(stream.pulse_numbers[claimed][0 if opening else -1])
@@ -125,12 +127,19 @@ def _end_of_run(run: Run, stream: Stream, *, opening: bool) -> Finding:
     return Finding(name, stream.name, Word.PASS, real, limit, looked_at, f"{which} frame is of pulse {real}{note}")
 
 
-def _seen_periods(stream: Stream, period_s: float) -> Times:
-    """When frames with a pulse were exposed by their camera's clock, in base periods after the first of them.
+def _own_frames(stream: Stream, *, opening: bool) -> Rows:
+    """Frames with a pulse of the camera's first arm, or of its last one: two arms are two clocks."""
+    frames = stream.frames[stream.pulse_numbers != NO_PULSE]
+    arms = same_arm(frames["epoch"].astype(np.int64))
+    return np.asarray(frames[arms[0 if opening else -1]] if arms else frames)
+
+
+def _seen_periods(stream: Stream, frames: Rows, period_s: float) -> Times:
+    """When frames of one arm were exposed by their camera's clock, in base periods after the first of them.
 
     The clocks' rates may differ by half a per cent, which the usual interval between frames takes out.
     """
-    ticks = stream.frames["camera_ticks"][stream.pulse_numbers != NO_PULSE].astype(np.int64)
+    ticks = frames["camera_ticks"].astype(np.int64)
     periods = (ticks - ticks[0]) / float(stream.baseline["ticks_hz"]) / period_s
     rate = float(np.median(np.diff(periods))) / stream.divisor
     return np.asarray(periods / np.clip(rate, 1 - MOST_RATE_ERROR, 1 + MOST_RATE_ERROR))

@@ -16,6 +16,7 @@ from rig.session.pulses import pulse_times
 from rig.session.runfile import Rows, Run, Stream
 from rig.session.timeline import map_box
 from rig.streams import NO_PULSE, Evidence
+from rig.verify.arms import same_arm
 from rig.verify.findings import Finding, Numbers, Word, ranges_of, spelled
 from rig.verify.last_word import seen_in_part
 
@@ -28,6 +29,7 @@ TREND_FRAMES = 100  # a clock drifts slowly: its trend is the median of so many 
 SLOPE_FRAMES = 1000
 HOLE_S = 5  # so long without a frame (a part not stored) no drift is followed: another part begins
 OWN_RATE_S = 10  # a part must be so long for a rate of its own; over less, jitter would count as rate
+FEWEST = 4  # frames of one arm of a camera, to say anything of its clock
 PAIRS_REACH_NS = 10**9  # how far beyond the last clock pair the box's clock is known: five pings that got lost
 MAX_SLEW_PPM = 500  # by which a time service may slew the host clock
 MAX_UTC_STEP_S = 1.0
@@ -38,11 +40,16 @@ Periods = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Paired:
-    """Frames of a stream whose claimed pulse has a known time: pulse, box ticks and camera ticks, each (n,)."""
+    """Frames of a stream whose claimed pulse has a known time: pulse, box ticks, camera ticks, epoch, each (n,)."""
 
     pulses: Numbers
     box_ticks: Numbers
     camera_ticks: Numbers
+    epochs: Numbers
+
+    def __getitem__(self, chosen: Numbers) -> Paired:
+        """Some of them, by their places."""
+        return Paired(*(part[chosen] for part in (self.pulses, self.box_ticks, self.camera_ticks, self.epochs)))
 
 
 def paired(run: Run, stream: Stream) -> Paired:
@@ -50,11 +57,11 @@ def paired(run: Run, stream: Stream) -> Paired:
     times, claims = pulse_times(run), stream.pulse_numbers
     if len(times.numbers) == 0 or len(claims) == 0:
         nothing = np.zeros(0, np.int64)
-        return Paired(nothing, nothing, nothing)
+        return Paired(nothing, nothing, nothing, nothing)
     place = np.clip(np.searchsorted(times.numbers, claims), 0, len(times.numbers) - 1)
     known = (times.numbers[place] == claims) & (claims != NO_PULSE)
-    camera_ticks = stream.frames["camera_ticks"][known].astype(np.int64)
-    return Paired(claims[known], times.box_ticks[place[known]], camera_ticks)
+    camera_ticks, epochs = (stream.frames[name][known].astype(np.int64) for name in ("camera_ticks", "epoch"))
+    return Paired(claims[known], times.box_ticks[place[known]], camera_ticks, epochs)
 
 
 def distances(pairs: Paired, ticks_hz: int, period_ticks: int, limit_periods: float) -> Periods:
@@ -106,7 +113,7 @@ def _detrended(values: Periods, limit: float) -> Periods:
 
 
 def check_stamps(run: Run) -> list[Finding]:
-    """Every single frame was exposed at the pulse it claims, by its camera's own clock."""
+    """Every single frame was exposed at the pulse it claims, by its camera's own clock; each arm of it by itself."""
     unseen = "when these were due could not be seen"
     return [seen_in_part(_stamps(run, stream), run, stream, unseen) for stream in run.streams.values()]
 
@@ -118,12 +125,17 @@ def _stamps(run: Run, stream: Stream) -> Finding:
     limit_ms = min(MAX_SKEW_MS, NEAR_PERIODS * period_ms)
     origin = "the skew between cameras aimed at" if limit_ms == MAX_SKEW_MS else "a quarter period"
     limit, looked_at = f"{limit_ms:g} ms, {origin}", f"{len(pairs.pulses)} frames"
-    if not ticks_hz or len(pairs.pulses) < 4:
+    if not ticks_hz or len(pairs.pulses) < FEWEST:
         reason = f"only {len(pairs.pulses)} frames" if ticks_hz else "the camera has no timestamps"
         return Finding("stamps", stream.name, Word.NOT_MEASURED, None, limit, looked_at, reason)
-    off_ms = distances(pairs, ticks_hz, period, limit_ms / period_ms) * period_ms
-    far = np.abs(off_ms) > limit_ms
-    near = ~far if np.count_nonzero(~far) > 1 else np.ones(len(far), bool)
+    arms = [arm for arm in same_arm(pairs.epochs) if len(arm) >= FEWEST]
+    if not arms:
+        return Finding("stamps", stream.name, Word.NOT_MEASURED, None, limit, looked_at, "too few frames of each arm")
+    off_ms = np.concatenate([distances(pairs[a], ticks_hz, period, limit_ms / period_ms) for a in arms]) * period_ms
+    far, longest = np.abs(off_ms) > limit_ms, max(arms, key=len)
+    pairs, first = pairs[np.concatenate(arms)], sum(len(arm) for arm in arms if arm[0] < longest[0])
+    near = np.flatnonzero(~far[first : first + len(longest)]) + first
+    near = near if len(near) > 1 else np.arange(first, first + len(longest))
     fit = fit_clocks(pairs.camera_ticks[near], pairs.box_ticks[near])
     ppm = (fit.rate * ticks_hz / BOX_HZ - 1) * 1e6
     worst_ms = float(np.abs(off_ms).max())
@@ -143,10 +155,11 @@ def check_intervals(run: Run) -> list[Finding]:
 
 
 def interval_ms(run: Run, stream: Stream) -> tuple[NDArray[np.float64], NDArray[np.float64], Numbers]:
-    """Intervals by the camera, by the box (both ms), and the pulse that ends each; each (n - 1,)."""
+    """Intervals by the camera, by the box (both ms), and the pulse that ends each; none from one arm to the next."""
     pairs, ticks_hz = paired(run, stream), int(stream.baseline.get("ticks_hz", 0)) or 1
-    camera = np.diff(pairs.camera_ticks) * 1000 / ticks_hz
-    return camera, np.diff(pairs.box_ticks) * 1000 / BOX_HZ, pairs.pulses[1:]
+    within = np.diff(pairs.epochs) == 0
+    camera = np.diff(pairs.camera_ticks)[within] * 1000 / ticks_hz
+    return camera, np.diff(pairs.box_ticks)[within] * 1000 / BOX_HZ, pairs.pulses[1:][within]
 
 
 def _intervals(run: Run, stream: Stream) -> Finding:

@@ -9,7 +9,8 @@ import numpy as np
 
 from rig.session.pulses import pulses_known, pulses_sent
 from rig.session.runfile import Rows, Run, Stream
-from rig.streams import NO_PULSE, Evidence
+from rig.streams import NO_PULSE
+from rig.verify.arms import FIRST_EPOCH, baselines, same_arm
 from rig.verify.findings import (
     Finding,
     Numbers,
@@ -22,6 +23,7 @@ from rig.verify.findings import (
     unstored_pulses,
 )
 from rig.verify.last_word import last_word, seen_in_part, untold_pulses
+from rig.verify.vague import unknown_places, vague_gaps, vague_pulses, vague_ranges
 
 
 def check_pulses(run: Run) -> list[Finding]:
@@ -89,6 +91,8 @@ def check_frames(run: Run) -> list[Finding]:
 
 
 def _frames(run: Run, stream: Stream) -> Finding:
+    if len(vague_gaps(stream)):
+        return _frames_by_count(run, stream)
     due, lost = due_pulses(run, stream), lost_pulses(run, stream)
     unseen = np.intersect1d(told_lost(run, stream), unstored_pulses(run, stream))
     got = len(stream.frames)
@@ -101,7 +105,8 @@ def _frames(run: Run, stream: Stream) -> Finding:
         text = f"{len(due)} of {len(due)} pulses have a frame{note}"
         word = Word.WARN if note else Word.PASS
         return Finding("frames", stream.name, word, 0, limit, looked_at, text, ranges_of(unseen, stream.divisor))
-    doubtful = lost[lost > _last_pulse(stream, int(unknown[0]))] if len(unknown := _unknown(stream)) else lost[:0]
+    unknown = unknown_places(stream)
+    doubtful = lost[lost > _last_pulse(stream, int(unknown[0]))] if len(unknown) else lost[:0]
     if len(doubtful) == len(lost):
         text = f"{len(lost)} of {len(due)} pulses have no frame by number, {len(unknown)} frames no known pulse{note}"
         return Finding("frames", stream.name, Word.NOT_MEASURED, None, limit, looked_at, text, ranges)
@@ -109,6 +114,16 @@ def _frames(run: Run, stream: Stream) -> Finding:
     end = f", {len(tail)} of them after the last stored frame of a run that did not end in order" if len(tail) else ""
     text = f"{len(lost)} of {len(due)} pulses have no frame{end}: {spelled(ranges)}{note}"
     return Finding("frames", stream.name, Word.FAIL, len(lost), limit, looked_at, text, ranges)
+
+
+def _frames_by_count(run: Run, stream: Stream) -> Finding:
+    """Losses that are counted, and of which nobody can say exactly which pulses they are."""
+    due, ranges = due_pulses(run, stream), tuple((int(g["first_pulse"]), int(g["last_pulse"])) for g in stream.gaps)
+    missing, vague = int(stream.gaps["missing"].sum()), int(vague_gaps(stream)["missing"].sum())
+    text = f"{missing} of {len(due)} pulses have no frame; {vague} of them lie somewhere in "
+    text += f"{spelled(vague_ranges(stream))}: which ones cannot be told from when frames arrived"
+    looked_at = f"{len(due)} pulses due, {len(stream.frames)} frames got"
+    return Finding("frames", stream.name, Word.FAIL, missing, "0 lost", looked_at, text, ranges)
 
 
 def _unseen_note(unseen: Numbers, stream: Stream) -> str:
@@ -127,19 +142,20 @@ def _cut_off(run: Run, stream: Stream, lost: Numbers) -> Numbers:
 
 def check_extras(run: Run) -> list[Finding]:
     """Frames that no pulse asked for."""
-    return [_extras(stream) for stream in run.streams.values()]
+    return [_extras(run, stream) for stream in run.streams.values()]
 
 
-def _extras(stream: Stream) -> Finding:
+def _extras(run: Run, stream: Stream) -> Finding:
     places, unstored = np.flatnonzero(stream.pulse_numbers == NO_PULSE), _extra_rows(stream, stored=False)
     looked_at, limit = f"{len(stream.frames)} frames, {len(unstored)} extras that were not stored", "0 extras"
     if len(places) + len(unstored) == 0:
         return Finding("extras", stream.name, Word.PASS, 0, limit, looked_at, "no frame without a pulse")
     before = np.r_[np.array([_last_pulse(stream, int(p)) for p in places], np.int64), unstored["after_pulse"]]
-    unknown = len(_unknown(stream))
+    unknown = len(unknown_places(stream))
     if unknown == len(before):
         frames = "1 frame came" if unknown == 1 else f"{unknown} frames came"
-        text = f"{frames} after the box's last words in a run whose end it never told: of which pulse nobody knows"
+        where = " after the box's last words in a run whose end it never told" if pulses_sent(run) is None else ""
+        text = f"{frames}{where}: of which pulse nobody knows"
         return Finding("extras", stream.name, Word.NOT_MEASURED, None, limit, looked_at, text, ranges_of(before))
     count, where = len(before), spelled(ranges_of(before))
     note = f" ({len(unstored)} of them in parts not stored)" if len(unstored) else ""
@@ -147,15 +163,9 @@ def _extras(stream: Stream) -> Finding:
     return Finding("extras", stream.name, Word.WARN, count, limit, looked_at, text, ranges_of(before))
 
 
-def _unknown(stream: Stream) -> Numbers:
-    """Places of frames that have no pulse because nothing tells which; an extra is known to have none."""
-    unproven = stream.frames["evidence"] == int(Evidence.NONE)
-    return np.flatnonzero((stream.pulse_numbers == NO_PULSE) & unproven)
-
-
 def _extra_rows(stream: Stream, *, stored: bool) -> Rows:
     """The recorder's rows of extras that were stored, or were not: then the row is all there is of them."""
-    rows = stream.extras[stream.extras["epoch"] == 1]
+    rows = stream.extras[stream.extras["epoch"] >= FIRST_EPOCH]
     return np.asarray(rows[(rows["frame_index"] >= 0) == stored])
 
 
@@ -176,7 +186,10 @@ def _recount(run: Run, stream: Stream) -> Finding:
     lost, told, unstored = lost_pulses(run, stream), told_lost(run, stream), unstored_pulses(run, stream)
     lost = np.setdiff1d(lost, np.setdiff1d(_cut_off(run, stream, lost), told))  # these may be told, and need not be
     unseen = np.intersect1d(told, unstored)  # a gap is told in a part not stored too, where nothing else can be counted
-    differ = np.setxor1d(lost, np.setdiff1d(told, unstored))
+    vague = vague_pulses(run, stream)
+    differ = np.setdiff1d(np.setxor1d(lost, np.setdiff1d(told, unstored)), vague)
+    differ = np.union1d(differ, np.intersect1d(stream.pulse_numbers, vague))
+    uncounted = _uncounted(stream, lost, vague) if len(unstored) == 0 else 0
     kept = np.intersect1d(stream.pulse_numbers, unstored)
     found = np.flatnonzero(stream.pulse_numbers == NO_PULSE)
     strays = np.setxor1d(found, _extra_rows(stream, stored=True)["frame_index"])
@@ -184,6 +197,7 @@ def _recount(run: Run, stream: Stream) -> Finding:
     faults = {
         f"pulses {spelled(ranges_of(differ, stream.divisor))} are lost or told lost, not both": len(differ),
         f"pulses {spelled(ranges_of(kept, stream.divisor))} are told not stored, and have a frame": len(kept),
+        f"{uncounted} pulses lack a frame by count, more or less than the gap rows say": abs(uncounted),
         f"{len(strays)} frames without a pulse are not told as extras": len(strays),
         f"{len(dropped)} extras were not stored though all was to be": len(dropped),
     }
@@ -197,6 +211,14 @@ def _recount(run: Run, stream: Stream) -> Finding:
     beside = len(_extra_rows(stream, stored=False))
     text += f"; in parts not stored {len(unseen)} lost and {beside} extra are told" if len(unseen) or beside else ""
     return Finding("recount", stream.name, Word.PASS, 0, limit, looked_at, text)
+
+
+def _uncounted(stream: Stream, lost: Numbers, vague: Numbers) -> int:
+    """In gaps of which only the count is known: pulses without a numbered frame, less frames that have no number."""
+    if len(vague) == 0:
+        return 0
+    lacking = len(np.intersect1d(lost, vague)) - len(unknown_places(stream))
+    return lacking - int(vague_gaps(stream)["missing"].sum())
 
 
 def _dropped_extras(stream: Stream, unstored: Numbers) -> Numbers:
@@ -214,17 +236,19 @@ def check_order(run: Run) -> list[Finding]:
 def _order(run: Run, stream: Stream) -> Finding:
     frames, modulus = stream.frames, int(stream.baseline.get("number_modulus", 0))
     claimed = stream.pulse_numbers[stream.pulse_numbers != NO_PULSE]
-    steps = np.diff(frames["frame_number"].astype(np.int64))
-    steps = np.mod(steps, np.int64(modulus)) if modulus else steps
+    arms = [frames[arm] for arm in same_arm(frames["epoch"].astype(np.int64))]
+    known_arms = list(baselines(run, stream)) or [FIRST_EPOCH]
+    has_ticks = bool(stream.baseline.get("ticks_hz", 1))
     back = claimed[1:][np.diff(claimed) <= 0]
     untold = untold_pulses(run, stream)
     never = np.setdiff1d(claimed, np.r_[np.arange(0, pulses_known(run), stream.divisor), untold])
     faults = {
         "pulse claimed twice or out of order": len(back),
         "pulse claimed that never went to this stream": len(never),
-        "camera number repeated or falling": int((steps <= 0).sum()),
-        "timestamp not rising": int((np.diff(frames["camera_ticks"].astype(np.int64)) <= 0).sum()),
-        "frame of another arm of the camera": int((frames["epoch"] != 1).sum()),
+        "camera number repeated or falling": sum(_falls(arm["frame_number"], modulus) for arm in arms),
+        "timestamp not rising": sum(_falls(arm["camera_ticks"], 0) for arm in arms) if has_ticks else 0,
+        "frame of another arm of the camera": int((~np.isin(frames["epoch"], known_arms)).sum()),
+        "arm that begins again": int((np.diff(frames["epoch"].astype(np.int64)) < 0).sum()),
     }
     looked_at, limit = f"{len(frames)} frames", "all rising, each once"
     if any(faults.values()):
@@ -239,6 +263,12 @@ def _order(run: Run, stream: Stream) -> Finding:
         text += " that these were sent; in order apart from that"
         return Finding("order", stream.name, Word.NOT_MEASURED, None, limit, looked_at, text, where)
     return Finding("order", stream.name, Word.PASS, 0, limit, looked_at, "in order, each pulse once")
+
+
+def _falls(values: Numbers, modulus: int) -> int:
+    """How often a number is not higher than the one before it; with a modulus it may begin anew."""
+    steps = np.diff(values.astype(np.int64))
+    return int(((np.mod(steps, np.int64(modulus)) if modulus else steps) <= 0).sum())
 
 
 def check_pairing(run: Run) -> list[Finding]:
@@ -257,7 +287,8 @@ def _pairing(run: Run, stream: Stream) -> Finding:
     alone = np.setdiff1d(own, base.pulse_numbers)
     later = alone[alone >= pulses_known(run)]  # than the box's last word
     not_kept = np.setdiff1d(alone, np.r_[due, later])  # the base stream was not to be stored then
-    lost = np.intersect1d(alone, due)
+    unclear = np.intersect1d(np.intersect1d(alone, due), vague_pulses(run, base))
+    lost = np.setdiff1d(np.intersect1d(alone, due), unclear)
     paired = len(own) - len(alone)
     limit, looked_at = f"all on {base.name}, same pulse, a multiple of {stream.divisor}", f"{len(own)} frames"
     if len(own) == 0:
@@ -271,4 +302,8 @@ def _pairing(run: Run, stream: Stream) -> Finding:
         wrong = len(np.union1d(off, lost))
         return Finding("pairing", stream.name, Word.FAIL, wrong, limit, looked_at, "; ".join(parts) + note, where)
     text = f"{paired} of {len(own)} on their {base.name} frame{note}"
+    if len(unclear):
+        text += f"; whether {base.name} has one of pulses {spelled(ranges_of(unclear, stream.divisor))} nobody knows"
+        where = ranges_of(unclear, stream.divisor)
+        return Finding("pairing", stream.name, Word.NOT_MEASURED, None, limit, looked_at, text, where)
     return Finding("pairing", stream.name, Word.PASS, 0, limit, looked_at, text)

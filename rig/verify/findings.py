@@ -90,8 +90,13 @@ def unstored_pulses(run: Run, stream: Stream) -> Numbers:
 
 
 def told_lost(run: Run, stream: Stream) -> Numbers:
-    """Pulses of a stream that the recorder's gap rows name, in parts that were not stored too; int64, rising."""
-    return _pulses_in(zip(stream.gaps["first_pulse"], stream.gaps["last_pulse"], strict=True), run, stream)
+    """Pulses of a stream that the recorder's gap rows name, in parts that were not stored too; int64, rising.
+
+    Without the rows that say how many pulses are lost in an interval, and not which.
+    """
+    gaps = stream.gaps
+    named = gaps[gaps["missing"] >= (gaps["last_pulse"] - gaps["first_pulse"]) // stream.divisor + 1]
+    return _pulses_in(zip(named["first_pulse"], named["last_pulse"], strict=True), run, stream)
 
 
 def _pulses_in(intervals: Iterable[tuple[int, int]], run: Run, stream: Stream) -> Numbers:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from math import isclose
+from typing import Any
+
 import numpy as np
 
 from rig.errors import SessionError
@@ -10,8 +13,10 @@ from rig.session.folder import is_run_name
 from rig.session.layout import SCHEMA, Outcome
 from rig.session.runfile import Run, Stream
 from rig.streams import EDGE, FLIP, FRAME, PULSE, Status
+from rig.verify.arms import at_stop, baselines
 from rig.verify.findings import Finding, Word, ranges_of, spelled
 
+SAME = 1e-6  # relative difference of two floats that one register holds
 _ENDS = {Outcome.FINISHED: Word.PASS, Outcome.STOPPED: Word.WARN}
 
 
@@ -106,15 +111,23 @@ def check_features(run: Run) -> list[Finding]:
 
 
 def _features(run: Run, stream: Stream) -> Finding:
-    ends = [e for e in run.log if (e.get("kind"), e.get("stream"), e.get("epoch")) == ("stopped", stream.name, 1)]
-    armed = dict(stream.baseline.get("features", {}))
-    if not ends or not armed:
+    arms, ends = baselines(run, stream), list(at_stop(run, stream))
+    epoch, entry = ends[-1] if ends else (-1, {})
+    armed, stopped = dict(arms.get(epoch, {}).get("features", {})), dict(entry.get("features", {}))
+    if not armed or not stopped:
         text = "the settings were not read back at both ends"
         return Finding("features", stream.name, Word.NOT_MEASURED, None, "0 changed", "0 settings", text)
-    stopped = dict(ends[-1].get("features", {}))
-    changed = [f"{k}: {armed[k]} became {stopped[k]}" for k in armed if k in stopped and stopped[k] != armed[k]]
+    changed = [f"{k}: {armed[k]} became {stopped.get(k, 'unreadable')}" for k in armed if _differs(armed, stopped, k)]
     looked_at = f"{len(armed)} settings"
     if changed:
-        word = Word.FAIL if any(c.startswith(("Trigger", "AcquisitionMode")) for c in changed) else Word.WARN
-        return Finding("features", stream.name, word, len(changed), "0 changed", looked_at, "; ".join(changed[:10]))
+        text = "; ".join(changed[:10])
+        return Finding("features", stream.name, Word.FAIL, len(changed), "0 changed", looked_at, text)
     return Finding("features", stream.name, Word.PASS, 0, "0 changed", looked_at, "as armed")
+
+
+def _differs(armed: dict[str, Any], stopped: dict[str, Any], name: str) -> bool:
+    """Whether a setting reads otherwise than at arm; the last digits of a float are no change."""
+    before, after = armed[name], stopped.get(name)
+    if isinstance(before, float) and isinstance(after, (int, float)):
+        return not isclose(before, after, rel_tol=SAME)
+    return bool(before != after)

@@ -7,33 +7,59 @@ import select
 import socket
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from itertools import accumulate
+from typing import Any
 
+from rig.cameras.features import Feature
 from rig.clock import NS, HostClock, VirtualClock
 from rig.config.rig import Rig
-from rig.sim.camera import SimulatedCamera, world_lost
+from rig.pixels import FORMATS, shown
+from rig.sim.camera import SimulatedCamera
+from rig.sim.faults import Fault
 from rig.sim.links import JsonSocket, LocalLink, SocketLink, map_pool
-from rig.sim.sensor import Message
-from rig.sim.world import World
+from rig.sim.sensor import Message, Sensor
+from rig.sim.world import PoolShape, World, pool_shape
+from rig.streams import Picture
 from rig.testing.camera import Bench, OnWire
 from tests.burnt_in import burnt_in_number
 
-NAME, SERIAL, SHAPE = "HS", "SIM-HS", (8, 64, 96)  # buffers, height, width
+NAME, SERIAL, BUFFERS, HEIGHT, WIDTH = "HS", "SIM-HS", 8, 64, 96
 CAMERA = {"backend": "simulated", "serial": SERIAL, "line": 0, "divisor": 1, "exposure_us": 2000}
 PERIOD_NS, TOO_EARLY_NS = 5_000_000, 1_500_000  # an exposure lasts 2 ms
 FRAME_NS = 10_000_000  # more than exposure and readout
-RIG = Rig.model_validate(
-    {
-        "schema": 1,
-        "name": "bench",
-        "box": {"port": "sim://bench", "rate_hz": 200},
-        "cameras": {NAME: CAMERA | {"height": SHAPE[1], "width": SHAPE[2]}},
-        "screen": {"backend": "simulated", "width": 960, "height": 540, "refresh_hz": 60},
-        "simulation": {"seed": 5},
-    }
-)
+WRAPS_WITHIN = 4  # edges
+FAULTS = {"away_s": 0, "scribbles": True}
+WRAPPING = FAULTS | {"wrapping_numbers": True, "first_pulse": WRAPS_WITHIN, "last_pulse": WRAPS_WITHIN}
+
+
+def rig(*, faults: dict[str, Any] | None = None, **camera: Any) -> Rig:
+    size = {"height": HEIGHT, "width": WIDTH}
+    return Rig.model_validate(
+        {
+            "schema": 1,
+            "name": "bench",
+            "box": {"port": "sim://bench", "rate_hz": 200},
+            "cameras": {NAME: CAMERA | size | camera},
+            "screen": {"backend": "simulated", "width": 960, "height": 540, "refresh_hz": 60},
+            "simulation": {"seed": 5, "faults": FAULTS if faults is None else faults},
+        }
+    )
+
+
+def pool(of: Rig) -> PoolShape:
+    return pool_shape(of, NAME)._replace(slots=BUFFERS)
+
+
+def shown_number(pixel_format: str) -> Callable[[Picture], int]:
+    """Reads the number in a picture of this format."""
+
+    def read(picture: Picture) -> int:
+        grey = shown(picture, FORMATS[pixel_format], HEIGHT, WIDTH)
+        return burnt_in_number(grey if grey.ndim == 2 else grey[..., 0])
+
+    return read
 
 
 class Wire:
@@ -52,52 +78,50 @@ class Wire:
         self._sent += len(edges)
         return edges
 
+    def damage(self) -> None:
+        """The frame of the next edge will not be whole."""
+        self.world.placed[NAME, self._sent] = Fault.DAMAGED_FRAME
+
+    @property
+    def sensor(self) -> Sensor:
+        return self.world.sensors[NAME]
+
     def run_until(self, host_ns: int) -> None:
         while self._coming and self._coming[0].wire_ns <= host_ns:
             edge = self._coming.popleft()
             self.world.run_until(edge.wire_ns)
-            self.world.sensors[NAME].edge(edge.wire_ns, edge.number, PERIOD_NS, walk=False)
+            self.sensor.edge(edge.wire_ns, edge.number, PERIOD_NS, walk=False)
         self.world.run_until(host_ns)
 
 
 class VirtualLink(LocalLink):
-    """Lets virtual time pass while a driver waits; can be cut."""
+    """Lets virtual time pass while a driver waits."""
 
-    def __init__(self, wire: Wire, clock: VirtualClock) -> None:
-        super().__init__(NAME, wire.world, SHAPE)
-        self._wire, self._clock = wire, clock
-        self._is_cut = False
-
-    def cut(self) -> None:
-        self._is_cut = True
-
-    def send(self, message: Message) -> None:
-        if self._is_cut:
-            raise world_lost(NAME)
-        super().send(message)
+    def __init__(self, wire: Wire, clock: VirtualClock, shape: PoolShape) -> None:
+        super().__init__(NAME, wire.world, shape)
+        self.wire, self._clock = wire, clock
 
     def receive(self, timeout_s: float) -> Message | None:
-        if self._is_cut:
-            raise world_lost(NAME)
         until = self._clock.now_ns() + round(timeout_s * NS)
         while (message := super().receive(0)) is None and self._clock.now_ns() < until:
-            due = self._wire.world.next_host_ns()
+            due = self.wire.world.next_host_ns()
             self.pass_until(until if due is None else min(until, due))
         return message
 
     def pass_until(self, host_ns: int) -> None:
         self._clock.sleep_until(host_ns)
-        self._wire.run_until(self._clock.now_ns())
+        self.wire.run_until(self._clock.now_ns())
 
 
 class WorldThread:
     """Runs a world as real time passes, at the far end of a camera's socket."""
 
     def __init__(self) -> None:
-        self.clock, self.link = HostClock(), SocketLink(NAME, SHAPE)
-        self._wire = Wire(World(RIG, self.clock.now_ns(), None))
+        shape = pool(rig())
+        self.clock, self.link = HostClock(), SocketLink(NAME, shape)
+        self._wire = Wire(World(rig(), self.clock.now_ns(), None))
         self._end = JsonSocket(self.link.far)
-        self._wire.world.attach(NAME, self._end.send, *map_pool(self.link.memory, SHAPE))
+        self._wire.world.attach(NAME, self._end.send, *map_pool(self.link.memory, shape))
         os.close(self.link.memory)
         self._lock = threading.Lock()
         self._has_run = threading.Condition(self._lock)
@@ -114,11 +138,24 @@ class WorldThread:
     def settle(self) -> None:
         self._wait_until_run(self.clock.now_ns() + FRAME_NS)
 
+    def damage(self) -> None:
+        with self._lock:
+            self._wire.damage()
+
     def unplug(self) -> None:
+        with self._lock:
+            self._wire.sensor.go_away(self.clock.now_ns())
+
+    def replug(self) -> None:
+        with self._lock:
+            self._wire.sensor.come_back(self.clock.now_ns())
+
+    def end(self) -> None:
+        """The world is gone, and the camera with it."""
         self.link.far.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        self.unplug()
+        self.end()
         self._thread.join()
         self.link.far.close()
 
@@ -146,19 +183,26 @@ class WorldThread:
         messages = self._end.read()
         with self._lock:
             while messages:
-                self._wire.world.command(NAME, messages.popleft())
+                self._wire.world.command(NAME, messages.popleft(), self.clock.now_ns())
 
 
 @contextmanager
-def virtual_bench(make: type[SimulatedCamera] = SimulatedCamera) -> Iterator[Bench]:
+def virtual_bench(
+    make: type[SimulatedCamera] = SimulatedCamera, *, wraps: bool = False, **camera: Any
+) -> Iterator[Bench]:
     clock = VirtualClock()
-    wire = Wire(World(RIG, clock.now_ns(), None))
-    link = VirtualLink(wire, clock)
+    config = rig(faults=WRAPPING if wraps else None, **camera)
+    wire = Wire(World(config, clock.now_ns(), None))
+    link = VirtualLink(wire, clock, pool(config))
 
     def send(gaps_ns: Sequence[int]) -> list[OnWire]:
         edges = wire.plan(clock.now_ns(), gaps_ns)
         link.pass_until(edges[-1].wire_ns)
         return edges
+
+    def reopen(features: dict[str, Feature]) -> SimulatedCamera:
+        other = World(rig(features=features), clock.now_ns(), None)
+        return make(NAME, VirtualLink(Wire(other), clock, pool(config)), clock)
 
     yield Bench(
         make(NAME, link, clock),
@@ -167,38 +211,41 @@ def virtual_bench(make: type[SimulatedCamera] = SimulatedCamera) -> Iterator[Ben
         SERIAL,
         is_simulated=True,
         period_ns=PERIOD_NS,
-        buffers=SHAPE[0],
+        buffers=BUFFERS,
         settle=lambda: link.pass_until(clock.now_ns() + FRAME_NS),
         rate_tolerance=60e-6,
         tick_tolerance_ns=2,
         too_early_ns=TOO_EARLY_NS,
-        shows=burnt_in_number,
-        unplug=link.cut,
+        counts_swallowed=config.cameras[NAME].simulated.counter == "line",
+        shows=shown_number(config.cameras[NAME].pixel_format),
+        wraps_within=WRAPS_WITHIN if wraps else None,
+        damage=wire.damage,
+        unplug=lambda: wire.sensor.go_away(clock.now_ns()),
+        replug=lambda: wire.sensor.come_back(clock.now_ns()),
+        reopen=reopen,
+        read_only="SensorWidth",
+        rounds=("Gain", 1.23),
     )
 
 
 @contextmanager
 def real_time_bench() -> Iterator[Bench]:
-    world = WorldThread()
-    try:
-        camera = SimulatedCamera(NAME, world.link, world.clock)
-        try:
-            yield Bench(
-                camera,
-                world.clock,
-                world.send,
-                SERIAL,
-                is_simulated=True,
-                period_ns=PERIOD_NS,
-                buffers=SHAPE[0],
-                settle=world.settle,
-                rate_tolerance=60e-6,
-                tick_tolerance_ns=2,
-                too_early_ns=TOO_EARLY_NS,
-                shows=burnt_in_number,
-                unplug=world.unplug,
-            )
-        finally:
-            camera.close()
-    finally:
-        world.close()
+    with closing(WorldThread()) as world, closing(SimulatedCamera(NAME, world.link, world.clock)) as camera:
+        yield Bench(
+            camera,
+            world.clock,
+            world.send,
+            SERIAL,
+            is_simulated=True,
+            period_ns=PERIOD_NS,
+            buffers=BUFFERS,
+            settle=world.settle,
+            rate_tolerance=60e-6,
+            tick_tolerance_ns=2,
+            too_early_ns=TOO_EARLY_NS,
+            shows=burnt_in_number,
+            damage=world.damage,
+            unplug=world.unplug,
+            replug=world.replug,
+            loss_within_s=30,  # of a machine that may be busy
+        )

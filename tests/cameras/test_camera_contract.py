@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 
 import pytest
 
-from rig.cameras.camera import AtStop, Baseline
-from rig.errors import DeviceLost
+from rig.cameras.camera import AtStop, Baseline, CameraInfo, Shutter, TicksMark
+from rig.clock import NS
+from rig.errors import DeviceLost, ProblemList
 from rig.sim.camera import SimulatedCamera
-from rig.streams import DeviceInfo, Frame
+from rig.streams import CameraEvent, CameraEventKind, ClockPair, Frame, Status
 from rig.testing.camera import Bench, CameraContract
-from tests.cameras.benches import real_time_bench, virtual_bench
+from tests.cameras.benches import WorldThread, real_time_bench, virtual_bench
 
 
 class TestSimulatedCameraInVirtualTime(CameraContract):
@@ -26,6 +27,28 @@ class TestSimulatedCameraBehindASocketInRealTime(CameraContract):
         return real_time_bench()
 
 
+class TestSimulatedCameraWhoseNumbersHave16Bits(CameraContract):
+    """1 to 65535, and they start again within each test."""
+
+    def bench(self) -> AbstractContextManager[Bench]:
+        return virtual_bench(wraps=True)
+
+
+class TestSimulatedCameraThatCanDoLess(CameraContract):
+    """No clock, no counter, and a rolling shutter with packed pictures."""
+
+    def bench(self) -> AbstractContextManager[Bench]:
+        sensor = {"timestamps": False, "counter": "none", "shutter": "rolling"}
+        return virtual_bench(pixel_format="Mono12p", simulated=sensor)
+
+
+class TestSimulatedCameraThatCountsFrames(CameraContract):
+    """In colour."""
+
+    def bench(self) -> AbstractContextManager[Bench]:
+        return virtual_bench(pixel_format="RGB8", simulated={"counter": "frame"})
+
+
 class Mutant(SimulatedCamera):
     """Remembers what mutants need; changes each frame by `spoil`."""
 
@@ -35,10 +58,10 @@ class Mutant(SimulatedCamera):
         self.epoch, self.grabbed = epoch, 0
         return super().arm(epoch)
 
-    def grab(self, timeout_s: float) -> Frame | None:
+    def grab(self, timeout_s: float) -> Frame | CameraEvent | None:
         frame = super().grab(timeout_s)
-        if frame is None:
-            return None
+        if not isinstance(frame, Frame):
+            return frame
         self.grabbed += 1
         return self.spoil(frame)
 
@@ -47,8 +70,102 @@ class Mutant(SimulatedCamera):
 
 
 class SaysItIsReal(Mutant):
-    def describe(self) -> DeviceInfo:
+    def describe(self) -> CameraInfo:
         return replace(super().describe(), simulated=False)
+
+
+class DeniesItsClock(Mutant):
+    def describe(self) -> CameraInfo:
+        info = super().describe()
+        return replace(info, capabilities=info.capabilities | {"timestamps": False})
+
+
+class LeavesOutAFeature(Mutant):
+    def describe(self) -> CameraInfo:
+        info = super().describe()
+        return replace(info, features=info.features[:-1])
+
+
+class HidesARefusal(Mutant):
+    """Says of each feature that it reads as it was asked for."""
+
+    def describe(self) -> CameraInfo:
+        info = super().describe()
+        return replace(info, features=tuple(replace(state, got=state.asked, refusal="") for state in info.features))
+
+
+class TellsOneRefusalAtATime(Mutant):
+    def arm(self, epoch: int) -> Baseline:
+        try:
+            return super().arm(epoch)
+        except ProblemList as found:
+            raise found.problems[0] from None
+
+
+class SaysItsTicksMarkNothing(Mutant):
+    def arm(self, epoch: int) -> Baseline:
+        return replace(super().arm(epoch), ticks_mark=TicksMark.NONE)
+
+
+class RollsInNoTime(Mutant):
+    def arm(self, epoch: int) -> Baseline:
+        return replace(super().arm(epoch), shutter=Shutter.ROLLING)
+
+
+class DeliversOneLongRow(Mutant):
+    def spoil(self, frame: Frame) -> Frame:
+        return replace(frame, pixels=frame.pixels.reshape(1, -1))
+
+
+class TellsAnOldReadingOfItsClock(Mutant):
+    pairs: tuple[ClockPair, ...] = ()
+
+    def arm(self, epoch: int) -> Baseline:
+        baseline = super().arm(epoch)
+        self.pairs = baseline.clock_pairs
+        return baseline
+
+    def stop(self) -> AtStop:
+        later = super().stop().clock_pairs
+        return AtStop({}, tuple(replace(new, reading=old.reading) for old, new in zip(self.pairs, later, strict=True)))
+
+
+class StampsTheEndOfReadout(Mutant):
+    """30 ms late, by the same clock."""
+
+    def spoil(self, frame: Frame) -> Frame:
+        return replace(frame, camera_ticks=frame.camera_ticks + 30_000_000)
+
+
+class PromisesTooMuch(Mutant):
+    def arm(self, epoch: int) -> Baseline:
+        baseline = super().arm(epoch)
+        return replace(baseline, shortest_period_us=baseline.shortest_period_us * 0.9)
+
+
+class SaysItsNumbersNeverEnd(Mutant):
+    def arm(self, epoch: int) -> Baseline:
+        return replace(super().arm(epoch), number_modulus=0)
+
+
+class TellsAnEventForAFrame(Mutant):
+    def grab(self, timeout_s: float) -> Frame | CameraEvent | None:
+        frame = super().grab(timeout_s)
+        if self.grabbed != 2 or not isinstance(frame, Frame):
+            return frame
+        self.release(frame)
+        return CameraEvent(self.name, CameraEventKind.OVERRUN, "lost", None, 0, frame.arrived_host_ns)
+
+
+class HidesDamage(Mutant):
+    def spoil(self, frame: Frame) -> Frame:
+        return replace(frame, status=Status.OK, error="")
+
+
+class KeepsDamagedBuffers(Mutant):
+    def release(self, frame: Frame) -> None:
+        if frame.status is Status.OK:
+            super().release(frame)
 
 
 class AnnouncesAWrongNumber(Mutant):
@@ -64,7 +181,7 @@ class KeepsEarlyTriggers(Mutant):
 
 
 class FreeRuns(Mutant):
-    def grab(self, timeout_s: float) -> Frame | None:
+    def grab(self, timeout_s: float) -> Frame | CameraEvent | None:
         frame = super().grab(timeout_s)
         if frame is None and self.epoch >= 0:
             now = self._clock.now_ns()
@@ -75,7 +192,7 @@ class FreeRuns(Mutant):
 class RepeatsAFrame(Mutant):
     repeated: Frame | None = None
 
-    def grab(self, timeout_s: float) -> Frame | None:
+    def grab(self, timeout_s: float) -> Frame | CameraEvent | None:
         if self.repeated is not None:
             frame, self.repeated = self.repeated, None
             return frame
@@ -128,7 +245,7 @@ class DeliversStaleFrames(Mutant):
             self.stale.append(frame)
         return super().stop()
 
-    def grab(self, timeout_s: float) -> Frame | None:
+    def grab(self, timeout_s: float) -> Frame | CameraEvent | None:
         return replace(self.stale.popleft(), epoch=self.epoch) if self.stale else super().grab(timeout_s)
 
 
@@ -160,7 +277,7 @@ class ArmsTooLate(Mutant):
 
 
 class DoesNotWait(Mutant):
-    def grab(self, timeout_s: float) -> Frame | None:
+    def grab(self, timeout_s: float) -> Frame | CameraEvent | None:
         return super().grab(0)
 
 
@@ -205,11 +322,44 @@ class ChangesItsExposure(Mutant):
 
 
 class IsLostInSilence(Mutant):
-    def grab(self, timeout_s: float) -> Frame | None:
+    def grab(self, timeout_s: float) -> Frame | CameraEvent | None:
         try:
             return super().grab(timeout_s)
         except DeviceLost:
             return None
+
+
+class NoticesItsLossLate(Mutant):
+    def grab(self, timeout_s: float) -> Frame | CameraEvent | None:
+        try:
+            return super().grab(timeout_s)
+        except DeviceLost:
+            self._clock.sleep_until(self._clock.now_ns() + 2 * NS)
+            raise
+
+
+class IsLostForGood(Mutant):
+    was_lost = False
+
+    def arm(self, epoch: int) -> Baseline:
+        if self.was_lost:
+            raise DeviceLost(self.name, "is gone")
+        return super().arm(epoch)
+
+    def grab(self, timeout_s: float) -> Frame | CameraEvent | None:
+        try:
+            return super().grab(timeout_s)
+        except DeviceLost:
+            self.was_lost = True
+            raise
+
+
+class LosesBuffersWithTheCamera(Mutant):
+    """What was grabbed before the loss cannot be given back."""
+
+    def release(self, frame: Frame) -> None:
+        if frame.epoch == self.epoch:
+            super().release(frame)
 
 
 class ClosesOnce(Mutant):
@@ -222,6 +372,20 @@ class ClosesOnce(Mutant):
 
 MUTANTS = {
     SaysItIsReal: "test_it_says_who_it_is_and_whether_it_is_simulated",
+    DeniesItsClock: "test_what_it_cannot_do_is_declared",
+    LeavesOutAFeature: "test_every_feature_that_is_asked_for_is_told_as_it_reads",
+    HidesARefusal: "test_features_that_are_refused_are_told_all_at_once",
+    TellsOneRefusalAtATime: "test_features_that_are_refused_are_told_all_at_once",
+    SaysItsTicksMarkNothing: "test_arming_says_what_a_frame_means",
+    RollsInNoTime: "test_arming_says_what_a_frame_means",
+    DeliversOneLongRow: "test_a_picture_has_the_shape_of_its_pixel_format",
+    TellsAnOldReadingOfItsClock: "test_its_clock_is_read_between_two_readings_of_the_host",
+    StampsTheEndOfReadout: "test_its_clock_is_read_between_two_readings_of_the_host",
+    PromisesTooMuch: "test_triggers_at_the_shortest_period_are_all_exposed",
+    SaysItsNumbersNeverEnd: "test_numbers_start_again_where_it_said",
+    TellsAnEventForAFrame: "test_an_event_comes_beside_the_frames_and_never_for_one",
+    HidesDamage: "test_a_damaged_frame_says_so_and_gives_its_buffer_back",
+    KeepsDamagedBuffers: "test_a_damaged_frame_says_so_and_gives_its_buffer_back",
     AnnouncesAWrongNumber: "test_arming_says_where_its_numbers_start",
     KeepsEarlyTriggers: "test_no_frame_comes_before_a_trigger",
     FreeRuns: "test_no_frame_comes_before_a_trigger",
@@ -243,6 +407,9 @@ MUTANTS = {
     WantsBuffersInOrder: "test_buffers_are_given_back_in_any_order",
     ChangesItsExposure: "test_stop_reads_the_features_as_they_were_at_arm",
     IsLostInSilence: "test_a_lost_camera_is_named",
+    NoticesItsLossLate: "test_a_lost_camera_is_named",
+    IsLostForGood: "test_a_camera_that_is_back_can_be_armed_again",
+    LosesBuffersWithTheCamera: "test_a_camera_that_is_back_can_be_armed_again",
     ClosesOnce: "test_closing_twice_is_harmless",
 }
 
@@ -251,7 +418,7 @@ MUTANTS = {
 def test_a_camera_that_misbehaves_fails_the_test_that_forbids_it(mutant: type[SimulatedCamera], test: str) -> None:
     class Misbehaving(CameraContract):
         def bench(self) -> AbstractContextManager[Bench]:
-            return virtual_bench(mutant)
+            return virtual_bench(mutant, wraps=test == "test_numbers_start_again_where_it_said")
 
     with pytest.raises(AssertionError):
         getattr(Misbehaving(), test)()
@@ -259,3 +426,12 @@ def test_a_camera_that_misbehaves_fails_the_test_that_forbids_it(mutant: type[Si
 
 def test_every_test_of_the_contract_has_a_mutant() -> None:
     assert set(MUTANTS.values()) == {name for name in vars(CameraContract) if name.startswith("test_")}
+
+
+def test_a_camera_whose_world_has_ended_is_lost() -> None:
+    with closing(WorldThread()) as world, closing(SimulatedCamera("HS", world.link, world.clock)) as camera:
+        camera.arm(0)
+        world.end()
+        for use in (lambda: camera.grab(1), lambda: camera.arm(1), camera.stop, camera.describe):
+            with pytest.raises(DeviceLost, match="camera HS: the simulated world is gone"):
+                use()

@@ -10,11 +10,14 @@ from rig.config.rig import read_rig
 from rig.errors import ProblemList, UserError
 
 DEMO = (Path(__file__).parents[2] / "calibration/demo/rig.yaml").read_text()
+SENSOR = "spectrum: visible, shutter: rolling, row_time_us: 9, full_well_e: 9000, read_noise_e: 7, "
+SENSOR += "black_level: 5, white_exposure_us: 3000, timestamps: true, counter: frame"
 EVERYTHING = DEMO.replace(
     "SIM-HS, line: 0,", "SIM-HS, line: 0, pulse_width_us: 1000, features: {Gain: 1.5, Name: x, On: true},"
 )
+EVERYTHING = EVERYTHING.replace("height: 480}", f"height: 480, simulated: {{{SENSOR}}}}}", 1)
 EVERYTHING = EVERYTHING.replace("  rate_hz: 100\n", "  rate_hz: 100\n  led_phase_us: 9000\n")
-EVERYTHING += "  noise: 3\n  box_ppm: 80\n  display_latency_ms: 12\n"
+EVERYTHING += "  scene: chart\n  box_ppm: 80\n  display_latency_ms: 12\n"
 EVERYTHING += "  loop_back: 4\n  faults: {lost_frames: 1, lost_pulses: 2, ghost_frames: 3, dropped_bytes: 4, "
 EVERYTHING += "swallowed_starts: 5, dead_line: VIS, late_boot_s: 1.5, reset_at_pulse: 50, drift_ppm: 30, "
 EVERYTHING += "first_pulse: 40, last_pulse: 1000}\n"
@@ -43,7 +46,11 @@ REAL = {
     "rate_hz": "100",
     "exposure_us": "4000",
     "refresh_hz": "60",
-    "noise": "3",
+    "row_time_us": "9",
+    "full_well_e": "9000",
+    "read_noise_e": "7",
+    "black_level": "5",
+    "white_exposure_us": "3000",
     "box_ppm": "80",
     "display_latency_ms": "12",
     "late_boot_s": "1.5",
@@ -75,12 +82,14 @@ def test_the_shipped_rig_and_one_with_every_key_are_read(tmp_path: Path) -> None
     assert (file.rig.group, file.rig.box.period_ticks, file.folder) == (4, 20_000, tmp_path)
     assert file.rig.simulation is not None
     assert file.rig.simulation.faults.ghost_frames == 3
+    assert file.rig.simulation.scene == "chart"
+    assert file.rig.cameras["HS"].simulated.shutter == "rolling"
 
 
 ENDLESS = {"seed"}  # no upper end but that of the file's numbers
 CASES = [(field, good, bad) for field, good in WHOLE.items() for bad in [*NO_NUMBER, "1.0", "1.5", *TOO_LARGE]]
 CASES += [(field, good, bad) for field, good in REAL.items() for bad in [*NO_NUMBER, *TOO_LARGE]]
-OPTIONAL = {"loop_back", "reset_at_pulse"}  # null leaves them out
+OPTIONAL = {"loop_back", "reset_at_pulse", "white_exposure_us"}  # null leaves them out
 CASES = [case for case in CASES if case[0] not in OPTIONAL or case[2] != "null"]
 CASES = [case for case in CASES if case[0] not in ENDLESS or case[2] != "1000000000"]
 
@@ -122,7 +131,7 @@ def test_a_number_field_refuses_what_is_no_such_number(field: str, good: str, ba
             "backend: baslr",
             "rig.yaml:9: cameras.HS.backend: 'baslr' is not allowed; which driver",
         ),
-        ("display: virtual", "display: tv", "rig.yaml:15: screen.display: 'tv' is not allowed; X display such as :0"),
+        ("display: virtual", "display: tv", "rig.yaml:16: screen.display: 'tv' is not allowed; X display such as :0"),
         (
             "line: 0,",
             "line: 0, features: {Gain: [1]},",
@@ -136,12 +145,12 @@ def test_a_number_field_refuses_what_is_no_such_number(field: str, good: str, ba
         (
             "seed: 1",
             "faults: {first_pulse: 50, last_pulse: 49}",
-            "rig.yaml:21: simulation.faults: last_pulse (49) is before first_pulse (50)",
+            "rig.yaml:22: simulation.faults: last_pulse (49) is before first_pulse (50)",
         ),
         (
             "seed: 1",
             "faults: {lost_frames: 2000}",
-            "rig.yaml:21: simulation.faults.lost_frames: 2000 is not allowed; frames",
+            "rig.yaml:22: simulation.faults.lost_frames: 2000 is not allowed; frames",
         ),
         (
             "name: demo\nbox:\n",
@@ -159,7 +168,7 @@ def test_all_mistakes_are_told_at_once_in_the_file_s_order(tmp_path: Path) -> No
     assert [m.split(" is ")[0] for m in told(tmp_path, text)] == [
         "rig.yaml:2: schema: 3",
         "rig.yaml:6: box.rate_hz: -1",
-        "rig.yaml:21: simulation.sed:",
+        "rig.yaml:22: simulation.sed:",
     ]
 
 

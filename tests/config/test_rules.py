@@ -14,9 +14,12 @@ from hypothesis import strategies as st
 
 from rig.config.rig import look_at_rig, read_rig
 from rig.errors import ConfigError, ProblemList, UserError
+from rig.record.abilities import beyond_box
 from rig.sim.pulses import refusal_of
+from rig.streams import DeviceInfo
 from rig.trigger.box import LinePlan, PulsePlan, RunMode
 from rig.trigger.driver import start_message
+from tests.trigger.benches import virtual_rig
 
 RIG = """\
 schema: 1
@@ -58,14 +61,14 @@ TOGETHER = {
     "group": (
         NIR,
         "divisor: 4",
-        "divisor: 33",
-        "rig.yaml:4: cameras: the divisors 1, 4, 33 meet again only after 132 pulses; after at most 64",
+        "divisor: 67",
+        "rig.yaml:4: cameras: the divisors 1, 4, 67 meet again only after 268 pulses; after at most 255",
     ),
     "slowest": (
         NIR,
         "divisor: 4",
         "divisor: 26",
-        "rig.yaml:4: cameras: the divisors 1, 4, 26 meet again only after 0.52 s; after at most 0.25 s, which is 25 "
+        "rig.yaml:4: cameras: the divisors 1, 4, 26 meet again only after 0.52 s; after at most 0.255 s, which is 25 "
         "pulses at 100 Hz",
     ),
     "long pulse": (
@@ -232,7 +235,10 @@ def test_too_many_cameras_are_told_whatever_else_is_wrong(more: str, tmp_path: P
     assert message.startswith("rig.yaml:4: cameras: a group of keys is not allowed; one to eight cameras")
 
 
-LIMIT_S = 0.25  # of the slowest period; beyond what the box refuses
+LIMIT_S = 0.255  # of the slowest period; beyond what the box refuses
+SIMULATED_BOX = DeviceInfo(
+    "box", "rig", "simulated box", "SIM1", "1", simulated=True, capabilities={"group_pulses": 64}
+)
 
 
 @st.composite
@@ -242,7 +248,7 @@ def boxes(draw: st.DrawFn) -> dict[str, Any]:
     period_us = round(2e6 / rate_hz) // 2
     near = st.integers(min(period_us - 40, 31900), min(period_us + 5, 32000))
     at_us = st.one_of(near, st.integers(100, 200), st.integers(980, 1050), st.integers(100, 32000))
-    divisors = st.one_of(st.sampled_from([1, 1, 2, 4, 8, 64]), st.integers(1, 64))
+    divisors = st.one_of(st.sampled_from([1, 1, 2, 4, 8, 64, 65, 255]), st.integers(1, 255))
     lines = draw(st.lists(st.tuples(divisors, at_us), min_size=1, max_size=3))
     return {"rate_hz": rate_hz, "led_phase_us": draw(at_us), "lines": lines}
 
@@ -268,14 +274,14 @@ def as_yaml(value: Any) -> str:
     return str(value)
 
 
-def is_read(folder: Path, data: dict[str, Any]) -> bool:
+def is_taken(folder: Path, data: dict[str, Any]) -> bool:
+    """Whether this rig is read, and nothing of it is beyond a box that says what the simulated one says."""
     path = folder / "random.yaml"
     path.write_text("\n".join(f"{key}: {as_yaml(part)}" for key, part in data.items()))
     try:
-        read_rig(path)
+        return beyond_box(read_rig(path), SIMULATED_BOX) == []
     except (ConfigError, ProblemList):
         return False
-    return True
 
 
 def is_sent(box: dict[str, Any]) -> tuple[bool, float]:
@@ -288,7 +294,7 @@ def is_sent(box: dict[str, Any]) -> tuple[bool, float]:
 
 
 @pytest.mark.parametrize(
-    ("rate_hz", "led_phase_us", "lines", "read"),
+    ("rate_hz", "led_phase_us", "lines", "taken"),
     [
         (1000, 500, [(1, 968)], True),
         (1000, 500, [(1, 969)], False),
@@ -305,20 +311,68 @@ def is_sent(box: dict[str, Any]) -> tuple[bool, float]:
         (100, 9000, [(2, 500), (4, 500)], False),
     ],
 )
-def test_the_last_that_is_allowed_is_read(
-    rate_hz: int, led_phase_us: int, lines: list[tuple[int, int]], read: bool, tmp_path: Path
+def test_the_last_that_is_allowed_is_taken(
+    rate_hz: int, led_phase_us: int, lines: list[tuple[int, int]], taken: bool, tmp_path: Path
 ) -> None:
     box = {"rate_hz": rate_hz, "led_phase_us": led_phase_us, "lines": lines}
     sent, slowest_s = is_sent(box)
-    assert is_read(tmp_path, rig_of_box(box)) == read == (sent and slowest_s <= LIMIT_S)
+    assert is_taken(tmp_path, rig_of_box(box)) == taken == (sent and slowest_s <= LIMIT_S)
 
 
 @given(box=boxes())
-def test_a_rig_is_read_exactly_when_the_box_sends_its_pulses(
+def test_a_rig_is_taken_exactly_when_the_box_sends_its_pulses(
     box: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     sent, slowest_s = is_sent(box)
-    assert is_read(tmp_path_factory.getbasetemp(), rig_of_box(box)) == (sent and slowest_s <= LIMIT_S)
+    assert is_taken(tmp_path_factory.getbasetemp(), rig_of_box(box)) == (sent and slowest_s <= LIMIT_S)
+
+
+def test_the_simulated_box_says_how_long_its_groups_may_be() -> None:
+    with virtual_rig() as virtual:
+        assert virtual.box.describe().declared("group_pulses") == SIMULATED_BOX.declared("group_pulses")
+
+
+def test_divisors_up_to_255_are_read_and_left_to_the_box(tmp_path: Path) -> None:
+    """A box of another make may count further than ours."""
+    data = rig_of_box({"rate_hz": 1000, "led_phase_us": 500, "lines": [(1, 500), (255, 500)]})
+    assert not is_taken(tmp_path, data)
+    other = replace(SIMULATED_BOX, capabilities={"group_pulses": 255})
+    assert beyond_box(read_rig(tmp_path / "random.yaml"), other) == []
+    (problem,) = beyond_box(read_rig(tmp_path / "random.yaml"), SIMULATED_BOX)
+    told = "random.yaml:4: cameras: the divisors 1, 255 meet again only after 255 pulses; after at most 64 with the box"
+    assert str(problem).replace(f"{tmp_path}/", "") == f"{told} at sim://random"
+
+
+def _backend(text: str, backend: str, *, source: str = "") -> str:
+    """HS by another driver."""
+    text = edited(text, HS, "backend: simulated", f"backend: {backend}")
+    return edited(text, HS, "line: 0", f"line: 0, trigger_source: {source}") if source else text
+
+
+def test_every_camera_can_hear_its_box(tmp_path: Path) -> None:
+    real = RIG.replace("backend: simulated, width: 96, h", "backend: basler, width: 96, h")
+    assert told(tmp_path, edited(real, "box", "sim://small", "/dev/rig-box")) == []
+    assert told(tmp_path, _backend(RIG, "basler-emulation", source="Software")) == []
+    (message,) = told(tmp_path, _backend(RIG, "basler"))
+    says = "basler is not allowed; with a real box, as a simulated one fires no real camera"
+    assert message == f"rig.yaml:5: cameras.HS.backend: {says}"
+    box = edited(RIG, "box", "sim://small", "/dev/rig-box")
+    messages = told(tmp_path, _backend(box, "basler-emulation", source="Software"))
+    says = "simulated is not allowed; with a sim:// box, or with simulation.wires"
+    assert messages == [
+        "rig.yaml:5: cameras.HS.backend: basler-emulation is not allowed; with a sim:// box",
+        f"rig.yaml:6: cameras.VIS.backend: {says}",
+        f"rig.yaml:7: cameras.NIR.backend: {says}",
+    ]
+
+
+def test_only_the_emulation_is_triggered_by_software(tmp_path: Path) -> None:
+    (message,) = told(tmp_path, _backend(RIG, "basler-emulation"))
+    says = "rig.yaml:5: cameras.HS.trigger_source: Line1 is not allowed; Software with backend basler-emulation"
+    assert message == says
+    (message,) = told(tmp_path, _backend(RIG, "simulated", source="Software"))
+    says = "rig.yaml:5: cameras.HS.trigger_source: Software is not allowed; Line1 to Line9 with backend simulated"
+    assert message == says
 
 
 def test_random_rigs_are_of_both_kinds(tmp_path: Path) -> None:
@@ -327,10 +381,10 @@ def test_random_rigs_are_of_both_kinds(tmp_path: Path) -> None:
     for _ in range(400):
         rate_hz = random.choice([31, 50, 100, 100, 200, 500, 1000, random.uniform(30.52, 1000)])
         edges = [random.choice([100, 500, 900, 950, 968, 969, 1000, 1031, 1032, 9000]) for _ in range(4)]
-        lines = [(random.choice([1, 1, 2, 4, 5, 8, 25, 26, 64]), edge) for edge in edges[: random.randint(1, 3)]]
+        lines = [(random.choice([1, 1, 2, 4, 5, 8, 25, 26, 64, 65]), edge) for edge in edges[: random.randint(1, 3)]]
         box = {"rate_hz": rate_hz, "led_phase_us": edges[3], "lines": lines}
         sent, slowest_s = is_sent(box)
-        answer = is_read(tmp_path, rig_of_box(box))
+        answer = is_taken(tmp_path, rig_of_box(box))
         assert answer == (sent and slowest_s <= LIMIT_S), box
         answers.add((answer, sent))
     assert answers == {(True, True), (False, False), (False, True)}
@@ -354,3 +408,13 @@ def test_a_rig_with_odd_values_in_any_places_is_told_about(
         look_at_rig(path)
     except UserError:
         pass
+
+
+def test_only_a_simulated_camera_says_what_it_is_made_of(tmp_path: Path) -> None:
+    text = edited(RIG, HS, HS, f"{HS}simulated: {{shutter: rolling}}, ")
+    assert told(tmp_path, text) == []
+    found = told(tmp_path, edited(text, HS, "backend: simulated", "backend: basler"))
+    allowed = "only with backend simulated; this one is basler"
+    assert [problem for problem in found if ".simulated" in problem] == [
+        f"rig.yaml:5: cameras.HS.simulated: is not allowed; {allowed}"
+    ]

@@ -17,7 +17,13 @@ from tests.handmade import Plan, make_run
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^( *)```(sh|python)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
-HOW_TO = ("how-to/record-a-session.md", "how-to/verify-a-session.md", "how-to/look-at-a-session.md")
+HOW_TO = (
+    "how-to/describe-your-rig.md",
+    "how-to/aim-and-focus.md",
+    "how-to/record-a-session.md",
+    "how-to/verify-a-session.md",
+    "how-to/look-at-a-session.md",
+)
 
 
 def _blocks(page: str) -> list[tuple[str, str]]:

@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from rig.session.runfile import Run
-from rig.sim.face import Face
+from rig.sim.expressions import Movement
 from rig.sim.faults import Fault
 from rig.verify.findings import Finding, Word
 from rig.verify.verdict import CHECKS, verify_run
 from tests.handmade import make_run
+from tests.sim.optical import MS, NS, Eye, camera
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,15 +55,18 @@ def test_every_fault_of_the_simulator_is_described():
 
 
 def test_the_marks_in_the_simulated_picture_are_where_the_page_says():
-    face = Face(64, 96, band=0, noise=0.0, seed=1)
-    numbered, ghost = np.zeros((64, 96), np.uint8), np.zeros((64, 96), np.uint8)
-    shares = (1.0, 0.5, 0.0)
-    face.draw(numbered, pulse=1, last_pulse=1, leds=shares)
-    face.draw(ghost, pulse=-1, last_pulse=1, leds=shares)
+    eye = Eye(camera(width=96, height=64))
+    eye.leds.change(0, 0b011)
+    eye.leds.change(NS + 2 * MS, 0b001)  # in the middle of the exposure
+    numbered, ghost = eye.take(NS, 1), eye.take(NS, -1)
     assert set(np.unique(numbered[:20, :96])) == {0, 255}
     assert (numbered[20:] == ghost[20:]).all()
-    for first, share in zip((4, 20, 36), shares, strict=True):
+    for first, share in zip((4, 20, 36), (1.0, 0.5, 0.0), strict=True):
         assert (numbered[64 - 12 : 64 - 4, first : first + 8] == round(10 + 245 * share)).all()
+
+
+def test_every_movement_of_the_simulated_face_is_described():
+    assert [row[0] for row in _table("simulation.md", "`kind`")] == [f"`{movement}`" for movement in Movement]
 
 
 def test_every_room_in_the_picture_is_a_folder_or_file_of_the_program():

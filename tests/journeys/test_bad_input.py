@@ -69,6 +69,7 @@ def test_no_such_rig_or_protocol(files, tmp_path):
 def test_no_such_serial_port(files):
     rig, protocol = files
     _edit(rig, "sim://small", "/dev/ttyNOSUCH9")
+    _edit(rig, "simulation:\n", "simulation:\n  wires: nowhere\n")
     command = ("record", protocol, "--rig", rig, "--subject", "001")
     message = commands.refused(*command, cwd=rig.parent)
     assert "/dev/ttyNOSUCH9" in message

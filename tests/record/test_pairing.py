@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rig.cameras.camera import Baseline
-from rig.errors import DeviceNotReady
 from rig.record.pairing import Pairing
-from rig.streams import NO_COUNTER, NO_PULSE, Evidence, Frame, Gap, GapCause, Pulse, Status
+from rig.record.pairs import Placed
+from rig.streams import NO_COUNTER, NO_PULSE, ClockPair, Evidence, Frame, Gap, GapCause, Pulse, Status
 from rig.trigger.box import LinePlan, PulsePlan
 
 PERIOD_NS = 10_000_000
@@ -36,13 +36,13 @@ def baseline(*, counter: int = NO_COUNTER, modulus: int = 0) -> Baseline:
 
 def frame(number: int, ticks: int, counter: int = NO_COUNTER) -> Frame:
     pixels = np.zeros((1, 1), np.uint8)
-    return Frame("HS", 1, number, ticks, counter, 4000.0, 0, Status.OK, "", 0, pixels, 0)
+    return Frame("HS", 1, number, ticks, counter, 4000.0, 0, Status.OK, "", ticks, pixels, 0)
 
 
 def run_through(pairing: Pairing, frames: list[Frame], sent: int | None) -> tuple[list[int], list[Gap]]:
     """Place all frames; the pulses given and the gaps named."""
     placed = [p for f in frames for p in pairing.place(f)] + pairing.ended(sent)
-    last = pairing.close(sent, GapCause.UNKNOWN)
+    _, last = pairing.close(sent, GapCause.UNKNOWN)
     gaps = [p.gap for p in placed if p.gap] + ([last] if last else [])
     return [p.pulse for p in placed], gaps
 
@@ -126,11 +126,6 @@ def test_an_edge_lost_on_the_wire_weakens_the_counters_evidence_at_that_frame_al
     placed = [p for f in frames for p in pairing.place(f)] + pairing.ended(100)
     assert {p.pulse for p in placed if p.evidence is Evidence.TIMESTAMPS} == {61}
     assert all(p.evidence is Evidence.COUNTER for p in placed if p.pulse != 61)
-
-
-def test_a_camera_without_timestamps_is_refused():
-    with pytest.raises(DeviceNotReady, match="camera HS: has no timestamps"):
-        Pairing("HS", 1, PLAN, replace(baseline(), ticks_hz=0))
 
 
 def test_the_hole_at_the_end_is_as_long_as_the_pulses_sent():
@@ -222,3 +217,94 @@ def test_a_frame_that_no_told_pulse_explains_is_of_no_known_pulse_and_the_next_o
     placed += [p for f in frames[40:] for p in pairing.place(f)]
     placed += pairing.ended(None, told_of([39, 40, 41, 46, 47, 48], groups=8))  # a silence lies somewhere in 42 to 45
     assert [p.pulse for p in placed[38:]] == [38, 39, 40, 41, *[NO_PULSE] * 4, 46, 47, 48, *[NO_PULSE] * 7]
+
+
+def placed_of(pairing: Pairing, frames: list[Frame], sent: int) -> list[Placed]:
+    return [p for f in frames for p in pairing.place(f)] + pairing.ended(sent)
+
+
+@pytest.mark.parametrize("step_s", [-30.0, -1.0, 1.0, 9.5])
+@pytest.mark.parametrize("has_counter", [True, False])
+@pytest.mark.parametrize("lost", [set(), {60}])
+def test_a_camera_clock_that_is_set_in_mid_run_makes_no_gap_and_is_noted(step_s, has_counter, lost):
+    """Number and counter go on; where frame 60 is lost at the same moment, they say that, too."""
+    pulses = [p for p in range(100) if p not in lost]
+    frames = [replace(f, frame_number=p, counter=p + 1) for f, p in zip(frames_of(pulses), pulses, strict=True)]
+    stepped = [
+        replace(f, camera_ticks=f.camera_ticks + round(step_s * 1e9)) if p >= 60 else f
+        for f, p in zip(frames_of_far_clock(frames), pulses, strict=True)
+    ]
+    pairing = Pairing("HS", 1, PLAN, baseline(counter=0 if has_counter else NO_COUNTER))
+    placed = placed_of(pairing, stepped, 100)
+    assert [p.pulse for p in placed] == pulses
+    assert [(p.gap.first_pulse, p.gap.last_pulse) for p in placed if p.gap] == [(60, 60)] * len(lost)
+    (note,) = [p.note for p in placed if p.note]
+    assert f"clock set by {step_s:+.3f} s" in note
+    after = {p.evidence for p in placed if p.pulse > 61}
+    assert after == {Evidence.COUNTER if has_counter else Evidence.HOST_ARRIVAL}
+
+
+def frames_of_far_clock(frames: list[Frame]) -> list[Frame]:
+    """The same on a clock so far on that it can be set back; they arrive as before."""
+    return [replace(f, camera_ticks=f.camera_ticks + 100_000_000_000) for f in frames]
+
+
+def test_swallowed_triggers_in_a_long_hole_are_no_step_of_the_clock():
+    """Numbers go on by one, as the sensor was off; but that time passed shows in when frames arrive."""
+    pulses = [p for p in range(600) if not 100 <= p < 400]
+    given_pulses, gaps = run_through(Pairing("HS", 1, PLAN, baseline()), frames_of(pulses), 600)
+    assert given_pulses == pulses
+    assert [(g.first_pulse, g.last_pulse) for g in gaps] == [(100, 399)]
+
+
+@pytest.mark.parametrize("divisor", [1, 4])
+@pytest.mark.parametrize("former", [{"counter": 7}, {"ticks_s": -5}, {"ticks_s": 40}])
+def test_a_frame_of_a_former_arm_is_an_extra_before_all_others(divisor, former):
+    """It is told by its counter, by a clock that began anew, or by having been exposed before the arm."""
+    pulses = list(range(0, 100, divisor))
+    frames = [replace(f, counter=i + 1) for i, f in enumerate(frames_of(pulses, offset=50_000_000_000))]
+    ticks = frames[0].camera_ticks + former.get("ticks_s", 0) * 1_000_000_000 - ("counter" in former) * 600_000_000
+    stale = replace(frames[0], frame_number=9, counter=former.get("counter", 0), camera_ticks=ticks)
+    pairs = (ClockPair("camera:HS", 49_900_000_000, 49_900_000_000, 0, 0),) if former.get("ticks_s", 0) < 0 else ()
+    start = replace(baseline(counter=0 if "counter" in former else NO_COUNTER), clock_pairs=pairs)
+    placed = placed_of(Pairing("HS", divisor, PLAN, start), [stale, *frames], 100)
+    assert [p.pulse for p in placed] == [NO_PULSE, *pulses]
+    assert (placed[0].after_pulse, placed[0].note) == (NO_PULSE, "is of a former arm")
+
+
+def test_a_frame_delivered_twice_is_an_extra_after_its_own_pulse():
+    frames = frames_of(list(range(0, 200, 4)))
+    placed = placed_of(Pairing("HS", 4, PLAN, baseline()), [*frames[:20], frames[19], *frames[20:]], 200)
+    assert [(p.pulse, p.after_pulse) for p in placed if p.pulse == NO_PULSE] == [(NO_PULSE, 76)]
+    assert [p.gap for p in placed if p.gap] == []
+
+
+def test_numbers_that_were_not_reset_or_jumped_at_arm_are_no_loss():
+    frames = [replace_number(f, f.frame_number + 37) for f in frames_of(list(range(100)))]
+    pulses, gaps = run_through(Pairing("HS", 1, PLAN, baseline()), frames, 100)
+    assert (pulses, gaps) == (list(range(100)), [])
+
+
+def test_every_second_trigger_swallowed_leaves_the_others_on_their_pulses():
+    pulses = list(range(0, 120, 2))
+    given_pulses, gaps = run_through(Pairing("HS", 1, PLAN, baseline()), frames_of(pulses), 120)
+    assert given_pulses == pulses
+    assert [(g.first_pulse, g.last_pulse) for g in gaps] == [(p, p) for p in range(1, 120, 2)]
+
+
+@pytest.mark.parametrize(
+    ("damaged", "cause"), [({50, 51}, GapCause.DAMAGED), ({50}, GapCause.MIXED), (set(), GapCause.LOST_AFTER_EXPOSURE)]
+)
+def test_damaged_frames_make_a_gap_of_their_own_cause(damaged, cause):
+    frames = [replace(f, status=Status.DAMAGED) if p in damaged else f for p, f in enumerate(frames_of([*range(100)]))]
+    came = [f for p, f in enumerate(frames) if p in damaged or p not in (50, 51)]
+    pulses, gaps = run_through(Pairing("HS", 1, PLAN, baseline()), came, 100)
+    assert pulses == [p for p in range(100) if p not in (50, 51)]
+    assert gaps == [Gap("HS", 50, 51, cause, 2, 2)]
+
+
+def test_damaged_frames_at_the_end_are_told_by_their_cause_too():
+    frames = frames_of(list(range(100)))
+    came = [*frames[:98], *(replace(f, status=Status.DAMAGED) for f in frames[98:])]
+    _, gaps = run_through(Pairing("HS", 1, PLAN, baseline()), came, 100)
+    assert gaps == [Gap("HS", 98, 99, GapCause.DAMAGED, 0, 2)]

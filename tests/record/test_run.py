@@ -31,7 +31,8 @@ from rig.record.messages import (
     Tick,
 )
 from rig.record.plan import plan_run
-from rig.record.run import Run, RunState
+from rig.record.run import Run
+from rig.record.states import RunState
 from rig.session.layout import Outcome
 from rig.stimulus.screen import StepBegan, StepEnded
 from rig.streams import BoxStatus, Frame, Pulse, Status

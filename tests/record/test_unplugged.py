@@ -20,7 +20,7 @@ from rig.clock import NS, Clock, HostClock
 from rig.config.rig import Box, read_rig
 from rig.elicitation.protocol import read_protocol
 from rig.record.recording import Recording, Request, Status
-from rig.record.run import RunState
+from rig.record.states import RunState
 from rig.session.layout import Outcome
 from rig.session.runfile import Run
 from rig.sim import protocol_sim

@@ -53,6 +53,7 @@ def _ask(session: Session) -> None:
         lambda: session.at(seconds=0.1),
         lambda: session.at(clip="clip1", seconds=0.1),
         lambda: contact_sheet(session, instants=1),
+        lambda: [(s.grey(0), s.rgb(0)) for s in session.streams.values() if len(s.data)],
     ]
     for question in questions:
         try:

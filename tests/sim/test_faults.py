@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import tracemalloc
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from rig.config.rig import Camera, Faults
+from rig.config.rig import Camera, Faults, read_rig
+from rig.config.rules import SPAN_PULSES, STRIKE_LONG, STRIKE_ONCE
 from rig.errors import ConfigError
-from rig.sim.faults import Fault, place_faults
+from rig.sim.expressions import Movement, Shown
+from rig.sim.faults import (
+    LONG,
+    ONCE,
+    Committed,
+    Fault,
+    Truth,
+    extras,
+    lost_pulses,
+    place_faults,
+    read_movements,
+    read_truth,
+)
+from tests.rigs import write_rig
 
 SHAPE = {"backend": "simulated", "exposure_us": 1, "width": 96, "height": 64}
 CAMERAS = {
@@ -48,3 +63,67 @@ def test_more_faults_than_places_are_refused_naming_how_many_fit() -> None:
     with pytest.raises(ConfigError) as found:
         place_faults(faults, CAMERAS, seed=1)
     assert (found.value.value, found.value.allowed) == ("14 faults", "13 fit")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_fault_of_several_pulses_has_24_pulses_of_its_camera_to_itself(seed: int) -> None:
+    faults = Faults(timeouts=2, clock_steps=2, long_exposures=1, lost_frames=130, first_pulse=40, last_pulse=239)
+    placed = place_faults(faults, CAMERAS, seed)
+    assert Counter(placed.values()) == {
+        Fault.TIMEOUT: 24,
+        Fault.CLOCK_STEP: 2,
+        Fault.LONG_EXPOSURE: 16,
+        Fault.LOST_FRAME: 130,
+    }
+    for name, divisor in (("HS", 1), ("VIS", 4)):
+        own = [placed.get((name, pulse)) for pulse in range(40, 240, divisor)]
+        for begin in range(0, len(own) - 23, 24):
+            span = set(own[begin : begin + 24]) - {None}
+            assert len(span) <= 1, "two kinds in one span"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_bus_reset_takes_a_second_camera_at_its_next_pulse(seed: int) -> None:
+    placed = place_faults(Faults(bus_resets=1, first_pulse=40, last_pulse=239), CAMERAS, seed)
+    (hs,) = [pulse for stream, pulse in placed if stream == "HS"]
+    (vis,) = [pulse for stream, pulse in placed if stream == "VIS"]
+    assert set(placed.values()) == {Fault.BUS_RESET}
+    assert abs(hs - vis) < 4 and vis % 4 == 0
+
+
+@pytest.mark.parametrize(("long", "once", "allowed"), [(10, 10, ""), (11, 0, "10 fit"), (10, 11, "10 fit")])
+def test_rig_yaml_allows_as_many_faults_as_can_be_placed(tmp_path: Path, long: int, once: int, allowed: str) -> None:
+    """HS has 200 pulses and VIS 50: 8 and 2 spans of 24, and 10 places beside them."""
+    keys = f"stalls: {long}, late_frames: {once}, first_pulse: 40, last_pulse: 239"
+    path = write_rig(tmp_path, faults=keys)
+    path.write_text("".join(line for line in path.read_text().splitlines(keepends=True) if "NIR" not in line))
+    faults = Faults(stalls=long, late_frames=once, first_pulse=40, last_pulse=239)
+    if not allowed:
+        assert len(place_faults(faults, read_rig(path).rig.cameras, seed=1)) == 20
+        return
+    with pytest.raises(ConfigError, match=allowed):
+        place_faults(faults, CAMERAS, seed=1)
+    with pytest.raises(ConfigError, match=r"simulation\.faults: .* faults are too many; at most 10"):
+        read_rig(path)
+
+
+def test_every_key_of_a_camera_s_faults_has_its_place_and_its_rule() -> None:
+    assert tuple(ONCE) == STRIKE_ONCE
+    assert tuple(LONG) == STRIKE_LONG
+    assert max(max(span) for span in LONG.values()) < SPAN_PULSES
+
+
+def test_the_truth_in_the_file_is_the_one_in_memory(tmp_path: Path) -> None:
+    truth = Truth(tmp_path / "truth.jsonl")
+    blink = Shown(Movement.BLINK, 5, 7, 9)
+    truth.add(Fault.LOST_FRAME, "HS", 8)
+    truth.shown(blink)
+    truth.shown(blink)  # by another camera
+    truth.add(Fault.DUPLICATE_FRAME, "HS", 4)
+    truth.add(Fault.DISCONNECTED, "HS", 6)
+    truth.add(Fault.LOST_FRAME, "VIS", 8)
+    found = read_truth(tmp_path / "truth.jsonl")
+    assert found == truth.committed
+    assert read_movements(tmp_path / "truth.jsonl") == [blink]
+    assert lost_pulses(found, "HS") == [6, 8]
+    assert extras(found, "HS") == [Committed(Fault.DUPLICATE_FRAME, "HS", 4)]

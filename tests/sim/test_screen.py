@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +17,11 @@ from rig.errors import ClipError
 from rig.sim.screen import SimulatedScreen
 from rig.stimulus.screen import ScreenEvent, ScreenNote, StepBegan, StepEnded
 from rig.streams import Answer, ClockPair, Flip
+from tests.films import make_film, numbered
 
 CONFIG = Config(backend="simulated", width=960, height=540, refresh_hz=60)
 CLIP = FilmClip("bunny", Path("bunny.mp4"), "", 160, 120, 25.0, tuple(i / 25 for i in range(51)))
+SHARE = 0.75  # of the screen, that a film at 4:3 covers
 QUESTION = Step(1, "question", "felt", "What?", {"1": "happy", "2": "sad"}, None, 8.0, None, ("HS",), "")
 STEPS = [
     replace(QUESTION, index=0, kind="baseline", name="neutral", keys={}, seconds=0.5),
@@ -30,15 +34,27 @@ class Lamp:
     """What the photodiode would see."""
 
     def __init__(self) -> None:
-        self.changes: list[tuple[int, int]] = []
+        self.changes: list[tuple[int, float]] = []
 
-    def __call__(self, host_ns: int, level: int) -> None:
+    def __call__(self, host_ns: int, level: float) -> None:
         self.changes.append((host_ns, level))
 
 
-def _screen(*, scripted: bool = True, seed: int = 1) -> tuple[SimulatedScreen, VirtualClock, Lamp]:
-    clock, lamp = VirtualClock(), Lamp()
-    return SimulatedScreen(CONFIG, {"bunny": CLIP}, clock, seed=seed, scripted=scripted, light=lamp), clock, lamp
+@pytest.fixture(scope="module", autouse=True)
+def _film(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The film of the steps, in the working folder."""
+    folder = tmp_path_factory.mktemp("films")
+    make_film(folder / CLIP.path, CLIP.frames)
+    with chdir(folder):
+        yield
+
+
+def _screen(
+    *, scripted: bool = True, seed: int = 1, glow: Callable[[int, float], None] = lambda _ns, _brightness: None
+) -> tuple[SimulatedScreen, VirtualClock, Lamp]:
+    clock, lamp, clips = VirtualClock(), Lamp(), {"bunny": CLIP}
+    screen = SimulatedScreen(CONFIG, clips, clock, seed=seed, scripted=scripted, light=lamp, glow=glow)
+    return screen, clock, lamp
 
 
 def _run(screen: SimulatedScreen, clock: VirtualClock, steps: list[Step]) -> list[ScreenEvent]:
@@ -108,6 +124,20 @@ def test_film_is_shown_whole_and_each_frame_is_an_edge_of_light() -> None:
     assert lamp.changes == [(first[i], 1 - i % 2) for i in range(51)] + [(ended.host_ns, 0)]
 
 
+def test_the_screen_is_as_bright_as_the_film_picture_and_the_grey_around_it() -> None:
+    seen: list[tuple[int, float]] = []
+    screen, clock, lamp = _screen(glow=lambda host_ns, brightness: seen.append((host_ns, brightness)))
+    told = _run(screen, clock, [STEPS[1]])
+    first = {f.film_frame: f.host_ns for f in reversed([e for e in told if isinstance(e, Flip)]) if f.film_frame >= 0}
+    due = {first[i]: numbered(i, 160, 120).mean() / 255 * SHARE + 0.5 * (1 - SHARE) for i in range(51)}
+    assert seen[0] == (NS, 0.5)
+    assert seen[-1] == (lamp.changes[-1][0], 0.5)
+    for host_ns, brightness in seen[1:-1]:
+        assert brightness == pytest.approx(due[host_ns], abs=0.02)
+    assert max(due.values()) - min(due.values()) > 0.15
+    assert len(seen) > 45
+
+
 def test_scripted_participant_answers_by_seed() -> None:
     told = [_run(screen, clock, STEPS) for screen, clock, _ in (_screen(seed=5), _screen(seed=5), _screen(seed=6))]
     assert told[0] == told[1]
@@ -175,4 +205,6 @@ def test_abort_between_steps_does_nothing() -> None:
 
 def test_film_faster_than_the_screen_is_refused() -> None:
     with pytest.raises(ClipError, match="100 fps"):
-        SimulatedScreen(CONFIG, {"film": replace(CLIP, fps=100.0)}, VirtualClock(), seed=1, scripted=True, light=Lamp())
+        SimulatedScreen(
+            CONFIG, {"film": replace(CLIP, fps=100.0)}, VirtualClock(), seed=1, scripted=True, light=Lamp(), glow=Lamp()
+        )

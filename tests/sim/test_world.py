@@ -127,11 +127,11 @@ def test_a_frame_is_stamped_at_the_start_of_its_exposure() -> None:
 
 
 def test_a_camera_declares_its_start_delay() -> None:
-    link = LocalLink("HS", World(rig(), 0, None), (8, 64, 96))
+    link = LocalLink("HS", World(rig(), 0, None), pool_shape(rig(), "HS"))
     link.send({"do": "arm", "epoch": 1})
     answer = link.receive(0)
     assert answer is not None
-    assert answer["start_delay_us"] == 500
+    assert answer["delays"]["exposure_start"] == (500, "DECLARED")
 
 
 def test_an_exposure_sees_each_led_for_the_share_of_it_in_which_it_was_lit() -> None:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from rig.cameras.camera import AtStop
 from rig.record.recording import Recorded
 from rig.session.folder import beside
 from rig.session.runfile import Run
+from rig.sim.camera import SimulatedCamera
 from rig.sim.faults import Fault, read_truth
 from rig.sim.sensor import Sensor
 from rig.verify.findings import Finding, Word, unstored_pulses
@@ -96,3 +98,22 @@ def test_a_copy_of_a_run_has_the_same_contents(tmp_path: Path) -> None:
     with Run(path) as run, Run(copy) as other:
         assert contents(run) == contents(other)
         assert min(contents(run).values()) > 0
+
+
+@pytest.mark.parametrize(("became", "word"), [(4500.0, Word.FAIL), (4000.0000001, Word.PASS)])
+def test_an_exposure_time_that_changed_during_the_run_fails_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, became: float, word: Word
+) -> None:
+    stop = SimulatedCamera.stop
+
+    def changed(camera: SimulatedCamera) -> AtStop:
+        at_stop = stop(camera)
+        features = {**at_stop.features, "ExposureTime": became} if camera.name == "HS" else at_stop.features
+        return AtStop(features, at_stop.clock_pairs)
+
+    monkeypatch.setattr(SimulatedCamera, "stop", changed)
+    came = record(tmp_path, write_rig(tmp_path), write_protocol(tmp_path, ("still", 1, "all")))
+    with Run(came.path) as run:
+        (finding,) = [f for f in verify_run(run).findings if (f.check, f.stream) == ("features", "HS")]
+    assert finding.word is word
+    assert ("ExposureTime: 4000.0 became 4500.0" in finding.text) == (word is Word.FAIL)

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from rig import host, wiring
+from rig.cameras.camera import CameraInfo
+from rig.cameras.found import FoundCamera
+from rig.check.computer import NETWORK, USB, computer_warnings
 from rig.children import working_folder
 from rig.clips.cadence import require_refresh
 from rig.clips.manifest import FilmClip, clip_problems, find_clips
@@ -18,6 +21,7 @@ from rig.config.rig import Rig, RigFile, look_at_rig, rig_of
 from rig.elicitation.protocol import ProtocolFile, look_at_protocol, protocol_of, store_problems, unroll
 from rig.errors import ProblemList, RigError, StorageError
 from rig.record.abilities import beyond_box, box_warnings
+from rig.record.camera_rules import camera_infos, unfit_cameras
 from rig.record.plan import RunPlan, plan_run
 from rig.session.folder import folder_for
 from rig.session.layout import spelled_size
@@ -37,7 +41,13 @@ class Checked:
     protocol: ProtocolFile | None = None
     plan: RunPlan | None = None
     devices: dict[str, DeviceInfo] | None = None
+    others: tuple[FoundCamera, ...] = ()  # real cameras that answer and are none of this rig
     reserved_bytes: int = 0  # on the disk, by the longest possible session
+
+    @property
+    def cameras(self) -> dict[str, CameraInfo]:
+        """The cameras among the devices, by stream."""
+        return camera_infos(self.devices or {})
 
 
 def check(rig_name: str | None, protocol_name: str | None, out: Path, *, with_devices: bool = True) -> Checked:
@@ -58,8 +68,7 @@ def check(rig_name: str | None, protocol_name: str | None, out: Path, *, with_de
     if with_devices and found.rig and clips is not None:
         found.devices = _gather(found, partial(_look_at_devices, found.rig, clips))
         if found.devices:
-            found.problems += beyond_box(found.rig, found.devices["box"])
-            found.warnings += box_warnings(found.rig, found.devices["box"])
+            _judge_devices(found, found.rig, found.devices)
     elif with_devices:
         found.warnings.append("the devices were not looked at; mend what is wrong first, then check again")
     # The screen says again what is wrong with a clip, and one file given as rig and as protocol what is wrong in it.
@@ -111,6 +120,29 @@ def _check_plan(
         allowed = f"the longest possible session needs {spelled_size(found.reserved_bytes)}"
         problem, value = "are too little", f"{spelled_size(free)} free"
         found.problems.append(StorageError(str(folder), problem, value=value, allowed=allowed))
+
+
+def _judge_devices(found: Checked, rig: RigFile, devices: dict[str, DeviceInfo]) -> None:
+    """What keeps these devices from recording, and what of this computer may lose frames of theirs."""
+    found.problems += beyond_box(rig, devices["box"]) + unfit_cameras(rig, found.cameras)
+    found.warnings += box_warnings(rig, devices["box"])
+    real = [info for info in found.cameras.values() if not info.simulated]
+    if real:
+        serials = {info.serial for info in real}
+        answering = _gather(found, wiring.find_cameras) or []
+        found.others = tuple(camera for camera in answering if camera.serial not in serials)
+        found.warnings += computer_warnings({_interface(info) for info in real})
+    screen = rig.rig.screen
+    if screen.backend == "psychopy" and screen.display != wiring.VIRTUAL_DISPLAY:
+        from rig.stimulus.blanking import blanking  # python-xlib is there on Linux only
+
+        found.warnings += [f"{reason}. Switch it off: xset s off -dpms" for reason in blanking(screen.display)]
+
+
+def _interface(info: CameraInfo) -> str:
+    """How a real camera is connected, as far as it says."""
+    told = str(info.capabilities.get("interface", "")).lower()
+    return USB if "usb" in told else NETWORK if "gige" in told else ""
 
 
 def _look_at_devices(rig: RigFile, clips: dict[str, FilmClip]) -> dict[str, DeviceInfo]:

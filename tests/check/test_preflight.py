@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from rig import host
-from rig.check import Checked, check
+from rig import host, wiring
+from rig.cameras.camera import CameraInfo
+from rig.cameras.found import FoundCamera
+from rig.check import preflight
+from rig.check.computer import NETWORK, USB
+from rig.check.preflight import Checked, check
 from rig.session.writer import HEADER_ROOM
+from rig.streams import DeviceInfo
+from tests import commands
 from tests.films import make_film, sha256_of
 from tests.rights import without_root
 from tests.rigs import record
@@ -126,3 +133,46 @@ def test_one_file_given_twice_tells_each_mistake_once(tmp_path: Path) -> None:
     (tmp_path / "both.yaml").write_text("a: [\n")
     both = str(tmp_path / "both.yaml")
     assert len(check(both, both, tmp_path).problems) == 1
+
+
+REAL = """\
+schema: 1
+name: real
+box: {port: /dev/ttyNOSUCH9, rate_hz: 100}
+cameras:
+  HS: {backend: basler, serial: "1", line: 0, divisor: 1, exposure_us: 4000, width: 640, height: 480}
+  VIS: {backend: basler, user_id: left, line: 1, divisor: 4, exposure_us: 8000, width: 640, height: 480}
+screen: {backend: psychopy, display: ":97", width: 960, height: 540, refresh_hz: 60}
+"""
+
+
+def test_every_device_that_is_missing_is_told(tmp_path: Path) -> None:
+    (tmp_path / "rig.yaml").write_text(REAL)
+    told = commands.refused("check", "--rig", "./rig.yaml", cwd=tmp_path).splitlines()
+    box, screen = "trigger box at /dev/ttyNOSUCH9: no such port", "screen (display: :97): "
+    expected = ["rig: 4 problems:", screen, box, "camera HS (1): ", "camera VIS (left): "]
+    assert [line.strip()[: len(start)] for line, start in zip(told, expected, strict=True)] == expected
+
+
+def test_real_cameras_are_judged_with_their_computer_and_those_not_in_the_rig_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "rig.yaml").write_text(REAL.replace(":97", "virtual"))
+
+    def who(kind: type[DeviceInfo], serial: str, **can: str) -> SimpleNamespace:
+        info = kind("camera", "Basler", "acA640-120um", serial, "1", simulated=False, capabilities={**can})
+        return SimpleNamespace(describe=lambda: info)
+
+    cameras = {"HS": who(CameraInfo, "1", interface="usb"), "VIS": who(CameraInfo, "2", interface="gige")}
+    box, screen = who(DeviceInfo, "b"), who(DeviceInfo, "s")
+    devices = SimpleNamespace(cameras=cameras, box=box, screen=screen, close=lambda: None)
+    found = [FoundCamera("basler", "Basler", "m", serial, "", "usb", is_simulated=False) for serial in "123"]
+    asked = []
+    monkeypatch.setattr(wiring, "open_devices", lambda *_, **__: (devices, None))
+    monkeypatch.setattr(wiring, "find_cameras", lambda: found)
+    monkeypatch.setattr(preflight, "computer_warnings", lambda interfaces: asked.append(interfaces) or ["slow"])
+    checked = check(str(tmp_path / "rig.yaml"), None, tmp_path)
+    assert checked.problems == []
+    assert [camera.serial for camera in checked.others] == ["3"]
+    assert asked == [{USB, NETWORK}]
+    assert "slow" in checked.warnings

@@ -1,0 +1,1 @@
+"""Preflight: what can be known to go wrong before a participant sits down."""

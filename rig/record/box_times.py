@@ -1,0 +1,110 @@
+"""When the box sent its pulses, on its own clock and on the host's, as far as it has told by now.
+
+    host ns --(clock pairs)--> box ticks --(a pulse that was told)--> box ticks since pulse 0 --(plan)--> pulse
+
+For what has no better clock than the moment at which its frames arrive.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import islice
+
+import numpy as np
+
+from rig.clock import NS, ClockMap, RoundTrips, map_clock
+from rig.streams import NO_PULSE, ClockPair, Pulse
+from rig.trigger.box import PREAMBLE, TICKS_HZ, PulsePlan
+
+TICK_NS = NS // TICKS_HZ
+PAIRS = 100  # the last so many: 20 s
+NEAREST = 10  # of these, for what surely was
+FEWEST = 3  # with fewer nothing is said
+FASTEST = 1.006  # times its nominal rate: the box's resonator is of the 0.5 % class
+BODY = len(PREAMBLE)  # the slot in which the body begins
+
+
+def slot_of(group: int) -> int:
+    """The slowest period in which a recording run sends a group of its preamble or body."""
+    starts = [slot for slot, sends in enumerate(PREAMBLE) if sends]
+    return starts[group] if group < len(starts) else BODY + group - len(starts)
+
+
+class BoxTimes:
+    """The box's clock against the host's, kept up pair by pair; box ticks count from pulse 0."""
+
+    def __init__(self, plan: PulsePlan) -> None:
+        self._plan = plan
+        self._pairs: deque[ClockPair] = deque(maxlen=PAIRS)
+        self._pulse_0: int | None = None  # box ticks
+        self._map: ClockMap | None = None
+        self.events_lost = 0  # events of the box that never arrived
+
+    def told_pulse(self, pulse: Pulse) -> None:
+        """A pulse of the recording run, before its end was asked for."""
+        if self._pulse_0 is None:
+            self._pulse_0 = pulse.box_ticks - self.due_ticks(pulse.pulse_number)
+
+    def told_pair(self, pair: ClockPair) -> None:
+        """Another pair of readings of the box's clock."""
+        self._pairs.append(pair)
+        self._map = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether host times can be told on the box's clock."""
+        return self._pulse_0 is not None and len(self._pairs) >= FEWEST
+
+    def due_ticks(self, pulse: int) -> int:
+        """Box ticks after pulse 0 at which a pulse of the preamble or the body is sent."""
+        group, within = divmod(pulse, self._plan.group)
+        return (slot_of(group) * self._plan.group + within) * self._plan.period_ticks
+
+    def last_pulse_by(self, ticks: float) -> int:
+        """The last pulse due by so many box ticks after pulse 0, if the body went on for ever; NO_PULSE before it."""
+        slot, within = divmod(int(ticks // self._plan.period_ticks), self._plan.group)
+        group = self._plan.group_in_slot(slot)
+        if group is not None:
+            return group * self._plan.group + within
+        before = next((g for n in range(slot, -1, -1) if (g := self._plan.group_in_slot(n)) is not None), None)
+        return NO_PULSE if before is None else (before + 1) * self._plan.group - 1
+
+    def since_pulse_0(self, box_ticks: int) -> int:
+        """A reading of the box's clock, counted from pulse 0; only once a pulse was told."""
+        assert self._pulse_0 is not None
+        return box_ticks - self._pulse_0
+
+    def ticks_at(self, host_ns: int) -> float:
+        """Box ticks since pulse 0 at a host time; only while it `is_known`."""
+        return float(self.since_pulse_0(int(self._clock_map().back(host_ns))))
+
+    def most_ticks_at(self, host_ns: int) -> float:
+        """Box ticks since pulse 0 that it surely had not passed at a host time; only while it `is_known`.
+
+        Each pair was read after it was asked for, and from there the box's clock ran no faster than it can.
+        """
+        first, last = self._pairs[0], self._pairs[-1]
+        apart_ns = last.host_before_ns - first.host_after_ns
+        fastest = FASTEST / TICK_NS
+        if apart_ns > 0:
+            fastest = min(fastest, (last.reading - first.reading) / apart_ns)
+        nearest = islice(reversed(self._pairs), NEAREST)
+        latest = min(p.reading + _most_ticks(host_ns - p.host_before_ns, fastest) for p in nearest)
+        assert self._pulse_0 is not None
+        return latest - self._pulse_0
+
+    def _clock_map(self) -> ClockMap:
+        if self._map is None:
+            self._map = map_clock(_round_trips(list(self._pairs)), TICK_NS)
+        return self._map
+
+
+def _most_ticks(passed_ns: int, fastest: float) -> float:
+    """The most box ticks in so many ns; of a time that lies back (negative) the fewest."""
+    return passed_ns * (fastest if passed_ns >= 0 else 1 / (TICK_NS * FASTEST))
+
+
+def _round_trips(pairs: list[ClockPair]) -> RoundTrips:
+    """The time on the wire is left in: it is the same for all, and only differences are taken."""
+    names = ("reading", "reading_end", "host_before_ns", "host_after_ns")
+    return RoundTrips(*(np.array([getattr(pair, name) for pair in pairs], np.int64) for name in names))

@@ -1,0 +1,73 @@
+"""What is told of a run and does not change its course: it becomes a row, a record of the log, or an alarm."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from rig.clock import NS
+from rig.record.alarms import Alarms, log
+from rig.record.cameras import Cameras
+from rig.record.messages import Action, AppendText, Event, Synced, TableFull
+from rig.record.rows import row_of
+from rig.record.steps_shown import StepsShown
+from rig.record.watch import BOX, SCREEN, Watch
+from rig.session import layout
+from rig.stimulus.screen import ScreenNote, StepBegan
+from rig.streams import Answer, CameraEvent, ClockPair, Edge, Flip
+from rig.trigger.box import BoxAnswers, BoxSilent, EventsLost
+
+ACKNOWLEDGE_S = 2.0  # a frame that the disk has not acknowledged for so long is an alarm
+
+
+class Noting:
+    """Takes what the core itself need not know. Times are host ns."""
+
+    def __init__(self, run_id: int, alarms: Alarms, watch: Watch, cameras: Cameras, steps: StepsShown) -> None:
+        self._run_id, self._alarms, self._watch = run_id, alarms, watch
+        self._cameras, self._steps = cameras, steps
+
+    def take(self, event: Event, now: int) -> list[Action]:
+        """Note one event. Raises TypeError for what is none."""
+        match event:
+            case Edge() | ClockPair() | Flip():
+                return self._row(event, now)
+            case Synced():
+                return self._synced(event, now)
+            case CameraEvent():
+                return self._cameras.event(event, now)
+            case StepBegan():
+                return self._steps.began(event)
+            case Answer():
+                return [AppendText(layout.ANSWERS, now, asdict(event))]
+            case ScreenNote():
+                return [log(now, {"kind": "note", "text": f"screen: {event.text}"})]
+            case TableFull():
+                text = f"the room reserved for {event.table} is used up; its further rows are lost"
+                return self._alarms.sound(now, text, "disk")
+        return self._of_box(event, now)
+
+    def _of_box(self, event: Event, now: int) -> list[Action]:
+        match event:
+            case BoxSilent():
+                return self._alarms.box_silent(now, event.seconds)
+            case BoxAnswers():
+                return self._alarms.box_answers(now)
+            case EventsLost():
+                self._cameras.times.events_lost += event.count
+                return self._alarms.events_lost(now, event)
+        raise TypeError(f"no event: {event!r} at {now}")
+
+    def _row(self, event: Edge | ClockPair | Flip, now: int) -> list[Action]:
+        match event:
+            case Flip():
+                self._watch.heard(SCREEN, now)
+            case Edge() if event.run_id == self._run_id:
+                self._cameras.edge(event)
+            case ClockPair() if event.clock == BOX:
+                self._cameras.times.told_pair(event)
+        return [row_of(event)]
+
+    def _synced(self, event: Synced, now: int) -> list[Action]:
+        waited_ns = event.returned_host_ns - event.oldest_arrived_host_ns
+        text = f"frames were not acknowledged within {ACKNOWLEDGE_S:g} s"
+        return [row_of(event), *(self._alarms.sound(now, text, "disk") if waited_ns > ACKNOWLEDGE_S * NS else [])]

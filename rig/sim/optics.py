@@ -1,0 +1,106 @@
+"""What one simulated camera sees: its picture of an exposure, in its own pixel format.
+
+    scene (face.py, chart.py) --> light while a row exposes --> electrons, noise, grey values (response.py)
+    sync LEDs (leds.py), pulse number -----------------------> marks over it (marks.py) --> samples, packed or not
+
+A picture depends on the seed and on the exposure alone: the same one drawn again is the same picture.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rig.config.rig import Camera
+from rig.pixels import FORMATS
+from rig.sim.chart import Chart
+from rig.sim.expressions import Tell
+from rig.sim.face import Face
+from rig.sim.leds import LedHistory
+from rig.sim.light import ScreenLight
+from rig.sim.marks import LED_PX, LED_UP, Marks
+from rig.sim.response import Noise, Response, Roots, packed
+from rig.streams import Picture
+
+SCREEN_SHARE = 0.1  # of the lamps' light, that a white screen adds on the face
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """One exposure; of a rolling shutter that of row 0."""
+
+    begins_ns: int  # host clock of the world
+    exposure_ns: int
+    pulse: int  # that caused it; NO_PULSE for a ghost
+
+
+class Scene(Protocol):
+    """What stands before a camera."""
+
+    def fill(self, out: Roots, begins_ns: int, exposure_ns: int) -> None:
+        """What is seen by the light of the lamps in an exposure as long as the camera's, as roots (see `response`)."""
+
+
+class Optics:
+    """Lens and sensor of one camera."""
+
+    def __init__(
+        self,
+        camera: Camera,
+        leds: LedHistory,
+        glow: ScreenLight,
+        *,
+        seed: int,
+        scene: Literal["face", "chart"],
+        tell: Tell,
+    ) -> None:
+        """It sees the `leds` and, on a face, the `glow` of the screen; `tell` hears of each movement of the face."""
+        form, sensor = FORMATS[camera.pixel_format], camera.simulated
+        self._leds, self._glow = leds, glow
+        self._row_ns = sensor.row_time_us * 1000 if sensor.shutter == "rolling" else 0.0
+        self._height = camera.height
+        self._usual_ns = camera.exposure_us * 1000
+        self._sees_screen = scene == "face" and sensor.spectrum == "visible"
+        self._response = Response(sensor, form)
+        is_face = scene == "face"
+        self._scene: Scene = (
+            Face(camera, self._response, seed=seed, tell=tell) if is_face else Chart(camera, self._response)
+        )
+        shape = (camera.height, camera.width, form.channels)[: 3 if form.channels > 1 else 2]
+        self._noise = Noise(shape, self._response.noise, np.random.default_rng((seed, camera.line, 23)))
+        self._roots: Roots = np.zeros(shape, np.float32)
+        self._packed_bits = form.bits if form.is_packed else 0
+        self._samples: Picture = np.zeros(shape if form.is_packed else 0, np.uint16)
+        self._marks = Marks(self._response.white)
+
+    def expose(self, out: Picture, exposure: Exposure) -> None:
+        """Draw what it sees into `out`, of the shape and dtype of the camera's pixel format (see `rig.pixels`)."""
+        begins_ns, lasts_ns = exposure.begins_ns, exposure.exposure_ns
+        self._scene.fill(self._roots, begins_ns, lasts_ns)
+        np.multiply(self._roots, np.float32(self._brightness(begins_ns, lasts_ns) ** 0.5), out=self._roots)
+        np.add(self._roots, self._noise.at(begins_ns), out=self._roots)
+        samples = self._samples if self._packed_bits else out
+        self._response.develop(self._roots, samples)
+        self._marks.number(samples, exposure.pulse)
+        self._marks.leds(samples, self._led_shares(begins_ns, lasts_ns))
+        if self._packed_bits:
+            out[...] = packed(samples, self._packed_bits)
+
+    def _brightness(self, begins_ns: int, lasts_ns: int) -> float:
+        """Light to that of the lamps in the usual exposure; of a rolling shutter that of its middle row."""
+        longer = lasts_ns / self._usual_ns
+        if not self._sees_screen:
+            return longer
+        begins_ns += round(self._row_ns * self._height / 2)
+        return longer * (1 + SCREEN_SHARE * self._glow.mean(begins_ns, begins_ns + lasts_ns))
+
+    def _led_shares(self, begins_ns: int, lasts_ns: int) -> NDArray[np.float64]:
+        """The share of the exposure in which each LED was lit; row by row where rows differ."""
+        if not self._row_ns:
+            return np.array(self._leds.shares(begins_ns, begins_ns + lasts_ns))
+        top = self._height - LED_UP
+        starts = [begins_ns + round(self._row_ns * (top + row)) for row in range(LED_PX)]
+        return np.array([self._leds.shares(start, start + lasts_ns) for start in starts])

@@ -1,0 +1,100 @@
+"""Faults planted in one set-up are all named by one `rig check`, each with what to do; `rig record` refuses them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rig.check.preflight import check
+from rig.errors import ProblemList
+from tests import commands
+from tests.rigs import record, write_protocol
+
+RIG = """\
+schema: 1
+name: planted
+box: {port: sim://planted, rate_hz: 100, inputs: {HS: 0, marker: 6}}
+cameras:
+  HS:
+    {backend: simulated, serial: SIM-HS, line: 0, divisor: 1, exposure_us: 300, width: 640, height: 480,
+     simulated: {row_time_us: 20},
+     features: {ExposureAuto: Continuous, GainAuto: Once, BalanceWhiteAuto: Continuous}}
+  VIS:
+    {backend: simulated, serial: SIM-VIS, line: 1, divisor: 4, exposure_us: 36000, width: 640, height: 480,
+     pulse_width_us: 200, simulated: {row_time_us: 10},
+     features: {LineDebouncerTime: 150.0, AcquisitionFrameRateEnable: true, AcquisitionFrameRate: 20.0}}
+  NIR:
+    {backend: simulated, serial: SIM-NIR, line: 2, divisor: 4, exposure_us: 8000, width: 640, height: 480,
+     features: {Gian: 3.0, Gain: 30.0, DeviceTemperature: 20.0, ReverseX: 1}}
+  UV:
+    {backend: simulated, serial: SIM-UV, line: 3, divisor: 4, exposure_us: 8000, width: 640, height: 480,
+     features: {Gain: 1.03, TriggerMode: Off, TriggerSource: Line3, TriggerActivation: FallingEdge}}
+screen: {backend: simulated, width: 960, height: 540, refresh_hz: 60}
+simulation: {seed: 1}
+"""
+HS, VIS, NIR, UV = (f"camera {name} (SIM-{name}): " for name in ("HS", "VIS", "NIR", "UV"))
+PLANTED = [
+    "rig.yaml:17: cameras.UV.line: 3 is not there; 0 to 2, of the box at sim://planted",
+    "rig.yaml:3: box.inputs.marker: 6 is not there; 0 to 5, of the box at sim://planted",
+    f"{HS}ExposureAuto: Continuous is not allowed; Off. Write ExposureAuto: Off in cameras.HS.features",
+    f"{HS}GainAuto: Once is not allowed; Off. Write GainAuto: Off in cameras.HS.features",
+    f"{HS}BalanceWhiteAuto: Continuous is not allowed; Off. Write BalanceWhiteAuto: Off in cameras.HS.features",
+    # 480 rows of 20 us each.
+    f"{HS}its highest frame rate: 104.2 Hz is too low; at least 105.3 Hz for 100 pulses a second. Shorten exposure_us, "
+    "lower height, or give it more of its USB or network link",
+    f"{VIS}AcquisitionFrameRate: 20 Hz caps its rate; at least 26.3 Hz for 25 pulses a second. "
+    "Write AcquisitionFrameRateEnable: false in cameras.VIS.features",
+    # 480 rows of 10 us each.
+    f"{VIS}ExposureTime: 36000 us is too long; at most 35200 us, as it reads out for 4800 us and a pulse comes every "
+    "40000 us. Shorten exposure_us, or lower height",
+    "rig.yaml:11: cameras.VIS.pulse_width_us: 200 us is too short; at least 250 us: 100 for its opto-coupled input, "
+    f"150 for its LineDebouncerTime. Lengthen it, or lower LineDebouncerTime of {VIS.removesuffix(': ')}",
+    f"{NIR}Gian: 3 does not exist. Correct it in rig.yaml: cameras.NIR",
+    f"{NIR}Gain: 30 is out of range; 0 to 24 in steps of 0.1. Correct it in rig.yaml: cameras.NIR",
+    f"{NIR}DeviceTemperature: 20 is not writable. Correct it in rig.yaml: cameras.NIR",
+    f"{NIR}ReverseX: 1 is neither true nor false; true or false. Correct it in rig.yaml: cameras.NIR",
+    f"{UV}Gain: 1.03 reads back as 1; 0 to 24 in steps of 0.1. Correct it in rig.yaml: cameras.UV",
+    f"{UV}TriggerActivation: FallingEdge is not one of its choices; RisingEdge. Correct it in rig.yaml: cameras.UV",
+    f"{UV}TriggerMode: Off is not allowed; On. Take it out of cameras.UV.features",
+    f"{UV}TriggerSource: Line3 is not allowed; Line1. Take it out of cameras.UV.features",
+]
+
+
+def planted(folder: Path) -> tuple[Path, Path]:
+    """The rig, and a protocol that is right."""
+    (folder / "rig.yaml").write_text(RIG)
+    return folder / "rig.yaml", write_protocol(folder, ("still", 1, "all"))
+
+
+def said(error: object, folder: Path) -> str:
+    return str(error).replace(f"{folder}/", "")
+
+
+def test_all_planted_faults_are_named_in_one_list(tmp_path: Path) -> None:
+    rig, protocol = planted(tmp_path)
+    found = check(str(rig), str(protocol), tmp_path)
+    assert [said(problem, tmp_path) for problem in found.problems] == PLANTED
+
+
+def test_a_recording_is_refused_for_the_same_faults_and_leaves_nothing(tmp_path: Path) -> None:
+    rig, protocol = planted(tmp_path)
+    with pytest.raises(ProblemList) as refused:
+        record(tmp_path, rig, protocol)
+    assert [said(problem, tmp_path) for problem in refused.value.problems] == PLANTED
+    assert list((tmp_path / "sessions").glob("sub-*/ses-*/*")) == []
+
+
+def test_the_command_tells_what_was_asked_got_and_allowed_and_then_all_faults(tmp_path: Path) -> None:
+    rig, protocol = planted(tmp_path)
+    done = commands.run("check", protocol, "--rig", rig, cwd=tmp_path)
+    assert done.returncode == 2
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert ["camera", "feature", "asked", "got", "allowed"] in rows
+    assert ["Gian", "3", "nothing", "does", "not", "exist"] in rows
+    assert ["Gain", "30", "0", "0", "to", "24", "in", "steps"] in rows  # it kept what it had
+    assert ["Gain", "1.03", "1", "0", "to", "24", "in", "steps"] in rows
+    assert ["BalanceWhiteAuto", "Continuous", "Continuous"] in [row[:3] for row in rows]
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    told = [line.strip() for line in said(done.stderr, tmp_path).splitlines()]
+    assert told == [f"rig: {len(PLANTED)} problems:", *PLANTED]
