@@ -28,10 +28,10 @@ check: ## Check style, types (Linux and Windows) and which room imports which
 	@$(BIN)/mypy --platform win32
 	@$(BIN)/lint-imports
 
-bench: ## Measure the trigger box, its clock, the LED code, and what a recording costs
+bench: ## Measure trigger box, clock, LED code, simulated cameras, fault schedules, and what a recording costs
 	@$(PYTHON) tools/setup bench
 	@failed=0; \
-	for bench in trigger_box clock_mapping driver_fuzz led_code recording 'recording --busy 2'; do \
+	for bench in trigger_box clock_mapping driver_fuzz led_code simulator schedules recording 'recording --busy 2'; do \
 		$(BIN)/python -m bench.$$bench || failed=1; \
 	done; \
 	exit $$failed

@@ -49,14 +49,19 @@ def _compare_stream(real: h5py.File, virtual: h5py.File, stream: str) -> None:
     group, walk = f"/acquisition/{stream}", f"/line_walk/{stream}"
     body = min(len(real[f"{group}/frames"]), len(virtual[f"{group}/frames"])) - 12
     assert body > 30
-    fields = ("epoch", "evidence", "frame_number", "pulse_number", "checksum", "counter", "exposure_us", "status")
-    for name in fields:
+    for name in ("epoch", "evidence", "frame_number", "pulse_number", "counter", "exposure_us", "status"):
         np.testing.assert_array_equal(real[f"{group}/frames"][name][:body], virtual[f"{group}/frames"][name][:body])
-    np.testing.assert_array_equal(real[f"{group}/data"][:body], virtual[f"{group}/data"][:body])
-    np.testing.assert_array_equal(real[f"{walk}/data"], virtual[f"{walk}/data"])
+    np.testing.assert_array_equal(_marks(real[f"{group}/data"][:body]), _marks(virtual[f"{group}/data"][:body]))
+    np.testing.assert_array_equal(_marks(real[f"{walk}/data"][:]), _marks(virtual[f"{walk}/data"][:]))
     np.testing.assert_array_equal(real[f"{group}/gaps"], virtual[f"{group}/gaps"])
     for name in ("epoch", "frame_index", "frame_number", "after_pulse"):
         np.testing.assert_array_equal(real[f"{group}/extras"][name], virtual[f"{group}/extras"][name])
+
+
+def _marks(pictures: np.ndarray) -> np.ndarray:
+    """The burnt-in number and the sync LEDs; the face between them moves with time, which is never the same twice."""
+    leds = [pictures[:, -12:-4, left : left + 8] for left in (4, 20, 36)]
+    return np.concatenate([part.reshape(len(pictures), -1) for part in (pictures[:, :20, :96], *leds)], axis=1)
 
 
 def _answers(run: h5py.File) -> list[tuple[str, str]]:
