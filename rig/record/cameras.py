@@ -40,7 +40,6 @@ class Cameras:
         self.is_stopping = False
         self._plan, self._alarms, self._watch = plan, alarms, watch
         self._epochs = dict.fromkeys(plan.names, WALK_EPOCH)
-        self._baselines: dict[str, Baseline] = {}
         self._waiting: set[str] = set()  # cameras that have not answered yet
         self._capacity = {spec.name: spec.capacity for spec in plan.streams}
         self._losses: dict[str, str] = {}  # of those not here: what was alarmed
@@ -88,15 +87,15 @@ class Cameras:
         if name not in self.here:
             back = self._back(name, baseline, now) if is_recording else [StopCamera(name)]
             return told + back
-        self._baselines[name] = baseline
+        if baseline.epoch == RUN_EPOCH:  # a ghost may come before the others are armed
+            divisor, capacity = self._plan.lines[name].divisor, self._capacity[name]
+            self.keepers[name] = StreamKeeper(name, divisor, self._plan.pulses, baseline, capacity, self.times)
         return told
 
     def begin(self, now: int) -> None:
         """All are armed for the recording run."""
-        for name in self._plan.names:
-            divisor = self._plan.lines[name].divisor
-            baseline, capacity = self._baselines[name], self._capacity[name]
-            self.keepers[name] = StreamKeeper(name, divisor, self._plan.pulses, baseline, capacity, self.times)
+        self.keepers = {name: self.keepers[name] for name in self._plan.names}
+        for name in self.keepers:
             self._watch.heard(name, now)
 
     def stopped(self, event: Stopped, now: int) -> list[Action]:

@@ -15,6 +15,7 @@ from rig.record.messages import (
     CloseFile,
     DeviceFailed,
     ReleaseFrame,
+    StartBox,
     StopCamera,
     Stopped,
     StopRequested,
@@ -48,6 +49,19 @@ def records(rehearsal: Rehearsal, kind: str) -> list[dict]:
 
 def event(kind: CameraEventKind, value: float | None = None) -> CameraEvent:
     return CameraEvent("HS", kind, "text", value, 5, 6)
+
+
+def test_a_frame_that_comes_before_all_are_armed_is_an_extra(tmp_path):
+    """A ghost, or one left over from the line walk; the others go on to be armed."""
+    rehearsal = Rehearsal(tmp_path)
+    arm, rehearsal.arm = rehearsal.arm, lambda epoch: arm(epoch, STREAMS if epoch == 0 else STREAMS[:1])
+    rehearsal.walk()
+    early = frame("HS", 1, 0, 0)
+    rehearsal.tell(early)
+    assert rehearsal.asked(StoreFrame)
+    arm(1, STREAMS[1:])
+    assert rehearsal.asked(StartBox)
+    assert list(rehearsal.run.counts) == list(STREAMS)
 
 
 def test_a_damaged_frame_is_given_back_and_logged_with_its_number_and_text(recording):
