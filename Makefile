@@ -31,7 +31,7 @@ check: ## Check style, types (Linux and Windows) and which room imports which
 bench: ## Measure trigger box, clock, LED code, simulated cameras, fault schedules, and what a recording costs
 	@$(PYTHON) tools/setup bench
 	@failed=0; \
-	for bench in trigger_box clock_mapping driver_fuzz led_code simulator schedules recording 'recording --busy 2'; do \
+	for bench in trigger_box clock_mapping driver_fuzz led_code simulator schedules clockless recording 'recording --busy 2'; do \
 		$(BIN)/python -m bench.$$bench || failed=1; \
 	done; \
 	exit $$failed

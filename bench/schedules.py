@@ -30,7 +30,8 @@ def main() -> int:
         lost, extra = sum(len(o.true_gaps) for o in outcomes), sum(len(o.true_extras) for o in outcomes)
         exact = "; ".join(str(outcome) for outcome in wrong) or "yes"
         seconds = time.perf_counter() - began
-        print(f"| {seed} | {lost} | {extra} | {exact} | {seconds:.1f} | {schedule(seed).faults} |", flush=True)
+        what = f"{schedule(seed).counter}: {schedule(seed).faults}"
+        print(f"| {seed} | {lost} | {extra} | {exact} | {seconds:.1f} | {what} |", flush=True)
     print(f"\n{options.seeds - differ} of {options.seeds} schedules exact")
     return int(differ > 0)
 

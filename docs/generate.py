@@ -38,12 +38,16 @@ with its line. Keys without a default must be there; a key that is not listed he
 What must fit together, besides each key by itself:
 - Every camera has a trigger line of its own, and one has divisor 1: `rate_hz` is the rate of the fastest camera.
 - All divisors meet again (their least common multiple) after at most 255 pulses and at most 0.255 s: the frames of
-  the preamble wait in the cameras' buffers for its end, 7 times as long. The box may allow less; ours counts to 64.
+  the preamble wait in the cameras' buffers for its end, 7 times as long. The box may allow less; ours counts to 64. So
+  at 100 Hz the highest divisor is 25, and 255 is possible only at 1000 Hz.
 - Simulated cameras go with a `sim://` box or `wires`, those of the maker's emulation with a `sim://` box, real ones
   with a real box. So a rig is simulated or real, never half of each. Only the emulation has `trigger_source: Software`.
 - Within the base period (1 / `rate_hz`) all pulses begin together; their ends and the change of the LEDs lie at least
   32 us before its end, and are the same or at least 32 us apart.
+- `features` names nothing that has a key of its own (`Width` is `width`), and neither `TriggerMode`, `TriggerSelector`
+  nor `AcquisitionMode`, which the rig sets itself.
 - An exposure ends 100 us before the camera's next pulse; with `ghost_frames` before the ghost half-way to it.
+- The buffers of all simulated cameras together, of 2 s and 8 frames at least, take no more than 2 GiB.
 - Faults find a place each: the pulses of each camera from `first_pulse` to `last_pulse`; so do `dropped_bytes`.
 - `dead_line` is a camera of the rig. `loop_back` is an input that nothing else is wired to.
 - `wires` goes with a port that is not `sim://`, and then without `loop_back` and faults of the simulated box.

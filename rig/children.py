@@ -125,7 +125,7 @@ class Child:
         except subprocess.TimeoutExpired:
             code = "unknown"
         tail = " | ".join(self.log.read_text("utf-8", "replace").strip().splitlines()[-3:])
-        return DeviceLost(f"process {self.module}", f"ended, exit code {code}", value=tail, hint=f"See {self.log.name}")
+        return DeviceLost(f"process {self.module}", f"ended, exit code {code}", value=tail, hint=f"See {self.log}")
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Ask it to end, then end its whole process group. Never raises; a second call does nothing."""

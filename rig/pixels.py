@@ -1,29 +1,37 @@
 """Pixel formats: how a picture lies in a camera's buffer and in the file, by its name in GenICam's PFNC.
 
-    Mono8, BayerRG8         uint8 (height, width)           Mono10, Mono12, BayerRG12   uint16 (height, width)
-    RGB8                    uint8 (height, width, 3)        Mono10p, Mono12p            uint8 (bytes,): packed
+    Mono8, BayerRG8     uint8 (height, width)        Mono10, Mono12, BayerRG10, BayerRG12   uint16 (height, width)
+    RGB8, BGR8          uint8 (height, width, 3)     Mono10p, Mono12Packed, BayerRG12p      uint8 (bytes,): packed
 
 Pictures are stored as delivered. What is looked at is made of them when it is asked for:
 
     stored --> unpack --> samples: uint8 or uint16 (height, width), with three colours (height, width, 3)
                  +------> grey     for measuring: linear, float32 (height, width), 0 to 1
                  +------> rgb      for people: uint8 (height, width, 3)
+
+There are two ways to pack. Of two samples A and B of 12 bits, a letter being four of them and the highest the first:
+
+    Mono12p       A2A3 B3A1 B1B2   one behind the other, lowest bit first
+    Mono12Packed  A1A2 B3A3 B1B2   GigE Vision's own: the low bits of both in the middle; so Mono10Packed, of 10 bits
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-PixelFormatName = Literal[
-    "Mono8", "Mono10", "Mono10p", "Mono12", "Mono12p",
-    "BayerRG8", "BayerGR8", "BayerGB8", "BayerBG8",
-    "BayerRG12", "BayerGR12", "BayerGB12", "BayerBG12",
-    "RGB8",
-]  # fmt: skip
+_SENSORS = ("Mono", "BayerRG", "BayerGR", "BayerGB", "BayerBG")
+_DEPTHS = ("8", "10", "10p", "12", "12p", "12Packed")  # of each sensor
+_OTHERS = ("Mono10Packed", "RGB8", "BGR8")
+IN_WORDS = (
+    f"{', '.join(_SENSORS[:-1])} or {_SENSORS[-1]}, followed by {', '.join(_DEPTHS[:-1])} or {_DEPTHS[-1]}, "
+    f"such as Mono8; or {', '.join(_OTHERS)} (which older cameras call RGB8Packed, BGR8Packed)"
+)
+_PARTS = re.compile("(?:Mono|Bayer(?P<pattern>..)|(?P<colours>RGB|BGR))(?P<bits>[0-9]+)(?P<packing>.*)")
 
 
 @dataclass(frozen=True)
@@ -33,8 +41,13 @@ class PixelFormat:
     name: str
     bits: int  # of one sample
     channels: int = 1
-    is_packed: bool = False  # samples follow each other without gaps, lowest bit first
+    packing: Literal["", "p", "Packed"] = ""
     pattern: str = ""
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether samples share bytes."""
+        return bool(self.packing)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -44,7 +57,8 @@ class PixelFormat:
     def shape(self, height: int, width: int) -> tuple[int, ...]:
         """Of the array that holds a picture of this size."""
         if self.is_packed:
-            return (-(-height * width * self.bits // 8),)
+            stored_bits = 12 if self.packing == "Packed" else self.bits
+            return (-(-height * width * stored_bits // 8),)
         return (height, width, self.channels) if self.channels > 1 else (height, width)
 
     def size(self, height: int, width: int) -> int:
@@ -53,14 +67,18 @@ class PixelFormat:
 
 
 def _format(name: str) -> PixelFormat:
-    if name == "RGB8":
-        return PixelFormat(name, 8, channels=3)
-    pattern = name[5:7] if name.startswith("Bayer") else ""
-    bits = int(name.removeprefix("Mono").removeprefix(f"Bayer{pattern}").removesuffix("p"))
-    return PixelFormat(name, bits, is_packed=name.endswith("p"), pattern=pattern)
+    parts = _PARTS.fullmatch(name)
+    assert parts
+    channels, packing = len(parts["colours"] or "1"), cast("Literal['', 'p', 'Packed']", parts["packing"])
+    return PixelFormat(name, int(parts["bits"]), channels, packing, parts["pattern"] or "")
 
 
-FORMATS = {name: _format(name) for name in get_args(PixelFormatName)}
+_NAMES = (*(sensor + depth for sensor in _SENSORS for depth in _DEPTHS), *_OTHERS)
+FORMATS = {name: _format(name) for name in _NAMES}
+if TYPE_CHECKING:
+    PixelFormatName = str
+else:
+    PixelFormatName = Literal[_NAMES]  # a literal type, so that models of files and their schemas list the names
 
 Samples = NDArray[np.uint8 | np.uint16]
 Grey = NDArray[np.float32]
@@ -70,18 +88,29 @@ FULL_BITS = 16  # samples are raised to so many before colours are mixed, so tha
 
 
 def unpack(stored: Samples, form: PixelFormat, height: int, width: int) -> Samples:
-    """The samples of a stored picture, one array element each: (height, width), of RGB8 (height, width, 3).
+    """The samples of a stored picture, one array element each: (height, width), of three colours (height, width, 3).
 
-    uint8 for 8 bits, else uint16 from 0 to 2 ** bits - 1. A Bayer picture stays a mosaic.
+    uint8 for 8 bits, else uint16 from 0 to 2 ** bits - 1. A Bayer picture stays a mosaic; colours keep their order.
     """
     if not form.is_packed:
         return stored
-    first_bits = np.arange(height * width) * form.bits
-    # Two bytes hold any sample: it has at most 12 bits and begins at an even bit. The last may end with the bytes.
-    data = np.append(stored, np.uint8(0)).astype(np.uint16)
+    read = _in_pairs if form.packing == "Packed" else _one_behind_the_other
+    return read(stored.astype(np.uint16), np.arange(height * width), form.bits).reshape(height, width)
+
+
+def _one_behind_the_other(data: NDArray[np.uint16], index: NDArray[np.intp], bits: int) -> NDArray[np.uint16]:
+    """Samples from bytes in which they lie without gaps, lowest bit first."""
+    first_bits = index * bits
+    # Any sample lies in two bytes: it has 10 or 12 bits and begins at an even bit.
     byte, shift = first_bits >> 3, (first_bits & 7).astype(np.uint16)
-    samples: Samples = (data[byte] | data[byte + 1] << 8) >> shift & np.uint16((1 << form.bits) - 1)
-    return samples.reshape(height, width)
+    return np.asarray((data[byte] | data[byte + 1] << 8) >> shift & np.uint16((1 << bits) - 1))
+
+
+def _in_pairs(data: NDArray[np.uint16], index: NDArray[np.intp], bits: int) -> NDArray[np.uint16]:
+    """Samples from groups of three bytes: the high bits of one, the low bits of both, the high bits of the other."""
+    group, is_second = index // 2 * 3, (index & 1).astype(np.uint16)
+    low = data[group + 1] >> 4 * is_second & np.uint16((1 << bits - 8) - 1)
+    return np.asarray(data[group + 2 * is_second] << bits - 8 | low)
 
 
 def grey(stored: Samples, form: PixelFormat, height: int, width: int) -> Grey:
@@ -107,7 +136,8 @@ def shown(stored: Samples, form: PixelFormat, height: int, width: int) -> Shown:
     samples = unpack(stored, form, height, width)
     if form.pattern:
         return (_demosaiced(samples, form) >> (FULL_BITS - 8)).astype(np.uint8)
-    return (samples >> (form.bits - 8)).astype(np.uint8)
+    picture = (samples >> (form.bits - 8)).astype(np.uint8)
+    return picture[..., ::-1] if form.name == "BGR8" else picture
 
 
 def rgb(stored: Samples, form: PixelFormat, height: int, width: int) -> Shown:

@@ -13,17 +13,19 @@ from functools import partial
 from importlib import import_module
 from math import ceil
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, cast
 
 from rig.cameras.camera import Camera
 from rig.cameras.found import FeatureRow, FoundCamera, Snapshot
 from rig.clips.manifest import FilmClip
 from rig.clock import Clock, HostClock, VirtualClock
+from rig.config.backends import BASLER, EMULATION
 from rig.config.rig import Box, Rig
 from rig.config.rig import Camera as CameraConfig
 from rig.config.rules import SIMULATED_PORT
 from rig.elicitation.steps import Step
-from rig.errors import DeviceError, DeviceNotReady, ProblemList, RigError, UserError, raise_all
+from rig.errors import DeviceNotFound, DeviceNotReady, ProblemList, RigError, UserError, raise_all
 from rig.stimulus.screen import Screen
 from rig.trigger.box import TriggerBox
 
@@ -33,12 +35,18 @@ if TYPE_CHECKING:
     from rig.sim.world import World
 
 VIRTUAL_DISPLAY = "virtual"
-EMULATION = "basler-emulation"
 CAMERAS = {  # by cameras.<STREAM>.backend; called with stream, configuration, clock and buffers
-    "basler": "rig.cameras.basler.camera:BaslerCamera",
+    BASLER: "rig.cameras.basler.camera:BaslerCamera",
     EMULATION: "rig.cameras.basler.emulation:EmulatedBaslerCamera",
 }
+DISCOVERIES = {  # by cameras.<STREAM>.backend: find(), and by serial number snapshot() and dump()
+    BASLER: "rig.cameras.basler.discovery",
+    EMULATION: "rig.cameras.basler.discovery",
+}
+REAL = DISCOVERIES.keys() - {EMULATION}  # backends of cameras that one can plug in
 POOL_S = 2.0  # of frames that a camera's buffers hold while nobody takes them
+EMULATED_SERIAL = "0815-"  # so begin the serial numbers of cameras that pylon emulates
+EMULATED_HINT = "So many cameras as PYLON_CAMEMU says are emulated: set it in the environment, e.g. PYLON_CAMEMU=1"
 BOXES = {"serial": "rig.trigger.port:SerialBox"}  # by box.backend; called with the port, the clock and baud
 
 
@@ -63,6 +71,12 @@ class Devices:
         """The participant's screen."""
         assert self._screen is not None
         return self._screen
+
+    @property
+    def by_name(self) -> dict[str, Camera | TriggerBox | Screen]:
+        """Those that are open: cameras by stream, `box` and `screen`."""
+        others = {"box": self._box, "screen": self._screen}
+        return {**self.cameras, **{name: device for name, device in others.items() if device is not None}}
 
     def has_camera(self, camera: Camera) -> None:
         """Take over an open camera."""
@@ -114,6 +128,19 @@ def open_devices(
     return opening.devices, opening.clock
 
 
+def open_those_there(rig: Rig, clips: dict[str, FilmClip], folder: Path) -> tuple[Devices, list[RigError]]:
+    """Open every device of a rig that can be opened, to look at it; and what keeps the others from being opened.
+
+    `folder` as in open_devices.
+    """
+    opening = _Opening(rig, clips, folder, None, scripted=False)
+    with ExitStack() as undo:
+        undo.callback(opening.devices.close)
+        problems = _try_all(opening.open_screen, opening.open_box_and_cameras)
+        undo.pop_all()
+    return opening.devices, problems
+
+
 def open_bench(rig: Rig, folder: Path, *, with_cameras: bool) -> tuple[Devices, Clock]:
     """Open the box of a rig, and its cameras if asked, but no screen, to test them. `folder` as in open_devices.
 
@@ -144,9 +171,17 @@ def find_cameras() -> list[FoundCamera]:
 
     Raises DeviceNotReady when a driver cannot look.
     """
-    from rig.cameras.basler import discovery
+    return [camera for module in dict.fromkeys(DISCOVERIES.values()) for camera in import_module(module).find()]
 
-    return discovery.find()
+
+def find_camera(serial: str) -> FoundCamera:
+    """The camera with this serial number. Raises DeviceNotFound naming those that are there, or DeviceNotReady."""
+    there = {camera.serial: camera for camera in find_cameras()}
+    if serial not in there:
+        allowed = f"found: {', '.join(there) or 'no camera'}"
+        hint = EMULATED_HINT if serial.startswith(EMULATED_SERIAL) else ""
+        raise DeviceNotFound(f"camera {serial or repr(serial)}", "is not there", allowed=allowed, hint=hint)
+    return there[serial]
 
 
 def snapshot(found: FoundCamera) -> Snapshot:
@@ -154,9 +189,8 @@ def snapshot(found: FoundCamera) -> Snapshot:
 
     Raises DeviceNotFound, or DeviceNotReady when no picture came.
     """
-    from rig.cameras.basler import discovery
-
-    return discovery.snapshot(found.serial)
+    taken: Snapshot = _discovery(found).snapshot(found.serial)
+    return taken
 
 
 def dump_features(serial: str) -> list[FeatureRow]:
@@ -164,9 +198,13 @@ def dump_features(serial: str) -> list[FeatureRow]:
 
     Raises DeviceNotFound naming those that are there, or DeviceNotReady.
     """
-    from rig.cameras.basler import discovery
+    rows: list[FeatureRow] = _discovery(find_camera(serial)).dump(serial)
+    return rows
 
-    return discovery.dump(serial)
+
+def _discovery(found: FoundCamera) -> ModuleType:
+    """The module that can look at a camera without any rig."""
+    return import_module(DISCOVERIES[found.backend])
 
 
 def _open_box(box: Box, port: str, clock: Clock) -> TriggerBox:
@@ -191,17 +229,22 @@ def _open_camera(rig: Rig, name: str, config: CameraConfig, clock: Clock) -> Cam
 def _take_all(*steps: Callable[[], None]) -> None:
     """Take every step, also after one that failed: somebody under a table wants to know of all loose cables at once.
 
-    Raises the DeviceError of the one that failed, or a ProblemList of them all.
+    Raises the RigError of the one that failed, or a ProblemList of them all.
     """
+    raise_all(_try_all(*steps))
+
+
+def _try_all(*steps: Callable[[], None]) -> list[RigError]:
+    """Take every step; the errors of those that failed."""
     problems: list[RigError] = []
     for step in steps:
         try:
             step()
         except ProblemList as several:
             problems += several.problems
-        except DeviceError as error:
+        except RigError as error:
             problems.append(error)
-    raise_all(problems)
+    return problems
 
 
 class _Opening:

@@ -22,6 +22,8 @@ HEIGHT, WIDTH = 64, 96
 EXTRA_MARK = 0xFFFFFF
 HOST_0 = 5_000_000_000  # host ns at box tick 0
 DIVISORS = {"HS": 1, "VIS": 4, "NIR": 4}
+DELAYS = {"exposure_start": {"us": 20.0, "origin": "DECLARED"}}
+FEATURES = {"PixelFormat": "Mono8", "Width": WIDTH, "Height": HEIGHT, "TriggerMode": "On"}
 LINES = {"HS": 0, "VIS": 1, "NIR": 2}
 CAMERA_HZ = {"HS": 1_000_000_000, "VIS": 125_000_000, "NIR": 1_000_000}
 FLIP_NS = 16_666_667
@@ -47,6 +49,7 @@ class Plan:
     damaged: dict[str, set[int]] = field(default_factory=dict)  # pulses whose picture is changed after the checksum
     walk_lines: dict[str, int] = field(default_factory=lambda: dict(LINES))  # where the cables really are
     walk_frames: dict[str, int] = field(default_factory=dict)  # another number of walk frames
+    undeclared: set[str] = field(default_factory=set)  # streams whose start delay nobody declared
     has_walk: bool = True
     has_ended: bool = True
     pulses_lost_on_wire: set[int] = field(default_factory=set)  # events of these pulses never came
@@ -255,6 +258,7 @@ class _Maker:
             rows["run_id"], rows["box_ticks"] = [plan.run_id - 1, plan.run_id], [900_000, self.ticks[-1] + PERIOD + 9]
             rows["pulses_sent"], rows["events_sent"] = [15, plan.pulses], [17, plan.pulses + 19]
             rows["events_dropped"], rows["bad_frames"] = 7, 2
+            rows["arrived_host_ns"] = host_of(plan, rows["box_ticks"])
             rows["input_rises"][0] = [3, 5, 7, 0, 9, 0, 0, 0]
             rows["input_rises"][1] = rows["input_rises"][0]
             for camera, number in plan.wired.items():
@@ -311,12 +315,12 @@ class _Maker:
         baseline = {
             "epoch": 1, "first_frame_number": 0, "number_modulus": self.plan.number_modulus,
             "ticks_hz": CAMERA_HZ[stream], "counter": 0,
-            "counter_source": "Line1", "delays": {"exposure_start": {"us": 20.0, "origin": "DECLARED"}},
-            "features": {"TriggerMode": "On"},
+            "counter_source": "Line1", "delays": {} if stream in self.plan.undeclared else DELAYS,
+            "features": FEATURES,
         }  # fmt: skip
         self.log("armed", stream=stream, epoch=0, baseline={**baseline, "epoch": 0})
         self.log("armed", stream=stream, epoch=1, baseline=baseline)
-        self.log("stopped", stream=stream, epoch=1, features={"TriggerMode": "On"})
+        self.log("stopped", stream=stream, epoch=1, features=FEATURES)
 
     def data(self, group: str, rows: np.ndarray, marks: np.ndarray, damaged: set[int]) -> None:
         pictures = (
@@ -340,7 +344,8 @@ class _Maker:
         extras = np.zeros(len(places), EXTRA)
         extras["epoch"], extras["frame_index"] = 1, places
         extras["after_pulse"] = rows["pulse_number"][places - 1] if len(places) else 0
-        extras["camera_ticks"] = rows["camera_ticks"][places]
+        for name in ("frame_number", "camera_ticks", "arrived_host_ns"):
+            extras[name] = rows[name][places]
         self.table(f"acquisition/{stream}/extras", extras)
 
     def screen(self) -> None:
@@ -372,6 +377,7 @@ class _Maker:
         for row, (host_ns, level) in zip(rows, edges, strict=True):
             row["run_id"], row["input"], row["level"] = self.plan.run_id, 4, level
             row["box_ticks"] = round((host_ns - self.plan.host_0) / 500 / (1 + self.plan.box_ppm * 1e-6))
+            row["arrived_host_ns"] = host_ns
         self.table("acquisition/edges", rows)
 
     def clock_pairs(self) -> None:
@@ -430,7 +436,8 @@ class _Maker:
         if self.plan.alarm:
             self.log("alarm", text=self.plan.alarm)
         if self.plan.closed:
-            self.log("outcome", outcome=self.plan.outcome, text="the end")
+            end_ns = int(host_of(self.plan, self.ticks[-1])) + 1_000_000_000
+            self.log("outcome", outcome=self.plan.outcome, text="the end", host_ns=end_ns)
         self.text("log", self.logged)
 
 

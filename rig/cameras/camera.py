@@ -75,7 +75,7 @@ class Baseline:
     number_modulus: int = 0  # so many different numbers there are before they start again there; 0: they never do
     ticks_mark: TicksMark = TicksMark.EXPOSURE_START
     shutter: Shutter = Shutter.GLOBAL
-    row_time_us: float = 0.0  # from the start of one row's exposure to that of the next
+    row_time_us: float = 0.0  # from the start of one row's exposure to that of the next; 0: GLOBAL, or not known
     delays: dict[str, Delay] = field(default_factory=dict)  # exposure_start, line, debouncer, trigger; those known
     shortest_period_us: float = 0.0  # a trigger so long after another one is always exposed; 0: not known
     discipline: Discipline = Discipline.FREE
@@ -107,6 +107,7 @@ class CameraInfo(DeviceInfo):
     settings: dict[str, Feature] = field(default_factory=dict)
     resulting_hz: float | None = None  # the highest frame rate with these settings, if it says
     readout_us: float | None = None  # sensor readout, if it says
+    warnings: tuple[str, ...] = ()  # what may lose frames or time although it can record, in words that name it
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,11 @@ class AtStop:
 
     features: dict[str, Feature]  # the same ones as at arm
     clock_pairs: tuple[ClockPair, ...] = ()
+
+
+def device_name(stream: str, serial: str) -> str:
+    """How messages name a camera: its stream, and its serial number or user id."""
+    return f"camera {stream} ({serial})"
 
 
 class Camera(ABC):
@@ -128,9 +134,9 @@ class Camera(ABC):
 
     @abstractmethod
     def describe(self) -> CameraInfo:
-        """Who it is and how it is set, read from the device. Any thread, not while armed; blocks for some ms at most.
+        """Who it is and how it is set, read from the device; blocks for some ms at most. Raises DeviceLost.
 
-        Raises DeviceLost.
+        Called by whoever opened it: `rig check`, and a recording before it arms; not while it is armed.
         """
 
     @abstractmethod
@@ -154,9 +160,9 @@ class Camera(ABC):
 
     @abstractmethod
     def release(self, frame: Frame) -> None:
-        """Give a frame's buffer back. Called by the writer's thread, once a frame, in any order; does not block.
+        """Give a frame's buffer back. Called by the writer's thread, once a frame, in any order.
 
-        Also for frames of an earlier epoch, and after the camera was lost.
+        Does not block and never raises, also for frames of an earlier epoch and after the camera was lost.
         """
 
     @abstractmethod
@@ -168,4 +174,7 @@ class Camera(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Give the camera back. Any thread, after stop; never raises; a second call does nothing."""
+        """Give the camera back to whoever wants it next. Called by who opened it, after stop; never raises.
+
+        A second call does nothing.
+        """

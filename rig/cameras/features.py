@@ -11,6 +11,7 @@ from rig.errors import DeviceNotReady
 
 Feature = str | int | float | bool
 SAME = 1e-6  # relative difference of two floats that one register holds
+PLAIN = 1e6, 1e15  # from where on to where a number is told by its digits, as no short one could be
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def spelled(value: Feature | None) -> str:
         case bool():
             return str(value).lower()
         case float():
-            return f"{value:g}"
+            return f"{value:.0f}" if PLAIN[0] <= abs(value) < PLAIN[1] else f"{value:g}"
     return str(value)
 
 

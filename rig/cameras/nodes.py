@@ -1,6 +1,6 @@
 """A camera's node map, as GenICam has it: features by name, with what each may be now. Drivers fill it.
 
-Older GigE cameras know some features by another name (SFNC 1); they are asked for by the present one here.
+Some cameras know a feature by another name, such as older GigE ones (SFNC 1); here it has its present one.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 from rig.cameras.features import Feature, FeatureState, same, spelled
 
-OLDER_NAMES = {
+OTHER_NAMES = {
     "AcquisitionFrameRate": ("AcquisitionFrameRateAbs",),
     "DeviceTemperature": ("TemperatureAbs",),
     "ExposureTime": ("ExposureTimeAbs",),
-    "LineDebouncerTime": ("LineDebouncerTimeAbs",),
+    "LineDebouncerTime": ("LineDebouncerTimeAbs", "BslInputFilterTime"),
     "ResultingFrameRate": ("BslResultingAcquisitionFrameRate", "ResultingFrameRateAbs"),
     "SensorReadoutTime": ("ReadoutTimeAbs",),
     "SensorShutterMode": ("ShutterMode",),
@@ -91,7 +91,7 @@ class Nodes(ABC):
 
     def spelled(self, name: str) -> str:
         """The name by which this camera knows a feature."""
-        known = (each for each in (name, *OLDER_NAMES.get(name, ())) if self.is_there(each))
+        known = (each for each in (name, *OTHER_NAMES.get(name, ())) if self.is_there(each))
         return next(known, name)
 
     def value(self, name: str) -> Feature | None:
@@ -108,15 +108,24 @@ class Nodes(ABC):
         return self.allowed(name).choices if self.is_there(name) else ()
 
     def set(self, name: str, value: Feature) -> bool:
-        """Write a feature if the camera has it and takes this value; whether it did."""
+        """Give a feature a value if the camera has it and takes this; whether it reads so now, or was written."""
         name = self.spelled(name)
-        if not self.is_there(name) or not self.is_writable(name) or self.allowed(name).refusal(value):
+        if not self.is_there(name):
+            return False
+        if not self.is_writable(name):
+            return self.is_at(name, value)
+        if self.allowed(name).refusal(value):
             return False
         try:
             self.write(name, value)
         except Refused:
             return False
         return True
+
+    def is_at(self, name: str, value: Feature) -> bool:
+        """Whether a feature reads so now."""
+        now = self.value(name)
+        return now is not None and same(value, now)
 
     @contextmanager
     def selected(self, selector: str, choice: str) -> Iterator[bool]:
@@ -138,8 +147,7 @@ def ask(nodes: Nodes, name: str, value: Feature) -> FeatureState:
     allowed = nodes.allowed(here)
     refusal = allowed.refusal(value)
     if not nodes.is_writable(here):
-        now = nodes.read(here)
-        refusal = "" if now is not None and same(value, now) else "is not writable"
+        refusal = "" if nodes.is_at(here, value) else "is not writable"
     elif not refusal:
         try:
             nodes.write(here, value)

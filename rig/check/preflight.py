@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from rig.config.rig import Rig, RigFile, look_at_rig, rig_of
 from rig.elicitation.protocol import ProtocolFile, look_at_protocol, protocol_of, store_problems, unroll
 from rig.errors import ProblemList, RigError, StorageError
 from rig.record.abilities import beyond_box, box_warnings
-from rig.record.camera_rules import camera_infos, unfit_cameras
+from rig.record.camera_rules import camera_infos, camera_warnings, unfit_cameras
 from rig.record.plan import RunPlan, plan_run
 from rig.session.folder import folder_for
 from rig.session.layout import spelled_size
@@ -40,7 +41,7 @@ class Checked:
     rig: RigFile | None = None
     protocol: ProtocolFile | None = None
     plan: RunPlan | None = None
-    devices: dict[str, DeviceInfo] | None = None
+    devices: dict[str, DeviceInfo] | None = None  # those that answer
     others: tuple[FoundCamera, ...] = ()  # real cameras that answer and are none of this rig
     reserved_bytes: int = 0  # on the disk, by the longest possible session
 
@@ -66,9 +67,9 @@ def check(rig_name: str | None, protocol_name: str | None, out: Path, *, with_de
     if refused := host.real_time_refused(host.Priority.RECORDER):
         found.warnings.append(f"{refused}: late frames are likelier; they are never lost or misnumbered by it")
     if with_devices and found.rig and clips is not None:
-        found.devices = _gather(found, partial(_look_at_devices, found.rig, clips))
-        if found.devices:
-            _judge_devices(found, found.rig, found.devices)
+        found.devices, missing = _look_at_devices(found.rig, clips)
+        _judge_devices(found, found.rig, found.devices)
+        found.problems += missing
     elif with_devices:
         found.warnings.append("the devices were not looked at; mend what is wrong first, then check again")
     # The screen says again what is wrong with a clip, and one file given as rig and as protocol what is wrong in it.
@@ -123,15 +124,18 @@ def _check_plan(
 
 
 def _judge_devices(found: Checked, rig: RigFile, devices: dict[str, DeviceInfo]) -> None:
-    """What keeps these devices from recording, and what of this computer may lose frames of theirs."""
-    found.problems += beyond_box(rig, devices["box"]) + unfit_cameras(rig, found.cameras)
-    found.warnings += box_warnings(rig, devices["box"])
-    real = [info for info in found.cameras.values() if not info.simulated]
-    if real:
-        serials = {info.serial for info in real}
+    """What keeps the devices that answer from recording, and what of this computer may lose frames of theirs."""
+    if "box" in devices:
+        found.problems += beyond_box(rig, devices["box"])
+        found.warnings += box_warnings(rig, devices["box"])
+    found.problems += unfit_cameras(rig, found.cameras)
+    found.warnings += camera_warnings(found.cameras)
+    if any(camera.backend in wiring.REAL for camera in rig.rig.cameras.values()):
+        serials = {info.serial for info in found.cameras.values()}
         answering = _gather(found, wiring.find_cameras) or []
         found.others = tuple(camera for camera in answering if camera.serial not in serials)
-        found.warnings += computer_warnings({_interface(info) for info in real})
+    real = [info for info in found.cameras.values() if not info.simulated]
+    found.warnings += computer_warnings({_interface(info) for info in real})
     screen = rig.rig.screen
     if screen.backend == "psychopy" and screen.display != wiring.VIRTUAL_DISPLAY:
         from rig.stimulus.blanking import blanking  # python-xlib is there on Linux only
@@ -145,12 +149,11 @@ def _interface(info: CameraInfo) -> str:
     return USB if "usb" in told else NETWORK if "gige" in told else ""
 
 
-def _look_at_devices(rig: RigFile, clips: dict[str, FilmClip]) -> dict[str, DeviceInfo]:
-    """Open every device of the rig once and ask who it is."""
+def _look_at_devices(rig: RigFile, clips: dict[str, FilmClip]) -> tuple[dict[str, DeviceInfo], list[RigError]]:
+    """Open every device of the rig once and ask who it is; who answers, and what is said of those that do not."""
+    found = Checked([], [])
     with working_folder() as folder:
-        devices, _ = wiring.open_devices(rig.rig, clips, folder, truth=None, scripted=False)
-        try:
-            found = {name: camera.describe() for name, camera in devices.cameras.items()}
-            return {**found, "box": devices.box.describe(), "screen": devices.screen.describe()}
-        finally:
-            devices.close()
+        devices, found.problems = wiring.open_those_there(rig.rig, clips, folder)
+        with closing(devices):
+            infos = {name: _gather(found, device.describe) for name, device in devices.by_name.items()}
+    return {name: info for name, info in infos.items() if info is not None}, found.problems

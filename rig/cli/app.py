@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 
 import typer
 
@@ -35,6 +36,8 @@ app.add_typer(cameras)
 def main() -> None:
     """Run the command line. Exit code 0: done; 1: done, and not good; 2: a mistake to mend, named in one message."""
     shield_output()
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # what a library warns of is for its programmers, who ask for it by python -W
     try:
         app()
     except RigError as error:

@@ -16,7 +16,8 @@ def check(
 ) -> None:
     """Find everything that is wrong before a participant sits down: rig, protocol, clips, disk and devices.
 
-    Prints who each device is, and of each camera what was asked of its features, what it took, and what it allows.
+    Prints who each device is, and of each camera what was asked of its features, what it took, what it
+    allows, and what the camera cannot do. A device that does not answer hides nothing about the others.
     Exit code 0: ready; 2: the problems are listed, each with its place.
 
     Example: rig check demo --rig demo
@@ -27,6 +28,7 @@ def check(
     from rig.check.preflight import check as run_check
     from rig.cli.devices import devices_table, features_table, harmless
     from rig.errors import raise_all
+    from rig.record.camera_rules import inabilities
     from rig.session.layout import spelled_size
 
     console = Console(highlight=False)
@@ -36,7 +38,11 @@ def check(
         console.print(f"[yellow]WARN[/] {escape(warning)}")
     if found.devices:
         console.print(devices_table(found.devices))
+    if found.cameras:
         console.print(features_table(found.cameras))
+    for name, info in found.cameras.items():
+        if lacks := inabilities(info):
+            console.print(harmless(f"what {name} cannot do: {', '.join(lacks)}"))
     for other in found.others:
         who = f"{other.vendor} {other.model}, serial {other.serial}, {other.interface}"
         console.print(harmless(f"also there, but not in this rig: {who}"))

@@ -187,7 +187,8 @@ def _show(found: dict[str, Any], console: Console) -> None:
             ("  length", f"{_length(run['duration_s'])}, {run['pulses']} pulses"),
             ("  size", spelled_size(run["bytes"])),
         ]
-        rows += [(f"  {name}", _stream_line(stream)) for name, stream in run["streams"].items()]
+        is_cut = run["outcome"] == "incomplete"
+        rows += [(f"  {name}", _stream_line(stream, is_cut=is_cut)) for name, stream in run["streams"].items()]
         rows += [("  verdict", run["verdict"])]
     for key, value in rows:
         typer.echo(printable(f"{key:<10} {value}"))
@@ -198,12 +199,23 @@ def _outcome(found: dict[str, Any]) -> str:
     return f"{found['outcome'].replace('_', ' ')}{now}"
 
 
-def _stream_line(stream: dict[str, Any]) -> str:
+def _stream_line(stream: dict[str, Any], *, is_cut: bool) -> str:
+    """`is_cut`: the run has no orderly end yet, so that what is lost may not have been noted."""
     kind = ", SIMULATED" if stream["simulated"] else ""
-    losses = f", {stream['gaps']} gaps of {stream['pulses_lost']} pulses, {stream['extras']} extras"
     size = f"{stream['width']}x{stream['height']} {stream['pixel_format']}"
     every = "every pulse" if stream["divisor"] == 1 else f"one in {stream['divisor']} pulses"
-    return f"{stream['frames']} frames {size}, {every}, {stream['serial']}{losses}{kind}"
+    told = [f"{stream['frames']} frames {size}", every, stream["serial"], _losses(stream, is_cut=is_cut)]
+    told += [f"{stream['extras']} without a pulse number"] if stream["extras"] else []
+    return ", ".join(told) + kind
+
+
+def _losses(stream: dict[str, Any], *, is_cut: bool) -> str:
+    until = " that was noted before the run broke off" if is_cut else ""
+    if not stream["gaps"]:
+        return f"no loss{until}" if is_cut else "none lost"
+    gaps = "1 gap" if stream["gaps"] == 1 else f"{stream['gaps']} gaps"
+    pulses = "1 pulse" if stream["pulses_lost"] == 1 else f"{stream['pulses_lost']} pulses"
+    return f"{pulses} lost in {gaps}{until}"
 
 
 def _length(seconds: float) -> str:

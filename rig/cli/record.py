@@ -38,7 +38,8 @@ def record(
 ) -> None:
     """Record a session. Ctrl-C once ends it in order, twice at once; both leave a good file.
 
-    Exit code 0: finished, or stopped by you; 1: it ended in another way; 2: it could not begin.
+    Exit code 0: finished, or stopped by you, with frames of every camera; 1: it ended in another way, or without one
+    frame of a camera; 2: it could not begin.
 
     Example: rig record demo --rig demo --subject 001 --participant scripted
     """
@@ -72,7 +73,7 @@ def _say(text: str) -> None:
 
 def _say_status(status: Status) -> None:
     trial = f"{status.step_number}/{status.steps} {status.step}" if status.step else status.state.name.lower()
-    streams = "  ".join(f"{n} {c.arrived} lost {c.lost}" for n, c in status.counts.items()) or "line walk"
+    streams = "  ".join(f"{n} {c.arrived} lost {c.lost_spelled}" for n, c in status.counts.items()) or "line walk"
     disk = f"{status.stored_bytes / 1e6:.0f} MB, {status.free_bytes / 1e9:.0f} GB free"
     alarms = f"  ALARM {status.alarms[-1]}" if status.alarms else ""
     simulated = "SIMULATED  " if status.is_simulated else ""
@@ -84,7 +85,7 @@ def _say_end(recorded: Recorded) -> None:
 
     for alarm in recorded.alarms:
         _say(f"ALARM   {alarm}")
-    losses = ", ".join(f"{n} {c.lost} of {c.arrived + c.lost}" for n, c in recorded.counts.items())
+    losses = ", ".join(f"{n} {c.lost} of {c.due}" for n, c in recorded.counts.items())
     _say(f"outcome: {recorded.outcome}")
     _say(f"lost:    {losses or 'nothing was recorded'}")
     if recorded.acknowledged_ms:
@@ -92,7 +93,11 @@ def _say_end(recorded: Recorded) -> None:
     if not recorded.path.exists():
         _say("stopped before anything was recorded; the session's number is free again")
         return
+    for log in recorded.logs:
+        _say(f"log:     {log}")
     _say(f"session: {recorded.path.parent}")
     _say(f"next:    rig verify {quote(str(recorded.path.parent))}")
-    if not recorded.outcome.is_orderly:
+    if blank := [name for name, c in recorded.counts.items() if 0 < c.due <= c.lost]:
+        _say(f"NOT ONE FRAME of {', '.join(blank)}")
+    if blank or not recorded.outcome.is_orderly:
         raise typer.Exit(1)

@@ -27,12 +27,15 @@ def replay(
     import rig
     from rig.config.find import require_folder
     from rig.errors import UserError
+    from rig.session.folder import folder_for
 
     if at is None and not contact_sheet:
         hint = "Give --at SECONDS, --clip NAME --at SECONDS, or --contact-sheet; the viewer in the browser comes later"
         raise UserError("rig replay", "needs to know what to show", hint=hint)
     if clips is not None:
         require_folder("--clips", clips)
+    if out is not None:
+        folder_for(out)
     with rig.open(session, clips=clips) as opened:
         folder = out or opened.runs[0].path.parent
         if at is not None:

@@ -8,8 +8,9 @@ from itertools import pairwise
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Generic, TypeVar, Union, get_args, get_origin
+from unicodedata import name
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
 from rig.config.yaml import MORE, Document, Place, Problem, look_at_document, problem_at
@@ -23,6 +24,18 @@ class Model(BaseModel):
     """A part of a file: frozen, no unknown keys, no number taken from text."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def _showable(text: str) -> str:
+    """Refuse what would break a table, or make a text look like another one."""
+    for letter in text:
+        if not letter.isprintable():
+            which = f"U+{ord(letter):04X} {name(letter, '')}".rstrip()
+            raise ValueError(f"{text!a} is not allowed; one line of letters that can be seen, without {which}")
+    return text
+
+
+ShownText = Annotated[str, AfterValidator(_showable)]  # who or what a device is: it stands in tables and messages
 
 
 @dataclass
@@ -141,6 +154,10 @@ def _describe(spot: Spot, found: dict[str, Any]) -> tuple[Place, dict[str, str]]
             return (*spot.place, "kind"), _refused(given, allowed, hint=MORE)
         case "model_type" | "model_attributes_type":
             allowed = _keys(spot.annotation)
+        case "int_type" if "whole number" not in allowed and not allowed[:1].isdigit():
+            is_whole = isinstance(given, float) and given.is_integer()
+            hint = f"Write {given:.0f}" if is_whole else ""
+            return spot.place, _refused(_short(given), f"a whole number: {allowed}", hint=hint)
     return spot.place, _refused(_short(given), allowed)
 
 

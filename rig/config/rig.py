@@ -9,11 +9,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rig.config.model import Look, Model, look_at
+from rig.config.backends import Backend
+from rig.config.model import Look, Model, ShownText, look_at
 from rig.config.rules import check_rules
 from rig.config.yaml import Document
 from rig.errors import ConfigError
-from rig.pixels import FORMATS, PixelFormatName
+from rig.pixels import IN_WORDS, PixelFormatName
 
 TICK_NS = 500  # one tick of the trigger box's timer
 MOST_PULSES = 10_000_000  # more than two hours at the fastest rate
@@ -24,12 +25,15 @@ _SIGNAL = "photodiode, marker, or a camera's name for its ExposureActive line"
 Signal = Annotated[str, Field(pattern=r"^(photodiode|marker|[A-Z][A-Z0-9]{0,15})$", description=_SIGNAL)]
 Input = Annotated[int, Field(ge=0, le=7, description="number of an input of the box, 0 to 7, each used once")]
 
+_FEATURE = "a GenICam name such as Gain: letters, digits and _, first no digit"
+FeatureName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description=_FEATURE)]
+
 
 class Box(Model):
     """The trigger box."""
 
     backend: Literal["serial"] = Field(default="serial", description="which driver: serial")
-    port: str = Field(min_length=1, description="serial port of the trigger box, e.g. /dev/ttyACM0 or sim://demo")
+    port: ShownText = Field(min_length=1, description="serial port of the trigger box, e.g. /dev/ttyACM0 or sim://demo")
     baud: Literal[115_200, 250_000] = Field(
         default=115_200, description="rate of its serial line: 115200, or 250000 with the jumper on our firmware"
     )
@@ -90,19 +94,32 @@ class SimulatedSensor(Model):
 class Camera(Model):
     """One camera and the trigger line that exposes it."""
 
-    backend: Literal["simulated", "basler", "basler-emulation"] = Field(
+    backend: Backend = Field(
         description="which driver: simulated, basler, or basler-emulation (the maker's own emulated cameras)"
     )
-    serial: str | None = Field(default=None, min_length=1, max_length=64, description="serial number, text")
-    user_id: str | None = Field(
+    serial: ShownText | None = Field(default=None, min_length=1, max_length=64, description="serial number, text")
+    user_id: ShownText | None = Field(
         default=None, min_length=1, max_length=64, description="DeviceUserID stored in the camera, instead of serial"
     )
     line: int = Field(ge=0, le=7, description="trigger line of the box, 0 to 7, each used once")
-    divisor: int = Field(ge=1, le=255, description="a whole number from 1 to 255; 4 gives 25 fps at 100 Hz")
-    pulse_width_us: int = Field(default=1000, ge=100, le=32000, description="width of the pulse in us, 100 to 32000")
+    divisor: int = Field(
+        ge=1,
+        le=255,
+        description="a whole number from 1 to 255, for a frame at least every 0.255 s (at 100 Hz 25 at most); "
+        "4 gives 25 fps at 100 Hz",
+    )
+    pulse_width_us: int = Field(
+        default=1000,
+        ge=100,
+        le=32000,
+        description="width of the pulse in us, 100 (what an opto-coupled input needs) to 32000",
+    )
     exposure_us: float = Field(gt=0, le=1e6, description="exposure time in us, above 0, at most 1000000")
-    start_delay_us: float = Field(
-        default=0, ge=0, le=10_000, description="declared delay from a pulse to its exposure in us, 0 to 10000"
+    start_delay_us: float | None = Field(
+        default=None,
+        ge=0,
+        le=10_000,
+        description="declared delay from a pulse to its exposure in us, 0 to 10000; left out: not known",
     )
     width: int = Field(ge=96, le=8192, description="width of the picture in pixels, 96 to 8192")
     height: int = Field(ge=64, le=8192, description="height of the picture in pixels, 64 to 8192")
@@ -110,13 +127,13 @@ class Camera(Model):
     offset_y: int = Field(
         default=0, ge=0, le=8192, description="upper edge of the picture on the sensor, px, 0 to 8192"
     )
-    pixel_format: PixelFormatName = Field(default="Mono8", description=f"one of {', '.join(FORMATS)}")
+    pixel_format: PixelFormatName = Field(default="Mono8", description=IN_WORDS)
     trigger_source: str = Field(
         default="Line1",
         pattern=r"^(Line[1-9]|Software)$",
         description="the camera's input that the trigger line is wired to, Line1 to Line9; Software: emulation only",
     )
-    features: dict[str, str | int | float | bool] = Field(
+    features: dict[FeatureName, ShownText | int | float | bool] = Field(
         default_factory=dict, description="GenICam features passed to the camera as they are, name: value"
     )
     simulated: SimulatedSensor = Field(
@@ -173,7 +190,7 @@ class Faults(Model):
         default=0, ge=0, le=100, description="times that a camera gets too hot and loses 12 frames, 0 to 100"
     )
     clock_steps: int = Field(
-        default=0, ge=0, le=100, description="times that a camera's clock jumps forward by 1 to 10 s, 0 to 100"
+        default=0, ge=0, le=100, description="times that a camera's clock jumps forward by 0.02 to 10 s, 0 to 100"
     )
     disconnects: int = Field(default=0, ge=0, le=100, description="times that a camera goes away, 0 to 100")
     bus_resets: int = Field(default=0, ge=0, le=100, description="times that two cameras go away together, 0 to 100")
@@ -181,7 +198,10 @@ class Faults(Model):
         default=1, ge=0, le=600, description="so long a camera that went away is gone, s, 0 to 600; 0: for good"
     )
     first_frame_delay_s: float = Field(
-        default=0, ge=0, le=10, description="so late the first frame after each arming is delivered, s, 0 to 10"
+        default=0,
+        ge=0,
+        le=0.4,  # the recorder waits half a second for what the line walk has to show
+        description="so late the first frame after each arming is delivered, s, 0 to 0.4",
     )
     bumped_numbers: bool = Field(
         default=False, description="whether frame numbers begin above the one that a camera announces: true or false"
@@ -239,7 +259,7 @@ class Simulation(Model):
     loop_back: int | None = Field(
         default=None, ge=0, le=5, description="input of the box that line 0 is wired to, 0 to 5, for rig box selftest"
     )
-    wires: str | None = Field(
+    wires: ShownText | None = Field(
         default=None,
         min_length=1,
         description="path of a Unix socket where a box outside the simulation has the wires; with its port as box.port",

@@ -10,8 +10,10 @@ from itertools import combinations
 from math import inf, lcm
 from typing import Any, TypeVar
 
+from rig.config import backends
 from rig.config.model import Look
 from rig.config.yaml import Place
+from rig.pixels import FORMATS
 
 APART_US = 32  # between two different edges of the box
 MAX_GROUP = 255  # pulses until all divisors meet again; a box may allow fewer
@@ -19,10 +21,24 @@ MAX_GROUP = 255  # pulses until all divisors meet again; a box may allow fewer
 # buffers hold 2 s.
 MAX_SLOWEST_US = 255_000
 READY_US = 100  # a camera is ready so long before its next pulse; one that still exposes swallows it
+POOL_S, LEAST_SLOTS = 2.0, 8  # the buffers of a simulated camera hold so much
+MOST_POOL_GIB = 2  # of all simulated cameras of a rig: shared memory, all of it written to before a run
 SPAN_PULSES = 24  # of a camera, in which nothing else happens to it than a fault that takes several pulses
 
 SIMULATED_PORT = "sim://"
-EMULATION, SOFTWARE = "basler-emulation", "Software"  # whose cameras have no lines, and how they are triggered
+SOFTWARE = "Software"  # how cameras without lines are triggered
+# Features that have a key of their own in a camera's part, with what that key is called.
+OWN_KEYS = {
+    "ExposureTime": "exposure_us",
+    "Width": "width",
+    "Height": "height",
+    "OffsetX": "offset_x",
+    "OffsetY": "offset_y",
+    "PixelFormat": "pixel_format",
+    "TriggerSource": "trigger_source",
+}
+OLDER_KEYS = {"ExposureTimeAbs": "exposure_us", "ExposureTimeRaw": "exposure_us"}  # by names of older cameras
+RIG_SETS = ("AcquisitionMode", "TriggerSelector", "TriggerMode")  # by itself, for every camera
 STRIKE_ONCE = (
     "lost_frames", "lost_pulses", "ghost_frames", "unnumbered_frames", "duplicate_frames", "late_frames",
     "damaged_frames",
@@ -47,12 +63,14 @@ def check_rules(look: Look[Any], period_us: float | None) -> None:
     _check_identities(look)
     _check_lines(look)
     _check_backends(look)
+    _check_features(look)
     _check_inputs(look)
     _check_divisors(look, period_us)
     _check_edges(look, period_us)
     if period_us is not None:
         _check_exposures(look, period_us)
         _check_leds(look, period_us)
+        _check_pools(look, period_us)
     _check_faults(look)
     _check_box_faults(look)
     _check_wires(look)
@@ -97,26 +115,37 @@ def _check_backends(look: Look[Any]) -> None:
     for name, backend in _of_cameras(look, str, "backend").items():
         allowed = ""
         match backend:
-            case "basler" if is_simulated or wires:
+            case backends.BASLER if is_simulated or wires:
                 allowed = "with a real box, as a simulated one fires no real camera"
-            case "basler-emulation" if is_simulated is False:
+            case backends.EMULATION if is_simulated is False:
                 allowed = f"with a {SIMULATED_PORT} box"
-            case "simulated" if is_simulated is False and not wires:
+            case backends.SIMULATED if is_simulated is False and not wires:
                 allowed = f"with a {SIMULATED_PORT} box, or with simulation.wires"
         if allowed:
             look.note(("cameras", name, "backend"), "is not allowed", value=backend, allowed=allowed)
         _check_source(look, name, backend)
-        if backend != "simulated" and look.names("cameras", name, "simulated"):
-            allowed = f"only with backend simulated; this one is {backend}"
+        if backend != backends.SIMULATED and look.names("cameras", name, "simulated"):
+            allowed = f"only with backend {backends.SIMULATED}; this one is {backend}"
             look.note(("cameras", name, "simulated"), "is not allowed", allowed=allowed)
 
 
 def _check_source(look: Look[Any], name: str, backend: str) -> None:
     """A camera of the emulation has no line that could rise, and every other one has."""
-    source, is_emulated = look.get(str, "cameras", name, "trigger_source"), backend == EMULATION
+    source, is_emulated = look.get(str, "cameras", name, "trigger_source"), backend == backends.EMULATION
     if source is not None and (source == SOFTWARE) != is_emulated:
         allowed = f"{SOFTWARE if is_emulated else 'Line1 to Line9'} with backend {backend}"
         look.note(("cameras", name, "trigger_source"), "is not allowed", value=source, allowed=allowed)
+
+
+def _check_features(look: Look[Any]) -> None:
+    """What has a key of its own, or is set by the rig itself, is not asked for a second time."""
+    for name in look.names("cameras"):
+        for feature in look.names("cameras", name, "features"):
+            key = (OWN_KEYS | OLDER_KEYS).get(feature)
+            if key is None and feature not in RIG_SETS:
+                continue
+            allowed = f"cameras.{name}.{key} instead" if key else "nothing: the rig sets it as a recording needs it"
+            look.note(("cameras", name, "features", feature), "is not allowed here", allowed=allowed)
 
 
 def _check_inputs(look: Look[Any]) -> None:
@@ -134,15 +163,16 @@ def _check_inputs(look: Look[Any]) -> None:
 
 
 def _check_leds(look: Look[Any], period_us: float) -> None:
-    """The sync LEDs change only while no camera exposes that takes every pulse."""
+    """The sync LEDs change only while no camera exposes that takes every pulse; a delay not declared counts as 0."""
     led_us = look.get(int, "box", "led_phase_us")
     exposures, delays = _of_cameras(look, float, "exposure_us"), _of_cameras(look, float, "start_delay_us")
     for name, divisor in _of_cameras(look, int, "divisor").items():
-        if divisor != 1 or led_us is None or name not in exposures or name not in delays:
+        if divisor != 1 or led_us is None or name not in exposures:
             continue
-        ends_us = delays[name] + exposures[name]
+        delay_us = delays.get(name, 0.0)
+        ends_us = delay_us + exposures[name]
         if led_us <= ends_us and exposures[name] <= period_us - READY_US:
-            allowed = f"less than box.led_phase_us ({led_us}) together with start_delay_us ({delays[name]:g})"
+            allowed = f"less than box.led_phase_us ({led_us}) together with start_delay_us ({delay_us:g})"
             look.note(("cameras", name, "exposure_us"), "is not allowed", value=f"{exposures[name]:g}", allowed=allowed)
 
 
@@ -191,6 +221,26 @@ def _check_exposures(look: Look[Any], period_us: float) -> None:
             allowed = f"at most {most_us:g} us, as a pulse comes every {every_us:g} us"
             allowed += ", with ghost_frames between" if has_ghosts else ""
             look.note(("cameras", name, "exposure_us"), "is not allowed", value=f"{exposure_us:g}", allowed=allowed)
+
+
+def pool_slots(rate_hz: float, divisor: int) -> int:
+    """How many pictures the buffers of a simulated camera hold."""
+    return max(LEAST_SLOTS, round(POOL_S * rate_hz / divisor))
+
+
+def _check_pools(look: Look[Any], period_us: float) -> None:
+    """The buffers of all simulated cameras have room in memory."""
+    gib: dict[str, float] = {}
+    for name, backend in _of_cameras(look, str, "backend").items():
+        width, height, divisor = (look.get(int, "cameras", name, key) for key in ("width", "height", "divisor"))
+        form = FORMATS.get(look.get(str, "cameras", name, "pixel_format") or "")
+        if backend == backends.SIMULATED and form and width and height and divisor:
+            gib[name] = pool_slots(1e6 / period_us, divisor) * form.size(height, width) / 2**30
+    if sum(gib.values()) > MOST_POOL_GIB:
+        problem = f"the buffers of simulated cameras take {sum(gib.values()):.1f} GiB"
+        listed = ", ".join(f"{name} {size:.1f}" for name, size in gib.items())
+        hint = "Lower width or height of the largest, or box.rate_hz"
+        look.note(("cameras",), problem, allowed=f"at most {MOST_POOL_GIB} GiB for {POOL_S:g} s ({listed})", hint=hint)
 
 
 def _check_faults(look: Look[Any]) -> None:

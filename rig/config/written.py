@@ -7,7 +7,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from rig.config.rules import EMULATION, SIMULATED_PORT, SOFTWARE
+from rig.config.backends import EMULATION
+from rig.config.rules import OWN_KEYS, RIG_SETS, SIMULATED_PORT, SOFTWARE
 from rig.config.yaml import MAX_DIGITS
 from rig.pixels import FORMATS
 
@@ -17,17 +18,6 @@ SCHEMA_FILE = "rig.schema.json"  # beside the rig.yaml that names it
 SLOW = 4  # divisor of all cameras but the first
 _PLAIN = re.compile(r"(sim://)?[A-Za-z/][A-Za-z0-9_./-]*")
 _WORDS = ("true", "false", "null")  # which mean something else than text
-# Features that have a key of their own in a camera's part, with what that key is called.
-OWN_KEYS = {
-    "ExposureTime": "exposure_us",
-    "Width": "width",
-    "Height": "height",
-    "OffsetX": "offset_x",
-    "OffsetY": "offset_y",
-    "PixelFormat": "pixel_format",
-    "TriggerSource": "trigger_source",
-}
-RIG_SETS = ("AcquisitionMode", "TriggerSelector", "TriggerMode")  # by itself, for every camera
 
 
 @dataclass(frozen=True)

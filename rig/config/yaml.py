@@ -102,7 +102,7 @@ def problem_at(document: Document, place: Place, problem: str, error: type[UserE
 
 def _subject(path: Path, line: int, place: Place) -> str:
     """`file:line: key`; what could upset a terminal is escaped."""
-    keys = [str(part) if str(part).isprintable() else repr(part) for part in place]
+    keys = [str(part) if part != "" and str(part).isprintable() else repr(part) for part in place]
     return f"{path}:{line}" + (f": {'.'.join(keys)}" if keys else "")
 
 

@@ -32,6 +32,7 @@ class Alarms:
         self._loss_index: int | None = None  # of the alarm with the running count
         self._silence, self._is_silent = "", False  # the alarm of it, and whether it holds
         self._counted: dict[tuple[str, str], tuple[int, int]] = {}  # by source and what: index of the alarm, count
+        self._missing: dict[str, int] = {}  # by source: index of the alarm
         self._over: set[int] = set()  # indices of alarms that were taken back
 
     @property
@@ -63,6 +64,20 @@ class Alarms:
         if not count:
             return self.sound(now, text, source)
         self.texts[index] = f"{source}: {text}"
+        return []
+
+    def missing(self, now: int, count: int, source: str) -> list[Action]:
+        """So many frames should have come for over a second, by count; 0: they came after all."""
+        text = f"frames are being lost, or are over a second late: about {count} by count"
+        if source not in self._missing:
+            self._missing[source] = len(self.texts)
+            return self.sound(now, text, source)
+        index = self._missing[source]
+        if not count:
+            self._over.add(index)
+            return [note(now, f"{source}: the frames that were missing have come")]
+        self.texts[index] = f"{source}: {text}"
+        self._over.discard(index)
         return []
 
     def of_box(self, now: int, text: str) -> list[Action]:

@@ -2,8 +2,8 @@
 
 At the start of the run by the preamble: its group starts are 1, 2 and 3 slowest periods apart, so the first frames
 tell which pulse the first one was, even when the first was missed. A camera that comes back in mid-run has seen no
-preamble: it is anchored by its ExposureActive line at an input of the box, or by when its frames arrive, if these
-are measurably less late than half a base period.
+preamble: it is anchored by the host's clock, by a reading of its own clock at arm, or by when its frames arrive. Where
+its ExposureActive line at an input of the box says the same, the anchor is as good as the preamble.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from rig.cameras.camera import Baseline
-from rig.record.box_times import BoxTimes
+from rig.cameras.camera import Baseline, TicksMark
+from rig.record.box_times import TICK_NS, BoxTimes
 from rig.record.lateness import Lateness
 from rig.streams import NO_COUNTER, Edge, Evidence, Frame
 from rig.trigger.box import PREAMBLE, TICKS_HZ, PulsePlan
@@ -25,6 +25,8 @@ MEASURES_RATE = 3  # frames of the preamble
 RATE_DRIFT = 100e-6  # how much a rate that was measured may have changed since
 NEAR = 0.25  # of a base period: further from its slot a frame belongs to no pulse
 ARRIVALS_S = 1.0  # so long frames of a camera that came back are collected: the quickest of them counts
+MAP_ERROR_TICKS = TICKS_HZ // 1000  # how far host times may be off on the box's clock, see docs/explanation
+FEWEST_EDGES = 0.5  # of the frames so many must have their exposure told by then
 
 PulseAt = Callable[[int], int | None]  # which pulse the plan sends so many periods of the stream after pulse 0
 
@@ -109,22 +111,24 @@ class ByPreamble(Anchoring):
 
 
 class InMidRun(Anchoring):
-    """A camera that came back, by its exposures at an input of the box, else by the quickest of its arrivals.
+    """A camera that came back. Ticks are the box's since pulse 0.
 
-    `rate`: box ticks to a tick of this camera, as measured before it was lost. `lateness`: of its frames, too.
+    `step_ticks`: the period of its stream. `rate`: box ticks to a tick of this camera, as measured before it was lost.
+    `lateness`: of its frames, too. `exposures`: its edges since it was asked to arm again, none if any may be missing.
     """
 
     def __init__(
-        self, divisor: int, plan: PulsePlan, baseline: Baseline, rate: float, times: BoxTimes, lateness: Lateness
+        self,
+        step_ticks: int,
+        plan: PulsePlan,
+        baseline: Baseline,
+        rate: float,
+        times: BoxTimes,
+        lateness: Lateness,
+        exposures: Callable[[], Sequence[Edge]],
     ) -> None:
-        self._divisor, self._plan, self._baseline = divisor, plan, baseline
-        self._rate, self._times, self._lateness = rate, times, lateness
-        self._edges: list[Edge] = []
-        self._events_lost = times.events_lost
-
-    def exposed(self, edge: Edge) -> None:
-        """Its ExposureActive line rose, after it was asked to arm anew."""
-        self._edges.append(edge)
+        self._step_ticks, self._plan, self._baseline = step_ticks, plan, baseline
+        self._rate, self._times, self._lateness, self._exposures = rate, times, lateness, exposures
 
     def is_ready(self, frames: Sequence[Frame]) -> bool:
         """See Anchoring.is_ready."""
@@ -134,36 +138,47 @@ class InMidRun(Anchoring):
         """See Anchoring.find."""
         if not self._times.is_known:
             return None
-        at, evidence = self._by_edges(frames), Evidence.TIMESTAMPS
+        at = self._by_its_clock(frames)
         if at is None:
-            at, evidence = self._by_arrivals(frames), Evidence.HOST_ARRIVAL
-        return None if at is None else Anchor(0, at, self._rate, RATE_DRIFT, evidence)
-
-    def _by_edges(self, frames: Sequence[Frame]) -> int | None:
-        """Box ticks of the first frame's pulse: its exposure is known by its number, counted from the arming."""
-        if not self._edges or self._times.events_lost != self._events_lost:
+            at = self._by_arrivals(frames)
+        if at is None:
             return None
-        first = self._baseline.first_frame_number
-        places = [self._baseline.numbers_skipped(first, frame.frame_number) for frame in frames]
-        seen = [(f, self._edges[p]) for f, p in zip(frames, places, strict=True) if 0 <= p < len(self._edges)]
-        if not seen or seen[0][0] is not frames[0] or not self._is_same_train(seen):
-            return None
-        pulse = seen[0][1].last_pulse
-        return self._times.due_ticks(pulse) if pulse % self._divisor == 0 else None
+        evidence = Evidence.TIMESTAMPS if self._was_exposed_at(at, frames) else Evidence.HOST_ARRIVAL
+        return Anchor(0, at, self._rate, RATE_DRIFT, evidence)
 
-    def _is_same_train(self, seen: list[tuple[Frame, Edge]]) -> bool:
-        """Whether frames and exposures are as far apart from each other, each by its own clock."""
-        frame, edge = seen[0]
-        off = ((f.camera_ticks - frame.camera_ticks) * self._rate - (e.box_ticks - edge.box_ticks) for f, e in seen[1:])
-        return all(abs(ticks) <= NEAR * self._plan.period_ticks for ticks in off)
+    def _by_its_clock(self, frames: Sequence[Frame]) -> int | None:
+        """When the first frame was triggered, as its clock was read at arm between two readings of the host's."""
+        if not self._baseline.clock_pairs:
+            return None
+        pair = min(self._baseline.clock_pairs, key=lambda p: p.host_after_ns - p.host_before_ns)
+        width = (pair.host_after_ns - pair.host_before_ns) / TICK_NS
+        read_at = self._times.ticks_at((pair.host_before_ns + pair.host_after_ns) // 2)
+        frame, late_us = frames[0], 0.0
+        if self._baseline.ticks_mark is TicksMark.EXPOSURE_END:
+            late_us = frame.exposure_us
+        box_ticks = read_at + (frame.camera_ticks - pair.reading) * self._rate - late_us * TICKS_HZ / 1e6
+        at = round(box_ticks / self._step_ticks) * self._step_ticks
+        is_sure = abs(box_ticks - at) + width / 2 + MAP_ERROR_TICKS < self._step_ticks / 2
+        return at if is_sure and self._quickest(frames) >= at - MAP_ERROR_TICKS else None
 
     def _by_arrivals(self, frames: Sequence[Frame]) -> int | None:
-        """Box ticks of the first frame's pulse, as the quickest frame arrives as late as quick ones always did."""
-        if not self._lateness.is_under(self._plan.period_ticks / 2):
+        """When the first frame was triggered, as the quickest frame arrives as late as quick ones always did."""
+        if not self.is_ready(frames) or not self._lateness.is_under(self._step_ticks / 2):
             return None
+        return round((self._quickest(frames) - self._lateness.least) / self._step_ticks) * self._step_ticks
+
+    def _quickest(self, frames: Sequence[Frame]) -> float:
+        """When the first frame would have arrived, had it been as quick as the quickest."""
         first = frames[0].camera_ticks
-        arrived = min(self._times.ticks_at(f.arrived_host_ns) - (f.camera_ticks - first) * self._rate for f in frames)
-        step = self._divisor * self._plan.period_ticks
-        box_ticks = arrived - self._lateness.least
-        at = round(box_ticks / step) * step
-        return at if abs(box_ticks - at) < self._plan.period_ticks / 2 else None
+        return min(self._times.ticks_at(f.arrived_host_ns) - (f.camera_ticks - first) * self._rate for f in frames)
+
+    def _was_exposed_at(self, at: int, frames: Sequence[Frame]) -> bool:
+        """Whether its first exposure was at this pulse, and there is one for each of its frames, as far as was told."""
+        edges = self._exposures()
+        if not edges or self._times.due_ticks(edges[0].last_pulse) != at:
+            return False
+        near, first = NEAR * self._plan.period_ticks, frames[0].camera_ticks
+        exposed = [edge.box_ticks - edges[0].box_ticks for edge in edges]
+        due = [ticks for f in frames if (ticks := (f.camera_ticks - first) * self._rate) <= exposed[-1] + near]
+        is_seen = all(min(abs(ticks - seen) for seen in exposed) <= near for ticks in due)
+        return is_seen and len(due) >= FEWEST_EDGES * len(frames)

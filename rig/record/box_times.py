@@ -8,13 +8,14 @@ For what has no better clock than the moment at which its frames arrive.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
 
 from rig.clock import NS, ClockMap, RoundTrips, map_clock
 from rig.streams import NO_PULSE, ClockPair, Pulse
-from rig.trigger.box import PREAMBLE, TICKS_HZ, PulsePlan
+from rig.trigger.box import POSTAMBLE, PREAMBLE, TICKS_HZ, PulsePlan
 
 TICK_NS = NS // TICKS_HZ
 PAIRS = 100  # the last so many: 20 s
@@ -38,10 +39,12 @@ class BoxTimes:
         self._pairs: deque[ClockPair] = deque(maxlen=PAIRS)
         self._pulse_0: int | None = None  # box ticks
         self._map: ClockMap | None = None
+        self.last_told = NO_PULSE  # before the run's end was asked for
         self.events_lost = 0  # events of the box that never arrived
 
     def told_pulse(self, pulse: Pulse) -> None:
         """A pulse of the recording run, before its end was asked for."""
+        self.last_told = pulse.pulse_number
         if self._pulse_0 is None:
             self._pulse_0 = pulse.box_ticks - self.due_ticks(pulse.pulse_number)
 
@@ -49,6 +52,13 @@ class BoxTimes:
         """Another pair of readings of the box's clock."""
         self._pairs.append(pair)
         self._map = None
+
+    def ended(self, pulses_sent: int) -> None:
+        """The run is over after so many pulses: where its postamble was is known now."""
+        groups, rest = divmod(pulses_sent, self._plan.group)
+        body_groups = groups - sum(PREAMBLE) - sum(POSTAMBLE)
+        if rest == 0 and body_groups >= 0:
+            self._plan = replace(self._plan, body_groups=body_groups)
 
     @property
     def is_known(self) -> bool:
@@ -61,7 +71,10 @@ class BoxTimes:
         return (slot_of(group) * self._plan.group + within) * self._plan.period_ticks
 
     def last_pulse_by(self, ticks: float) -> int:
-        """The last pulse due by so many box ticks after pulse 0, if the body went on for ever; NO_PULSE before it."""
+        """The last pulse due by so many box ticks after pulse 0; NO_PULSE before it.
+
+        Until the end of the run is told, the body is taken to go on for ever: no later pulse can have been sent.
+        """
         slot, within = divmod(int(ticks // self._plan.period_ticks), self._plan.group)
         group = self._plan.group_in_slot(slot)
         if group is not None:

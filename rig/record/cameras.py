@@ -26,6 +26,7 @@ from rig.streams import CameraEvent, CameraEventKind, Edge, Frame, GapCause, Pul
 WALK_EPOCH, RUN_EPOCH = 0, 1
 RETRY_NS = 500_000_000  # from one attempt to arm a lost camera again to the next
 NONE_LEFT_S = 60.0  # so long no camera at all may be there
+ANSWER_S = 20.0  # an arm or a stop takes seconds on a busy bus; later the driver hangs
 ALARMED = {CameraEventKind.OVERTRIGGER: "triggers that came too early", CameraEventKind.OVERRUN: "overruns"}
 
 
@@ -41,8 +42,10 @@ class Cameras:
         self._plan, self._alarms, self._watch = plan, alarms, watch
         self._epochs = dict.fromkeys(plan.names, WALK_EPOCH)
         self._waiting: set[str] = set()  # cameras that have not answered yet
+        self._asked_ns: int | None = None  # when they were asked; None until the next tick
         self._capacity = {spec.name: spec.capacity for spec in plan.streams}
         self._losses: dict[str, str] = {}  # of those not here: what was alarmed
+        self._lost_by_then: dict[str, int] = {}  # pulses known to be lost when the last frame came
         self._try_at: dict[str, int] = {}
         self._none_since: int | None = None
 
@@ -66,7 +69,7 @@ class Cameras:
     def arm(self, epoch: int) -> list[Action]:
         """Arm all for a new epoch."""
         self.is_stopping = False
-        self._waiting = set(self.here)
+        self._waiting, self._asked_ns = set(self.here), None
         names = [name for name in self._plan.names if name in self.here]
         self._epochs |= dict.fromkeys(names, epoch)
         return [ArmCamera(name, epoch) for name in names]
@@ -74,9 +77,15 @@ class Cameras:
     def stop(self) -> list[Action]:
         """Stop all; those that are lost are not tried again."""
         self.is_stopping = True
-        self._waiting = set(self.here)
+        self._waiting, self._asked_ns = set(self.here), None
         self._try_at.clear()
         return [StopCamera(name) for name in self._plan.names if name in self.here]
+
+    def hung(self, now: int) -> list[str]:
+        """Those that were asked to arm or stop too long ago and have not answered. Called at every tick."""
+        if self._asked_ns is None:
+            self._asked_ns = now
+        return sorted(self._waiting) if now - self._asked_ns > ANSWER_S * 1e9 else []
 
     def armed(self, event: Armed, now: int, *, is_recording: bool) -> list[Action]:
         """One says that it is armed."""
@@ -127,6 +136,7 @@ class Cameras:
         due = [name for name, at in self._try_at.items() if now >= at]
         for name in due:
             del self._try_at[name]
+            self.keepers[name].asked_to_return()
         return [ArmCamera(name, self._epochs[name] + 1) for name in due]
 
     def have_been_gone(self, now: int) -> bool:
@@ -138,7 +148,7 @@ class Cameras:
         self._none_since = None
         self._epochs[name] = baseline.epoch
         self._watch.heard(name, now)
-        self.keepers[name].back(baseline)
+        self.keepers[name].returns(baseline)
         why = f"is back, armed for epoch {baseline.epoch}; its stream goes on with the next group"
         return self._alarms.take_back(now, self._losses.pop(name), name, why)
 
@@ -155,10 +165,13 @@ class Cameras:
         if frame.stream in self.here:
             self._watch.heard(frame.stream, now)
         keeper = self.keepers[frame.stream]
-        lost = keeper.counts.lost
+        lost, missing = keeper.counts.lost, keeper.counts.missing
         actions = damaged + keeper.frame(frame)
         if keeper.counts.lost > lost:
             actions += self._alarms.sound(now, "frames are being lost", frame.stream)
+        self._lost_by_then[frame.stream] = keeper.counts.lost
+        if keeper.counts.missing != missing:
+            actions += self._alarms.missing(now, keeper.counts.missing, frame.stream)
         return actions
 
     def _damaged(self, frame: Frame, now: int) -> list[Action]:
@@ -201,10 +214,14 @@ class Cameras:
         """Whether each has delivered the frame of its last pulse."""
         return all(self.keepers[name].has_all(pulses_sent) for name in self.here)
 
-    def close(self, pulses_sent: int | None) -> list[Action]:
+    def close(self, pulses_sent: int | None, now: int) -> list[Action]:
         """No frame follows: note the holes at the end."""
         actions: list[Action] = []
         for name, keeper in self.keepers.items():
             cause = GapCause.UNKNOWN if name in self.here else GapCause.CAMERA_LOST
             actions += keeper.close(pulses_sent, cause)
+            found = keeper.counts.lost - self._lost_by_then.get(name, 0)
+            if found:
+                text = f"pulses without a frame, found when the run had ended: {found}"
+                actions += self._alarms.sound(now, text, name)
         return actions

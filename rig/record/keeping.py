@@ -31,7 +31,19 @@ class Counts:
     lost: int = 0
     extras: int = 0
     unknown: int = 0  # frames of which nobody knows whose pulse they are
+    dropped: int = 0  # given back before the group with which a camera that came back begins again
     damaged: int = 0  # buffers that were not filled as they should be; their pulses are lost
+    missing: int = 0  # pulses that lack a frame by count alone: lost, or over a second late
+
+    @property
+    def due(self) -> int:
+        """Pulses that were to have a frame, as far as is known."""
+        return self.arrived - self.damaged - self.extras + self.lost
+
+    @property
+    def lost_spelled(self) -> str:
+        """`lost` in words; before the end it is only about known where frames have no numbers to go by."""
+        return f"about {self.lost + self.missing}" if self.missing else str(self.lost)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +59,7 @@ def pairs_of(stream: str, divisor: int, plan: PulsePlan, baseline: Baseline, tim
     """What can tell the pulses of a camera's frames: its timestamps, else no more than when they arrive."""
     if baseline.ticks_hz:
         return Pairing(stream, divisor, plan, baseline, times)
-    return Arrivals(stream, divisor, plan, times)
+    return Arrivals(stream, divisor, times)
 
 
 class StreamKeeper:
@@ -92,7 +104,7 @@ class StreamKeeper:
         if frame.status is not Status.OK:
             self.counts.damaged += 1
             return [*self._keep_all(self._pairing.place(frame)), ReleaseFrame(frame)]
-        if self._is_kept and not self._changes and not self._unstored and not self._pairing.begins_again:
+        if self._is_kept and not self._changes and not self._unstored and not self._pairing.is_returning:
             return [self._store(frame), *self._keep_all(self._pairing.place(frame))]
         self._unstored += 1
         return self._keep_all(self._pairing.place(frame))
@@ -112,20 +124,24 @@ class StreamKeeper:
             self._changes.append(storing)
 
     def hold(self, from_pulse: int) -> None:
-        """See Pairing.hold."""
+        """See Pairs.hold."""
         self._pairing.hold(from_pulse)
 
     def ended(self, pulses_sent: int | None, told: Sequence[Pulse] = ()) -> list[Action]:
-        """The box has sent its last pulse. `told` as in Pairing.ended."""
+        """The box has sent its last pulse. `told` as in Pairs.ended."""
         return self._keep_all(self._pairing.ended(pulses_sent, told))
 
     def lost(self) -> list[Action]:
         """The camera is gone."""
         return self._keep_all(self._pairing.lost())
 
-    def back(self, baseline: Baseline) -> None:
+    def asked_to_return(self) -> None:
+        """The camera is asked to arm again."""
+        self._pairing.asked_to_return()
+
+    def returns(self, baseline: Baseline) -> None:
         """The camera is armed again; its frames are of a new epoch."""
-        self._pairing.back(baseline)
+        self._pairing.returns(baseline)
 
     def exposed(self, edge: Edge) -> None:
         """The camera's ExposureActive line rose at an input of the box."""
@@ -143,12 +159,14 @@ class StreamKeeper:
         return actions + self._end_not_stored(last - last % self.divisor)
 
     def _keep_all(self, placed: list[Placed]) -> list[Action]:
+        self.counts.missing = self._pairing.missing
         return [action for p in placed for action in self._keep(p)]
 
     def _keep(self, placed: Placed) -> list[Action]:
         frame = placed.frame
         if placed.is_dropped:
             self._unstored -= 1
+            self.counts.dropped += 1
             return [ReleaseFrame(frame)]
         actions: list[Action] = self._gap_rows(placed.gap) if placed.gap else []
         pulse = placed.after_pulse if placed.pulse == NO_PULSE else placed.pulse

@@ -4,8 +4,9 @@
     trigger counter ----------------------------------------------------> confirms it, or shows a lost edge
 
 The anchor is the preamble, or what `anchoring` finds for a camera that came back. From there each frame is placed
-from the one before it. The postamble can only be placed once it is known where the body ended; frames wait for that,
-at most its length.
+from the one before it. Where timestamp, number and counter do not agree, frames wait until `clock_steps` can tell
+whether the camera's clock was set, a second at most. The postamble can only be placed once it is known where the body
+ended; frames wait for that, at most its length.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from itertools import pairwise
 from rig.cameras.camera import Baseline
 from rig.record.anchoring import MAX_RATE_ERROR, NEAR, RATE_DRIFT, Anchoring, ByPreamble, InMidRun, counter_index
 from rig.record.box_times import BoxTimes
+from rig.record.clock_steps import ClockSteps, Doubt, Ruling
 from rig.record.lateness import Lateness
 from rig.record.pairs import Pairs, Placed
 from rig.streams import NO_COUNTER, NO_PULSE, Edge, Evidence, Frame, Gap, GapCause, Pulse, Status
@@ -25,7 +27,7 @@ from rig.trigger.box import POSTAMBLE, PREAMBLE, TICKS_HZ, PulsePlan
 
 RATE_AFTER_S = 1.0  # the rate from the preamble is bettered once so much has been seen
 BEFORE_ARM_S = 0.25  # a frame exposed so long before its camera's clock was read at arm is of the arm before
-STEP_S = 0.75  # so much less time between two arrivals than between their timestamps: the camera's clock was set
+FARTHEST = 100_000  # numbers or counts that jump by more than so many frames say nothing
 
 
 class Pairing(Pairs):
@@ -38,12 +40,16 @@ class Pairing(Pairs):
         self._plan, self._baseline = plan, baseline
         self._times = times or BoxTimes(plan)
         self._lateness = Lateness(self._times)
+        self._step_ticks, self._near = divisor * plan.period_ticks, NEAR * plan.period_ticks
+        self._clock_steps = ClockSteps(self._step_ticks, self._near, self._pulse_at, self._lateness)
         self._rate, self._rate_error = TICKS_HZ / baseline.ticks_hz, MAX_RATE_ERROR
         self._last_pulse = -divisor
         self._unplaced = 0  # frames of unknown pulses since then
         self._held_from: int | None = None
         self._told: dict[int, int] = {}  # pulses of a run whose end is not known, by base periods after pulse 0
-        self._returning: InMidRun | None = None  # while a camera that came back has not been anchored
+        self._returning: InMidRun | None = None  # while a camera that came back has not begun again
+        self._edges: list[Edge] = []  # exposures since a lost camera was asked to arm again
+        self._edges_from = 0  # events that the box had lost by then
         self._anchor_with(ByPreamble(divisor, plan, baseline, self._pulse_at), baseline)
 
     def _anchor_with(self, anchoring: Anchoring, baseline: Baseline) -> None:
@@ -52,7 +58,9 @@ class Pairing(Pairs):
         self._waiting: deque[Frame] = deque()
         self._origin: tuple[int, int] | None = None  # camera ticks and box ticks of the first placed frame
         self._last: tuple[int, int] = (0, 0)  # the same of the last one
-        self._last_frame: Frame | None = None
+        self._seen: Frame | None = None  # the last one that was placed or is an extra, and the slot in which it lies
+        self._seen_in = 0
+        self._is_final = False  # no frame of this epoch is still to come
         self._strongest = Evidence.COUNTER
         self._is_unknown = False  # nothing proves the pulses of this epoch
         self._next_number = baseline.first_frame_number
@@ -98,23 +106,32 @@ class Pairing(Pairs):
         self._held_from = from_pulse
 
     @property
-    def begins_again(self) -> bool:
-        """See Pairs.begins_again."""
+    def is_returning(self) -> bool:
+        """See Pairs.is_returning."""
         return self._returning is not None
+
+    def asked_to_return(self) -> None:
+        """See Pairs.asked_to_return."""
+        self._edges, self._edges_from = [], self._times.events_lost
 
     def exposed(self, edge: Edge) -> None:
         """See Pairs.exposed."""
-        if self._returning is not None:
-            self._returning.exposed(edge)
+        self._edges.append(edge)
 
     def lost(self) -> list[Placed]:
         """See Pairs.lost."""
+        self._is_final = True
         return self._place_waiting()
 
-    def back(self, baseline: Baseline) -> None:
-        """See Pairs.back: the chain begins anew at a group start."""
-        self._returning = InMidRun(self.divisor, self._plan, baseline, self._rate, self._times, self._lateness)
+    def returns(self, baseline: Baseline) -> None:
+        """See Pairs.returns: the chain begins anew at a group start."""
+        step = self.divisor * self._plan.period_ticks
+        self._returning = InMidRun(step, self._plan, baseline, self._rate, self._times, self._lateness, self._exposures)
         self._anchor_with(self._returning, baseline)
+
+    def _exposures(self) -> list[Edge]:
+        """Those since it was asked to return; none where any may be missing."""
+        return self._edges if self._times.events_lost == self._edges_from else []
 
     def ended(self, pulses_sent: int | None, told: Sequence[Pulse] = ()) -> list[Placed]:
         """See Pairs.ended.
@@ -127,11 +144,13 @@ class Pairing(Pairs):
             self._plan = replace(self._plan, body_groups=max(groups, 0))
         elif self._held_from is not None:
             self._told = self._steps_of(told)
-            return self._place_known()
+            return self._place_all()
         self._held_from = None
         return self._place_waiting()
 
-    def _place_known(self) -> list[Placed]:
+    def _place_all(self) -> list[Placed]:
+        """Give all that wait their pulses, or none where nobody knows them."""
+        self._is_final = True
         placed = self._place_waiting()
         while self._waiting:
             frame = self._waiting.popleft()
@@ -156,10 +175,11 @@ class Pairing(Pairs):
 
     def close(self, pulses_sent: int | None, cause: GapCause) -> tuple[list[Placed], Gap | None]:
         """See Pairs.close."""
+        placed = self._place_all()
         gap = self._gap(pulses_sent, cause) if pulses_sent else None
         if gap is not None and cause is GapCause.UNKNOWN and self._damaged >= gap.missing:
             gap = replace(gap, cause=GapCause.DAMAGED)
-        return [], gap
+        return placed, gap
 
     def has_all(self, pulses_sent: int) -> bool:
         """See Pairs.has_all."""
@@ -198,74 +218,109 @@ class Pairing(Pairs):
         return self._plan.pulse_in_slot(slot, within)
 
     def _place(self, frame: Frame) -> Placed | None:
-        """Place one frame; None while the plan does not reach that far yet."""
-        step_ticks = self.divisor * self._plan.period_ticks
+        """Place one frame; None while the plan does not reach that far yet, or its clock is in doubt."""
         moved = (frame.camera_ticks - self._last[0]) * self._rate
-        stepped = self._stepped_to(frame, moved)
-        box_ticks = self._last[1] + moved if stepped is None else float(stepped)
-        step = round(box_ticks / step_ticks)
+        by_clock = self._last[1] + moved
+        by_count = self._by_count(frame, by_clock)
+        ruling = self._ruling(by_clock, by_count) if by_count is not None else Ruling.GOES_ON
+        if ruling is Ruling.OPEN:
+            return None
+        was_set = by_count is not None and ruling is Ruling.WAS_SET
+        box_ticks = float(by_count) if by_count is not None and was_set else by_clock
+        step = round(box_ticks / self._step_ticks)
         pulse = self._pulse_at(step)
-        near = NEAR * self._plan.period_ticks
         is_told = step * self.divisor in self._told
         if self._held_from is not None and pulse is not None and pulse >= self._held_from and not is_told:
             return None
-        skipped = self._note_number(frame)
-        if pulse is None or abs(box_ticks - step * step_ticks) > near or pulse <= self._last_pulse:
+        skipped = self._note_seen(frame, box_ticks)
+        if pulse is None or abs(box_ticks - step * self._step_ticks) > self._near or pulse <= self._last_pulse:
             return self._extra(frame, box_ticks)
         if self._returning is not None and pulse % self._plan.group:
             return Placed(frame, NO_PULSE, Evidence.NONE, self._last_pulse, is_dropped=True)
-        note = "" if stepped is None else self._follow(frame, self._last[1] + moved - stepped, stepped)
-        evidence = self._evidence(frame, pulse, is_sure=stepped is not None or moved * self._rate_error <= near)
-        return self._placed(frame, pulse, evidence, step * step_ticks, skipped, note)
+        note = self._weaken(frame, ruling, by_clock, step * self._step_ticks)
+        evidence = self._evidence(frame, pulse, is_sure=was_set or moved * self._rate_error <= self._near)
+        return self._placed(frame, pulse, evidence, step * self._step_ticks, skipped, note)
 
     def _placed(self, frame: Frame, pulse: int, evidence: Evidence, box_ticks: int, skipped: int, note: str) -> Placed:
         gap = self._gap(pulse, GapCause.CAMERA_LOST if self._returning is not None else None)
         self._returning = None
         self._numbers_missing = self._damaged = self._unplaced = 0
-        self._last_pulse, self._last_frame = pulse, frame
+        self._last_pulse = pulse
         self._advance(frame.camera_ticks, box_ticks)
         if evidence >= Evidence.TIMESTAMPS and not skipped:
             self._lateness.note(box_ticks, frame.arrived_host_ns)
         return Placed(frame, pulse, evidence, pulse, gap, note)
 
-    def _stepped_to(self, frame: Frame, moved: float) -> int | None:
-        """Box ticks of a frame before which the camera's clock was set; None when it was not.
-
-        Number and counter go on by the same, and the timestamp went back, or on by far more than the host's clock did.
-        """
-        before = self._last_frame
-        if before is None:
+    def _by_count(self, frame: Frame, by_clock: float) -> int | None:
+        """Box ticks of the pulse that its counter, or else its number, says; None where its timestamp says the same."""
+        if self._seen is None:
             return None
         on = self._baseline.numbers_skipped(self._next_number, frame.frame_number) + 1
-        if on < 1 or (self._baseline.counter != NO_COUNTER and frame.counter - before.counter != on):
-            return None
-        passed = (frame.arrived_host_ns - before.arrived_host_ns) * TICKS_HZ / 1e9
-        if 0 < moved <= max(passed, 0) + STEP_S * TICKS_HZ:
-            return None
-        return self._box_ticks_after(on)
+        return self._said_else(frame, by_clock, on, self._seen, self._seen_in)
 
-    def _box_ticks_after(self, frames: int) -> int | None:
-        """Box ticks of the stream's pulse so many after the last one that has a frame; None when there is none."""
-        step_ticks = self.divisor * self._plan.period_ticks
+    def _said_else(self, frame: Frame, by_clock: float, on: int, before: Frame, slot: int) -> int | None:
+        """The same for a number that went on by so many, after a frame in a slot.
+
+        It is enough that number or counter agrees with the timestamp. A number that does not go on says nothing.
+        """
+        counts = [on] if self._baseline.counter == NO_COUNTER else [frame.counter - before.counter, on]
+        places = [at for count in dict.fromkeys(counts) if (at := self._box_ticks_after(slot, count)) is not None]
+        agrees = any(abs(by_clock - at) <= self._near for at in places)
+        return None if agrees or not places else places[0]
+
+    def _box_ticks_after(self, slot: int, frames: int) -> int | None:
+        """Box ticks of the stream's pulse so many after a slot of its own; None when there is none."""
+        if not 0 < frames <= FARTHEST:
+            return None
         reach = (len(POSTAMBLE) + 1) * self._plan.group // self.divisor
-        step: int | None = self._last[1] // step_ticks
+        step: int | None = slot
         for _ in range(frames):
             if step is not None:
                 step = next((n for n in range(step + 1, step + reach) if self._pulse_at(n) is not None), None)
-        return None if step is None else step * step_ticks
+        return None if step is None else step * self._step_ticks
 
-    def _follow(self, frame: Frame, off: float, box_ticks: int) -> str:
-        """Go on from a clock that was set; without a counter, numbers and arrivals are all that holds the chain."""
+    def _ruling(self, by_clock: float, by_count: int) -> Ruling:
+        before_pulse = None if self._told else self._held_from
+        doubt = Doubt(by_clock, by_count, self._last_pulse, before_pulse, self._in_doubt_alone(by_clock))
+        return self._clock_steps.rule(doubt, self._waiting, self._rate, is_final=self._is_final)
+
+    def _in_doubt_alone(self, by_clock: float) -> int:
+        """How many of the waiting frames agree with each other, if the first one is where its clock says."""
+        first = self._waiting[0]
+        for count, (before, frame) in enumerate(pairwise(self._waiting), 1):
+            slot = self._slot_of(by_clock + (before.camera_ticks - first.camera_ticks) * self._rate)
+            at = by_clock + (frame.camera_ticks - first.camera_ticks) * self._rate
+            on = self._baseline.numbers_skipped(before.frame_number, frame.frame_number)
+            if self._said_else(frame, at, on, before, slot) is not None:
+                return count
+        return len(self._waiting)
+
+    def _slot_of(self, box_ticks: float) -> int:
+        """In which period of the stream after pulse 0 it lies."""
+        return int((box_ticks + self._near) // self._step_ticks)
+
+    def _weaken(self, frame: Frame, ruling: Ruling, by_clock: float, box_ticks: int) -> str:
+        """Go on from a clock that was in doubt, with the evidence that is left; returns what the log says of it."""
+        if ruling is Ruling.UNPROVEN:
+            self._strongest = min(self._strongest, Evidence.TIMESTAMPS)
+        if ruling is not Ruling.WAS_SET:
+            return ""
         self._origin = (frame.camera_ticks, box_ticks)
         if self._baseline.counter == NO_COUNTER:
             self._strongest = Evidence.HOST_ARRIVAL
-        return f"finds the camera's clock set by {off / TICKS_HZ:+.3f} s; by its number and arrival no time passed"
+        off_s = (by_clock - box_ticks) / TICKS_HZ
+        return f"finds the camera's clock set by {off_s:+.3f} s; by its number and arrival no time passed"
 
     def _extra(self, frame: Frame, box_ticks: float) -> Placed:
-        step = int(box_ticks // (self.divisor * self._plan.period_ticks))
+        step = int(box_ticks // self._step_ticks)
         before = next((p for n in range(step, -1, -1) if (p := self._pulse_at(n)) is not None), NO_PULSE)
         by_time = min(Evidence.TIMESTAMPS, self._strongest)
         return Placed(frame, NO_PULSE, by_time, max(before, self._last_pulse, NO_PULSE))
+
+    def _note_seen(self, frame: Frame, box_ticks: float) -> int:
+        """Where the chain of numbers and counts goes on; returns how many numbers were jumped over."""
+        self._seen, self._seen_in = frame, self._slot_of(box_ticks)
+        return self._note_number(frame)
 
     def _note_number(self, frame: Frame) -> int:
         """Count the camera's own numbers that were jumped over; returns how many."""

@@ -55,9 +55,17 @@ class Pairs(ABC):
         """Whether no frame of a run of so many pulses is still to come."""
 
     @property
-    def begins_again(self) -> bool:
+    def missing(self) -> int:
+        """Pulses that lack a frame by count and for over a second, and are in no gap yet: lost, or very late."""
+        return 0
+
+    @property
+    def is_returning(self) -> bool:
         """Whether it is not decided yet at which group a camera that came back begins again."""
         return False
+
+    def asked_to_return(self) -> None:  # noqa: B027  to most it says nothing
+        """The camera, lost before, is asked to arm again: exposures from here on are of its next epoch."""
 
     def exposed(self, edge: Edge) -> None:  # noqa: B027  to most it says nothing
         """The camera's ExposureActive line rose."""
@@ -67,5 +75,5 @@ class Pairs(ABC):
         """The camera is gone: place what waits."""
 
     @abstractmethod
-    def back(self, baseline: Baseline) -> None:
+    def returns(self, baseline: Baseline) -> None:
         """The camera is armed again, for an epoch of its own."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -76,6 +76,7 @@ class Recorded:
     counts: dict[str, Counts]
     alarms: tuple[str, ...]
     acknowledged_ms: tuple[float, ...]  # from grab to acknowledged, of the oldest frame of each sync
+    logs: tuple[Path, ...] = ()  # of child processes, when it did not end in order
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ class Recording:
                 job = _Job(subject, plan_run(request.rig.rig, steps), clips, *opened)
                 recorded = self._record(job)
                 if not recorded.outcome.is_orderly and job.folder is not None:
-                    _keep_logs(job.folder, recorded.path)
+                    return _with_logs(recorded, job.folder)
                 return recorded
         finally:
             _drop_if_empty(folder)
@@ -248,10 +249,16 @@ def _opened(
             devices.close()
 
 
-def _keep_logs(folder: Path, run_path: Path) -> None:
-    """What the child processes printed, beside a run that did not end in order."""
-    for log in folder.glob("*.log"):
-        write_private(beside(run_path, log.name), log.read_bytes())
+def _with_logs(recorded: Recorded, folder: Path) -> Recorded:
+    """What the child processes printed, kept beside a run that did not end in order; a full disk is one more alarm."""
+    kept, refused = [], []
+    for log in sorted(folder.glob("*.log")):
+        try:
+            write_private(copy := beside(recorded.path, log.name), log.read_bytes())
+            kept.append(copy)
+        except StorageError as error:
+            refused.append(f"disk: {error}")
+    return replace(recorded, alarms=(*recorded.alarms, *refused), logs=tuple(kept))
 
 
 def _drop_if_empty(folder: SessionFolder) -> None:

@@ -17,6 +17,7 @@ from functools import singledispatchmethod
 from rig.errors import DeviceLost
 from rig.record.alarms import Alarms, log, note
 from rig.record.box_reports import BoxReports
+from rig.record.cameras import ANSWER_S as CAMERAS_ANSWER_S
 from rig.record.cameras import RUN_EPOCH, WALK_EPOCH, Cameras
 from rig.record.keeping import Counts, StreamKeeper
 from rig.record.messages import (
@@ -59,6 +60,7 @@ from rig.trigger.box import (
 
 NS = 1_000_000_000
 PING_NS = NS // 5  # 5 Hz, the rate that docs/explanation measured for clock pairs
+SCREEN_LOST = "shows no further step, and the recording goes on; press Ctrl-C to end it in order"
 SETTLE_NS = NS // 2  # how long the last frames of a run may take to arrive
 ANSWER_S = 5.0  # the box is asked to start for 3 s; then it has refused
 LATE_S = 2.0  # how much later than planned an answer of the box may come before it counts as lost
@@ -276,8 +278,7 @@ class Run:
             outcome = Outcome.FAILED if event.device == "recorder" else Outcome.DEVICE_LOST
             return actions + self._give_up(outcome, now)
         if event.device == SCREEN:
-            self._screen_lost()
-            return actions
+            return actions + self._screen_lost(now)
         if event.device == BOX:
             self._box_lost(now)
             return actions
@@ -324,11 +325,20 @@ class Run:
         if now >= self._next_ping and self._has_box:
             self._next_ping = now + PING_NS
             actions.append(PingBox())
+        hung = self._cameras.hung(now)
+        if hung:
+            return actions + self._without_answer(hung, now)
         if self._steps.is_first_due(now) and self.state is RunState.RECORDING:
             actions += self._next_step(now)
         if self.state is RunState.RECORDING:
             actions += self._cameras.try_again(now) + self._look(now)
         return actions + self._when_late(now)
+
+    def _without_answer(self, hung: list[str], now: int) -> list[Action]:
+        """A driver hangs: nobody waits for it any longer."""
+        text = f"did not answer within {CAMERAS_ANSWER_S:g} s; its driver hangs. Unplug it, plug it in, and start again"
+        alarms = [action for name in hung for action in self._alarms.sound(now, text, name)]
+        return [*alarms, *self._give_up(Outcome.DEVICE_LOST, now)]
 
     def _look(self, now: int) -> list[Action]:
         """Tell who has fallen silent; a screen that does not end its step counts as lost."""
@@ -337,14 +347,15 @@ class Run:
         silent_s = self._watch.silent_s
         actions = [action for name in self._watch.silent(now) for action in self._alarms.silent(now, name, silent_s)]
         if self._watch.step_is_overdue(now):
-            self._screen_lost()
-            text = f"did not end step {self.step_index + 1}; no further step is shown"
-            actions += self._alarms.sound(now, text, SCREEN)
+            actions += self._alarms.sound(now, f"did not end step {self.step_index + 1}", SCREEN)
+            actions += self._screen_lost(now)
         return actions
 
-    def _screen_lost(self) -> None:
+    def _screen_lost(self, now: int) -> list[Action]:
+        """What the cameras see of the participant may be worth it: only the operator can say when it is enough."""
         self._steps.lost()
         self._end_as(Outcome.DEVICE_LOST)
+        return self._alarms.sound(now, SCREEN_LOST, SCREEN)
 
     def _when_late(self, now: int) -> list[Action]:
         """The box did not answer, or the last frames had their time to arrive."""
@@ -396,7 +407,7 @@ class Run:
         actions: list[Action] = []
         if self._pulses.sent is None:
             actions += self._box_ended(None)
-        actions += self._cameras.close(self._pulses.count)
+        actions += self._cameras.close(self._pulses.count, now)
         if len(self._cameras.here) < len(self._plan.names):
             self._end_as(Outcome.DEVICE_LOST)
         self.state = RunState.CLOSED

@@ -60,7 +60,8 @@ class _Worker(ABC):
         self.device, self.tell = device, tell
         self.commands: queue.SimpleQueue[Action] = queue.SimpleQueue()
         self.is_wanted = True
-        self._thread = threading.Thread(target=self._run, name=device)
+        # A driver that hangs is not waited for when the program ends.
+        self._thread = threading.Thread(target=self._run, name=device, daemon=True)
 
     def start(self) -> None:
         self._thread.start()

@@ -20,7 +20,6 @@ from rig.errors import NotASession, SessionExists, StorageError, UserError
 SUBJECT = re.compile(r"[A-Za-z0-9]{1,64}")
 MAX_NUMBER = 9999
 RUN_SUFFIX = "_session.h5"
-_OTHER_PLACE = "Choose another place with --out"
 
 _NUMBER = "(0[1-9]|[1-9][0-9]{1,3})"  # 1 to MAX_NUMBER as the names below write them; no other name is ours
 _RUN_NAME = re.compile(rf"(?P<session>sub-{SUBJECT.pattern}_ses-{_NUMBER})_run-(?P<run>{_NUMBER})_session\.h5")
@@ -76,22 +75,24 @@ def new_session(directory: Path, subject: str, number: int | None = None) -> Ses
         raise StorageError(str(exc.filename or directory), f"cannot hold a new session: {exc.strerror}") from None
 
 
-def folder_for(directory: Path) -> Path:
-    """The folder that is there already, `directory` or the nearest above it, below which sessions can be made.
+def folder_for(directory: Path, option: str = "--out") -> Path:
+    """The folder that is there already, `directory` or the nearest above it, below which files can be made.
 
-    Makes nothing. Raises StorageError naming what is in the way: a file, a link that leads nowhere, a read-only folder.
+    Makes nothing. Raises StorageError naming what is in the way (a file, a link that leads nowhere, a read-only
+    folder), and the `option` by which another place can be chosen.
     """
+    hint = f"Choose another place with {option}"
     for path in [directory, *directory.parents]:
         found = look_up("", path, StorageError)
         if found is not None and not S_ISDIR(found.st_mode):
-            raise StorageError(str(path), "is not a folder", hint=_OTHER_PLACE)
+            raise StorageError(str(path), "is not a folder", hint=hint)
         if found is not None and not host.may_write(path):
-            raise StorageError(str(path), "may not be written to", hint=_OTHER_PLACE)
+            raise StorageError(str(path), "may not be written to", hint=hint)
         if found is not None:
             return path
         if path.is_symlink():
-            raise StorageError(str(path), "is a link that leads nowhere", hint=_OTHER_PLACE)
-    raise StorageError(str(directory), "lies nowhere", hint=_OTHER_PLACE)
+            raise StorageError(str(path), "is a link that leads nowhere", hint=hint)
+    raise StorageError(str(directory), "lies nowhere", hint=hint)
 
 
 def _make_folders(directory: Path) -> None:

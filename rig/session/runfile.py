@@ -346,8 +346,8 @@ def _pixel_format(attributes: Json, subject: str) -> pixels.PixelFormat:
     name = str(attributes.get("pixel_format", ""))
     if name in pixels.FORMATS:
         return pixels.FORMATS[name]
-    allowed = ", ".join(pixels.FORMATS)
-    raise NotASession(subject, "is no pixel format", value=repr(name)[:80], allowed=allowed, hint=_FOREIGN)
+    value = repr(name)[:80]
+    raise NotASession(subject, "is no pixel format", value=value, allowed=pixels.IN_WORDS, hint=_FOREIGN)
 
 
 def _flag(attributes: Json, name: str, path: Path) -> bool:

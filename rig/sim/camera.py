@@ -5,7 +5,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 
-from rig.cameras.camera import AtStop, Baseline, Camera, CameraInfo, Delay, Discipline, Origin, Shutter, TicksMark
+from rig.cameras.camera import (
+    AtStop,
+    Baseline,
+    Camera,
+    CameraInfo,
+    Delay,
+    Discipline,
+    Origin,
+    Shutter,
+    TicksMark,
+    device_name,
+)
 from rig.cameras.features import Feature, FeatureState, feature_problems
 from rig.clock import NS, Clock
 from rig.errors import DeviceLost, DeviceNotReady, raise_all
@@ -78,7 +89,7 @@ class SimulatedCamera(Camera):
         self._give_back_waiting()
         armed = self._ask({"do": "arm", "epoch": epoch}, "armed", "refused")
         states = [FeatureState(**state) for state in armed["features"]]
-        raise_all(feature_problems(f"camera {self.name} ({self._serial})", states))
+        raise_all(feature_problems(device_name(self.name, self._serial), states))
         self._scribbles, self._has_clock = armed["scribbles"], armed["ticks_hz"] > 0
         return Baseline(
             epoch=epoch,
@@ -123,7 +134,7 @@ class SimulatedCamera(Camera):
             camera_ticks=message["ticks"],
             counter=message["counter"],
             exposure_us=message["exposure_us"],
-            line_status=0,
+            line_status=message["line_status"],
             status=Status(message["status"]),
             error=message["error"],
             arrived_host_ns=self._clock.now_ns(),
@@ -186,7 +197,7 @@ class SimulatedCamera(Camera):
 
     def _lost(self) -> DeviceLost:
         self._is_lost = True
-        return DeviceLost(f"camera {self.name} ({self._serial})", "is gone", hint="Check its cable and its supply")
+        return DeviceLost(device_name(self.name, self._serial), "is gone", hint="Check its cable and its supply")
 
 
 def _read_back(told: Message) -> dict[str, Feature]:

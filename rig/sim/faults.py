@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -50,7 +51,7 @@ class Fault(StrEnum):
     LATE_FRAME = "late_frame"  # delivered 300 ms late; those after it wait behind it
     STALL = "stall"  # nothing is delivered for 0.5 s, then all that was exposed meanwhile
     FIRST_FRAME_DELAY = "first_frame_delay"  # the first frame after arming is delivered so late
-    CLOCK_STEP = "clock_step"  # the camera's clock jumps forward by 1 to 10 s
+    CLOCK_STEP = "clock_step"  # the camera's clock jumps forward by 0.02 to 10 s
     LONG_EXPOSURE = "long_exposure"  # the camera exposes for one and a half periods
     HOT = "hot"  # the camera says that it is too hot
     BUMPED_NUMBERS = "bumped_numbers"  # its first number is not the one announced
@@ -111,7 +112,10 @@ class Committed:
 
 
 class Truth:
-    """What was committed, kept in memory and, if a file is given, written to it at once."""
+    """What was committed, kept in memory and, if a file is given, written to it at once.
+
+    A file that cannot be written is given up, which is said once: the world goes on, as one without faults would.
+    """
 
     def __init__(self, path: Path | None) -> None:
         self.committed: list[Committed] = []
@@ -130,9 +134,14 @@ class Truth:
             self._write(asdict(movement))
 
     def _write(self, entry: dict[str, object]) -> None:
-        if self._path is not None:
+        if self._path is None:
+            return
+        try:
             with os.fdopen(os.open(self._path, APPEND, host.PRIVATE_FILE), "a") as file:
                 file.write(json.dumps(entry) + "\n")
+        except OSError as error:
+            print(f"{self._path}: cannot be written, and is not complete: {error.strerror}", file=sys.stderr)  # noqa: T201
+            self._path = None
 
 
 def read_truth(path: Path) -> list[Committed]:

@@ -14,7 +14,7 @@ from rig.pixels import FORMATS
 SENSOR_PX = 8192  # width and height of the whole sensor
 LINES = tuple(f"Line{number}" for number in range(1, 10))
 OPTO = LINES[:2]  # opto-coupled inputs, as on many real cameras
-OF_A_LINE = ("LineMode", "LineFormat", "LineSource", "LineDebouncerTime")
+OF_A_LINE = ("LineMode", "LineFormat", "LineInverter", "LineSource", "LineDebouncerTime")
 ROUNDED_US = 17.0  # step of an exposure register that rounds without a word
 SETTINGS = (  # that decide whether and how fast it can be triggered
     "TriggerMode", "TriggerActivation", "TriggerDelay", "ExposureAuto", "GainAuto", "BalanceWhiteAuto",
@@ -67,7 +67,7 @@ class NodeMap(Nodes):
         raise Refused(f"is no command: {name}")
 
     def allowed(self, name: str) -> Allowed:
-        """See Nodes.allowed. An offset moves the picture as far as there is sensor."""
+        """See Nodes.allowed. An offset goes as far as there is sensor; what is seen is the same with any."""
         found = self._nodes[self._key(name)].allowed
         if name in ("OffsetX", "OffsetY"):
             return replace(found, high=SENSOR_PX - self.held("Width" if name == "OffsetX" else "Height"))
@@ -132,6 +132,7 @@ def _trigger() -> dict[str, Node]:
     for line in LINES:
         nodes[f"{line} LineMode"] = _choice("Input") if line in OPTO else _choice("Input", "Output")
         nodes[f"{line} LineFormat"] = _fixed("OptoCoupled" if line in OPTO else "TTL")
+        nodes[f"{line} LineInverter"] = _switch()
         nodes[f"{line} LineSource"] = _choice("ExposureActive")
         nodes[f"{line} LineDebouncerTime"] = _number(0.0, 0, 20_000)
     return nodes

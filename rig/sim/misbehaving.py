@@ -12,7 +12,7 @@ from rig.streams import NO_PULSE
 
 NS = 1_000_000_000
 LATE_NS, STALL_NS = 300_000_000, 500_000_000
-CLOCK_STEP_S = (1.0, 10.0)
+CLOCK_STEP_S = (0.02, 10.0)
 HOT_C = 88.0
 TOO_LONG = 1.5  # periods of the camera
 MOST_BUMPED = 50

@@ -72,7 +72,7 @@ class Optics:
         shape = (camera.height, camera.width, form.channels)[: 3 if form.channels > 1 else 2]
         self._noise = Noise(shape, self._response.noise, np.random.default_rng((seed, camera.line, 23)))
         self._roots: Roots = np.zeros(shape, np.float32)
-        self._packed_bits = form.bits if form.is_packed else 0
+        self._form = form
         self._samples: Picture = np.zeros(shape if form.is_packed else 0, np.uint16)
         self._marks = Marks(self._response.white)
 
@@ -82,12 +82,12 @@ class Optics:
         self._scene.fill(self._roots, begins_ns, lasts_ns)
         np.multiply(self._roots, np.float32(self._brightness(begins_ns, lasts_ns) ** 0.5), out=self._roots)
         np.add(self._roots, self._noise.at(begins_ns), out=self._roots)
-        samples = self._samples if self._packed_bits else out
+        samples = self._samples if self._form.is_packed else out
         self._response.develop(self._roots, samples)
         self._marks.number(samples, exposure.pulse)
         self._marks.leds(samples, self._led_shares(begins_ns, lasts_ns))
-        if self._packed_bits:
-            out[...] = packed(samples, self._packed_bits)
+        if self._form.is_packed:
+            out[...] = packed(samples, self._form)
 
     def _brightness(self, begins_ns: int, lasts_ns: int) -> float:
         """Light to that of the lamps in the usual exposure; of a rolling shutter that of its middle row."""

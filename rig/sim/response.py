@@ -72,7 +72,8 @@ class Noise:
 def filtered(light: Light, form: PixelFormat) -> Light:
     """What is left of light behind the colour filters of a sensor. Grey light passes all of them alike."""
     if form.channels > 1:
-        return light if light.ndim == 3 else np.repeat(light[..., np.newaxis], form.channels, axis=2)
+        colours = light if light.ndim == 3 else np.repeat(light[..., np.newaxis], form.channels, axis=2)
+        return colours[..., ::-1] if form.name == "BGR8" else colours
     if light.ndim == 2:
         return light
     out = np.empty(light.shape[:2], np.float32)
@@ -82,16 +83,29 @@ def filtered(light: Light, form: PixelFormat) -> Light:
     return out
 
 
-def packed(samples: Picture, bits: int) -> NDArray[np.uint8]:
-    """Samples of 10 or 12 bits, uint16, without gaps, the lowest bit first; zeros fill the last byte."""
-    group = {10: 4, 12: 2}[bits]  # so many samples fill whole bytes
-    flat = np.zeros((-(-samples.size // group), group), np.uint16)
-    flat.reshape(-1)[: samples.size] = samples.reshape(-1)
-    out = np.empty((len(flat), group * bits // 8), np.uint8)
+def packed(samples: Picture, form: PixelFormat) -> NDArray[np.uint8]:
+    """Samples of 10 or 12 bits, uint16, as the format packs them; zeros fill the last byte."""
+    bits, flat = form.bits, samples.reshape(-1)
+    group = 2 if form.packing == "Packed" else {10: 4, 12: 2}[bits]  # so many samples fill whole bytes
+    groups = np.zeros((-(-flat.size // group), group), np.uint16)
+    groups.reshape(-1)[: flat.size] = flat
+    out = _low_bits_between(groups, bits) if form.packing == "Packed" else _without_gaps(groups, bits)
+    return out.reshape(-1)[: form.size(1, flat.size)]
+
+
+def _without_gaps(groups: NDArray[np.uint16], bits: int) -> NDArray[np.uint8]:
+    """One sample behind the other, the lowest bit first."""
+    out = np.empty((len(groups), groups.shape[1] * bits // 8), np.uint8)
     for byte in range(out.shape[1]):
         first, skipped = divmod(byte * 8, bits)  # the sample that it begins in, and how many of its bits lie before
-        held = flat[:, first] >> skipped
+        held = groups[:, first] >> skipped
         if skipped + 8 > bits:
-            held = held | flat[:, first + 1] << (bits - skipped)
+            held = held | groups[:, first + 1] << (bits - skipped)
         out[:, byte] = held  # its lowest 8 bits
-    return out.reshape(-1)[: -(-samples.size * bits // 8)]
+    return out
+
+
+def _low_bits_between(pairs: NDArray[np.uint16], bits: int) -> NDArray[np.uint8]:
+    """Three bytes a pair: the upper 8 bits of one, the rest of both, the upper 8 bits of the other."""
+    upper, rest = pairs >> (bits - 8), pairs & ((1 << (bits - 8)) - 1)
+    return np.stack([upper[:, 0], rest[:, 0] | rest[:, 1] << 4, upper[:, 1]], axis=1).astype(np.uint8)

@@ -20,7 +20,7 @@ from rig.cameras.nodes import ask, asked_again
 from rig.config.rig import Camera, Faults
 from rig.pixels import FORMATS
 from rig.sim.faults import ADDS, Fault, Placed, Truth
-from rig.sim.features import NodeMap
+from rig.sim.features import LINES, NodeMap
 from rig.sim.misbehaving import GOES_AWAY, NS, TOO_LONG, CameraClock, Numbers, Shot
 from rig.sim.optics import Exposure, Optics
 from rig.streams import NO_COUNTER, NO_PULSE, CameraEventKind, Picture, Status
@@ -28,7 +28,6 @@ from rig.streams import NO_COUNTER, NO_PULSE, CameraEventKind, Picture, Status
 TICKS_HZ = 1_000_000_000
 TRANSFER_NS = 160_000  # from the end of its readout until a frame is at the host
 DELIVERY_NS = 4_000_000  # from the end of its exposure, however few rows are read: packets and driver take their time
-POOL_S = 2.0  # buffers, in seconds of frames, as a real driver's pool
 MOST_EVENTS = 16  # from one frame to the next
 DAMAGED = "0xE1000014: the buffer was not filled, half of the packets are missing"
 
@@ -128,8 +127,7 @@ class Sensor:
         self._asked = [ask(self.nodes, name, value) for name, value in asked_of(self.config).items()]
         self._exposure_us = self.nodes.held("ExposureTime")
         self._exposure_ns = max(1, int(self._exposure_us * 1000))
-        delays_us = (self.config.start_delay_us, *(us for us, _ in self._camera_delays().values()))
-        self._delay_ns = int(sum(delays_us) * 1000)
+        self._delay_ns = int(sum(us for us, _ in self._delays().values()) * 1000)
         self._readable_ns = self._readable_after_ns()
         self._forget_exposures()
 
@@ -167,11 +165,13 @@ class Sensor:
             **{name: self.nodes.read(name) for name in named},
         }
 
-    def _camera_delays(self) -> dict[str, tuple[float, Origin]]:
-        """What the camera itself puts between an edge and its exposure, us."""
+    def _delays(self) -> dict[str, tuple[float, Origin]]:
+        """All that lies between an edge and its exposure, us; there is no start delay unless rig.yaml declares one."""
         features = {"trigger": "TriggerDelay", "debouncer": "LineDebouncerTime"}
         settings = self.nodes.settings()
-        return {name: (float(settings.get(feature, 0.0)), Origin.DEVICE) for name, feature in features.items()}
+        delays = {name: (float(settings.get(feature, 0.0)), Origin.DEVICE) for name, feature in features.items()}
+        declared_us = self.config.start_delay_us
+        return delays if declared_us is None else {"exposure_start": (declared_us, Origin.DECLARED), **delays}
 
     @property
     def _counts(self) -> str:
@@ -201,10 +201,7 @@ class Sensor:
             "ticks_hz": TICKS_HZ if sensor.timestamps else 0,
             "shutter": sensor.shutter,
             "row_time_us": sensor.row_time_us if sensor.shutter == "rolling" else 0.0,
-            "delays": {
-                "exposure_start": (self.config.start_delay_us, Origin.DECLARED),
-                **self._camera_delays(),
-            },
+            "delays": self._delays(),
             "shortest_period_us": self._shortest_ns / 1000,
             "scribbles": self._faults.scribbles,
         }
@@ -256,9 +253,16 @@ class Sensor:
             "ticks": self._ticks(begins_ns),
             "counter": self._counter,
             "exposure_us": self._exposure_us if exposure_ns == self._exposure_ns else exposure_ns / 1000,
+            "line_status": self._line_levels,
             "status": Status.OK if is_whole else Status.DAMAGED,
             "error": "" if is_whole else DAMAGED,
         }
+
+    @property
+    def _line_levels(self) -> int:
+        """Its input lines as an exposure begins, bit 0 for Line1: the pulse may be over by then."""
+        is_high = self._delay_ns < self.config.pulse_width_us * 1000 and self.config.trigger_source in LINES
+        return 1 << LINES.index(self.config.trigger_source) if is_high else 0
 
     def _due_ns(self, ends_ns: int, shot: Shot) -> int:
         """When it is delivered: after its readout, and never before a frame that is held back."""

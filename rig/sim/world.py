@@ -22,6 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rig.config.rig import Camera, Rig, Simulation
+from rig.config.rules import pool_slots
 from rig.errors import ConfigError
 from rig.pixels import FORMATS
 from rig.sim.box import SimulatedBox
@@ -29,7 +30,7 @@ from rig.sim.faults import BoxFaults, Fault, Truth, place_faults
 from rig.sim.leds import LedHistory
 from rig.sim.light import ScreenLight
 from rig.sim.optics import Optics
-from rig.sim.sensor import POOL_S, Message, Post, Sensor
+from rig.sim.sensor import Message, Post, Sensor
 from rig.sim.wires import OutsideBox
 from rig.streams import Picture
 from rig.trigger.box import walk_pulses
@@ -61,8 +62,9 @@ def pool_shape(rig: Rig, name: str) -> PoolShape:
     """The buffers of a simulated camera."""
     camera = rig.cameras[name]
     form = FORMATS[camera.pixel_format]
-    slots = max(8, round(POOL_S * rig.box.rate_hz / camera.divisor))
-    return PoolShape(slots, form.shape(camera.height, camera.width), form.dtype.str)
+    return PoolShape(
+        pool_slots(rig.box.rate_hz, camera.divisor), form.shape(camera.height, camera.width), form.dtype.str
+    )
 
 
 class World:

@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from rig.session.pulses import BODY_SLOT, CLOSING, OPENING, planned_ticks, pulses_known, pulses_sent
 from rig.session.runfile import Rows, Run, Stream
 from rig.streams import NO_PULSE
-from rig.verify.arms import same_arm
 from rig.verify.findings import Finding, Word, due_pulses, ranges_of
 from rig.verify.last_word import last_word
+from rig.verify.paired import BOX_HZ, by_clock, clock_steps
 
-BOX_HZ = 2_000_000
 HORIZON_SLOTS = 10  # how far the pattern is compared: preamble and a little of the body
 NEAR_PERIODS = 0.25  # a frame is at a pulse when it lies within a quarter period of it
 MOST_RATE_ERROR = 0.01  # a camera further from the box's rate is not triggered by it
@@ -107,7 +106,7 @@ def _end_of_run(run: Run, stream: Stream, *, opening: bool) -> Finding:
     name, which = ("preamble", "first") if opening else ("postamble", "last")
     claimed = stream.pulse_numbers != NO_PULSE
     looked_at, limit = f"{int(claimed.sum())} frames", f"{which} frame at its place in the pattern"
-    own = _own_frames(stream, opening=opening)
+    own = _own_frames(run, stream, opening=opening)
     reason = _not_measurable(run, stream, len(own), opening=opening)
     if reason:
         return Finding(name, stream.name, Word.NOT_MEASURED, None, limit, looked_at, reason)
@@ -127,15 +126,15 @@ def _end_of_run(run: Run, stream: Stream, *, opening: bool) -> Finding:
     return Finding(name, stream.name, Word.PASS, real, limit, looked_at, f"{which} frame is of pulse {real}{note}")
 
 
-def _own_frames(stream: Stream, *, opening: bool) -> Rows:
-    """Frames with a pulse of the camera's first arm, or of its last one: two arms are two clocks."""
+def _own_frames(run: Run, stream: Stream, *, opening: bool) -> Rows:
+    """Frames with a pulse from the first or the last piece in which the camera's clock ran on."""
     frames = stream.frames[stream.pulse_numbers != NO_PULSE]
-    arms = same_arm(frames["epoch"].astype(np.int64))
-    return np.asarray(frames[arms[0 if opening else -1]] if arms else frames)
+    pieces = by_clock(frames, clock_steps(run, stream))
+    return pieces[0 if opening else -1] if pieces else np.asarray(frames)
 
 
 def _seen_periods(stream: Stream, frames: Rows, period_s: float) -> Times:
-    """When frames of one arm were exposed by their camera's clock, in base periods after the first of them.
+    """When frames of one piece were exposed by their camera's clock, in base periods after the first of them.
 
     The clocks' rates may differ by half a per cent, which the usual interval between frames takes out.
     """

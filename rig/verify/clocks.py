@@ -6,21 +6,18 @@ an interval that is too long or too short, and a clock that runs fast, slow or u
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from rig.clock import fit_clocks
-from rig.session.pulses import pulse_times
 from rig.session.runfile import Rows, Run, Stream
 from rig.session.timeline import map_box
 from rig.streams import NO_PULSE, Evidence
 from rig.verify.arms import same_arm
 from rig.verify.findings import Finding, Numbers, Word, ranges_of, spelled
 from rig.verify.last_word import seen_in_part
+from rig.verify.paired import BOX_HZ, ClockStep, Paired, clock_steps, paired
 
-BOX_HZ = 2_000_000
 NEAR_PERIODS = 0.25  # a frame further from its pulse than a quarter period may belong to the next one
 MAX_SKEW_MS = 1.0  # between cameras, that the field aims at; a hardware trigger jitters by microseconds: verdict.md
 MAX_CAMERA_PPM = 6_000  # the box's ceramic resonator is of the 0.5 % class, and a camera's crystal adds little
@@ -29,6 +26,7 @@ TREND_FRAMES = 100  # a clock drifts slowly: its trend is the median of so many 
 SLOPE_FRAMES = 1000
 HOLE_S = 5  # so long without a frame (a part not stored) no drift is followed: another part begins
 OWN_RATE_S = 10  # a part must be so long for a rate of its own; over less, jitter would count as rate
+MOST_STEPS = 5  # of a clock, written out in a text
 FEWEST = 4  # frames of one arm of a camera, to say anything of its clock
 PAIRS_REACH_NS = 10**9  # how far beyond the last clock pair the box's clock is known: five pings that got lost
 MAX_SLEW_PPM = 500  # by which a time service may slew the host clock
@@ -36,32 +34,6 @@ MAX_UTC_STEP_S = 1.0
 SLOW_MS, TOO_SLOW_MS = 1000, 2000  # grab to acknowledged: what is aimed at, what is an alarm
 
 Periods = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Paired:
-    """Frames of a stream whose claimed pulse has a known time: pulse, box ticks, camera ticks, epoch, each (n,)."""
-
-    pulses: Numbers
-    box_ticks: Numbers
-    camera_ticks: Numbers
-    epochs: Numbers
-
-    def __getitem__(self, chosen: Numbers) -> Paired:
-        """Some of them, by their places."""
-        return Paired(*(part[chosen] for part in (self.pulses, self.box_ticks, self.camera_ticks, self.epochs)))
-
-
-def paired(run: Run, stream: Stream) -> Paired:
-    """The frames of `stream` with the box ticks of the pulses they claim."""
-    times, claims = pulse_times(run), stream.pulse_numbers
-    if len(times.numbers) == 0 or len(claims) == 0:
-        nothing = np.zeros(0, np.int64)
-        return Paired(nothing, nothing, nothing, nothing)
-    place = np.clip(np.searchsorted(times.numbers, claims), 0, len(times.numbers) - 1)
-    known = (times.numbers[place] == claims) & (claims != NO_PULSE)
-    camera_ticks, epochs = (stream.frames[name][known].astype(np.int64) for name in ("camera_ticks", "epoch"))
-    return Paired(claims[known], times.box_ticks[place[known]], camera_ticks, epochs)
 
 
 def distances(pairs: Paired, ticks_hz: int, period_ticks: int, limit_periods: float) -> Periods:
@@ -113,7 +85,7 @@ def _detrended(values: Periods, limit: float) -> Periods:
 
 
 def check_stamps(run: Run) -> list[Finding]:
-    """Every single frame was exposed at the pulse it claims, by its camera's own clock; each arm of it by itself."""
+    """Every single frame was exposed at the pulse it claims, by its camera's own clock, each piece of it by itself."""
     unseen = "when these were due could not be seen"
     return [seen_in_part(_stamps(run, stream), run, stream, unseen) for stream in run.streams.values()]
 
@@ -128,12 +100,12 @@ def _stamps(run: Run, stream: Stream) -> Finding:
     if not ticks_hz or len(pairs.pulses) < FEWEST:
         reason = f"only {len(pairs.pulses)} frames" if ticks_hz else "the camera has no timestamps"
         return Finding("stamps", stream.name, Word.NOT_MEASURED, None, limit, looked_at, reason)
-    arms = [arm for arm in same_arm(pairs.epochs) if len(arm) >= FEWEST]
-    if not arms:
+    pieces = [piece for piece in same_arm(pairs.pieces) if len(piece) >= FEWEST]
+    if not pieces:
         return Finding("stamps", stream.name, Word.NOT_MEASURED, None, limit, looked_at, "too few frames of each arm")
-    off_ms = np.concatenate([distances(pairs[a], ticks_hz, period, limit_ms / period_ms) for a in arms]) * period_ms
-    far, longest = np.abs(off_ms) > limit_ms, max(arms, key=len)
-    pairs, first = pairs[np.concatenate(arms)], sum(len(arm) for arm in arms if arm[0] < longest[0])
+    off_ms = np.concatenate([distances(pairs[p], ticks_hz, period, limit_ms / period_ms) for p in pieces]) * period_ms
+    far, longest = np.abs(off_ms) > limit_ms, max(pieces, key=len)
+    pairs, first = pairs[np.concatenate(pieces)], sum(len(piece) for piece in pieces if piece[0] < longest[0])
     near = np.flatnonzero(~far[first : first + len(longest)]) + first
     near = near if len(near) > 1 else np.arange(first, first + len(longest))
     fit = fit_clocks(pairs.camera_ticks[near], pairs.box_ticks[near])
@@ -144,8 +116,28 @@ def _stamps(run: Run, stream: Stream) -> Finding:
         where = ranges_of(pairs.pulses[far], stream.divisor)
         text = f"{int(far.sum())} frames were not exposed at the pulse they claim: {spelled(where)}; {rate}"
         return Finding("stamps", stream.name, Word.FAIL, worst_ms, limit, looked_at, text, where)
-    word = Word.PASS if abs(ppm) <= MAX_CAMERA_PPM else Word.FAIL
-    return Finding("stamps", stream.name, word, worst_ms, limit, looked_at, rate)
+    steps = clock_steps(run, stream)
+    word = _word_of(steps) if abs(ppm) <= MAX_CAMERA_PPM else Word.FAIL
+    where = ranges_of(np.array([step.pulse for step in steps], np.int64))
+    return Finding("stamps", stream.name, word, worst_ms, limit, looked_at, _steps_spelled(steps) + rate, where)
+
+
+def _word_of(steps: list[ClockStep]) -> Word:
+    """After a step of its clock, nothing but its counter ties a camera's frames to their pulses."""
+    if not steps:
+        return Word.PASS
+    return Word.WARN if all(step.is_counted for step in steps) else Word.NOT_MEASURED
+
+
+def _steps_spelled(steps: list[ClockStep]) -> str:
+    """In words, ending where a sentence goes on; empty without any."""
+    if not steps:
+        return ""
+    told = ", ".join(f"by {step.seconds:+.3f} s before pulse {step.pulse}" for step in steps[:MOST_STEPS])
+    told += f" and {len(steps) - MOST_STEPS} times more" if len(steps) > MOST_STEPS else ""
+    uncounted = "; after it no counter ties frames to pulses, only when they arrived"
+    by = "" if all(step.is_counted for step in steps) else uncounted
+    return f"the camera's clock was set {told}{by}; "
 
 
 def check_intervals(run: Run) -> list[Finding]:
@@ -155,9 +147,9 @@ def check_intervals(run: Run) -> list[Finding]:
 
 
 def interval_ms(run: Run, stream: Stream) -> tuple[NDArray[np.float64], NDArray[np.float64], Numbers]:
-    """Intervals by the camera, by the box (both ms), and the pulse that ends each; none from one arm to the next."""
+    """Intervals by the camera, by the box (both ms), and the pulse that ends each; none from one piece to the next."""
     pairs, ticks_hz = paired(run, stream), int(stream.baseline.get("ticks_hz", 0)) or 1
-    within = np.diff(pairs.epochs) == 0
+    within = np.diff(pairs.pieces) == 0
     camera = np.diff(pairs.camera_ticks)[within] * 1000 / ticks_hz
     return camera, np.diff(pairs.box_ticks)[within] * 1000 / BOX_HZ, pairs.pulses[1:][within]
 
@@ -256,11 +248,17 @@ def _middles(pairs: Rows) -> Numbers:
 
 def check_skew(run: Run) -> list[Finding]:
     """Skew between the cameras' starts of exposure: declared delays only; measuring needs a wire or an LED."""
-    delays = {name: stream.start_delay_us for name, stream in run.streams.items() if stream.baseline}
-    looked_at = f"declared delays of {len(delays)} cameras"
-    spread = max(delays.values(), default=0.0) - min(delays.values(), default=0.0)
-    text = f"declared delays differ by {spread:g} us; no ExposureActive line or LED sweep was measured"
-    return [Finding("skew", "", Word.NOT_MEASURED, spread, "1 ms", looked_at, text)]
+    armed = {name: stream for name, stream in run.streams.items() if stream.baseline}
+    unknown = [name for name, stream in armed.items() if "exposure_start" not in stream.baseline.get("delays", {})]
+    limit, looked_at = "1 ms", f"declared delays of {len(armed) - len(unknown)} cameras"
+    unmeasured = "no ExposureActive line or LED sweep was measured"
+    if unknown or not armed:
+        text = f"no delay was declared of {', '.join(unknown) or 'any camera'}; {unmeasured}"
+        return [Finding("skew", "", Word.NOT_MEASURED, None, limit, looked_at, text)]
+    delays_us = [stream.start_delay_us for stream in armed.values()]
+    spread_us = max(delays_us) - min(delays_us)
+    text = f"declared delays differ by {spread_us:g} us; {unmeasured}"
+    return [Finding("skew", "", Word.NOT_MEASURED, spread_us, limit, looked_at, text)]
 
 
 def check_acknowledged(run: Run) -> list[Finding]:

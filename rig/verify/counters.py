@@ -8,9 +8,10 @@ from __future__ import annotations
 import numpy as np
 
 from rig.session.pulses import pulses_known, pulses_sent
-from rig.session.runfile import Rows, Run, Stream
+from rig.session.runfile import Run, Stream
 from rig.streams import NO_PULSE
 from rig.verify.arms import FIRST_EPOCH, baselines, same_arm
+from rig.verify.extras import extra_rows, last_pulse, places_of_extras
 from rig.verify.findings import (
     Finding,
     Numbers,
@@ -23,7 +24,8 @@ from rig.verify.findings import (
     unstored_pulses,
 )
 from rig.verify.last_word import last_word, seen_in_part, untold_pulses
-from rig.verify.vague import unknown_places, vague_gaps, vague_pulses, vague_ranges
+from rig.verify.paired import by_clock, clock_steps
+from rig.verify.vague import is_counted, unknown_places, vague_gaps, vague_pulses, vague_ranges
 
 
 def check_pulses(run: Run) -> list[Finding]:
@@ -91,7 +93,7 @@ def check_frames(run: Run) -> list[Finding]:
 
 
 def _frames(run: Run, stream: Stream) -> Finding:
-    if len(vague_gaps(stream)):
+    if len(vague_gaps(stream)) or is_counted(stream):
         return _frames_by_count(run, stream)
     due, lost = due_pulses(run, stream), lost_pulses(run, stream)
     unseen = np.intersect1d(told_lost(run, stream), unstored_pulses(run, stream))
@@ -106,7 +108,7 @@ def _frames(run: Run, stream: Stream) -> Finding:
         word = Word.WARN if note else Word.PASS
         return Finding("frames", stream.name, word, 0, limit, looked_at, text, ranges_of(unseen, stream.divisor))
     unknown = unknown_places(stream)
-    doubtful = lost[lost > _last_pulse(stream, int(unknown[0]))] if len(unknown) else lost[:0]
+    doubtful = lost[lost > last_pulse(stream, int(unknown[0]))] if len(unknown) else lost[:0]
     if len(doubtful) == len(lost):
         text = f"{len(lost)} of {len(due)} pulses have no frame by number, {len(unknown)} frames no known pulse{note}"
         return Finding("frames", stream.name, Word.NOT_MEASURED, None, limit, looked_at, text, ranges)
@@ -120,9 +122,15 @@ def _frames_by_count(run: Run, stream: Stream) -> Finding:
     """Losses that are counted, and of which nobody can say exactly which pulses they are."""
     due, ranges = due_pulses(run, stream), tuple((int(g["first_pulse"]), int(g["last_pulse"])) for g in stream.gaps)
     missing, vague = int(stream.gaps["missing"].sum()), int(vague_gaps(stream)["missing"].sum())
-    text = f"{missing} of {len(due)} pulses have no frame; {vague} of them lie somewhere in "
-    text += f"{spelled(vague_ranges(stream))}: which ones cannot be told from when frames arrived"
     looked_at = f"{len(due)} pulses due, {len(stream.frames)} frames got"
+    if not missing:
+        text = (
+            f"no fewer frames came than the {len(due)} pulses that were due; of {len(unknown_places(stream))} nobody "
+        )
+        text += "knows the pulse, and whether one is lost and another came unasked cannot be told"
+        return Finding("frames", stream.name, Word.NOT_MEASURED, None, "0 lost", looked_at, text)
+    text = f"{missing} of {len(due)} pulses have no frame by count; {vague} of them lie somewhere in "
+    text += f"{spelled(vague_ranges(stream))}: which ones cannot be told from when frames arrived"
     return Finding("frames", stream.name, Word.FAIL, missing, "0 lost", looked_at, text, ranges)
 
 
@@ -140,42 +148,6 @@ def _cut_off(run: Run, stream: Stream, lost: Numbers) -> Numbers:
     return np.asarray(lost[lost > stream.pulse_numbers.max(initial=NO_PULSE)], np.int64)
 
 
-def check_extras(run: Run) -> list[Finding]:
-    """Frames that no pulse asked for."""
-    return [_extras(run, stream) for stream in run.streams.values()]
-
-
-def _extras(run: Run, stream: Stream) -> Finding:
-    places, unstored = np.flatnonzero(stream.pulse_numbers == NO_PULSE), _extra_rows(stream, stored=False)
-    looked_at, limit = f"{len(stream.frames)} frames, {len(unstored)} extras that were not stored", "0 extras"
-    if len(places) + len(unstored) == 0:
-        return Finding("extras", stream.name, Word.PASS, 0, limit, looked_at, "no frame without a pulse")
-    before = np.r_[np.array([_last_pulse(stream, int(p)) for p in places], np.int64), unstored["after_pulse"]]
-    unknown = len(unknown_places(stream))
-    if unknown == len(before):
-        frames = "1 frame came" if unknown == 1 else f"{unknown} frames came"
-        where = " after the box's last words in a run whose end it never told" if pulses_sent(run) is None else ""
-        text = f"{frames}{where}: of which pulse nobody knows"
-        return Finding("extras", stream.name, Word.NOT_MEASURED, None, limit, looked_at, text, ranges_of(before))
-    count, where = len(before), spelled(ranges_of(before))
-    note = f" ({len(unstored)} of them in parts not stored)" if len(unstored) else ""
-    text = f"{count} frames without a pulse{note}, after pulses {where}: look for ringing on the trigger cable"
-    return Finding("extras", stream.name, Word.WARN, count, limit, looked_at, text, ranges_of(before))
-
-
-def _extra_rows(stream: Stream, *, stored: bool) -> Rows:
-    """The recorder's rows of extras that were stored, or were not: then the row is all there is of them."""
-    rows = stream.extras[stream.extras["epoch"] >= FIRST_EPOCH]
-    return np.asarray(rows[(rows["frame_index"] >= 0) == stored])
-
-
-def _last_pulse(stream: Stream, place: int) -> int:
-    """The pulse of the last frame before `place` that has one."""
-    numbers = stream.pulse_numbers[:place]
-    known = numbers[numbers != NO_PULSE]
-    return int(known[-1]) if len(known) else NO_PULSE
-
-
 def check_recount(run: Run) -> list[Finding]:
     """The recorder's gap and extra rows are exactly what a second count finds."""
     unseen = "rows about those could not be counted again"
@@ -189,17 +161,18 @@ def _recount(run: Run, stream: Stream) -> Finding:
     vague = vague_pulses(run, stream)
     differ = np.setdiff1d(np.setxor1d(lost, np.setdiff1d(told, unstored)), vague)
     differ = np.union1d(differ, np.intersect1d(stream.pulse_numbers, vague))
-    uncounted = _uncounted(stream, lost, vague) if len(unstored) == 0 else 0
+    uncounted = _uncounted(run, stream, vague) if len(unstored) == 0 else 0
     kept = np.intersect1d(stream.pulse_numbers, unstored)
     found = np.flatnonzero(stream.pulse_numbers == NO_PULSE)
-    strays = np.setxor1d(found, _extra_rows(stream, stored=True)["frame_index"])
-    dropped = _dropped_extras(stream, unstored)
+    strays = np.setxor1d(found, extra_rows(stream, stored=True)["frame_index"])
+    dropped, beyond = _dropped_extras(stream, unstored), _beyond_span(stream)
     faults = {
         f"pulses {spelled(ranges_of(differ, stream.divisor))} are lost or told lost, not both": len(differ),
         f"pulses {spelled(ranges_of(kept, stream.divisor))} are told not stored, and have a frame": len(kept),
         f"{uncounted} pulses lack a frame by count, more or less than the gap rows say": abs(uncounted),
         f"{len(strays)} frames without a pulse are not told as extras": len(strays),
         f"{len(dropped)} extras were not stored though all was to be": len(dropped),
+        f"{beyond} gap rows say that more pulses are lost than they span, or fewer than one": beyond,
     }
     looked_at = f"{len(stream.gaps)} gap rows, {len(stream.extras)} extra rows"
     limit = "rows equal to a second count"
@@ -207,23 +180,41 @@ def _recount(run: Run, stream: Stream) -> Finding:
         text = "; ".join(fault for fault, count in faults.items() if count)
         where = ranges_of(np.r_[differ, kept], stream.divisor)
         return Finding("recount", stream.name, Word.FAIL, sum(faults.values()), limit, looked_at, text, where)
-    text = f"{len(lost)} lost and {len(found)} extra, as recorded"
-    beside = len(_extra_rows(stream, stored=False))
+    text = _as_recorded(stream, len(np.setdiff1d(lost, vague)), len(found))
+    beside = len(extra_rows(stream, stored=False))
     text += f"; in parts not stored {len(unseen)} lost and {beside} extra are told" if len(unseen) or beside else ""
     return Finding("recount", stream.name, Word.PASS, 0, limit, looked_at, text)
 
 
-def _uncounted(stream: Stream, lost: Numbers, vague: Numbers) -> int:
-    """In gaps of which only the count is known: pulses without a numbered frame, less frames that have no number."""
-    if len(vague) == 0:
+def _as_recorded(stream: Stream, lost: int, unnumbered: int) -> str:
+    """What was found again, in words: what is lost by number, beside what is by count alone."""
+    unknown, vague = len(unknown_places(stream)), int(vague_gaps(stream)["missing"].sum())
+    if not unknown:
+        return f"{lost + vague} lost and {unnumbered} extra, as recorded"
+    return (
+        f"{lost + vague} lost by count, {unnumbered - unknown} extra and {unknown} frames of unknown pulse, as recorded"
+    )
+
+
+def _uncounted(run: Run, stream: Stream, vague: Numbers) -> int:
+    """Where only the count is known: pulses without a numbered frame, less frames without a number, less those told."""
+    told = int(vague_gaps(stream)["missing"].sum())
+    if len(vague) == 0 or (told == 0 and pulses_sent(run) is None):  # of a run whose end is unknown none need be told
         return 0
-    lacking = len(np.intersect1d(lost, vague)) - len(unknown_places(stream))
-    return lacking - int(vague_gaps(stream)["missing"].sum())
+    lacking = len(np.setdiff1d(vague, stream.pulse_numbers)) - len(unknown_places(stream))
+    return max(0, lacking) - told
+
+
+def _beyond_span(stream: Stream) -> int:
+    """Gap rows whose `missing` cannot be."""
+    gaps = stream.gaps
+    spanned = (gaps["last_pulse"] - gaps["first_pulse"]) // stream.divisor + 1
+    return int(((gaps["missing"] < 1) | (gaps["missing"] > spanned)).sum())
 
 
 def _dropped_extras(stream: Stream, unstored: Numbers) -> Numbers:
     """Pulses after which an extra was not stored, although the pulses around it were."""
-    before = np.asarray(_extra_rows(stream, stored=False)["after_pulse"], np.int64)
+    before = np.asarray(extra_rows(stream, stored=False)["after_pulse"], np.int64)
     own = before - np.mod(before, np.int64(stream.divisor))
     return np.asarray(before[~np.isin(own, unstored) & ~np.isin(own + stream.divisor, unstored)])
 
@@ -236,7 +227,9 @@ def check_order(run: Run) -> list[Finding]:
 def _order(run: Run, stream: Stream) -> Finding:
     frames, modulus = stream.frames, int(stream.baseline.get("number_modulus", 0))
     claimed = stream.pulse_numbers[stream.pulse_numbers != NO_PULSE]
-    arms = [frames[arm] for arm in same_arm(frames["epoch"].astype(np.int64))]
+    judged = np.delete(frames, places_of_extras(stream))  # a frame without a pulse is no fault of the others' order
+    arms = [judged[arm] for arm in same_arm(judged["epoch"].astype(np.int64))]
+    clocks = by_clock(judged, clock_steps(run, stream))
     known_arms = list(baselines(run, stream)) or [FIRST_EPOCH]
     has_ticks = bool(stream.baseline.get("ticks_hz", 1))
     back = claimed[1:][np.diff(claimed) <= 0]
@@ -246,7 +239,7 @@ def _order(run: Run, stream: Stream) -> Finding:
         "pulse claimed twice or out of order": len(back),
         "pulse claimed that never went to this stream": len(never),
         "camera number repeated or falling": sum(_falls(arm["frame_number"], modulus) for arm in arms),
-        "timestamp not rising": sum(_falls(arm["camera_ticks"], 0) for arm in arms) if has_ticks else 0,
+        "timestamp not rising": sum(_falls(part["camera_ticks"], 0) for part in clocks) if has_ticks else 0,
         "frame of another arm of the camera": int((~np.isin(frames["epoch"], known_arms)).sum()),
         "arm that begins again": int((np.diff(frames["epoch"].astype(np.int64)) < 0).sum()),
     }

@@ -12,7 +12,7 @@ from rig.session import layout
 from rig.session.folder import is_run_name
 from rig.session.layout import SCHEMA, Outcome
 from rig.session.runfile import Run, Stream
-from rig.streams import EDGE, FLIP, FRAME, PULSE, Status
+from rig.streams import EDGE, FLIP, FRAME, NO_PULSE, PULSE, GapCause, Status
 from rig.verify.arms import at_stop, baselines
 from rig.verify.findings import Finding, Word, ranges_of, spelled
 
@@ -74,18 +74,52 @@ def check_rows(run: Run) -> list[Finding]:
 
 
 def check_ending(run: Run) -> list[Finding]:
-    """How the run ended, in the recorder's words."""
+    """How the run ended, in the recorder's words; before that, which cameras were gone or are back."""
     said = [str(e.get("text", "")) for e in run.log if e.get("kind") == "outcome"]
     alarms = [str(e.get("text", "")) for e in run.log if e.get("kind") == "alarm"]
-    text = str(run.outcome).replace("_", " ") + (f": {said[-1]}" if said and said[-1] else "")
+    text, rest = str(run.outcome).replace("_", " "), said[-1] if said else ""
     if run.outcome is Outcome.INCOMPLETE:
         why = "it is being recorded right now" if run.is_being_recorded else "the recorder was killed or lost power"
-        text = f"incomplete: {why}"
+        text, rest = f"incomplete: {why}", ""
+    parts = [_gone(run, stream) for stream in run.streams.values()] + [_without_losses(run, rest)]
+    told = "; ".join(part for part in parts if part)
+    text += f": {told}" if told else ""
     if alarms:
         first = f", the first: {alarms[0]}" if alarms[0] not in text else ""  # the outcome tells alarms, too
         text += f"; {len(alarms)} alarms{first}" if first or len(alarms) > 1 else ""
     word = _ENDS.get(run.outcome, Word.FAIL)
     return [Finding("ending", "", word, len(alarms), "finished", f"{len(run.log)} log entries", text)]
+
+
+def _gone(run: Run, stream: Stream) -> str:
+    """From which pulses to which a camera was gone, and what was alarmed then; empty if it never was."""
+    last = stream.pulse_numbers.max(initial=NO_PULSE)
+    times = [
+        f"from pulse {gap['first_pulse']} "
+        + (f"to {gap['last_pulse']}, and is back" if gap["last_pulse"] < last else "on")
+        for gap in stream.gaps
+        if gap["cause"] == GapCause.CAMERA_LOST
+    ]
+    alarmed = "; ".join(_loss_alarms(run, stream))
+    if not times:
+        return alarmed
+    return f"{stream.name} was gone {', again '.join(times)}" + (f" ({alarmed})" if alarmed else "")
+
+
+def _loss_alarms(run: Run, stream: Stream) -> list[str]:
+    """What was alarmed of a camera as a device: its driver's errors name it by its serial number."""
+    own = [e for e in run.log if (e.get("kind"), e.get("stream")) == ("alarm", stream.name)]
+    texts = [str(e.get("text", "")) for e in own]
+    return list(dict.fromkeys(text for text in texts if stream.serial and f"({stream.serial})" in text))
+
+
+def _without_losses(run: Run, said: str) -> str:
+    """The recorder's list of alarms without those that `_gone` tells."""
+    for name, stream in run.streams.items():
+        for alarm in _loss_alarms(run, stream):
+            own = f"{name}: {alarm}"
+            said = said.replace(f"; {own}", "").replace(f"{own}; ", "").replace(own, "")
+    return said
 
 
 def check_schema(run: Run) -> list[Finding]:

@@ -69,18 +69,24 @@ def _draw_stream(ax: Axes, run: Run, stream: Stream) -> None:
     camera, _, pulses = interval_ms(run, stream)
     lost = lost_pulses(run, stream)
     extras = stream.frames["arrived_host_ns"][stream.pulse_numbers == NO_PULSE]
-    every = max(1, len(camera) // MOST_POINTS)
-    ax.plot(_pulse_seconds(run, pulses)[::every], camera[::every], ".", ms=2.5, color=BLUE)
+    if stream.baseline.get("ticks_hz"):
+        _draw_intervals(ax, _pulse_seconds(run, pulses), camera)
+    else:
+        ax.text(0.5, 0.5, "no timestamps", transform=ax.transAxes, ha="center", color=GREY)
     for seconds, colour in ((_pulse_seconds(run, lost), RED), (_seconds(run, extras), ORANGE)):
         ax.vlines(seconds, 0, 1, colour, lw=0.9, transform=ax.get_xaxis_transform())
     _draw_patterns(ax, run)
     ax.set_ylabel(f"{stream.name}\ninterval, ms")
     counts = f"{len(stream.frames)} frames, {len(lost)} lost (red), {len(extras)} extra (orange)"
     ax.set_title(counts, fontsize=9, loc="right", color=RED if len(lost) else "black")
-    if len(camera):
-        usual = float(np.median(camera))
-        ax.set_ylim(0, max(2 * usual, float(camera.max()) * 1.1))
     ax.grid(alpha=0.3)
+
+
+def _draw_intervals(ax: Axes, seconds: Any, interval_ms: Any) -> None:
+    every = max(1, len(interval_ms) // MOST_POINTS)
+    ax.plot(seconds[::every], interval_ms[::every], ".", ms=2.5, color=BLUE)
+    if len(interval_ms) and (top := max(2 * float(np.median(interval_ms)), float(interval_ms.max()) * 1.1)) > 0:
+        ax.set_ylim(0, top)
 
 
 def _draw_patterns(ax: Axes, run: Run) -> None:

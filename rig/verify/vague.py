@@ -1,6 +1,7 @@
 """What is known of a stream only in part: a gap in which fewer pulses are lost than it spans, frames of no known pulse.
 
-A camera without timestamps gives order and count. Its losses are counted exactly, and lie in intervals.
+A camera without timestamps gives order and count. From the first frame on whose pulse is not sure, its losses are
+counted and lie in one interval; where frames came that no pulse asked for, pulses less frames is all that is known.
 """
 
 from __future__ import annotations
@@ -26,11 +27,19 @@ def vague_gaps(stream: Stream) -> Rows:
     return np.asarray(gaps[gaps["missing"] < spanned])
 
 
+def is_counted(stream: Stream) -> bool:
+    """Whether the camera has no clock, and frames whose pulse nobody knows: what they tell is how many came."""
+    return stream.baseline.get("ticks_hz") == 0 and len(unknown_places(stream)) > 0
+
+
 def vague_pulses(run: Run, stream: Stream) -> Numbers:
-    """Pulses of the stream that lie in vague gaps, int64, rising."""
+    """Pulses of which only the count of frames is known: in vague gaps, or behind what is counted; int64, rising."""
     inside = np.zeros(pulses_known(run), bool)
     for row in vague_gaps(stream):
         inside[max(0, int(row["first_pulse"])) : max(0, int(row["last_pulse"]) + 1)] = True
+    if is_counted(stream):
+        sure = stream.pulse_numbers[: unknown_places(stream)[0]]
+        inside[sure.max(initial=NO_PULSE) + 1 :] = True
     inside[np.mod(np.arange(len(inside)), stream.divisor) != 0] = False
     return np.flatnonzero(inside)
 

@@ -19,7 +19,7 @@ from rig import host
 from rig.errors import NotASession, RigError
 from rig.session.folder import beside, write_private
 from rig.session.runfile import Run, Stream
-from rig.verify import anchors, box, clocks, counters, flips, integrity
+from rig.verify import anchors, box, clocks, counters, extras, fields, flips, integrity
 from rig.verify.findings import Check, Finding, Word
 
 VERDICT_SCHEMA = 1
@@ -34,7 +34,7 @@ CHECKS = (
     Check("exposures", box.check_exposures, is_required=False),
     Check("schedule", anchors.check_schedule),
     Check("frames", counters.check_frames),
-    Check("extras", counters.check_extras),
+    Check("extras", extras.check_extras),
     Check("recount", counters.check_recount),
     Check("order", counters.check_order),
     Check("pairing", counters.check_pairing),
@@ -56,6 +56,8 @@ CHECKS = (
     Check("checksums", integrity.check_checksums),
     Check("walk checksums", integrity.check_walk_checksums, is_required=False),
     Check("rows", integrity.check_rows),
+    Check("values", fields.check_values),
+    Check("pictures", fields.check_pictures, is_required=False),
     Check("ending", integrity.check_ending),
 )
 

@@ -48,6 +48,7 @@ class Device:
 
     @property
     def nodes(self) -> Nodes:
+        self._ask(self._camera.describe)  # none answers for a camera that is away
         return self._sensor.nodes
 
     def start(self) -> None:

@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from itertools import accumulate
 from typing import Any
 
+from rig.cameras.camera import Delay, Discipline, Origin, Shutter, TicksMark
 from rig.cameras.features import Feature
 from rig.clock import NS, HostClock, VirtualClock
 from rig.config.rig import Rig
@@ -22,19 +23,31 @@ from rig.sim.links import JsonSocket, LocalLink, SocketLink, map_pool
 from rig.sim.sensor import Message, Sensor
 from rig.sim.world import PoolShape, World, pool_shape
 from rig.streams import Picture
-from rig.testing.camera import Bench, OnWire
+from rig.testing.camera import Bench, Known, OnWire
 from tests.burnt_in import burnt_in_number
 
 NAME, SERIAL, BUFFERS, HEIGHT, WIDTH = "HS", "SIM-HS", 8, 64, 96
-CAMERA = {"backend": "simulated", "serial": SERIAL, "line": 0, "divisor": 1, "exposure_us": 2000}
+DELAYS_US = {"exposure_start": 37.5, "trigger": 20.0, "debouncer": 5.0}
+FEATURES: dict[str, Feature] = {"TriggerDelay": DELAYS_US["trigger"], "LineDebouncerTime": DELAYS_US["debouncer"]}
+EXPOSURE_US = 2000.0
+CAMERA = {
+    "backend": "simulated",
+    "serial": SERIAL,
+    "line": 0,
+    "divisor": 1,
+    "exposure_us": EXPOSURE_US,
+    "start_delay_us": DELAYS_US["exposure_start"],
+    "features": FEATURES,
+}
 PERIOD_NS, TOO_EARLY_NS = 5_000_000, 1_500_000  # an exposure lasts 2 ms
 FRAME_NS = 10_000_000  # more than exposure and readout
 WRAPS_WITHIN = 4  # edges
+UNREADABLE = -2  # what a picture without any number shows
 FAULTS = {"away_s": 0, "scribbles": True}
 WRAPPING = FAULTS | {"wrapping_numbers": True, "first_pulse": WRAPS_WITHIN, "last_pulse": WRAPS_WITHIN}
 
 
-def rig(*, faults: dict[str, Any] | None = None, **camera: Any) -> Rig:
+def rig(*, faults: dict[str, Any] = FAULTS, **camera: Any) -> Rig:
     size = {"height": HEIGHT, "width": WIDTH}
     return Rig.model_validate(
         {
@@ -43,8 +56,40 @@ def rig(*, faults: dict[str, Any] | None = None, **camera: Any) -> Rig:
             "box": {"port": "sim://bench", "rate_hz": 200},
             "cameras": {NAME: CAMERA | size | camera},
             "screen": {"backend": "simulated", "width": 960, "height": 540, "refresh_hz": 60},
-            "simulation": {"seed": 5, "faults": FAULTS if faults is None else faults},
+            "simulation": {"seed": 5, "faults": faults},
         }
+    )
+
+
+def known(of: Rig) -> Known:
+    """What a camera of this rig must say, by its configuration alone."""
+    camera = of.cameras[NAME]
+    sensor, begins_us = camera.simulated, sum(DELAYS_US.values())
+    origins = {"exposure_start": Origin.DECLARED, "trigger": Origin.DEVICE, "debouncer": Origin.DEVICE}
+    return Known(
+        ticks_mark=TicksMark.EXPOSURE_START if sensor.timestamps else TicksMark.NONE,
+        discipline=Discipline.FREE if sensor.timestamps else Discipline.NONE,
+        shutter=Shutter(sensor.shutter.upper()),
+        row_time_us=sensor.row_time_us if sensor.shutter == "rolling" else 0.0,
+        delays={name: Delay(us, origins[name]) for name, us in DELAYS_US.items()},
+        shortest_period_us=begins_us + EXPOSURE_US,
+        counter_source={"line": "Line1", "frame": "FrameStart", "none": ""}[sensor.counter],
+        exposure_start_us=begins_us,
+        line_status=1,  # Line1 is high as an exposure begins: the pulse lasts longer than its delays
+        notices_early=True,
+        settings={
+            "TriggerActivation": "RisingEdge",
+            "TriggerDelay": DELAYS_US["trigger"],
+            "ExposureAuto": "Off",
+            "GainAuto": "Off",
+            "BalanceWhiteAuto": "Off",
+            "AcquisitionFrameRateEnable": False,
+            "LineMode": "Input",
+            "LineFormat": "OptoCoupled",
+            "LineInverter": False,
+            "LineDebouncerTime": DELAYS_US["debouncer"],
+        },
+        features=tuple(FEATURES),
     )
 
 
@@ -57,7 +102,10 @@ def shown_number(pixel_format: str) -> Callable[[Picture], int]:
 
     def read(picture: Picture) -> int:
         grey = shown(picture, FORMATS[pixel_format], HEIGHT, WIDTH)
-        return burnt_in_number(grey if grey.ndim == 2 else grey[..., 0])
+        try:
+            return burnt_in_number(grey if grey.ndim == 2 else grey[..., 0])
+        except KeyError:
+            return UNREADABLE
 
     return read
 
@@ -65,10 +113,11 @@ def shown_number(pixel_format: str) -> Callable[[Picture], int]:
 class Wire:
     """The trigger wire of the camera, reached past box and driver; the world runs with it."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, first: int = 0) -> None:
+        """`first`: the number of the first edge."""
         self.world = world
         self._coming: deque[OnWire] = deque()
-        self._sent = 0
+        self._sent = first
 
     def plan(self, now_ns: int, gaps_ns: Sequence[int]) -> list[OnWire]:
         """Edges to rise, each so long after the one before it."""
@@ -81,6 +130,11 @@ class Wire:
     def damage(self) -> None:
         """The frame of the next edge will not be whole."""
         self.world.placed[NAME, self._sent] = Fault.DAMAGED_FRAME
+
+    def change(self) -> tuple[str, Feature]:
+        """A feature is not as it was any more."""
+        self.sensor.nodes.write("ExposureTime", 2100.0)
+        return "ExposureTime", 2100.0
 
     @property
     def sensor(self) -> Sensor:
@@ -100,6 +154,7 @@ class VirtualLink(LocalLink):
     def __init__(self, wire: Wire, clock: VirtualClock, shape: PoolShape) -> None:
         super().__init__(NAME, wire.world, shape)
         self.wire, self._clock = wire, clock
+        self.is_closed = False
 
     def receive(self, timeout_s: float) -> Message | None:
         until = self._clock.now_ns() + round(timeout_s * NS)
@@ -107,6 +162,9 @@ class VirtualLink(LocalLink):
             due = self.wire.world.next_host_ns()
             self.pass_until(until if due is None else min(until, due))
         return message
+
+    def close(self) -> None:
+        self.is_closed = True
 
     def pass_until(self, host_ns: int) -> None:
         self._clock.sleep_until(host_ns)
@@ -141,6 +199,10 @@ class WorldThread:
     def damage(self) -> None:
         with self._lock:
             self._wire.damage()
+
+    def change(self) -> tuple[str, Feature]:
+        with self._lock:
+            return self._wire.change()
 
     def unplug(self) -> None:
         with self._lock:
@@ -188,11 +250,15 @@ class WorldThread:
 
 @contextmanager
 def virtual_bench(
-    make: type[SimulatedCamera] = SimulatedCamera, *, wraps: bool = False, **camera: Any
+    make: type[SimulatedCamera] = SimulatedCamera,
+    *,
+    faults: dict[str, Any] = FAULTS,
+    first_edge: int = 0,
+    **camera: Any,
 ) -> Iterator[Bench]:
     clock = VirtualClock()
-    config = rig(faults=WRAPPING if wraps else None, **camera)
-    wire = Wire(World(config, clock.now_ns(), None))
+    config = rig(faults=faults, **camera)
+    wire = Wire(World(config, clock.now_ns(), None), first_edge)
     link = VirtualLink(wire, clock, pool(config))
 
     def send(gaps_ns: Sequence[int]) -> list[OnWire]:
@@ -201,7 +267,8 @@ def virtual_bench(
         return edges
 
     def reopen(features: dict[str, Feature]) -> SimulatedCamera:
-        other = World(rig(features=features), clock.now_ns(), None)
+        assert link.is_closed, "somebody else has it"
+        other = World(rig(features=FEATURES | features), clock.now_ns(), None)
         return make(NAME, VirtualLink(Wire(other), clock, pool(config)), clock)
 
     yield Bench(
@@ -213,16 +280,17 @@ def virtual_bench(
         period_ns=PERIOD_NS,
         buffers=BUFFERS,
         settle=lambda: link.pass_until(clock.now_ns() + FRAME_NS),
+        known=known(config),
         rate_tolerance=60e-6,
         tick_tolerance_ns=2,
         too_early_ns=TOO_EARLY_NS,
-        counts_swallowed=config.cameras[NAME].simulated.counter == "line",
         shows=shown_number(config.cameras[NAME].pixel_format),
-        wraps_within=WRAPS_WITHIN if wraps else None,
+        wraps_within=WRAPS_WITHIN if faults.get("wrapping_numbers") else None,
         damage=wire.damage,
         unplug=lambda: wire.sensor.go_away(clock.now_ns()),
         replug=lambda: wire.sensor.come_back(clock.now_ns()),
         reopen=reopen,
+        change=wire.change,
         read_only="SensorWidth",
         rounds=("Gain", 1.23),
     )
@@ -240,12 +308,14 @@ def real_time_bench() -> Iterator[Bench]:
             period_ns=PERIOD_NS,
             buffers=BUFFERS,
             settle=world.settle,
+            known=known(rig()),
             rate_tolerance=60e-6,
             tick_tolerance_ns=2,
             too_early_ns=TOO_EARLY_NS,
-            shows=burnt_in_number,
+            shows=shown_number("Mono8"),
             damage=world.damage,
             unplug=world.unplug,
             replug=world.replug,
-            loss_within_s=30,  # of a machine that may be busy
+            change=world.change,
+            late_s=30,  # it may be busy
         )

@@ -21,7 +21,8 @@ from rig.config.rig import Camera
 from rig.testing.camera import Bench, OnWire
 
 NAME, SERIAL, BUFFERS = "HS", "0815-0001", 8
-PERIOD_NS, READY_MS = 15_000_000, 100  # a frame takes about 11 ms
+PERIOD_NS, READY_MS = 15_000_000, 10_000  # a frame takes about 11 ms, and longer on a busy machine
+BUSY_NS = 8_000_000  # so long after a trigger that was taken no other one is
 CONFIG = {
     "backend": "basler-emulation",
     "serial": SERIAL,
@@ -54,19 +55,28 @@ class EmulatedBench:
         self.clock = HostClock()
         self.camera = EmulatedBaslerCamera(NAME, config_of(), self.clock, buffers=BUFFERS)
         self._sent = 0
+        self._taken_ns = 0  # when the last trigger that was in time was about to leave
 
     def send(self, gaps_ns: Sequence[int]) -> list[OnWire]:
         """An edge that is not to be swallowed waits until the camera can take it: a busy machine makes it late."""
         return [self._edge(gap_ns) for gap_ns in gaps_ns]
 
+    @property
+    def _can_take_one(self) -> bool:
+        """Whether it will ever be ready: it is armed, and not all of its buffers are held."""
+        return self.camera._is_armed and len(self.camera._held) < BUFFERS
+
     def _edge(self, gap_ns: int) -> OnWire:
-        if gap_ns >= PERIOD_NS:
+        is_early = gap_ns < PERIOD_NS
+        if not is_early:
             self.clock.sleep_until(self.clock.now_ns() + gap_ns)
-            is_ready(self.camera, READY_MS)
-        edge = OnWire(self._sent, self.clock.now_ns())
+            if self._can_take_one:
+                is_ready(self.camera, READY_MS)
+            self._taken_ns = self.clock.now_ns()
+        at_ns, number = self.clock.now_ns(), self._sent
         self._sent += 1
         self.camera.trigger()
-        return edge
+        return OnWire(number, at_ns, not is_early or self.clock.now_ns() - self._taken_ns < BUSY_NS)
 
     def settle(self) -> None:
         """An emulated frame that is under way comes within some 11 ms."""
@@ -124,6 +134,7 @@ def contract_bench() -> Iterator[Bench]:
             unplug=own.unplug,
             replug=own.replug,
             reopen=own.reopen,
+            late_s=30,  # it may be busy
             read_only="DeviceModelName",
             rounds=("ExposureTime", 4000.37),
         )

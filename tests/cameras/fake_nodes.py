@@ -23,6 +23,7 @@ class Fake:
     by: str = ""
     is_writable: bool = True
     rounds_to: float = 0
+    refuses: Sequence[Feature] = ()  # although they are among its choices
     of: dict[str, Feature] = field(default_factory=dict)
 
 
@@ -46,6 +47,8 @@ class FakeNodes(Nodes):
 
     def write(self, name: str, value: Feature) -> None:
         fake = self.features[name]
+        if value in fake.refuses:
+            raise Refused("Node is not writable.")
         if fake.rounds_to and not isinstance(value, str):
             value = round(value / fake.rounds_to) * fake.rounds_to
         if fake.by:
@@ -142,8 +145,12 @@ def ace_2_gige() -> FakeNodes:
         "ExposureTime": Fake(5000.0, low=20.0, high=10e6),
         "ChunkSelector": one_of("Image", "ExposureTime", "Timestamp", "LineStatusAll", "CounterValue", "FrameID"),
         "BslChunkTimestampSelector": one_of("FrameStart", "ExposureStart", "ExposureEnd"),
+        "BslExposureStartDelay": Fake(12.5),
+        "BslInputFilterTime": Fake(0.0, low=0.0, high=1e6, by="LineSelector", of={"Line1": 3.0}),
+        "BslInputHoldOffTime": Fake(0.0, low=0.0, high=1e6, by="LineSelector", of={"Line1": 50.0}),
         "CounterSelector": one_of("Counter2", "Counter1"),
         "CounterEventSource": one_of("FrameStart", "Line1", "FrameTrigger", by="CounterSelector"),
+        "CounterEventActivation": one_of("FallingEdge", "RisingEdge", "AnyEdge", by="CounterSelector"),
         "CounterDuration": Fake(1, low=1, high=2**31 - 1, by="CounterSelector"),
         "TimestampLatchValue": Fake(BIG),
         "PtpEnable": Fake(True),

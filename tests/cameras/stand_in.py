@@ -117,9 +117,15 @@ class StandIn:
     def __init__(self, found: Found, nodes: FakeNodes) -> None:
         self.camera, self.nodes, self.waiting = Grabber(found), nodes, deque[CameraEvent]()
         self.device_class, self.is_gone, self.is_closed = found.GetDeviceClass(), False, False
+        self.events: dict[str, str] = {}
+        self.heartbeat_ms: int | None = None
+
+    @property
+    def was_removed(self) -> bool:
+        return self.is_gone
 
     def listen(self) -> None:
-        self.listens = family.enable_events(self.nodes)
+        self.events = family.enable_events(self.nodes)
 
     def told_with(self, result: Result) -> FakeNodes:
         return result.chunks

@@ -5,14 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rig import wiring
 from rig.cameras.basler.device import pylon
 from rig.cameras.basler.family import BLOCK_IDS, GIGE
 from rig.cameras.camera import Camera, TicksMark
 from rig.clock import NS
+from rig.config.rig import Rig
 from rig.errors import DeviceLost, DeviceNotFound, ProblemList
-from rig.streams import CameraEvent, CameraEventKind, Frame, Status
+from rig.record.camera_rules import camera_warnings
+from rig.streams import NO_COUNTER, CameraEvent, CameraEventKind, Frame, Status
 from tests.cameras.fake_nodes import BIG, Fake, FakeNodes, ace_gige, ace_usb
-from tests.cameras.stand_in import SERIAL, SHAPE, USER_ID, Found, Result, stand_in
+from tests.cameras.stand_in import CONFIG, SERIAL, SHAPE, USER_ID, Found, Result, stand_in
 
 
 def chunks(counter: int) -> dict[str, Fake]:
@@ -58,6 +61,23 @@ def test_every_frame_is_kept_in_order_and_the_pool_is_as_deep_as_asked() -> None
         assert rig.device.camera.strategy == pylon.GrabStrategy_OneByOne
 
 
+@pytest.mark.parametrize(("rate_hz", "divisor", "buffers"), [(100, 1, 200), (100, 4, 50), (500, 1, 1000), (50, 10, 16)])
+def test_the_pool_of_a_rigs_camera_holds_two_seconds_of_frames(rate_hz: int, divisor: int, buffers: int) -> None:
+    rig_file = Rig.model_validate(
+        {
+            "schema": 1,
+            "name": "deep",
+            "box": {"port": "/dev/rig-box", "rate_hz": rate_hz},
+            "cameras": {"HS": CONFIG | {"serial": "1", "line": 1}, "CAM": CONFIG | {"divisor": divisor}},
+            "screen": {"backend": "simulated", "width": 960, "height": 540, "refresh_hz": 60},
+        }
+    )
+    with stand_in(ace_usb()) as rig:
+        camera = wiring._open_camera(rig_file, "CAM", rig_file.cameras["CAM"], rig.clock)
+        camera.arm(0)
+        assert rig.device.camera.MaxNumBuffer.Value == buffers
+
+
 def test_block_ids_of_a_gige_camera_wrap_from_65535_to_1() -> None:
     with stand_in(ace_gige(), Found(device_class=GIGE)) as rig:
         baseline = rig.open().arm(0)
@@ -71,10 +91,11 @@ def test_a_failed_buffer_is_a_damaged_frame_with_pylons_error_text() -> None:
     with stand_in(ace_gige(), Found(device_class=GIGE)) as rig:
         camera = rig.open()
         camera.arm(0)
-        result = Result(7, {}, error="The buffer was incompletely grabbed.")
+        result = Result(7, {}, time_stamp=99, error="The buffer was incompletely grabbed.")
         rig.device.camera.results.append(result)
         frame = grabbed(camera)
         assert (frame.status, frame.frame_number) == (Status.DAMAGED, 7)
+        assert (frame.camera_ticks, frame.counter) == (0, NO_COUNTER)  # its own time stamp is of another moment
         assert frame.error == "0xE1000014 The buffer was incompletely grabbed."
         camera.release(frame)
         assert result.is_released
@@ -91,6 +112,42 @@ def test_a_buffer_that_is_too_small_is_a_damaged_frame() -> None:
         assert frame.status == Status.DAMAGED
         assert "smaller than 6144 bytes" in frame.error
         assert frame.pixels.shape == SHAPE
+
+
+def test_a_picture_whose_rows_are_padded_is_a_damaged_frame() -> None:
+    with stand_in(ace_usb()) as rig:
+        camera = rig.open()
+        camera.arm(0)
+        result = Result(0, chunks(1))
+        result.PaddingX = 4
+        rig.device.camera.results.append(result)
+        frame = grabbed(camera)
+        assert frame.status == Status.DAMAGED
+        assert "rows are padded by 4 bytes" in frame.error
+
+
+@pytest.mark.parametrize("chunk", ["ChunkTimestamp", "ChunkCounterValue"])
+def test_a_frame_without_the_chunk_that_its_pulse_rests_on_is_damaged(chunk: str) -> None:
+    with stand_in(ace_usb()) as rig:
+        camera = rig.open()
+        camera.arm(0)
+        came = chunks(1)
+        del came[chunk]
+        rig.device.camera.results.append(Result(0, came, time_stamp=99))
+        frame = grabbed(camera)
+        assert (frame.status, frame.error) == (Status.DAMAGED, f"it came without its {chunk}")
+        assert frame.camera_ticks == 0
+
+
+def test_a_camera_without_chunks_has_the_time_stamps_of_its_buffers() -> None:
+    nodes = ace_usb()
+    del nodes.features["ChunkSelector"]
+    with stand_in(nodes) as rig:
+        camera = rig.open()
+        assert camera.arm(0).ticks_mark is TicksMark.FRAME_START
+        rig.device.camera.results.append(Result(0, {}, time_stamp=99))
+        frame = grabbed(camera)
+        assert (frame.status, frame.camera_ticks) == (Status.OK, 99)
 
 
 def test_its_temperature_is_told_now_and_then() -> None:
@@ -121,8 +178,8 @@ def test_a_camera_that_is_gone_is_named_with_its_serial_number(noticed: str) -> 
         camera = rig.open()
         camera.arm(0)
         camera.grab(0)
-        rig.device.is_gone = True
-        rig.device.camera.is_broken = noticed == "by an exception"
+        rig.device.is_gone = noticed == "by a time-out"
+        rig.device.camera.is_broken = noticed == "by an exception"  # pylon has not told that it was removed
         with pytest.raises(DeviceLost) as lost:
             camera.grab(0)
         assert lost.value.subject == f"camera HS ({SERIAL})"
@@ -204,11 +261,29 @@ def test_stop_reads_features_and_clock_once_more() -> None:
         assert at_stop.clock_pairs
 
 
+@pytest.mark.parametrize(("heartbeat_ms", "is_warned"), [(None, False), (1000, False), (1001, True), (60_000, True)])
+def test_a_heartbeat_that_tells_a_loss_too_late_is_told_and_warned_of(
+    heartbeat_ms: int | None, is_warned: bool
+) -> None:
+    with stand_in(ace_gige(), Found(device_class=GIGE)) as rig:
+        camera = rig.open()
+        rig.device.heartbeat_ms = heartbeat_ms
+        info = camera.describe()
+    assert info.capabilities.get("heartbeat_ms") == heartbeat_ms
+    said = f"camera HS ({SERIAL}): HeartbeatTimeout stays at {heartbeat_ms} ms"
+    warned = camera_warnings({"HS": info})  # what rig check prints
+    assert [text.startswith(said) for text in warned] == [True] * is_warned
+
+
 def test_it_says_what_it_can() -> None:
     def can(nodes: FakeNodes, device_class: str) -> dict[str, object]:
         with stand_in(nodes, Found(device_class=device_class)) as rig:
             return rig.open().describe().capabilities
 
+    dumb = ace_gige()
+    dumb.features["CounterEventSource"].refuses = ["FrameTrigger", "FrameStart"]
+    dumb.features["EventNotification"].is_writable = False
+    assert (can(dumb, GIGE)["counter_source"], can(dumb, GIGE)["events"]) == ("", "")
     assert can(ace_gige(), GIGE) == {
         "interface": "gige",
         "counter_source": "FrameTrigger",

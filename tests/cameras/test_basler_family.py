@@ -7,6 +7,7 @@ import pytest
 from rig.cameras.basler import family
 from rig.cameras.basler.family import BLOCK_IDS, EMULATED, GIGE, USB, Chunks, Numbering
 from rig.cameras.camera import Delay, Discipline, Origin, Shutter, TicksMark
+from rig.cameras.features import Feature
 from rig.cameras.nodes import ask
 from rig.clock import HostClock
 from rig.config.rig import Camera
@@ -71,6 +72,34 @@ def test_a_counter_that_ends_is_given_its_longest_duration() -> None:
     assert nodes.features["CounterDuration"].of == {"Counter1": 2**31 - 1}
 
 
+@pytest.mark.parametrize(("make", "counts"), [(ace_gige, "FrameTrigger"), (ace_2_gige, LINE1)])
+def test_a_counter_whose_source_cannot_be_written_is_used_if_it_is_the_right_one(
+    make: type[FakeNodes], counts: str
+) -> None:
+    nodes = make()
+    source = nodes.features["CounterEventSource"]
+    source.is_writable, source.of = False, {"Counter1": counts}
+    assert family.enable_chunks(nodes, LINE1).counter_source == counts
+    source.of = {"Counter1": "ExposureEnd"}
+    assert family.enable_chunks(nodes, LINE1).counter == ""
+
+
+def test_a_source_that_the_camera_refuses_gives_way_to_the_next_one() -> None:
+    nodes = ace_2_gige()
+    nodes.features["CounterEventSource"].refuses = [LINE1]
+    assert family.enable_chunks(nodes, LINE1).counter_source == "FrameTrigger"
+    assert nodes.features["CounterEventActivation"].of == {}  # only a line has edges
+
+
+def test_a_counter_of_a_line_counts_rising_edges_or_is_not_used() -> None:
+    nodes = ace_2_gige()
+    family.enable_chunks(nodes, LINE1)
+    assert nodes.features["CounterEventActivation"].of == {"Counter1": "RisingEdge"}
+    other = ace_2_gige()
+    other.features["CounterEventActivation"] = Fake("AnyEdge", ("AnyEdge",), is_writable=False)
+    assert family.enable_chunks(other, LINE1).counter == ""
+
+
 def test_an_old_camera_counts_frames_and_says_so() -> None:
     nodes = ace_usb()
     nodes.features["CounterEventSource"] = one_of("FrameStart")
@@ -93,11 +122,11 @@ def test_a_camera_without_chunks_has_none() -> None:
 def test_what_comes_with_a_frame_is_read_to_the_last_bit() -> None:
     chunks = Chunks("BslChunkTimestampValue", TicksMark.EXPOSURE_START, "ChunkCounterValue", LINE1, "ChunkExposureTime",
                     "ChunkLineStatusAll")  # fmt: skip
-    stamps = {"FrameStart": 1, "ExposureStart": BIG, "ExposureEnd": 3}
+    stamps: dict[str, Feature] = {"FrameStart": 1, "ExposureStart": BIG, "ExposureEnd": 3}
     frame = FakeNodes(
         {
             "BslChunkTimestampSelector": one_of(*stamps),
-            "BslChunkTimestampValue": Fake(0, by="BslChunkTimestampSelector", of=dict(stamps)),
+            "BslChunkTimestampValue": Fake(0, by="BslChunkTimestampSelector", of=stamps),
             "ChunkCounterSelector": one_of("Counter2", "Counter1"),
             "ChunkCounterValue": Fake(0, by="ChunkCounterSelector", of={"Counter2": 9, "Counter1": 4321}),
             "ChunkExposureTime": Fake(4000.5),
@@ -106,6 +135,29 @@ def test_what_comes_with_a_frame_is_read_to_the_last_bit() -> None:
     )
     told = family.read_chunks(chunks, frame)
     assert (told.ticks, told.counter, told.exposure_us, told.line_status) == (BIG, 4321, 4000.5, 0b101)
+
+
+def test_the_mark_is_that_of_the_time_stamps_which_the_camera_gives() -> None:
+    nodes = ace_2_gige()
+    nodes.features["BslChunkTimestampSelector"] = one_of("ExposureEnd", "FrameStart")
+    chunks = family.enable_chunks(nodes, LINE1)
+    assert (chunks.ticks, chunks.ticks_mark) == ("BslChunkTimestampValue", TicksMark.FRAME_START)
+    stamps: dict[str, Feature] = {"FrameStart": 1, "ExposureEnd": 3}
+    frame = FakeNodes(
+        {
+            "BslChunkTimestampSelector": one_of("ExposureEnd", "FrameStart"),
+            "BslChunkTimestampValue": Fake(0, by="BslChunkTimestampSelector", of=stamps),
+        }
+    )
+    assert family.read_chunks(chunks, frame).ticks == 1
+
+
+def test_a_time_stamp_of_another_moment_than_the_mark_is_not_taken() -> None:
+    chunks = family.enable_chunks(ace_2_gige(), LINE1)
+    selector = Fake("FrameStart", ("FrameStart", "ExposureStart"), refuses=["ExposureStart"])
+    frame = FakeNodes({"BslChunkTimestampSelector": selector, "BslChunkTimestampValue": Fake(1)})
+    told = family.read_chunks(chunks, frame)
+    assert (told.ticks, chunks.lacking(told)) == (None, "BslChunkTimestampValue")
 
 
 def test_what_does_not_come_with_a_frame_is_not_made_up() -> None:
@@ -170,12 +222,50 @@ def test_delays_say_where_they_come_from_and_are_those_of_the_trigger_line() -> 
     assert (old["debouncer"].us, old["trigger"].us) == (5.0, 2.0)
 
 
-def test_a_rolling_shutter_says_its_row_time() -> None:
+def test_an_input_filter_is_a_debouncer_by_another_name() -> None:
+    assert family.delays(ace_2_gige(), CAMERA)["debouncer"] == Delay(3.0, Origin.DEVICE)
+    settings = family.settings(ace_2_gige(), LINE1)
+    assert (settings["LineDebouncerTime"], settings["BslInputHoldOffTime"]) == (3.0, 50.0)
+
+
+def test_a_start_delay_that_nobody_declared_is_the_cameras_own_or_not_known() -> None:
+    undeclared = CAMERA.model_copy(update={"start_delay_us": None})
+    assert family.delays(ace_2_gige(), undeclared)["exposure_start"] == Delay(12.5, Origin.DEVICE)
+    assert family.delays(ace_2_gige(), CAMERA)["exposure_start"] == Delay(17.5, Origin.DECLARED)
+    assert "exposure_start" not in family.delays(ace_usb(), undeclared)
+
+
+def test_a_shutter_is_rolling_only_in_the_mode_in_which_rows_begin_one_after_another() -> None:
     nodes = ace_gige()
-    assert family.shutter(nodes) == (Shutter.ROLLING, pytest.approx(35.0))  # acA2500-14: 35 us, says its manual
+    assert family.shutter(nodes) is Shutter.ROLLING
     nodes.write("ShutterMode", "GlobalResetRelease")
-    assert family.shutter(nodes) == (Shutter.GLOBAL, 0.0)
-    assert family.shutter(ace_usb()) == (Shutter.GLOBAL, 0.0)
+    assert family.shutter(nodes) is Shutter.GLOBAL
+    assert family.shutter(ace_usb()) is Shutter.GLOBAL
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "step", "becomes"),
+    [
+        (500, 60_000, 1, 1000),
+        (500, 60_000, 500, 1000),
+        (0, 60_000, 300, 900),
+        (150, 60_000, 400, 950),
+        (3000, 60_000, 500, 3000),  # it cannot be shorter
+    ],
+)
+def test_the_heartbeat_is_the_longest_of_at_most_a_second_that_the_connection_takes(
+    low: int, high: int, step: int, becomes: int
+) -> None:
+    transport = FakeNodes({"HeartbeatTimeout": Fake(3000, low=low, high=high, step=step)})
+    assert family.set_heartbeat(transport) == becomes
+    assert transport.read("HeartbeatTimeout") == becomes
+
+
+def test_a_heartbeat_is_told_as_it_reads() -> None:
+    assert (
+        family.set_heartbeat(FakeNodes({"HeartbeatTimeout": Fake(3000, low=500, high=5000, is_writable=False)})) == 3000
+    )
+    assert family.set_heartbeat(FakeNodes({})) is None
 
 
 def test_only_the_trigger_of_frames_is_left_on_and_there_is_room_for_the_picture() -> None:
@@ -227,6 +317,13 @@ def test_it_tells_the_events_that_it_has(make: type[FakeNodes], events: dict[str
     assert nodes.features["EventNotification"].of == dict.fromkeys(events, "On")
 
 
+def test_older_cameras_have_another_word_for_telling_an_event() -> None:
+    nodes = ace_gige()
+    nodes.features["EventNotification"] = one_of("Off", "GenICamEvent", by="EventSelector")
+    assert set(family.enable_events(nodes)) == {"FrameStartOvertrigger", "EventOverrun"}
+    assert set(nodes.features["EventNotification"].of.values()) == {"GenICamEvent"}
+
+
 def test_an_event_says_when_it_happened() -> None:
     assert family.event_ticks(ace_usb(), "FrameStartOvertrigger") == BIG
     assert family.event_ticks(ace_gige(), "FrameStartOvertrigger") == 7
@@ -236,11 +333,11 @@ def test_an_event_says_when_it_happened() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "problem", "allowed"),
     [
-        ("ExposureTime", 4000.0, "", "20 to 1e+07"),
-        ("ExposureTime", 4000, "", "20 to 1e+07"),
-        ("ExposureTime", 5.0, "is out of range", "20 to 1e+07"),
-        ("ExposureTime", 4000.4, "reads back as 4000", "20 to 1e+07"),
-        ("ExposureTime", "long", "is no number", "20 to 1e+07"),
+        ("ExposureTime", 4000.0, "", "20 to 10000000"),
+        ("ExposureTime", 4000, "", "20 to 10000000"),
+        ("ExposureTime", 5.0, "is out of range", "20 to 10000000"),
+        ("ExposureTime", 4000.4, "reads back as 4000", "20 to 10000000"),
+        ("ExposureTime", "long", "is no number", "20 to 10000000"),
         ("Width", 645, "is between two steps", "8 to 1440 in steps of 8"),
         ("Width", 640.5, "is no whole number", "8 to 1440 in steps of 8"),
         ("Width", True, "is no whole number", "8 to 1440 in steps of 8"),

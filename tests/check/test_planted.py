@@ -18,8 +18,9 @@ box: {port: sim://planted, rate_hz: 100, inputs: {HS: 0, marker: 6}}
 cameras:
   HS:
     {backend: simulated, serial: SIM-HS, line: 0, divisor: 1, exposure_us: 300, width: 640, height: 480,
-     simulated: {row_time_us: 20},
-     features: {ExposureAuto: Continuous, GainAuto: Once, BalanceWhiteAuto: Continuous}}
+     pulse_width_us: 9950, trigger_source: Line3, simulated: {row_time_us: 20},
+     features: {LineSelector: Line3, LineMode: Output, LineInverter: true, LineDebouncerTime: 60.0,
+                ExposureAuto: Continuous, GainAuto: Once, BalanceWhiteAuto: Continuous}}
   VIS:
     {backend: simulated, serial: SIM-VIS, line: 1, divisor: 4, exposure_us: 36000, width: 640, height: 480,
      pulse_width_us: 200, simulated: {row_time_us: 10},
@@ -29,26 +30,32 @@ cameras:
      features: {Gian: 3.0, Gain: 30.0, DeviceTemperature: 20.0, ReverseX: 1}}
   UV:
     {backend: simulated, serial: SIM-UV, line: 3, divisor: 4, exposure_us: 8000, width: 640, height: 480,
-     features: {Gain: 1.03, TriggerMode: Off, TriggerSource: Line3, TriggerActivation: FallingEdge}}
+     features: {Gain: 1.03, TriggerActivation: FallingEdge, TriggerDelay: 36000.0}}
 screen: {backend: simulated, width: 960, height: 540, refresh_hz: 60}
 simulation: {seed: 1}
 """
 HS, VIS, NIR, UV = (f"camera {name} (SIM-{name}): " for name in ("HS", "VIS", "NIR", "UV"))
 PLANTED = [
-    "rig.yaml:17: cameras.UV.line: 3 is not there; 0 to 2, of the box at sim://planted",
+    "rig.yaml:18: cameras.UV.line: 3 is not there; 0 to 2, of the box at sim://planted",
     "rig.yaml:3: box.inputs.marker: 6 is not there; 0 to 5, of the box at sim://planted",
     f"{HS}ExposureAuto: Continuous is not allowed; Off. Write ExposureAuto: Off in cameras.HS.features",
     f"{HS}GainAuto: Once is not allowed; Off. Write GainAuto: Off in cameras.HS.features",
     f"{HS}BalanceWhiteAuto: Continuous is not allowed; Off. Write BalanceWhiteAuto: Off in cameras.HS.features",
+    f"{HS}LineMode: Output is not allowed; Input. Write {{LineSelector: Line3, LineMode: Input}} in "
+    "cameras.HS.features",
+    f"{HS}LineInverter: true is not allowed; false. Write {{LineSelector: Line3, LineInverter: false}} in "
+    "cameras.HS.features",
     # 480 rows of 20 us each.
     f"{HS}its highest frame rate: 104.2 Hz is too low; at least 105.3 Hz for 100 pulses a second. Shorten exposure_us, "
     "lower height, or give it more of its USB or network link",
+    "rig.yaml:7: cameras.HS.pulse_width_us: 9950 us is too long; at most 9940 us, and then low until the next: 0 for "
+    f"its input, 60 for its LineDebouncerTime. Shorten it, or lower LineDebouncerTime of {HS.removesuffix(': ')}",
     f"{VIS}AcquisitionFrameRate: 20 Hz caps its rate; at least 26.3 Hz for 25 pulses a second. "
     "Write AcquisitionFrameRateEnable: false in cameras.VIS.features",
     # 480 rows of 10 us each.
-    f"{VIS}ExposureTime: 36000 us is too long; at most 35200 us, as it reads out for 4800 us and a pulse comes every "
-    "40000 us. Shorten exposure_us, or lower height",
-    "rig.yaml:11: cameras.VIS.pulse_width_us: 200 us is too short; at least 250 us: 100 for its opto-coupled input, "
+    f"{VIS}ExposureTime: 36000 us is too long; at most 35200 us of the 40000 us from pulse to pulse, besides its "
+    "readout 4800 us. Shorten exposure_us, or lower height",
+    "rig.yaml:12: cameras.VIS.pulse_width_us: 200 us is too short; at least 250 us: 100 for its opto-coupled input, "
     f"150 for its LineDebouncerTime. Lengthen it, or lower LineDebouncerTime of {VIS.removesuffix(': ')}",
     f"{NIR}Gian: 3 does not exist. Correct it in rig.yaml: cameras.NIR",
     f"{NIR}Gain: 30 is out of range; 0 to 24 in steps of 0.1. Correct it in rig.yaml: cameras.NIR",
@@ -56,8 +63,11 @@ PLANTED = [
     f"{NIR}ReverseX: 1 is neither true nor false; true or false. Correct it in rig.yaml: cameras.NIR",
     f"{UV}Gain: 1.03 reads back as 1; 0 to 24 in steps of 0.1. Correct it in rig.yaml: cameras.UV",
     f"{UV}TriggerActivation: FallingEdge is not one of its choices; RisingEdge. Correct it in rig.yaml: cameras.UV",
-    f"{UV}TriggerMode: Off is not allowed; On. Take it out of cameras.UV.features",
-    f"{UV}TriggerSource: Line3 is not allowed; Line1. Take it out of cameras.UV.features",
+    f"{UV}its highest frame rate: 22.7 Hz is too low; at least 26.3 Hz for 25 pulses a second. Shorten exposure_us, "
+    "lower height, or give it more of its USB or network link",
+    # 480 rows of 8 us each.
+    f"{UV}ExposureTime: 8000 us is too long; at most 160 us of the 40000 us from pulse to pulse, besides TriggerDelay "
+    "36000 us, its readout 3840 us. Write TriggerDelay: 0.0 in cameras.UV.features",
 ]
 
 

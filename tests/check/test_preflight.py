@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -13,8 +14,10 @@ from rig.cameras.found import FoundCamera
 from rig.check import preflight
 from rig.check.computer import NETWORK, USB
 from rig.check.preflight import Checked, check
+from rig.errors import DeviceLost, RigError
 from rig.session.writer import HEADER_ROOM
 from rig.streams import DeviceInfo
+from rig.wiring import Devices
 from tests import commands
 from tests.films import make_film, sha256_of
 from tests.rights import without_root
@@ -164,11 +167,11 @@ def test_real_cameras_are_judged_with_their_computer_and_those_not_in_the_rig_ar
         return SimpleNamespace(describe=lambda: info)
 
     cameras = {"HS": who(CameraInfo, "1", interface="usb"), "VIS": who(CameraInfo, "2", interface="gige")}
-    box, screen = who(DeviceInfo, "b"), who(DeviceInfo, "s")
-    devices = SimpleNamespace(cameras=cameras, box=box, screen=screen, close=lambda: None)
+    by_name = {**cameras, "box": who(DeviceInfo, "b"), "screen": who(DeviceInfo, "s")}
+    devices = SimpleNamespace(by_name=by_name, close=lambda: None)
     found = [FoundCamera("basler", "Basler", "m", serial, "", "usb", is_simulated=False) for serial in "123"]
     asked = []
-    monkeypatch.setattr(wiring, "open_devices", lambda *_, **__: (devices, None))
+    monkeypatch.setattr(wiring, "open_those_there", lambda *_: (devices, []))
     monkeypatch.setattr(wiring, "find_cameras", lambda: found)
     monkeypatch.setattr(preflight, "computer_warnings", lambda interfaces: asked.append(interfaces) or ["slow"])
     checked = check(str(tmp_path / "rig.yaml"), None, tmp_path)
@@ -176,3 +179,66 @@ def test_real_cameras_are_judged_with_their_computer_and_those_not_in_the_rig_ar
     assert [camera.serial for camera in checked.others] == ["3"]
     assert asked == [{USB, NETWORK}]
     assert "slow" in checked.warnings
+
+
+EMULATED = """\
+schema: 1
+name: emulated
+box: {port: sim://emulated, rate_hz: 100}
+cameras:
+  HS: {backend: basler-emulation, serial: 0815-0000, line: 0, divisor: 1, exposure_us: 4000, width: 640, height: 480,
+       trigger_source: Software, features: {AcquisitionFrameRate: 1000.0, Gian: 3, Gain: 99.0, ExposureAuto: Once}}
+  NIR: {backend: basler-emulation, serial: "77", line: 1, divisor: 4, exposure_us: 4000, width: 640, height: 480,
+        trigger_source: Software}
+screen: {backend: psychopy, width: 960, height: 540, refresh_hz: 60, display: ":97"}
+simulation: {seed: 1}
+"""
+
+
+def test_a_device_that_does_not_answer_hides_nothing_about_the_others(tmp_path: Path) -> None:
+    (tmp_path / "rig.yaml").write_text(EMULATED)
+    done = commands.run("check", "--rig", "./rig.yaml", cwd=tmp_path)
+    told, rows = done.stderr.splitlines(), [line.split() for line in done.stdout.splitlines()]
+    hs = "camera HS (0815-0000): "
+    expected = [
+        f"{hs}Gian: 3 does",
+        f"{hs}Gain: 99 is out",
+        f"{hs}ExposureAuto: Once is not",
+        "screen (display: :97): ",
+    ]
+    expected = ["rig: 5 problems:", *expected, "camera NIR (77): is not there"]
+    assert [line.strip()[: len(start)] for line, start in zip(told, expected, strict=True)] == expected
+    assert [row[0] for row in rows if row[-1:] == ["SIMULATED"]] == ["HS", "box"]
+    assert ["Gain", "99", "0", "0", "to", "48"] in rows
+    text = " ".join(done.stdout.split())
+    assert "what HS cannot do: has no timestamps, has no trigger counter, " in text
+    assert "WARN camera HS (0815-0000) has neither timestamps nor a trigger counter" in text
+
+
+def test_a_camera_that_is_lost_while_it_is_looked_at_is_told_beside_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "rig.yaml").write_text(RIG)
+    open_them = wiring.open_those_there
+
+    def lost() -> CameraInfo:
+        raise DeviceLost("camera HS (a)", "is gone")
+
+    def one_is_lost(*arguments: Any) -> tuple[Devices, list[RigError]]:
+        devices, problems = open_them(*arguments)
+        monkeypatch.setattr(devices.cameras["HS"], "describe", lost)
+        return devices, problems
+
+    monkeypatch.setattr(wiring, "open_those_there", one_is_lost)
+    found = check(str(tmp_path / "rig.yaml"), None, tmp_path)
+    assert [str(problem) for problem in found.problems] == ["camera HS (a): is gone"]
+    assert found.devices is not None
+    assert set(found.devices) == {"VIS", "box", "screen"}
+
+
+def test_refused_real_time_priority_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "real_time_refused", lambda priority: "real-time priority is refused")
+    warning = "real-time priority is refused: late frames are likelier; they are never lost or misnumbered by it"
+    assert check_still(tmp_path, tmp_path).warnings == [warning]
+    monkeypatch.setattr(host, "real_time_refused", lambda priority: "")
+    assert check_still(tmp_path, tmp_path).warnings == []

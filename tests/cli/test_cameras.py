@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from rig import wiring
 from rig.cameras.found import FeatureRow, FoundCamera
 from rig.cameras.part import part_of
 from rig.config.rig import Camera, read_rig
@@ -57,6 +60,15 @@ def test_a_snapshot_is_a_picture_that_the_box_triggered_and_the_next_one_lies_be
     assert done.stdout.count("saturated, focus") == 3
 
 
+@pytest.mark.parametrize("where", ["afile", "afile/below"])
+def test_where_no_picture_can_lie_no_camera_is_opened(where: str, tmp_path: Path) -> None:
+    (tmp_path / "afile").write_text("mine")
+    rig = write_rig(tmp_path, faults="dead_line: VIS")  # which would be told, had the box been started
+    said = commands.refused("cameras", "list", "--rig", rig, "--snapshot", where, cwd=tmp_path)
+    assert said == "rig: afile: is not a folder. Choose another place with --snapshot\n"
+    assert (tmp_path / "afile").read_text() == "mine"
+
+
 def test_a_camera_that_gives_no_picture_is_named(tmp_path: Path) -> None:
     rig = write_rig(tmp_path, faults="dead_line: VIS")
     said = commands.refused("cameras", "list", "--rig", rig, "--snapshot", "aim", cwd=tmp_path)
@@ -90,13 +102,46 @@ def test_what_is_dumped_of_a_camera_is_a_part_of_rig_yaml(emulated: None, tmp_pa
     selectors = [name for name in names if name.endswith("Selector")]
     assert names == selectors + sorted(set(names) - set(selectors))
     assert "DeviceSerialNumber" not in names  # it is not writable
+    assert not {"ExposureTimeRaw", "GainRaw", "PayloadSize", "WidthMax", "DeviceUserID"} & set(names)
+    assert not {"ForceFailedBufferCount", "TestImageSelector", "ImageFilename", "ChunkModeActive"} & set(names)
+    assert {"Gain", "Gamma", "BinningHorizontal", "LineInverter", "DeviceLinkThroughputLimit"} <= set(names)
     assert "ExposureMode: Timed  # Timed, TriggerWidth, TriggerControlled\n" in dumped.stdout
+
+
+def test_another_make_adds_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Listed, pictured and dumped by what that line names."""
+    acme = FoundCamera("acme", "Acme", "A1", "4711", "", "usb", is_simulated=False)
+    snapshot, rows = object(), [row("Gain", 1.0)]
+    module = SimpleNamespace(find=lambda: [acme], snapshot={"4711": snapshot}.get, dump={"4711": rows}.get)
+    monkeypatch.setitem(sys.modules, "rig.cameras.acme_discovery", module)
+    monkeypatch.setattr(wiring, "DISCOVERIES", {"acme": "rig.cameras.acme_discovery"})  # asks no driver's library
+    assert wiring.find_cameras() == [acme]
+    assert wiring.snapshot(acme) is snapshot
+    assert wiring.dump_features("4711") is rows
 
 
 def test_a_camera_that_is_not_there_is_answered_with_those_that_are(emulated: None, tmp_path: Path) -> None:
     said = commands.refused("cameras", "dump", "77", cwd=tmp_path)
     assert "77: is not there" in said
     assert "0815-0000" in said
+
+
+@pytest.mark.parametrize(
+    ("serial", "message"),
+    [
+        ("", "rig: camera '': is not there; found: no camera\n"),
+        ("4711", "rig: camera 4711: is not there; found: no camera\n"),
+        (
+            "0815-0000",
+            "rig: camera 0815-0000: is not there; found: no camera. So many cameras as PYLON_CAMEMU says are emulated: "
+            "set it in the environment, e.g. PYLON_CAMEMU=1\n",
+        ),
+    ],
+)
+def test_without_cameras_it_is_said_which_one_is_not_there_and_how_an_emulated_one_would_be(
+    serial: str, message: str, tmp_path: Path
+) -> None:
+    assert commands.refused("cameras", "dump", serial, cwd=tmp_path) == message
 
 
 def read_part(folder: Path, cameras: str) -> Camera:
@@ -115,8 +160,9 @@ def row(name: str, value: Scalar, allowed: str = "", *, is_writable: bool = True
 
 def test_each_feature_stands_where_rig_yaml_wants_it(tmp_path: Path) -> None:
     rows = [
-        row("ExposureTime", 5000.0, "20 to 1e+06"),
-        row("ExposureTimeAbs", 5000.0),  # the same register by its older name
+        row("ExposureTime", 5000.0, "20 to 1000000"),
+        row("ExposureTimeAbs", 4000.0),  # the same register by its older name
+        row("ExposureTimeRaw", 250),  # and in another unit
         row("Gain", 1.5, "0 to 24"),
         row("GainSelector", "All", "All, Red"),
         row("DeviceTemperature", 41.0, is_writable=False),
@@ -130,7 +176,15 @@ def test_each_feature_stands_where_rig_yaml_wants_it(tmp_path: Path) -> None:
     camera = read_part(tmp_path, f"cameras:\n{text}")
     assert (camera.exposure_us, camera.width, camera.height, camera.trigger_source) == (5000.0, 320, 480, "Line3")
     assert list(camera.features.items()) == [("GainSelector", "All"), ("Gain", 1.5)]
-    assert "    exposure_us: 5000.0  # 20 to 1e+06\n" in text
+    assert "    exposure_us: 5000.0  # 20 to 1000000\n" in text
+
+
+def test_an_older_camera_s_features_are_written_by_their_present_names(tmp_path: Path) -> None:
+    rows = [row("ExposureTimeAbs", 5000.0), row("ExposureTimeRaw", 250), row("GainRaw", 3)]
+    rows += [row("LineDebouncerTimeAbs", 5.0)]
+    camera = read_part(tmp_path, "cameras:\n" + spelled_part(part_of("CAM", REAL, rows, line=0, divisor=1)))
+    assert camera.exposure_us == 5000.0
+    assert camera.features == {"GainRaw": 3, "LineDebouncerTime": 5.0}  # it has no other Gain
 
 
 def test_a_pixel_format_that_is_not_recorded_is_said(tmp_path: Path) -> None:

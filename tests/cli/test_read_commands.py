@@ -127,7 +127,16 @@ def test_info_says_what_a_session_is(tmp_path: Path) -> None:
     path = make_run(tmp_path, Plan(lost={"VIS": {40}}))
     result = run("info", path)
     assert result.exit_code == 0
-    for word in ("SIMULATED", "001", "demo", "finished", "264 frames 96x64", "65 frames", "1 gaps", "not verified"):
+    for word in (
+        "SIMULATED",
+        "001",
+        "demo",
+        "finished",
+        "264 frames 96x64",
+        "65 frames",
+        "1 pulse lost in 1 gap",
+        "not verified",
+    ):
         assert word in result.output
 
 

@@ -66,3 +66,16 @@ def test_a_reader_that_has_seen_enough_is_no_fault(path: Path, raw: bool) -> Non
 def test_a_letter_that_the_terminal_cannot_write_is_told_by_its_code(tmp_path: Path) -> None:
     _, said = sh(f"PYTHONIOENCODING=ascii {RIG} info '{tmp_path}/Müller'")
     assert "M\\xfcller: does not exist" in said
+
+
+WARNS = "import warnings; from rig.cli import app; app.app = lambda: warnings.warn('raw'); app.main()"
+
+
+@pytest.mark.parametrize(("options", "is_told"), [([], False), (["-W", "default"], True)])
+def test_what_a_library_warns_of_reaches_only_those_who_ask(options: list[str], is_told: bool) -> None:
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONWARNINGS"}
+    command = [sys.executable, *options, "-c", WARNS]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=env, check=False)
+    assert done.returncode == 0
+    assert ("raw" in done.stderr) == is_told
+    assert is_told or done.stderr == ""

@@ -10,7 +10,7 @@ from rig.elicitation.protocol import look_at_protocol, read_protocol, store_prob
 from rig.errors import ProblemList, ProtocolError, UserError
 
 FOLDER = Path(__file__).parents[2] / "protocols"
-DEMO = (FOLDER / "demo.yaml").read_text()
+DEMO = (FOLDER / "demo.yaml").read_text().partition("\n")[2]  # without the line for editors
 STREAMS = ["HS", "VIS", "NIR"]
 
 

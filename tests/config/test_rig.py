@@ -9,7 +9,9 @@ import pytest
 from rig.config.rig import read_rig
 from rig.errors import ProblemList, UserError
 
-DEMO = (Path(__file__).parents[2] / "calibration/demo/rig.yaml").read_text()
+DEMO = (
+    (Path(__file__).parents[2] / "calibration/demo/rig.yaml").read_text().partition("\n")[2]
+)  # without the line for editors
 SENSOR = "spectrum: visible, shutter: rolling, row_time_us: 9, full_well_e: 9000, read_noise_e: 7, "
 SENSOR += "black_level: 5, white_exposure_us: 3000, timestamps: true, counter: frame"
 EVERYTHING = DEMO.replace(
@@ -176,3 +178,67 @@ def test_all_mistakes_are_told_at_once_in_the_file_s_order(tmp_path: Path) -> No
 def test_a_file_that_is_no_group_of_keys_is_told_which_keys_it_needs(whole: str, tmp_path: Path) -> None:
     (message,) = told(tmp_path, whole)
     assert "is not allowed; the keys here are schema, name, box, cameras, screen, simulation" in message
+
+
+TEXTS = ("port: sim://demo", "serial: SIM-HS", "user_id: SIM-HS", "features: {Name: x}", "wires: x")
+UNSEEN = {
+    "\\n": "U+000A",
+    "\\t": "U+0009",
+    "\\L": "U+2028 LINE SEPARATOR",
+    "\\P": "U+2029 PARAGRAPH SEPARATOR",
+    "\\u202E": "U+202E RIGHT-TO-LEFT OVERRIDE",
+    "\\u200B": "U+200B ZERO WIDTH SPACE",
+    "\\uFEFF": "U+FEFF ZERO WIDTH NO-BREAK SPACE",
+    "\\_": "U+00A0 NO-BREAK SPACE",
+}
+
+
+@pytest.mark.parametrize("escape", UNSEEN)
+@pytest.mark.parametrize("where", TEXTS)
+def test_a_text_about_a_device_has_only_letters_that_can_be_seen(where: str, escape: str, tmp_path: Path) -> None:
+    """`N` of YAML, U+0085, is a control character and refused before."""
+    key, text = where.replace("features: {Name: x}", "Name: x").split(": ")
+    written = f'{key}: "{text}{escape}"'
+    written = f"features: {{{written}}}" if key == "Name" else written
+    match key:
+        case "port":
+            mistaken = changed(where, written)
+        case "wires":
+            mistaken = changed("seed: 1", f"seed: 1\n  {written}")
+        case "Name":
+            mistaken = changed("serial: SIM-HS", f"serial: SIM-HS, {written}")
+        case _:
+            mistaken = changed("serial: SIM-HS", written)
+    (message, *_) = told(tmp_path, mistaken)
+    assert f"{key}: '{text}" in message
+    assert f"is not allowed; one line of letters that can be seen, without {UNSEEN[escape]}" in message
+
+
+@pytest.mark.parametrize("name", ['""', '"a b"', '"\\u202E"', '"2"', "Gäin"])
+def test_a_feature_has_a_name_of_a_feature(name: str, tmp_path: Path) -> None:
+    (message,) = told(tmp_path, changed("serial: SIM-HS", f"serial: SIM-HS, features: {{{name}: 1}}"))
+    assert message.endswith("is not allowed; a GenICam name such as Gain: letters, digits and _, first no digit")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "width: 640,",
+            "width: 640.0,",
+            "640.0 is not allowed; a whole number: width of the picture in pixels, 96 to 8192. Write 640",
+        ),
+        (
+            "width: 640,",
+            "width: 640.5,",
+            "640.5 is not allowed; a whole number: width of the picture in pixels, 96 to 8192",
+        ),
+        (
+            "seed: 1",
+            "faults: {lost_frames: 1e3}",
+            "1000.0 is not allowed; a whole number: frames exposed but never delivered, 0 to 1000. Write 1000",
+        ),
+    ],
+)
+def test_where_a_whole_number_is_wanted_it_is_said(old: str, new: str, message: str, tmp_path: Path) -> None:
+    assert told(tmp_path, changed(old, new))[0].endswith(message)

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rig.config.rig import look_at_rig, read_rig
+from rig.config.rules import OWN_KEYS, RIG_SETS
 from rig.errors import ConfigError, ProblemList, UserError
 from rig.record.abilities import beyond_box
 from rig.sim.pulses import refusal_of
@@ -110,6 +111,13 @@ TOGETHER = {
         "rig.yaml:5: cameras.HS.exposure_us: 8000 is not allowed; less than box.led_phase_us (9000) together with "
         "start_delay_us (1000)",
     ),
+    "exposure into the change of the LEDs, of a camera whose delay is not declared": (
+        HS,
+        "exposure_us: 4000",
+        "exposure_us: 9500",
+        "rig.yaml:5: cameras.HS.exposure_us: 9500 is not allowed; less than box.led_phase_us (9000) together with "
+        "start_delay_us (0)",
+    ),
     "slow camera's exposure": (
         NIR,
         "exposure_us: 8000",
@@ -127,6 +135,24 @@ TOGETHER = {
         "lost_frames: 3",
         "dropped_bytes: 42",
         "rig.yaml:9: simulation.faults.dropped_bytes: 42 is not allowed; at most 41, one for each pulse from 40 to 80",
+    ),
+    "width as a feature": (
+        HS,
+        "line: 0,",
+        "line: 0, features: {Gain: 1.0, Width: 96},",
+        "rig.yaml:5: cameras.HS.features.Width: is not allowed here; cameras.HS.width instead",
+    ),
+    "exposure as a feature of an older camera": (
+        NIR,
+        "line: 2,",
+        "line: 2, features: {ExposureTimeAbs: 8000.0},",
+        "rig.yaml:7: cameras.NIR.features.ExposureTimeAbs: is not allowed here; cameras.NIR.exposure_us instead",
+    ),
+    "trigger mode as a feature": (
+        VIS,
+        "line: 1,",
+        "line: 1, features: {TriggerMode: Off},",
+        "rig.yaml:6: cameras.VIS.features.TriggerMode: is not allowed here; nothing: the rig sets it as a recording",
     ),
     "wires of a simulated box": (
         "simulation",
@@ -150,6 +176,12 @@ ALONE = {
     "wrong name": ("serial: c", "NIR:", "nir:", "cameras.nir: 'nir' is not allowed"),
     "wrong seed": ("simulation", "seed: 1", "seed: x", "simulation.seed: 'x' is not allowed"),
 }
+
+
+@pytest.mark.parametrize("feature", [*OWN_KEYS, *RIG_SETS])
+def test_no_feature_is_asked_for_beside_its_key_whatever_its_value(feature: str, tmp_path: Path) -> None:
+    (problem,) = told(tmp_path, edited(RIG, VIS, "line: 1,", f"line: 1, features: {{{feature}: 96}},"))
+    assert problem.startswith(f"rig.yaml:6: cameras.VIS.features.{feature}: is not allowed here; ")
 
 
 def test_the_rig_that_the_mistakes_are_made_in_is_right(tmp_path: Path) -> None:
@@ -418,3 +450,21 @@ def test_only_a_simulated_camera_says_what_it_is_made_of(tmp_path: Path) -> None
     assert [problem for problem in found if ".simulated" in problem] == [
         f"rig.yaml:5: cameras.HS.simulated: is not allowed; {allowed}"
     ]
+
+
+def test_the_buffers_of_simulated_cameras_have_room_in_memory(tmp_path: Path) -> None:
+    """HS has room for 200 pictures, VIS and NIR for 50 each of 96x64; 2 GiB are 200 of 10.7 MB."""
+    size = "width: 96, height: 64"
+    assert told(tmp_path, edited(RIG, HS, size, "width: 4096, height: 2600")) == []  # 2.13 GB
+    (message,) = told(tmp_path, edited(RIG, HS, size, "width: 4096, height: 2700"))  # 2.21 GB
+    assert message == (
+        "rig.yaml:4: cameras: the buffers of simulated cameras take 2.1 GiB; at most 2 GiB for 2 s "
+        "(HS 2.1, VIS 0.0, NIR 0.0). Lower width or height of the largest, or box.rate_hz"
+    )
+    deep = "width: 4096, height: 2600, pixel_format: Mono12"
+    assert "take 4.0 GiB" in told(tmp_path, edited(RIG, HS, size, deep))[0]
+    large = edited(RIG, VIS, size, "width: 8192, height: 8192")
+    assert "VIS 3.1" in told(tmp_path, large)[0]
+    assert told(tmp_path, edited(large, VIS, "divisor: 4", "divisor: 20")) == []  # ten pictures of 64 MiB
+    real = edited(large, VIS, "backend: simulated", "backend: basler")
+    assert "GiB" not in " ".join(told(tmp_path, real))

@@ -96,6 +96,14 @@ def test_what_is_shipped_fits_its_schema(kind: str, path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "path"), SHIPPED, ids=lambda part: part if isinstance(part, str) else part.parent.name
+)
+def test_an_editor_finds_the_schema_of_what_is_shipped(kind: str, path: Path) -> None:
+    name = path.read_text().splitlines()[0].removeprefix("# yaml-language-server: $schema=")
+    assert json.loads((path.parent / name).read_text()) == SCHEMAS[kind]
+
+
+@pytest.mark.parametrize(
     ("kind", "old", "new"),
     [
         ("rig", "rate_hz: 100", "rate_hz: 1001"),

@@ -118,7 +118,8 @@ def test_a_dead_window_does_not_end_the_recording(tmp_path):
     assert "rig.stimulus.child" in out
     logs = list((tmp_path / "sub-001/ses-01").glob("*_stimulus.log"))
     assert len(logs) == 1, "what the window printed lies beside the run"
-    assert "See stimulus.log" in out
+    assert "screen: shows no further step, and the recording goes on; press Ctrl-C to end it in order" in out
+    assert f"log:     {logs[0]}" in out
     with rig.open(tmp_path / "sub-001/ses-01") as session:
         assert str(session.runs[0].outcome) == "device_lost"
         assert len(session.streams["HS"].gaps) == 0

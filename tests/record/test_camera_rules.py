@@ -7,10 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from rig.cameras.basler import family
 from rig.cameras.camera import CameraInfo
-from rig.cameras.features import Feature, FeatureState, asked_of
+from rig.cameras.features import Feature, FeatureState, asked_of, spelled
 from rig.config.rig import RigFile, read_rig
-from rig.record.camera_rules import unfit_cameras
+from rig.errors import ConfigError
+from rig.record.camera_rules import camera_warnings, inabilities, unfit_cameras
+from rig.sim.features import NodeMap
+from tests.cameras.fake_nodes import Fake, ace_usb
 from tests.rigs import write_rig
 
 SOUND: dict[str, Feature] = {
@@ -22,6 +26,9 @@ SOUND: dict[str, Feature] = {
     "TriggerActivation": "RisingEdge",
     "ExposureMode": "Timed",
     "LineFormat": "OptoCoupled",
+    "LineMode": "Input",
+    "LineInverter": False,
+    "TriggerDelay": 0.0,
     "LineDebouncerTime": 10.0,
 }
 
@@ -88,8 +95,40 @@ def test_an_exposure_that_leaves_no_time_to_read_out_is_refused(tmp_path: Path) 
     rig_file = rig_with(tmp_path)
     assert told(rig_file, HS=replace(camera(rig_file, "HS"), readout_us=6000.0)) == []
     assert told(rig_file, HS=replace(camera(rig_file, "HS"), readout_us=6001.0)) == [
-        "camera HS (SIM-HS): ExposureTime: 4000 us is too long; at most 3999 us, as it reads out for 6001 us and a "
-        "pulse comes every 10000 us. Shorten exposure_us, or lower height"
+        "camera HS (SIM-HS): ExposureTime: 4000 us is too long; at most 3999 us of the 10000 us from pulse to pulse, "
+        "besides its readout 6001 us. Shorten exposure_us, or lower height"
+    ]
+
+
+def test_a_readout_that_is_longer_than_the_period_is_mended_by_no_exposure(tmp_path: Path) -> None:
+    rig_file = rig_with(tmp_path)
+    assert told(rig_file, HS=replace(camera(rig_file, "HS"), readout_us=65536.0)) == [
+        "camera HS (SIM-HS): ExposureTime: 4000 us is too long; its readout 65536 us leave nothing of the 10000 us "
+        "from pulse to pulse. Lower height or box.rate_hz, or raise divisor"
+    ]
+
+
+def test_what_it_waits_counts_like_what_it_exposes(tmp_path: Path) -> None:
+    """4000 us of exposure and 5000 us of readout at a pulse every 40000 us leave 27000 us; 23000 us if 8000 us more."""
+    rig_file = rig_with(tmp_path)
+    assert told(rig_file, VIS=camera(rig_file, "VIS", TriggerDelay=27_000.0)) == []
+    assert told(rig_file, VIS=camera(rig_file, "VIS", TriggerDelay=27_001.0)) == [
+        "camera VIS (SIM-VIS): ExposureTime: 8000 us is too long; at most 7999 us of the 40000 us from pulse to pulse, "
+        "besides TriggerDelay 27001 us, its readout 5000 us. Write TriggerDelay: 0.0 in cameras.VIS.features"
+    ]
+    slow = rig_with(tmp_path, "start_delay_us: 1000,")
+    assert told(slow, HS=camera(slow, "HS")) == []
+    (problem,) = told(slow, HS=replace(camera(slow, "HS"), readout_us=5001.0))
+    assert "at most 3999 us of the 10000 us from pulse to pulse, besides start_delay_us 1000 us, its readout" in problem
+
+
+def test_a_trigger_delay_keeps_the_exposure_before_the_change_of_the_leds(tmp_path: Path) -> None:
+    """At 9000 us after the pulse; rig.yaml alone does not tell how long the camera waits."""
+    rig_file = rig_with(tmp_path)
+    assert told(rig_file, HS=replace(camera(rig_file, "HS", TriggerDelay=4999.0), readout_us=0.0)) == []
+    assert told(rig_file, HS=replace(camera(rig_file, "HS", TriggerDelay=5000.0), readout_us=0.0)) == [
+        "camera HS (SIM-HS): TriggerDelay: 5000 us is too long; less than 5000 us, as the sync LEDs change 9000 us "
+        "after each pulse. Write TriggerDelay: 0.0 in cameras.HS.features"
     ]
 
 
@@ -105,22 +144,41 @@ def test_a_pulse_is_as_long_as_input_and_debouncer_need(tmp_path: Path) -> None:
     assert told(rig_file, HS=camera(rig_file, "HS", LineDebouncerTime=151.0, LineFormat="TTL")) != []
 
 
+def test_no_pulse_that_rig_yaml_allows_is_too_short_for_an_opto_coupler_alone(tmp_path: Path) -> None:
+    rig_file = rig_with(tmp_path, "pulse_width_us: 100,")
+    assert told(rig_file, HS=camera(rig_file, "HS", LineDebouncerTime=0.0)) == []
+    with pytest.raises(ConfigError, match="what an opto-coupled input needs"):
+        rig_with(tmp_path, "pulse_width_us: 99,")
+
+
+def test_an_opto_coupler_falls_before_the_next_pulse(tmp_path: Path) -> None:
+    """60 us at worst, by Basler's manual; a pulse comes every 10000 us."""
+    rig_file = rig_with(tmp_path, "pulse_width_us: 9940,")
+    assert told(rig_file, HS=camera(rig_file, "HS", LineDebouncerTime=0.0)) == []
+    rig_file = rig_with(tmp_path, "pulse_width_us: 9941,")
+    assert told(rig_file, HS=camera(rig_file, "HS", LineDebouncerTime=0.0)) == [
+        "rig-1.yaml:5: cameras.HS.pulse_width_us: 9941 us is too long; at most 9940 us, and then low until the next: "
+        "60 for its opto-coupled input, 0 for its LineDebouncerTime. Shorten it, or lower LineDebouncerTime of camera "
+        "HS (SIM-HS)"
+    ]
+    assert told(rig_file, HS=camera(rig_file, "HS", LineDebouncerTime=0.0, LineFormat="TTL")) == []
+
+
 @pytest.mark.parametrize(
-    ("of_hs", "name", "found", "needed"),
+    ("name", "found", "needed"),
     [
-        ("features: {TriggerMode: Off},", "TriggerMode", "Off", "On"),
-        ("features: {TriggerSource: Line3},", "TriggerSource", "Line3", "Line1"),
-        ("features: {TriggerSelector: FrameBurstStart},", "TriggerSelector", "FrameBurstStart", "FrameStart"),
-        ("features: {ExposureTime: 8000.0},", "ExposureTime", "8000", "4000"),
-        ("features: {Width: 128},", "Width", "128", "96"),
+        ("TriggerMode", "Off", "On"),
+        ("TriggerSource", "Line3", "Line1"),
+        ("TriggerSelector", "FrameBurstStart", "FrameStart"),
+        ("Width", 128, "96"),
     ],
 )
-def test_what_the_rig_sets_itself_cannot_be_set_otherwise(
-    of_hs: str, name: str, found: str, needed: str, tmp_path: Path
+def test_what_the_rig_sets_itself_may_not_read_otherwise(
+    name: str, found: Feature, needed: str, tmp_path: Path
 ) -> None:
-    rig_file = rig_with(tmp_path, of_hs)
-    (problem, *_) = told(rig_file, HS=replace(camera(rig_file, "HS"), readout_us=0.0))
-    hint = "Take it out of cameras.HS.features"
+    rig_file = rig_with(tmp_path)
+    (problem,) = told(rig_file, HS=camera(rig_file, "HS", **{name: found}))
+    hint = f"Write {name}: {needed} in cameras.HS.features"
     assert problem == f"camera HS (SIM-HS): {name}: {found} is not allowed; {needed}. {hint}"
 
 
@@ -133,6 +191,46 @@ def test_a_setting_that_moves_the_exposure_is_refused(name: str, found: str, nee
     (problem,) = told(rig_file, HS=camera(rig_file, "HS", **{name: found}))
     hint = f"Write {name}: {needed} in cameras.HS.features"
     assert problem == f"camera HS (SIM-HS): {name}: {found} is not allowed; {needed}. {hint}"
+
+
+@pytest.mark.parametrize(
+    ("name", "found", "needed"), [("LineMode", "Output", "Input"), ("LineInverter", True, "false")]
+)
+def test_the_line_that_triggers_is_an_upright_input(name: str, found: Feature, needed: str, tmp_path: Path) -> None:
+    """Whatever another line is: one that tells of the exposure is an output, and may be inverted."""
+    rig_file = rig_with(tmp_path)
+    (problem,) = told(rig_file, HS=camera(rig_file, "HS", **{name: found}))
+    hint = f"Write {{LineSelector: Line1, {name}: {needed}}} in cameras.HS.features"
+    assert problem == f"camera HS (SIM-HS): {name}: {spelled(found)} is not allowed; {needed}. {hint}"
+    sound = camera(rig_file, "HS")
+    of_line_3 = FeatureState("LineSelector", "Line3", "", "Line3"), FeatureState(name, found, "", found)
+    assert told(rig_file, HS=replace(sound, features=sound.features + of_line_3)) == []
+
+
+@pytest.mark.parametrize("name", ["LineDebouncerTime", "LineFormat", "LineInverter", "LineMode", "TriggerDelay"])
+def test_drivers_tell_what_the_rules_look_at(name: str) -> None:
+    """Else the rule holds no camera to it."""
+    nodes = ace_usb()
+    nodes.features["LineInverter"] = Fake(False, by="LineSelector", of={"Line1": True})
+    told_by_basler = family.settings(nodes, "Line1")
+    assert name in told_by_basler
+    assert told_by_basler["LineInverter"] is True
+    simulated = NodeMap("SIM-HS", "", rounds=False)
+    simulated.write("TriggerSource", "Line1")
+    assert name in simulated.settings()
+
+
+def test_a_camera_without_timestamps_and_counter_is_warned_of_and_what_it_cannot_do_is_said(tmp_path: Path) -> None:
+    rig_file = rig_with(tmp_path)
+    able = replace(camera(rig_file, "HS"), capabilities={"timestamps": True, "counter_source": "Line1"})
+    blind = replace(able, capabilities={"timestamps": False, "counter_source": "", "events": ""}, readout_us=None)
+    assert camera_warnings({"HS": able, "VIS": replace(able, capabilities={"timestamps": False})}) == []
+    (warning,) = camera_warnings({"HS": able, "NIR": blind})
+    assert warning.startswith("camera NIR (SIM-HS) has neither timestamps nor a trigger counter")
+    assert warning.endswith("rig verify never calls its stream synchronised")
+    assert inabilities(able) == []
+    lacks = ["has no timestamps", "has no trigger counter", "tells no events", "does not say its readout time"]
+    assert inabilities(blind) == lacks
 
 
 def test_one_camera_cannot_feed_two_streams(tmp_path: Path) -> None:

@@ -54,12 +54,11 @@ def event(kind: CameraEventKind, value: float | None = None) -> CameraEvent:
 def test_a_frame_that_comes_before_all_are_armed_is_an_extra(tmp_path):
     """A ghost, or one left over from the line walk; the others go on to be armed."""
     rehearsal = Rehearsal(tmp_path)
-    arm, rehearsal.arm = rehearsal.arm, lambda epoch: arm(epoch, STREAMS if epoch == 0 else STREAMS[:1])
-    rehearsal.walk()
+    rehearsal.walk(armed=STREAMS[:1])
     early = frame("HS", 1, 0, 0)
     rehearsal.tell(early)
     assert rehearsal.asked(StoreFrame)
-    arm(1, STREAMS[1:])
+    rehearsal.arm(1, STREAMS[1:])
     assert rehearsal.asked(StartBox)
     assert list(rehearsal.run.counts) == list(STREAMS)
 

@@ -1,4 +1,4 @@
-"""Five cameras with divisors 1, 2, 5, 10 and 10, one of them on the last line: no stream is known by its name."""
+"""Five cameras with divisors 1, 2, 5, 10 and 10: no stream is known by its name, from the core to the contact sheet."""
 
 from __future__ import annotations
 
@@ -7,17 +7,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rig import open as rig_open
+from rig import wiring
 from rig.cameras.camera import AtStop, Baseline
+from rig.cli.info import describe
 from rig.config.rig import read_rig
 from rig.elicitation.protocol import read_protocol, unroll
+from rig.export.contact_sheet import contact_sheet
 from rig.record.messages import Action, AppendRow, Armed, CloseFile, StopCamera, Stopped, StoreFrame, Tick
 from rig.record.plan import plan_run
+from rig.record.recording import Recorded
 from rig.record.run import Run
+from rig.session.folder import beside
 from rig.session.layout import Outcome
+from rig.session.runfile import Run as RunFile
+from rig.sim.faults import extras, lost_pulses, read_truth
 from rig.stimulus.screen import StepBegan, StepEnded
-from rig.streams import BoxStatus, Frame, Pulse, Status
+from rig.streams import NO_PULSE, BoxStatus, Frame, Pulse, Status
 from rig.trigger.box import RunBegan, RunEnded
-from tests.rigs import RIG, write_protocol
+from rig.verify.findings import Word
+from rig.verify.verdict import verify_run
+from tests.burnt_in import burnt_in_number
+from tests.record.eight_lines import EightLines
+from tests.rigs import RIG, record, write_protocol, write_rig
 
 LINES = {"TOP": (0, 1), "LEFT": (1, 2), "RIGHT": (3, 5), "BACK": (5, 10), "WIDE": (7, 10)}
 GROUP, BODY_GROUPS = 10, 30
@@ -36,14 +48,20 @@ def due_ns(pulse: int) -> int:
     return (SLOTS[pulse // GROUP] * GROUP + pulse % GROUP) * S // 100
 
 
+def five_cameras(folder: Path, lines: dict[str, tuple[int, int]], faults: str = "") -> Path:
+    """A rig.yaml with a camera for each of `lines`: line and divisor by stream."""
+    head, _, tail = RIG.format(seed=3, faults=faults).partition("cameras:\n")
+    cameras = "".join(CAMERA.format(name=n, line=line, divisor=divisor) for n, (line, divisor) in lines.items())
+    path = folder / "five.yaml"
+    path.write_text(head + "cameras:\n" + cameras + tail[tail.index("screen:") :])
+    return path
+
+
 class Session:
     """A core that is told a whole session of five cameras, and what it asked for."""
 
     def __init__(self, folder: Path) -> None:
-        head, _, tail = RIG.format(seed=3, faults="").partition("cameras:\n")
-        cameras = "".join(CAMERA.format(name=n, line=line, divisor=divisor) for n, (line, divisor) in LINES.items())
-        path = folder / "five.yaml"
-        path.write_text(head + "cameras:\n" + cameras + tail[tail.index("screen:") :])
+        path = five_cameras(folder, LINES)
         protocol = read_protocol(write_protocol(folder, ("still", 2, "all"))).protocol
         plan = plan_run(read_rig(path).rig, unroll(protocol, list(LINES), {}))
         self.run = Run(plan, walk_id=WALK, run_id=RUN, box_name="box")
@@ -122,4 +140,65 @@ def test_all_17_frames_of_the_walk_of_line_7_are_kept(session: Session) -> None:
 def test_it_ends_once_each_has_delivered_its_last_frame(session: Session) -> None:
     assert [a.stream for a in session.actions if isinstance(a, StopCamera)] == [*LINES, *LINES]
     assert [a for a in session.actions if isinstance(a, CloseFile)] == [CloseFile(Outcome.FINISHED)]
-    assert session.run.alarms == [f"{name}: frames are being lost" for name in ("TOP", "LEFT", "RIGHT", "BACK", "WIDE")]
+    alarms = [alarm.split(": ")[0] for alarm in session.run.alarms]
+    assert alarms == ["TOP", "LEFT", "RIGHT", "BACK", "WIDE"]
+
+
+FIVE = {name: (line, divisor) for line, (name, (_, divisor)) in enumerate(LINES.items())}
+FAULTS = "lost_frames: 2, lost_pulses: 2, duplicate_frames: 1, first_pulse: 100, last_pulse: 400"
+
+
+@pytest.fixture
+def eight_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The box of this project has three lines; that of another make, behind the same seam, has eight."""
+    monkeypatch.setattr("rig.sim.world.SimulatedBox", EightLines)
+    monkeypatch.setitem(wiring.BOXES, "serial", "tests.record.eight_lines:OtherBox")
+
+
+@pytest.mark.usefixtures("eight_lines")
+def test_five_cameras_on_a_box_of_another_make_are_recorded_and_judged(tmp_path: Path) -> None:
+    came = record(tmp_path, five_cameras(tmp_path, FIVE, FAULTS), write_protocol(tmp_path, ("still", 5, "all")))
+    assert came.outcome is Outcome.FINISHED
+    truth = read_truth(beside(came.path, "truth.jsonl"))
+    with RunFile(came.path) as run:
+        assert list(run.streams) == list(FIVE)
+        for name, (line, divisor) in FIVE.items():
+            stream, lost = run.streams[name], lost_pulses(truth, name)
+            assert len(run.walk_streams[name].frames) == 3 + 2 * line
+            assert [p for g in stream.gaps for p in range(g["first_pulse"], g["last_pulse"] + 1, divisor)] == lost
+            burnt = np.array([burnt_in_number(picture) for picture in stream.data])
+            known = stream.pulse_numbers != NO_PULSE
+            np.testing.assert_array_equal(stream.pulse_numbers[known], burnt[known])
+            assert sorted({*burnt.tolist(), *lost}) == list(range(0, len(run.pulses), divisor))
+        findings = verify_run(run).findings
+    lossy = {name for name in FIVE if lost_pulses(truth, name)}
+    assert {f.stream for f in findings if f.check == "frames" and f.word is Word.FAIL} == lossy
+    assert {f.stream for f in findings if f.check == "extras" and f.word is Word.WARN} == {
+        name for name in FIVE if extras(truth, name)
+    }
+    for check in ("recount", "checksums", "evidence", "line walk", "preamble", "postamble", "pulses"):
+        assert {f.word for f in findings if f.check == check} == {Word.PASS}
+    with rig_open(came.path.parent) as session:
+        assert list(describe(session)["runs"][0]["streams"]) == list(FIVE)
+        sheet = contact_sheet(session, instants=2)
+    assert sheet.width == 16 + 6 * (320 + 8)  # five cameras and the screen
+
+
+def words_of(came: Recorded) -> dict[str, set[Word]]:
+    """What a session's verdict says, by check."""
+    words: dict[str, set[Word]] = {}
+    with RunFile(came.path) as run:
+        for finding in verify_run(run).findings:
+            words.setdefault(finding.check, set()).add(finding.word)
+    return words
+
+
+def test_five_cameras_without_a_fault_get_the_verdict_that_three_get(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    protocol = write_protocol(tmp_path, ("still", 5, "all"))
+    three = words_of(record(tmp_path, write_rig(tmp_path), protocol))
+    request.getfixturevalue("eight_lines")
+    five = words_of(record(tmp_path, five_cameras(tmp_path, FIVE), protocol))
+    assert five == three
+    assert Word.FAIL not in set().union(*five.values())

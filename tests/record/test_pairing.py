@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rig.cameras.camera import Baseline
+from rig.record.box_times import BoxTimes
 from rig.record.pairing import Pairing
 from rig.record.pairs import Placed
-from rig.streams import NO_COUNTER, NO_PULSE, ClockPair, Evidence, Frame, Gap, GapCause, Pulse, Status
+from rig.streams import NO_COUNTER, NO_PULSE, ClockPair, Edge, Evidence, Frame, Gap, GapCause, Pulse, Status
 from rig.trigger.box import LinePlan, PulsePlan
 
 PERIOD_NS = 10_000_000
@@ -42,9 +43,20 @@ def frame(number: int, ticks: int, counter: int = NO_COUNTER) -> Frame:
 def run_through(pairing: Pairing, frames: list[Frame], sent: int | None) -> tuple[list[int], list[Gap]]:
     """Place all frames; the pulses given and the gaps named."""
     placed = [p for f in frames for p in pairing.place(f)] + pairing.ended(sent)
-    _, last = pairing.close(sent, GapCause.UNKNOWN)
+    waited, last = pairing.close(sent, GapCause.UNKNOWN)
+    placed += waited
     gaps = [p.gap for p in placed if p.gap] + ([last] if last else [])
     return [p.pulse for p in placed], gaps
+
+
+def told_times(*, ppm: float = 0.0, offset: int = 12345, plan: PulsePlan = PLAN) -> BoxTimes:
+    """The box's clock as told against the host's, which runs as the camera's of `frames_of`."""
+    times = BoxTimes(plan)
+    times.told_pulse(Pulse(1, 0, 1, 0, offset))
+    for k in range(10):
+        host_ns = offset + round(k * 200_000_000 * (1 + ppm * 1e-6))
+        times.told_pair(ClockPair("box", k * 400_000, k * 400_000, host_ns - 100_000, host_ns + 100_000))
+    return times
 
 
 def frames_of(pulses: list[int], *, ppm: float = 0.0, offset: int = 12345, groups: int | None = None) -> list[Frame]:
@@ -64,8 +76,9 @@ def test_a_late_armed_camera_is_found_by_the_preamble(missed, ppm, offset, divis
 
 @given(st.sets(st.integers(12, 299), max_size=40), st.floats(-5000, 5000))
 def test_any_lost_frames_leave_the_others_on_their_pulses(lost, ppm):
-    pulses = [p for p in range(300) if p not in lost]
-    given_pulses, gaps = run_through(Pairing("HS", 1, PLAN, baseline()), frames_of(pulses, ppm=ppm), 300)
+    pulses = [p for p in range(450) if p not in lost]
+    pairing = Pairing("HS", 1, PLAN, baseline(), told_times(ppm=ppm))
+    given_pulses, gaps = run_through(pairing, frames_of(pulses, ppm=ppm), 450)
     assert given_pulses == pulses
     assert {p for g in gaps for p in range(g.first_pulse, g.last_pulse + 1)} == lost
 
@@ -120,12 +133,21 @@ def test_numbers_that_wrap_are_no_loss():
 
 
 def test_an_edge_lost_on_the_wire_weakens_the_counters_evidence_at_that_frame_alone():
-    pulses = [p for p in range(100) if p != 60]
+    pulses = [p for p in range(400) if p != 160]
     frames = [replace(f, counter=i + 1) for i, f in enumerate(frames_of(pulses))]
-    pairing = Pairing("HS", 1, PLAN, baseline(counter=0))
-    placed = [p for f in frames for p in pairing.place(f)] + pairing.ended(100)
-    assert {p.pulse for p in placed if p.evidence is Evidence.TIMESTAMPS} == {61}
-    assert all(p.evidence is Evidence.COUNTER for p in placed if p.pulse != 61)
+    pairing = Pairing("HS", 1, PLAN, baseline(counter=0), told_times())
+    placed = placed_of(pairing, frames, 400)
+    assert {p.pulse for p in placed if p.evidence is Evidence.TIMESTAMPS} == {161}
+    assert all(p.evidence is Evidence.COUNTER for p in placed if p.pulse != 161)
+
+
+def test_after_an_edge_lost_unseen_that_no_arrival_confirms_the_counter_proves_nothing_any_more():
+    """Without clock pairs of the box nobody can tell it from a clock that was set by one period."""
+    pulses = [p for p in range(200) if p != 60]
+    frames = [replace(f, counter=i + 1) for i, f in enumerate(frames_of(pulses))]
+    placed = placed_of(Pairing("HS", 1, PLAN, baseline(counter=0)), frames, 200)
+    assert [p.pulse for p in placed] == pulses
+    assert {p.evidence for p in placed if p.pulse > 60} == {Evidence.TIMESTAMPS}
 
 
 def test_the_hole_at_the_end_is_as_long_as_the_pulses_sent():
@@ -177,8 +199,7 @@ def test_after_a_hole_that_no_clock_can_bridge_only_a_counter_proves_the_pulse()
         (frames_of(pulses), NO_COUNTER, Evidence.NONE),
         (with_counter, 0, Evidence.COUNTER),
     ):
-        pairing = Pairing("HS", 1, PLAN, baseline(counter=counter))
-        placed = [p for f in frames for p in pairing.place(f)]
+        placed = placed_of(Pairing("HS", 1, PLAN, baseline(counter=counter), told_times()), frames, 10_100)
         assert placed[200].pulse == 10_000
         assert placed[200].evidence is expected
 
@@ -219,34 +240,137 @@ def test_a_frame_that_no_told_pulse_explains_is_of_no_known_pulse_and_the_next_o
     assert [p.pulse for p in placed[38:]] == [38, 39, 40, 41, *[NO_PULSE] * 4, 46, 47, 48, *[NO_PULSE] * 7]
 
 
-def placed_of(pairing: Pairing, frames: list[Frame], sent: int) -> list[Placed]:
-    return [p for f in frames for p in pairing.place(f)] + pairing.ended(sent)
+def placed_of(pairing: Pairing, frames: list[Frame], sent: int | None) -> list[Placed]:
+    placed = [p for f in frames for p in pairing.place(f)] + pairing.ended(sent)
+    waited, _ = pairing.close(sent, GapCause.UNKNOWN)
+    return placed + waited
 
 
-@pytest.mark.parametrize("step_s", [-30.0, -1.0, 1.0, 9.5])
+STEPS_S = [-30.0, -1.0, -0.05, -0.013, -0.01, 0.01, 0.013, 0.02, 0.05, 0.3, 0.7, 1.0, 9.5]
+
+
+@pytest.mark.parametrize("step_s", STEPS_S)
 @pytest.mark.parametrize("has_counter", [True, False])
-@pytest.mark.parametrize("lost", [set(), {60}])
+@pytest.mark.parametrize("lost", [set(), {160}])
 def test_a_camera_clock_that_is_set_in_mid_run_makes_no_gap_and_is_noted(step_s, has_counter, lost):
-    """Number and counter go on; where frame 60 is lost at the same moment, they say that, too."""
-    pulses = [p for p in range(100) if p not in lost]
+    """Number and counter go on; where frame 160 is lost at the same moment, they say that, too."""
+    pulses = [p for p in range(400) if p not in lost]
     frames = [replace(f, frame_number=p, counter=p + 1) for f, p in zip(frames_of(pulses), pulses, strict=True)]
     stepped = [
-        replace(f, camera_ticks=f.camera_ticks + round(step_s * 1e9)) if p >= 60 else f
+        replace(f, camera_ticks=f.camera_ticks + round(step_s * 1e9)) if p >= 160 else f
         for f, p in zip(frames_of_far_clock(frames), pulses, strict=True)
     ]
-    pairing = Pairing("HS", 1, PLAN, baseline(counter=0 if has_counter else NO_COUNTER))
-    placed = placed_of(pairing, stepped, 100)
+    pairing = Pairing("HS", 1, PLAN, baseline(counter=0 if has_counter else NO_COUNTER), told_times())
+    placed = placed_of(pairing, stepped, None)
     assert [p.pulse for p in placed] == pulses
-    assert [(p.gap.first_pulse, p.gap.last_pulse) for p in placed if p.gap] == [(60, 60)] * len(lost)
+    assert [(p.gap.first_pulse, p.gap.last_pulse) for p in placed if p.gap] == [(160, 160)] * len(lost)
     (note,) = [p.note for p in placed if p.note]
     assert f"clock set by {step_s:+.3f} s" in note
-    after = {p.evidence for p in placed if p.pulse > 61}
+    after = {p.evidence for p in placed if p.pulse > 161}
     assert after == {Evidence.COUNTER if has_counter else Evidence.HOST_ARRIVAL}
 
 
 def frames_of_far_clock(frames: list[Frame]) -> list[Frame]:
     """The same on a clock so far on that it can be set back; they arrive as before."""
     return [replace(f, camera_ticks=f.camera_ticks + 100_000_000_000) for f in frames]
+
+
+@pytest.mark.parametrize("step_s", [-2.0, 0.02, 0.3, 2.0])
+def test_a_clock_that_is_set_where_an_edge_is_lost_is_told_by_a_counter_that_saw_the_edge(step_s):
+    """The camera's number went on by one, its counter by two, and its timestamp by neither."""
+    pulses = [p for p in range(400) if p != 160]
+    frames = [replace(f, counter=p + 1) for f, p in zip(frames_of(pulses), pulses, strict=True)]
+    far = frames_of_far_clock(frames)
+    stepped = [replace(f, camera_ticks=f.camera_ticks + (f.counter > 160) * round(step_s * 1e9)) for f in far]
+    placed = placed_of(Pairing("HS", 1, PLAN, baseline(counter=0), told_times()), stepped, 400)
+    assert [p.pulse for p in placed] == pulses
+
+
+@pytest.mark.parametrize("divisor", [1, 4])
+@pytest.mark.parametrize("counts", [True, False])
+def test_swallowed_triggers_that_nothing_counts_are_told_from_a_set_clock_by_arrivals(divisor, counts):
+    """Frames come up to 60 ms late, the quickest of a second hardly; numbers and counter go on by one each time."""
+    pulses = [p for p in range(0, 1200, divisor) if p // divisor % 7 != 5 or p < 60]
+    late_ns = [int(6e6 + (i * 7919 % 60) * 1e6) for i in range(len(pulses))]
+    frames = [
+        replace(f, arrived_host_ns=f.arrived_host_ns + late, counter=i + 1 if counts else NO_COUNTER)
+        for i, (f, late) in enumerate(zip(frames_of(pulses), late_ns, strict=True))
+    ]
+    pairing = Pairing("HS", divisor, PLAN, baseline(counter=0 if counts else NO_COUNTER), told_times())
+    assert [p.pulse for p in placed_of(pairing, frames, None)] == pulses
+
+
+@pytest.mark.parametrize("early", [0, 1, 3])
+@pytest.mark.parametrize("lost", [0, 1])
+def test_exposures_anchor_a_camera_that_is_back_only_where_no_frame_and_no_edge_is_missing(early, lost):
+    """`early`: edges told before it is said to be armed. `lost`: first frames that never came."""
+    pairing = Pairing("HS", 1, PLAN, baseline(), told_times())
+    for f in frames_of(list(range(300))):
+        pairing.place(f)
+    pairing.lost()
+    pairing.asked_to_return()
+    exposed = list(range(360, 600))
+    edges = [Edge(1, 0, 1, p, 12345 + due_ns(p) // 500, due_ns(p)) for p in exposed]
+    for edge in edges[:early]:
+        pairing.exposed(edge)
+    latched = ClockPair("camera:HS", 99 + due_ns(355), 99 + due_ns(355), 12345 + due_ns(355), 12345 + due_ns(355))
+    pairing.returns(replace(baseline(), clock_pairs=(latched,)))
+    for edge in edges[early:]:
+        pairing.exposed(edge)
+    frames = [replace(f, arrived_host_ns=f.camera_ticks + 12246) for f in frames_of(exposed[lost:], offset=99)]
+    placed = [p for f in frames for p in pairing.place(f)]
+    assert {p.pulse - true for p, true in zip(placed, exposed[lost:], strict=True) if not p.is_dropped} == {0}
+    strongest = Evidence.HOST_ARRIVAL if lost else Evidence.TIMESTAMPS
+    assert {p.evidence for p in placed if not p.is_dropped} == {strongest}
+
+
+def test_a_quickest_frame_that_was_slow_itself_makes_no_set_clock_of_a_lost_frame():
+    """The first frame came 0.4 s late and all behind it waited; then frame 23 is lost, and nothing counted it."""
+    pulses = [p for p in range(300) if p != 23]
+    held_ns = 12345 + 400_000_000
+    frames = [replace(f, arrived_host_ns=max(f.arrived_host_ns + 6_000_000, held_ns)) for f in frames_of(pulses)]
+    placed = placed_of(Pairing("HS", 1, PLAN, baseline(), told_times()), frames, None)
+    assert [p.pulse for p in placed] == pulses
+
+
+@pytest.mark.parametrize("step_s", [0.01, 0.02, 5.0])
+def test_in_the_first_second_a_clock_is_known_to_be_set_when_frames_would_come_before_they_are_exposed(step_s):
+    """Exposed for 4 ms, and here 6 ms after their pulses."""
+    pulses = list(range(200))
+    frames = [replace(f, arrived_host_ns=f.arrived_host_ns + 6_000_000) for f in frames_of(pulses)]
+    stepped = [replace(f, camera_ticks=f.camera_ticks + (f.frame_number >= 30) * round(step_s * 1e9)) for f in frames]
+    placed = placed_of(Pairing("HS", 1, PLAN, baseline(), told_times()), stepped, None)
+    assert [p.pulse for p in placed] == pulses
+
+
+@pytest.mark.parametrize("step_s", [0.05, 0.3, 5.0])
+@pytest.mark.parametrize("after", [3, 20, 60])
+def test_a_clock_that_is_set_soon_after_a_loss_that_nothing_counted_is_told_apart_from_it(step_s, after):
+    """The early arrivals are of the clock that was set, not of the loss before."""
+    pulses = [p for p in range(500) if p != 200]
+    stepped = [
+        replace(
+            f,
+            camera_ticks=f.camera_ticks + (p >= 200 + after) * round(step_s * 1e9),
+            arrived_host_ns=f.arrived_host_ns + 6_000_000,
+        )
+        for f, p in zip(frames_of(pulses), pulses, strict=True)
+    ]
+    placed = placed_of(Pairing("HS", 1, PLAN, baseline(), told_times()), stepped, None)
+    assert [p.pulse for p in placed] == pulses
+
+
+def test_frames_that_wait_when_the_run_closes_are_all_given_out():
+    """Held for the end of a body that nobody told, or for a clock in doubt."""
+    frames = frames_of([p for p in range(100) if p != 95])
+    for held_from in (90, 1000):
+        pairing = Pairing("HS", 1, PLAN, baseline())
+        placed = [p for f in frames[:85] for p in pairing.place(f)]
+        pairing.hold(held_from)
+        placed += [p for f in frames[85:] for p in pairing.place(f)]
+        waited, _ = pairing.close(None, GapCause.UNKNOWN)
+        assert [p.frame for p in placed + waited] == frames
+        assert waited
 
 
 def test_swallowed_triggers_in_a_long_hole_are_no_step_of_the_clock():
@@ -287,9 +411,9 @@ def test_numbers_that_were_not_reset_or_jumped_at_arm_are_no_loss():
 
 def test_every_second_trigger_swallowed_leaves_the_others_on_their_pulses():
     pulses = list(range(0, 120, 2))
-    given_pulses, gaps = run_through(Pairing("HS", 1, PLAN, baseline()), frames_of(pulses), 120)
+    given_pulses, gaps = run_through(Pairing("HS", 1, PLAN, baseline()), frames_of(pulses), None)
     assert given_pulses == pulses
-    assert [(g.first_pulse, g.last_pulse) for g in gaps] == [(p, p) for p in range(1, 120, 2)]
+    assert [(g.first_pulse, g.last_pulse) for g in gaps] == [(p, p) for p in range(1, 118, 2)]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from rig.record.recording import Recorded
 from rig.session.folder import beside
 from rig.session.layout import Outcome
 from rig.session.runfile import Run
+from rig.sim.camera import SimulatedCamera
 from rig.sim.faults import Committed, Fault, lost_pulses, read_truth
 from rig.streams import Evidence, GapCause
 from rig.verify.findings import Finding, Word
@@ -140,11 +141,49 @@ def test_an_exposure_active_line_at_the_box_anchors_the_camera_that_is_back_by_i
         assert run.streams[name].frames["evidence"].min() >= int(Evidence.TIMESTAMPS)
 
 
-def test_a_camera_lost_before_its_lateness_was_measured_gets_no_pulse_number_and_its_losses_are_counted(
+@pytest.mark.parametrize("extra", ["bumped_numbers: true", "lost_frames: 25", "unnumbered_frames: 25"])
+def test_no_first_frame_that_is_lost_or_odd_number_brings_exposures_to_the_wrong_frames(
+    tmp_path: Path, extra: str
+) -> None:
+    faults = f"disconnects: 1, away_s: 0.4, {extra}, first_pulse: 420, last_pulse: 500"
+    rig = write_rig(tmp_path, seed=3, faults=faults)
+    rig.write_text(rig.read_text().replace("rate_hz: 100}", f"rate_hz: 100, {INPUTS}}}"))
+    came = record(tmp_path, rig, write_protocol(tmp_path, ("still", 7, "all")))
+    (name,) = lost_streams(came)
+    with Run(came.path) as run:
+        stream = run.streams[name]
+        burnt = np.array([burnt_in_number(stream.data[i]) for i in range(len(stream.frames))])
+        np.testing.assert_array_equal(burnt, stream.pulse_numbers)
+        assert 2 in stream.frames["epoch"]
+
+
+EARLY = "disconnects: 1, away_s: 0.5, first_pulse: 60, last_pulse: 140"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_reading_of_its_clock_at_arm_anchors_a_camera_that_is_lost_early(tmp_path: Path, seed: int) -> None:
+    rig = write_rig(tmp_path, seed=seed, faults=EARLY)
+    came = record(tmp_path, rig, write_protocol(tmp_path, ("still", 5, "all")))
+    check_gaps(came, streams=lost_streams(came))
+
+
+@pytest.fixture
+def _no_latch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A camera whose clock cannot be read between frames."""
+    monkeypatch.setattr(SimulatedCamera, "_clock_pairs", lambda _: ())
+
+
+@pytest.mark.usefixtures("_no_latch")
+def test_a_camera_whose_clock_cannot_be_read_is_anchored_by_its_measured_lateness(tmp_path: Path) -> None:
+    came = recorded(tmp_path, "disconnects: 1, away_s: 0.5")
+    check_gaps(came, streams=lost_streams(came))
+
+
+@pytest.mark.usefixtures("_no_latch")
+def test_such_a_camera_lost_before_its_lateness_was_measured_gets_no_pulse_number_and_its_losses_are_counted(
     tmp_path: Path,
 ) -> None:
-    faults = "disconnects: 1, away_s: 0.5, first_pulse: 60, last_pulse: 140"
-    rig = write_rig(tmp_path, faults=faults)
+    rig = write_rig(tmp_path, faults=EARLY)
     came = record(tmp_path, rig, write_protocol(tmp_path, ("still", 5, "all")))
     (name,) = lost_streams(came)
     lost = lost_pulses(truth_of(came), name)

@@ -77,7 +77,12 @@ def test_pictures_of_a_run_are_those_that_were_delivered(tmp_path: Path, name: s
         ("BayerRG12", r"H5T_STD_U16LE DATASPACE SIMPLE \{ \( 3, 65, 97 \)"),
         ("RGB8", r"H5T_STD_U8LE DATASPACE SIMPLE \{ \( 3, 65, 97, 3 \)"),
         ("Mono10p", r"H5T_STD_U8LE DATASPACE SIMPLE \{ \( 3, 7882 \)"),
+        ("BGR8", r"H5T_STD_U8LE DATASPACE SIMPLE \{ \( 3, 65, 97, 3 \)"),
+        ("BayerGB10", r"H5T_STD_U16LE DATASPACE SIMPLE \{ \( 3, 65, 97 \)"),
+        ("BayerRG10p", r"H5T_STD_U8LE DATASPACE SIMPLE \{ \( 3, 7882 \)"),
         ("Mono12p", r"H5T_STD_U8LE DATASPACE SIMPLE \{ \( 3, 9458 \)"),
+        ("Mono10Packed", r"H5T_STD_U8LE DATASPACE SIMPLE \{ \( 3, 9458 \)"),
+        ("BayerGR12Packed", r"H5T_STD_U8LE DATASPACE SIMPLE \{ \( 3, 9458 \)"),
     ],
 )
 def test_other_programs_see_the_documented_type_and_shape(tmp_path: Path, name: str, type_and_shape: str) -> None:
@@ -91,7 +96,7 @@ def test_other_programs_see_the_documented_type_and_shape(tmp_path: Path, name: 
     assert (attributes["pixel_format"], attributes["width"], attributes["height"]) == (name, WIDTH, HEIGHT)
 
 
-@pytest.mark.parametrize("name", ["Mono12", "Mono12p", "RGB8"])
+@pytest.mark.parametrize("name", ["Mono12", "Mono12p", "Mono10Packed", "RGB8"])
 def test_room_is_reserved_for_the_bytes_of_the_format(tmp_path: Path, name: str) -> None:
     spec, planned = spec_of(name, capacity=600), {"seconds": 1, "pulses": 10, "edges": 10}
     writer = SessionWriter(tmp_path / "run.h5", Header({}, {}, {}), [spec], **planned)
@@ -123,6 +128,7 @@ def test_a_changed_byte_of_a_packed_picture_is_refused_in_every_form(tmp_path: P
         ("pixel_format", 8, "'8' is no pixel format"),
         ("pixel_format", "Mono12", "another layout"),
         ("pixel_format", "RGB8", "another layout"),
+        ("pixel_format", "RGB8Packed", r"'RGB8Packed' is no pixel format.*Mono10Packed, RGB8, BGR8"),
         ("pixel_format", "Mono12p", "another layout"),
         ("pixel_format", None, "no pixel format"),
         ("width", None, "lacks the number width"),

@@ -61,16 +61,28 @@ def amplitude(eye: Eye, shown: Shown, every_ns: int) -> tuple[np.ndarray, np.nda
     Each frame is compared with one of the same head position, a whole number of sways later, when nothing moves.
     """
     first, last = ((at_ns // every_ns) * every_ns for at_ns in (shown.onset_ns - 300 * MS, shown.offset_ns + 300 * MS))
-    begins, performance = range(first, last, every_ns), Performance(1)
-    later = next(
-        k * SWAY_NS
-        for k in range(1, 40)
-        if not any(performance.at(t + k * SWAY_NS) for t in range(first, last + FRAME_NS, FRAME_NS))
-    )
-    change = np.array([_middle(eye, t) - _middle(eye, t + later) for t in begins])
+    begins = range(first, last, every_ns)
+    change = _film(eye, begins, 0) - _neutral(eye, begins)
     pattern = change[np.argmax((change**2).sum(axis=(1, 2)))]
     strength = (change * pattern).sum(axis=(1, 2)) / (pattern**2).sum()
     return strength, np.array(begins) + round(eye.config.exposure_us * 500)
+
+
+def _film(eye: Eye, begins: range, sways: int) -> np.ndarray:
+    return np.array([_middle(eye, t + sways * SWAY_NS) for t in begins])
+
+
+def _neutral(eye: Eye, begins: range) -> np.ndarray:
+    """A later film in which nothing moves: one of two that differ no more in any picture than in most of them."""
+    films: list[np.ndarray] = []
+    for sways in range(1, 40):
+        film = _film(eye, begins, sways)
+        for other in films:
+            differ = ((film - other) ** 2).mean(axis=(1, 2))
+            if differ.max() <= 1.1 * np.median(differ):
+                return film
+        films.append(film)
+    raise AssertionError("something moves all the time")
 
 
 def _middle(eye: Eye, host_ns: int) -> np.ndarray:

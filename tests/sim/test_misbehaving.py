@@ -194,7 +194,7 @@ def test_a_clock_step_moves_the_ticks_of_all_later_frames_and_nothing_else() -> 
             after: moved[after] - moved[before] for before, after in pairwise(moved) if moved[after] != moved[before]
         }
         assert sorted(steps) == sorted(t.pulse for t in seen.committed(Fault.CLOCK_STEP) if t.stream == name)
-        assert all(NS <= step <= 10 * NS for step in steps.values())
+        assert all(NS // 50 <= step <= 10 * NS for step in steps.values())
         assert {p: f.counter for p, f in stepped.items()} == {p: f.counter for p, f in usual.items()}
         assert period_ns < NS
     assert len(seen.committed(Fault.CLOCK_STEP)) == 2
@@ -359,7 +359,7 @@ def test_features_that_are_rounded_without_a_word_are_seen_when_they_are_read_ba
         Watched(rig(hs={"exposure_us": 4000, "features": {"Gain": 1.23}}, faults={"rounded_features": True}))
     texts = [str(problem) for problem in found.value.problems]
     assert [text.split(": ")[1] for text in texts] == ["ExposureTime", "Gain"]
-    assert "4000 reads back as 3996; 1 to 1e+06 in steps of 17" in texts[0]
+    assert "4000 reads back as 3996; 1 to 1000000 in steps of 17" in texts[0]
 
 
 def test_a_buffer_is_overwritten_as_soon_as_it_is_given_back() -> None:

@@ -15,6 +15,7 @@ from tests.sim.optical import MS, NS, US, Eye, camera
 from tests.sim.test_world import RUN, Bare, rig
 
 FORMATS = ["Mono8", "Mono10", "Mono10p", "Mono12", "Mono12p", "BayerRG8", "BayerGB12", "RGB8"]
+FORMATS += ["Mono10Packed", "Mono12Packed", "BayerBG10", "BayerGR10p", "BayerRG12p", "BayerGB12Packed", "BGR8"]
 BITS = {name: 12 if "12" in name else 10 if "10" in name else 8 for name in FORMATS}
 SLANT, STEPS = 0.0875, 8
 
@@ -199,10 +200,17 @@ def test_every_pixel_format_holds_number_and_leds(pixel_format: str, scene: Any)
             assert (samples[55:63, left : left + 8] == round((10 + 245 * share) * white / 255)).all()
 
 
-@pytest.mark.parametrize("bits", [10, 12])
-def test_packed_pictures_are_the_same_without_gaps(bits: int) -> None:
-    packed, plain = (Eye(camera(pixel_format=name, width=97, height=67)) for name in (f"Mono{bits}p", f"Mono{bits}"))
-    np.testing.assert_array_equal(packed.take(NS), plain.take(NS))
+@pytest.mark.parametrize("packed", ["Mono10p", "Mono12p", "Mono10Packed", "Mono12Packed", "BayerBG12Packed"])
+def test_packed_pictures_are_the_same_without_gaps(packed: str) -> None:
+    plain = packed.removesuffix("p").removesuffix("Packed")
+    pictures = [Eye(camera(pixel_format=name, width=97, height=67)).take(NS) for name in (packed, plain)]
+    np.testing.assert_array_equal(*pictures)
+
+
+def test_blue_comes_first_where_the_format_says_so() -> None:
+    red, blue = (Eye(camera(pixel_format=name)).film(frames(10)).mean(axis=0) for name in ("RGB8", "BGR8"))
+    assert np.abs(red - blue[..., ::-1]).mean() < 1
+    assert np.abs(red - blue).mean() > 5
 
 
 @pytest.mark.parametrize("pixel_format", ["BayerRG8", "BayerGR8", "BayerGB8", "BayerBG8"])

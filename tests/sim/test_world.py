@@ -134,6 +134,21 @@ def test_a_camera_declares_its_start_delay() -> None:
     assert answer["delays"]["exposure_start"] == (500, "DECLARED")
 
 
+def test_a_camera_whose_start_delay_nobody_declared_has_none_and_declares_none() -> None:
+    undeclared, prompt = rig(hs={"start_delay_us": None}), rig(hs={"start_delay_us": 0})
+    link = LocalLink("HS", World(undeclared, 0, None), pool_shape(undeclared, "HS"))
+    link.send({"do": "arm", "epoch": 1})
+    answer = link.receive(0)
+    assert answer is not None
+    assert "exposure_start" not in answer["delays"]
+    stamps = []
+    for each in (undeclared, prompt):
+        bare = Bare(each)
+        bare.run(RUN, 2.0)
+        stamps.append([message["ticks"] for message, _ in bare.frames["HS"]])
+    assert stamps[0] == stamps[1]
+
+
 def test_an_exposure_sees_each_led_for_the_share_of_it_in_which_it_was_lit() -> None:
     """HS one code; VIS, 20 ms long, three of them mixed."""
     bare = Bare(rig())

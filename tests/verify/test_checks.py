@@ -91,7 +91,15 @@ def test_pulses_due_are_not_called_sent(judge: Judge) -> None:
 
 
 def test_skew_that_nothing_measured_is_not_called_good(judge: Judge) -> None:
-    assert found(judge(), "skew").word is Word.NOT_MEASURED
+    skew = found(judge(), "skew")
+    assert (skew.word, skew.value) == (Word.NOT_MEASURED, 0.0)
+    assert skew.text.startswith("declared delays differ by 0 us")
+
+
+def test_delays_that_nobody_declared_do_not_differ_by_nothing(judge: Judge) -> None:
+    skew = found(judge(Plan(undeclared={"VIS", "NIR"})), "skew")
+    assert (skew.word, skew.value, skew.looked_at) == (Word.NOT_MEASURED, None, "declared delays of 1 cameras")
+    assert skew.text.startswith("no delay was declared of VIS, NIR;")
 
 
 # pulses and frames
@@ -741,7 +749,7 @@ def test_an_alarm_that_the_outcome_tells_is_told_once(judge: Judge) -> None:
 def test_trigger_mode_that_fell_back_to_free_run_fails(judge: Judge) -> None:
     def edit(file: h5py.File) -> None:
         text = file["log/text"][:].tobytes()
-        place = text.rindex(b'"features": {"TriggerMode": "On"}')
+        place = text.rindex(b'"TriggerMode": "On"')
         changed = text[:place] + text[place:].replace(b'"On"', b'"No"', 1)
         file["log/text"][:] = np.frombuffer(changed, np.uint8)
 

@@ -44,7 +44,7 @@ def _filmed(folder: Path, *, slow_us: int = 8000, faults: str = "") -> dict[str,
 
 def _of_stream(run: Run, name: str, rig) -> Filmed:
     camera, pictures = rig.cameras[name], run.streams[name].data
-    timing = Exposures(camera.divisor, camera.exposure_us, camera.start_delay_us, 10_000, rig.box.led_phase_us)
+    timing = Exposures(camera.divisor, camera.exposure_us, camera.start_delay_us or 0, 10_000, rig.box.led_phase_us)
     every = range(len(pictures))
     numbers = np.array([burnt_in_number(pictures[i]) for i in every])
     return Filmed(np.array([_led_levels(pictures[i]) for i in every]), numbers, timing)

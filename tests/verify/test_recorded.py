@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from rig.cameras.camera import AtStop
 from rig.record.recording import Recorded
@@ -16,6 +19,7 @@ from rig.sim.camera import SimulatedCamera
 from rig.sim.faults import Fault, read_truth
 from rig.sim.sensor import Sensor
 from rig.verify.findings import Finding, Word, unstored_pulses
+from rig.verify.report import draw_report
 from rig.verify.verdict import verify_run
 from tests.rigs import record, write_protocol, write_rig
 
@@ -117,3 +121,19 @@ def test_an_exposure_time_that_changed_during_the_run_fails_by_name(
         (finding,) = [f for f in verify_run(run).findings if (f.check, f.stream) == ("features", "HS")]
     assert finding.word is word
     assert ("ExposureTime: 4000.0 became 4500.0" in finding.text) == (word is Word.FAIL)
+
+
+def test_a_run_without_timestamps_is_drawn_without_intervals(tmp_path: Path) -> None:
+    """Libraries warn of an axis without a length, and warnings are errors here."""
+    blind, seeing = tmp_path / "blind", tmp_path / "seeing"
+    blue = {}
+    for folder, cut in ((blind, "height: 64, simulated: {timestamps: false}"), (seeing, "height: 64")):
+        folder.mkdir()
+        rig = write_rig(folder)
+        rig.write_text(rig.read_text().replace("height: 64", cut))
+        with Run(record(folder, rig, write_protocol(folder, ("still", 1, "all"))).path) as run:
+            png = draw_report(run, verify_run(run))
+        pixels = np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
+        upper = pixels[: len(pixels) * 3 // 5]  # the screen's part, below, has points in either
+        blue[folder] = int(((upper[..., 2] > 140) & (upper[..., 0] < 90)).sum())
+    assert blue[blind] == 0 < blue[seeing]

@@ -17,7 +17,7 @@ from pypylon import genicam, pylon
 from rig.cameras.basler import family
 from rig.cameras.basler.device import Device
 from rig.cameras.basler.pylon import OTHER_PROGRAM, damage, devices, picture, text_of
-from rig.cameras.camera import AtStop, Baseline, Camera, CameraInfo, TicksMark
+from rig.cameras.camera import AtStop, Baseline, Camera, CameraInfo, TicksMark, device_name
 from rig.cameras.features import Feature, FeatureState, asked_of, feature_problems
 from rig.cameras.nodes import Nodes, Refused, ask, asked_again
 from rig.clock import NS, Clock
@@ -54,12 +54,12 @@ class BaslerCamera(Camera):
     @property
     def subject(self) -> str:
         """How errors name it."""
-        return f"camera {self.name} ({self._config.serial or self._config.user_id})"
+        return device_name(self.name, self._config.serial or self._config.user_id or "")
 
     def describe(self) -> CameraInfo:
         """See Camera.describe."""
         with self._errors():
-            info, nodes, source = self._device.camera.GetDeviceInfo(), self._nodes, self._config.trigger_source
+            info, nodes = self._device.camera.GetDeviceInfo(), self._nodes
             return CameraInfo(
                 "camera",
                 info.GetVendorName(),
@@ -67,14 +67,15 @@ class BaslerCamera(Camera):
                 info.GetSerialNumber(),
                 str(nodes.value("DeviceFirmwareVersion") or nodes.value("DeviceVersion") or "not told"),
                 simulated=self._class == family.EMULATED,
-                capabilities=dict(family.capabilities(self._class, nodes, source)),
+                capabilities=self._capabilities(),
                 width=int(nodes.number("Width") or 0),
                 height=int(nodes.number("Height") or 0),
                 pixel_format=str(nodes.value("PixelFormat")),
                 features=tuple(asked_again(nodes, state) for state in self._states),
-                settings=family.settings(nodes, source),
+                settings=family.settings(nodes, self._config.trigger_source),
                 resulting_hz=nodes.number("ResultingFrameRate"),
                 readout_us=nodes.number("SensorReadoutTime"),
+                warnings=tuple(self._warnings()),
             )
 
     def arm(self, epoch: int) -> Baseline:
@@ -84,7 +85,7 @@ class BaslerCamera(Camera):
         with self._errors():
             self._states = tuple(asked_again(self._nodes, state) for state in self._states)
             raise_all(feature_problems(self.subject, self._states))
-            self._epoch, self._chunks = epoch, family.enable_chunks(self._nodes, self._config.trigger_source)
+            self._epoch, self._chunks = epoch, self._enabled_chunks()
             pairs = family.latch(self._nodes, self._clock, self.name)
             baseline = self._baseline(pairs)
             self._look_at_ns = self._clock.now_ns()
@@ -98,11 +99,8 @@ class BaslerCamera(Camera):
         with self._errors():
             if (warmth := self._temperature()) is not None:
                 return warmth
-            result = self._device.camera.RetrieveResult(ceil(timeout_s * 1000), pylon.TimeoutHandling_Return)
-            if result.IsValid():
-                return self._frame(result)
-            self._check_present()
-        return None
+            result = self._retrieved(timeout_s)
+            return self._frame(result) if result.IsValid() else None
 
     def release(self, frame: Frame) -> None:
         """See Camera.release."""
@@ -132,6 +130,7 @@ class BaslerCamera(Camera):
         with self._errors():
             family.prepare(self._nodes)
             self._states = tuple(ask(self._nodes, *asked) for asked in asked_of(self._config).items())
+            self._chunks = self._enabled_chunks()
             self._device.listen()
 
     @property
@@ -160,9 +159,27 @@ class BaslerCamera(Camera):
         found = ", ".join(f"{device.GetSerialNumber()} ({device.GetModelName()})" for device in there) or "no camera"
         raise DeviceNotFound(self.subject, "is not there", allowed=f"found: {found}", hint="Check its cable and power")
 
+    def _enabled_chunks(self) -> family.Chunks:
+        """What comes with every frame from now on; the counter is at 0."""
+        return family.enable_chunks(self._nodes, self._config.trigger_source)
+
+    def _capabilities(self) -> dict[str, Feature]:
+        """What it can tell, as it turned out when it was opened."""
+        found = family.capabilities(self._class, self._nodes, self._chunks, self._device.events)
+        beats = self._device.heartbeat_ms
+        return found if beats is None else found | {"heartbeat_ms": beats}
+
+    def _warnings(self) -> Iterator[str]:
+        beats = self._device.heartbeat_ms
+        if beats is not None and beats > family.HEARTBEAT_MS:
+            yield (
+                f"{self.subject}: HeartbeatTimeout stays at {beats} ms; at most {family.HEARTBEAT_MS} was asked for: "
+                "that it is gone may be noticed later than a second after"
+            )
+
     def _baseline(self, pairs: tuple[ClockPair, ...]) -> Baseline:
         nodes, numbers = self._nodes, family.numbering(self._class, self._nodes)
-        hz, (shutter, row_time_us) = family.ticks_hz(self._class, nodes), family.shutter(nodes)
+        hz = family.ticks_hz(self._class, nodes)
         highest_hz = None if self._class == family.EMULATED else nodes.number("ResultingFrameRate")
         return Baseline(
             epoch=self._epoch,
@@ -174,8 +191,7 @@ class BaslerCamera(Camera):
             first_valid_number=numbers.first_valid,
             number_modulus=numbers.modulus,
             ticks_mark=self._chunks.ticks_mark if hz else TicksMark.NONE,
-            shutter=shutter,
-            row_time_us=row_time_us,
+            shutter=family.shutter(nodes),
             delays=family.delays(nodes, self._config),
             shortest_period_us=1e6 / highest_hz if highest_hz else 0.0,
             discipline=family.discipline(nodes, has_clock=bool(hz)),
@@ -200,18 +216,34 @@ class BaslerCamera(Camera):
         now = {state.name: self._nodes.value(state.name) for state in self._states}
         return {name: value for name, value in now.items() if value is not None}
 
+    def _retrieved(self, timeout_s: float) -> Any:
+        """A grab result; not valid when none came. Raises DeviceLost.
+
+        Pylon cannot always say that a camera was removed, and asking it may then take for ever: any error counts as
+        the loss of the camera, which is opened anew. One that is silent is told by the recorder's alarm.
+        """
+        try:
+            result = self._device.camera.RetrieveResult(ceil(timeout_s * 1000), pylon.TimeoutHandling_Return)
+        except genicam.GenericException as error:
+            raise self._lost() from error
+        if not result.IsValid() and self._device.was_removed:
+            raise self._lost()
+        return result
+
     def _frame(self, result: Any) -> Frame:
         height, width = self._config.height, self._config.width
         error = damage(result, self._format.size(height, width))
-        chunks = family.Chunks() if error else self._chunks
-        told = family.read_chunks(chunks, self._device.told_with(result))
+        told = family.read_chunks(family.Chunks() if error else self._chunks, self._device.told_with(result))
+        if not error and (lacking := self._chunks.lacking(told)):
+            error = f"it came without its {lacking}"
+        ticks = told.ticks if self._chunks.ticks else result.TimeStamp  # never one of another moment
         slot = next(self._slots)
         self._held[slot] = self._device, result
         return Frame(
             stream=self.name,
             epoch=self._epoch,
             frame_number=result.BlockID,
-            camera_ticks=result.TimeStamp if told.ticks is None else told.ticks,
+            camera_ticks=0 if error else ticks or 0,
             counter=told.counter,
             exposure_us=self._config.exposure_us if told.exposure_us is None else told.exposure_us,
             line_status=told.line_status,
@@ -232,10 +264,6 @@ class BaslerCamera(Camera):
         if celsius is None:
             return None
         return CameraEvent(self.name, CameraEventKind.TEMPERATURE, "DeviceTemperature", celsius, 0, now)
-
-    def _check_present(self) -> None:
-        if self._device.is_gone:
-            raise self._lost()
 
     def _lost(self) -> DeviceLost:
         """It is gone; from now on it is to be opened again."""

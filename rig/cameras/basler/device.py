@@ -14,8 +14,6 @@ from rig.cameras.nodes import Nodes
 from rig.clock import Clock
 from rig.streams import CameraEvent
 
-HEARTBEAT_MS = 800  # of a GigE camera; pylon's own 3 s would tell too late that it is gone
-
 
 class _Removal(pylon.ConfigurationEventHandler):  # type: ignore[misc]
     """Notes, in pylon's thread, that the camera was unplugged."""
@@ -50,14 +48,14 @@ class Device:
         """Open what `devices` found. Raises pylon's GenericException; then it is closed again."""
         self.camera = pylon.InstantCamera()  # the first one, so that Python drops it before the handlers
         self.device_class: str = found.GetDeviceClass()
-        self._event_nodes: list[str] = []
+        self.events: dict[str, str] = {}  # that it tells: the node that changes then, by EventSelector
         self._removal = _Removal()
         self.camera.RegisterConfiguration(self._removal, pylon.RegistrationMode_ReplaceAll, pylon.Cleanup_None)
         try:
             self.camera.Attach(pylon.TlFactory.GetInstance().CreateDevice(found))
             self.camera.GrabCameraEvents.Value = True
             self.camera.Open()
-            PylonNodes(self.camera.GetTLNodeMap()).set("HeartbeatTimeout", HEARTBEAT_MS)
+            self.heartbeat_ms = family.set_heartbeat(PylonNodes(self.camera.GetTLNodeMap()))
         except genicam.GenericException:
             self.close()
             raise
@@ -66,18 +64,23 @@ class Device:
         self.waiting = self._events.waiting
 
     @property
+    def was_removed(self) -> bool:
+        """Whether pylon has told that it was unplugged."""
+        return self._removal.is_gone
+
+    @property
     def is_gone(self) -> bool:
-        """Whether it was unplugged, as far as pylon has noticed."""
-        return self._removal.is_gone or self.camera.IsCameraDeviceRemoved()
+        """Whether it was unplugged, as far as pylon has noticed; asks pylon."""
+        return self.was_removed or self.camera.IsCameraDeviceRemoved()
 
     def listen(self) -> None:
         """Let it tell what it notices, as far as it can; that comes to `waiting`."""
-        for event, node in family.enable_events(self.nodes).items():
+        self.events = family.enable_events(self.nodes)
+        for event, node in self.events.items():
             number = self._events.names.index(event)
             self.camera.RegisterCameraEventHandler(
                 self._events, node, number, pylon.RegistrationMode_Append, pylon.Cleanup_None
             )
-            self._event_nodes.append(node)
 
     def told_with(self, result: Any) -> Nodes:
         """The node map of what came with a frame."""
@@ -87,7 +90,7 @@ class Device:
         """Give it back; never raises. What was grabbed stays valid. It never calls a handler afterwards."""
         with suppress(genicam.GenericException):
             self.camera.DestroyDevice()
-        for node in self._event_nodes:
+        for node in self.events.values():
             self.camera.DeregisterCameraEventHandler(self._events, node)
-        self._event_nodes.clear()
+        self.events = {}
         self.camera.DeregisterConfiguration(self._removal)

@@ -7,17 +7,18 @@ from pypylon import pylon
 from rig.cameras.basler import family
 from rig.cameras.basler.pylon import damage, devices, opened, picture
 from rig.cameras.found import FeatureRow, FoundCamera, Snapshot
+from rig.config.backends import BASLER, EMULATION
 from rig.errors import DeviceNotReady
-from rig.pixels import FORMATS
+from rig.pixels import FORMATS, IN_WORDS
 
 SNAPSHOT_S = 5.0
 
 
 def find() -> list[FoundCamera]:
-    """All Basler cameras that answer; emulated ones only if PYLON_CAMEMU asks for them."""
+    """All Basler cameras that answer; emulated ones only if the environment asks for them: see `emulation`."""
     return [
         FoundCamera(
-            backend="basler-emulation" if device.GetDeviceClass() == family.EMULATED else "basler",
+            backend=EMULATION if device.GetDeviceClass() == family.EMULATED else BASLER,
             vendor=device.GetVendorName(),
             model=device.GetModelName(),
             serial=device.GetSerialNumber(),
@@ -37,9 +38,7 @@ def snapshot(serial: str) -> Snapshot:
     with opened(serial) as (camera, nodes), nodes.selected("TriggerSelector", "FrameStart"):
         name = str(nodes.read("PixelFormat"))
         if name not in FORMATS:
-            raise DeviceNotReady(
-                f"camera {serial}", "is no pixel format of ours", value=name, allowed=", ".join(FORMATS)
-            )
+            raise DeviceNotReady(f"camera {serial}", "is no pixel format of ours", value=name, allowed=IN_WORDS)
         with nodes.selected("TriggerMode", "Off"):
             camera.StartGrabbingMax(1)
             result = camera.RetrieveResult(int(SNAPSHOT_S * 1000), pylon.TimeoutHandling_Return)

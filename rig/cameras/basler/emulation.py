@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from threading import RLock
 
 from pypylon import genicam
 
@@ -14,6 +16,7 @@ from rig.clock import Clock
 from rig.config.rig import Camera
 
 EMULATED_CAMERAS = "PYLON_CAMEMU"  # environment variable: how many cameras pylon emulates
+_environment = RLock()  # cameras that were lost are opened again by threads of their own
 
 
 class EmulatedBaslerCamera(BaslerCamera):
@@ -27,8 +30,7 @@ class EmulatedBaslerCamera(BaslerCamera):
     def __init__(self, name: str, config: Camera, clock: Clock, *, buffers: int) -> None:
         """As BaslerCamera. Pylon emulates as many cameras as its serial number needs: 0815-0002 is the third."""
         index = re.fullmatch(r"0815-([0-9]{4})", config.serial or "")
-        emulated = max(int(os.environ.get(EMULATED_CAMERAS, 0)), 1 + int(index[1]) if index else 1)
-        os.environ[EMULATED_CAMERAS] = str(emulated)
+        self._needed = 1 + int(index[1]) if index else 1
         super().__init__(name, config, clock, buffers=buffers)
 
     def trigger(self) -> None:
@@ -36,3 +38,27 @@ class EmulatedBaslerCamera(BaslerCamera):
         if self._is_armed:
             with suppress(genicam.GenericException):  # stopped or closed in this moment
                 self._device.camera.TriggerSoftware.Execute()
+
+    def close(self) -> None:
+        """See Camera.close."""
+        with _emulating(self._needed):  # pylon would leave files open that belong to its emulation
+            super().close()
+
+    def _open(self) -> None:
+        with _emulating(self._needed):
+            super()._open()
+
+
+@contextmanager
+def _emulating(cameras: int) -> Iterator[None]:
+    """Within it pylon finds at least so many emulated cameras; afterwards nobody does who did not ask for them."""
+    with _environment:
+        before = os.environ.get(EMULATED_CAMERAS)
+        os.environ[EMULATED_CAMERAS] = str(max(cameras, int(before or 0)))
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ[EMULATED_CAMERAS]
+            else:
+                os.environ[EMULATED_CAMERAS] = before

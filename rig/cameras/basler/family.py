@@ -12,7 +12,7 @@ a real camera can show is listed in docs/reference/cameras.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rig.cameras.camera import Delay, Discipline, Origin, Shutter, TicksMark
@@ -38,7 +38,18 @@ SETTINGS = (
     "GainAuto", "GevSCPD", "GevSCPSPacketSize", "ResultingFrameRate", "SensorReadoutTime", "TriggerActivation",
     "TriggerDelay", "TriggerMode", "TriggerSelector", "TriggerSource",
 )  # fmt: skip
-LINE_SETTINGS = ("LineDebouncerTime", "LineFormat", "LineInverter", "LineMode")  # of the line that triggers
+# Of the line that triggers. Within the hold-off time after a signal that was taken, no other one is.
+LINE_SETTINGS = ("BslInputHoldOffTime", "LineDebouncerTime", "LineFormat", "LineInverter", "LineMode")
+
+# A GigE camera that hears nothing for so long gives itself up, and pylon asks for it several times within that. Longer,
+# a loss would be told too late; shorter, a host that is late by moments would lose a healthy camera.
+HEARTBEAT_MS = 1000
+MARKS = {
+    "ExposureStart": TicksMark.EXPOSURE_START,
+    "FrameStart": TicksMark.FRAME_START,
+    "ExposureEnd": TicksMark.EXPOSURE_END,
+}  # by BslChunkTimestampSelector, the best first
+EVENTS_ON = ("On", "GenICamEvent")  # of EventNotification; the second of older cameras
 
 EVENTS = {  # by EventSelector
     "FrameStartOvertrigger": CameraEventKind.OVERTRIGGER,
@@ -61,6 +72,20 @@ def prepare(nodes: Nodes) -> None:
             with nodes.selected("TriggerSelector", trigger) as is_selected:
                 if is_selected:
                     nodes.set("TriggerMode", "Off")
+
+
+def set_heartbeat(transport: Nodes) -> int | None:
+    """Let the loss of a GigE camera be noticed within a second; how it reads then, ms, None when it has no heartbeat.
+
+    `transport` is pylon's node map of the connection, not that of the camera.
+    """
+    if not transport.is_there("HeartbeatTimeout"):
+        return None
+    allowed = transport.allowed("HeartbeatTimeout")
+    low, step = int(allowed.low or 0), int(allowed.step or 1)
+    transport.set("HeartbeatTimeout", max(low, low + (HEARTBEAT_MS - low) // step * step))
+    heartbeat_ms = transport.read("HeartbeatTimeout")
+    return heartbeat_ms if isinstance(heartbeat_ms, int) else None
 
 
 def settings(nodes: Nodes, trigger_source: str) -> dict[str, Feature]:
@@ -107,6 +132,12 @@ class Chunks:
     exposure: str = ""
     line_status: str = ""
 
+    def lacking(self, told: ChunkValues) -> str:
+        """The chunk that should have come with a frame and did not, of those that its pulse rests on."""
+        if self.ticks and told.ticks is None:
+            return self.ticks
+        return self.counter if self.counter and told.counter == NO_COUNTER else ""
+
 
 @dataclass(frozen=True)
 class ChunkValues:
@@ -125,15 +156,15 @@ def enable_chunks(nodes: Nodes, trigger_source: str) -> Chunks:
     """
     if not nodes.choices("ChunkSelector") or not nodes.set("ChunkModeActive", value=True):
         return Chunks()
-    has_mark = nodes.is_there("BslChunkTimestampSelector")
     has_ticks = _enabled(nodes, "Timestamp")
+    has_mark = nodes.is_there("BslChunkTimestampSelector")
     counter = "ChunkCounterValue" if _enabled(nodes, "CounterValue") else ""
     if not counter and _enabled(nodes, "Triggerinputcounter"):
         counter = "ChunkTriggerinputcounter"
     source = start_counter(nodes, trigger_source) if counter else ""
     return Chunks(
         ticks=("BslChunkTimestampValue" if has_mark else "ChunkTimestamp") if has_ticks else "",
-        ticks_mark=TicksMark.EXPOSURE_START if has_mark else TicksMark.FRAME_START,
+        ticks_mark=_mark(nodes) if has_ticks and has_mark else TicksMark.FRAME_START,
         counter=counter if source else "",
         counter_source=source,
         exposure="ChunkExposureTime" if _enabled(nodes, "ExposureTime") else "",
@@ -147,20 +178,22 @@ def _enabled(nodes: Nodes, chunk: str) -> bool:
         return is_selected and nodes.set("ChunkEnable", value=True)
 
 
-def counter_source(nodes: Nodes, trigger_source: str) -> str:
-    """What its counter would count: the trigger line, or else triggers taken, or else frames; empty: it has none.
-
-    A counter of frames (FrameStart) does not count a trigger that was swallowed.
-    """
-    can = nodes.choices("CounterEventSource")
-    return next((source for source in (trigger_source, "FrameTrigger", "FrameStart") if source in can), "")
+def _mark(nodes: Nodes) -> TicksMark:
+    """The moment that its time stamps are of from now on: the best that it takes, or else the present one."""
+    set_to = next((moment for moment in MARKS if nodes.set("BslChunkTimestampSelector", moment)), "")
+    return MARKS.get(set_to, TicksMark.FRAME_START)
 
 
 def start_counter(nodes: Nodes, trigger_source: str) -> str:
-    """Set the counter to 0 and let it count; what it counts, empty when it cannot be used."""
+    """Set the counter to 0 and let it count; what it counts, empty when it cannot be used.
+
+    The trigger line, or else triggers taken, or else frames; a counter of frames (FrameStart) does not count a trigger
+    that was swallowed.
+    """
     with nodes.selected("CounterSelector", COUNTER):
-        source = counter_source(nodes, trigger_source)
-        if not source or not nodes.set("CounterEventSource", source):
+        sources = (trigger_source, "FrameTrigger", "FrameStart")
+        source = next((each for each in sources if nodes.set("CounterEventSource", each)), "")
+        if not source or not _counts_rising_edges(nodes, source):
             return ""
         if nodes.is_there("CounterDuration"):  # it would start again there
             nodes.set("CounterDuration", int(nodes.allowed("CounterDuration").high or 0))
@@ -171,15 +204,21 @@ def start_counter(nodes: Nodes, trigger_source: str) -> str:
         return source
 
 
+def _counts_rising_edges(nodes: Nodes, source: str) -> bool:
+    """Whether each pulse is counted once, at its beginning; what is no line has no edges to choose from."""
+    has_edges = source.startswith("Line") and nodes.is_there("CounterEventActivation")
+    return not has_edges or nodes.set("CounterEventActivation", "RisingEdge")
+
+
 def read_chunks(chunks: Chunks, frame: Nodes) -> ChunkValues:
-    """What came with a frame, from the frame's own node map."""
-    if chunks.ticks == "BslChunkTimestampValue":
-        frame.set("BslChunkTimestampSelector", "ExposureStart")
+    """What came with a frame, from the frame's own node map; no time stamp of another moment than the mark."""
+    moment = next(moment for moment, mark in MARKS.items() if mark is chunks.ticks_mark)
+    is_marked = chunks.ticks != "BslChunkTimestampValue" or frame.set("BslChunkTimestampSelector", moment)
     if chunks.counter == "ChunkCounterValue":
         frame.set("ChunkCounterSelector", COUNTER)
     counter = _whole(frame, chunks.counter)
     return ChunkValues(
-        ticks=_whole(frame, chunks.ticks),
+        ticks=_whole(frame, chunks.ticks) if is_marked else None,
         counter=NO_COUNTER if counter is None else counter,
         exposure_us=frame.number(chunks.exposure) if chunks.exposure else None,
         line_status=_whole(frame, chunks.line_status) or 0,
@@ -226,22 +265,28 @@ def discipline(nodes: Nodes, *, has_clock: bool) -> Discipline:
 
 
 def delays(nodes: Nodes, config: Camera) -> dict[str, Delay]:
-    """The delays between pulse and exposure that are known; that of the opto-coupler is not."""
-    found = {"exposure_start": Delay(config.start_delay_us, Origin.DECLARED)}
+    """The delays between pulse and exposure that are known; that of the opto-coupler is not.
+
+    What rig.yaml declares goes before what the camera says, as it was looked at with this camera's wires.
+    """
+    found = {}
     with nodes.selected("LineSelector", config.trigger_source) as is_selected:
         debouncer_us = nodes.number("LineDebouncerTime") if is_selected else None
-    for name, us in (("debouncer", debouncer_us), ("trigger", nodes.number("TriggerDelay"))):
-        if us is not None:
-            found[name] = Delay(us, Origin.DEVICE)
+    told = {
+        "exposure_start": nodes.number("BslExposureStartDelay"),
+        "debouncer": debouncer_us,
+        "trigger": nodes.number("TriggerDelay"),
+    }
+    found = {name: Delay(us, Origin.DEVICE) for name, us in told.items() if us is not None}
+    if config.start_delay_us is not None:
+        found["exposure_start"] = Delay(config.start_delay_us, Origin.DECLARED)
     return found
 
 
-def shutter(nodes: Nodes) -> tuple[Shutter, float]:
-    """How its rows expose, and the time from one row to the next, us; 0 of a global shutter or when it is not known."""
-    if nodes.value("SensorShutterMode") != "Rolling":  # in its other modes all rows begin at once
-        return Shutter.GLOBAL, 0.0
-    readout_us, height = nodes.number("SensorReadoutTime"), nodes.number("Height")
-    return Shutter.ROLLING, readout_us / height if readout_us and height else 0.0
+def shutter(nodes: Nodes) -> Shutter:
+    """How its rows expose. No camera tells the time from one row to the next: its readout time is a rough estimate."""
+    is_rolling = nodes.value("SensorShutterMode") == "Rolling"  # in its other modes all rows begin at once
+    return Shutter.ROLLING if is_rolling else Shutter.GLOBAL
 
 
 def enable_events(nodes: Nodes) -> dict[str, str]:
@@ -251,7 +296,7 @@ def enable_events(nodes: Nodes) -> dict[str, str]:
         names = (f"Event{event}Data", f"{event}EventData")  # SFNC 2 and 1
         node = next((name for name in names if nodes.is_there(name)), "")
         with nodes.selected("EventSelector", event) as is_selected:
-            if node and is_selected and (nodes.set("EventNotification", "On")):
+            if node and is_selected and any(nodes.set("EventNotification", word) for word in EVENTS_ON):
                 found[event] = node
     return found
 
@@ -265,16 +310,13 @@ def event_ticks(nodes: Nodes, event: str) -> int:
     return 0
 
 
-def capabilities(device_class: str, nodes: Nodes, trigger_source: str) -> Mapping[str, str | int | float | bool]:
-    """What it can tell, to be printed and kept."""
-    with nodes.selected("CounterSelector", COUNTER):
-        source = counter_source(nodes, trigger_source)
-    chunks = nodes.choices("ChunkSelector")
+def capabilities(device_class: str, nodes: Nodes, chunks: Chunks, events: Iterable[str]) -> dict[str, Feature]:
+    """What it can tell, to be printed and kept; `chunks` and `events` are those that could be enabled."""
     return {
         "interface": INTERFACES.get(device_class, device_class),
-        "counter_source": source if {"CounterValue", "Triggerinputcounter"} & set(chunks) else "",
+        "counter_source": chunks.counter_source,
         "timestamps": bool(ticks_hz(device_class, nodes)),
         "clock_pairs": any(nodes.is_there(command) for command, _ in LATCHED),
-        "events": ", ".join(sorted(EVENTS.keys() & set(nodes.choices("EventSelector")))),
+        "events": ", ".join(sorted(events)),
         "ptp": any(nodes.is_there(name) for name in ("PtpEnable", "BslPtpEnable", "GevIEEE1588")),
     }

@@ -17,6 +17,7 @@ from rig.pixels import PixelFormat
 from rig.streams import Picture
 
 NO_BLOCK_ID = 2**64 - 1
+RENAMED = {"RGB8Packed": "RGB8", "BGR8Packed": "BGR8"}  # pixel formats of older cameras, with their present names
 OTHER_PROGRAM = "Close other programs that use it, such as pylon Viewer"
 
 
@@ -51,7 +52,8 @@ class PylonNodes(Nodes):
         if kind is None or not genicam.IsReadable(node):
             return None
         try:
-            return kind(node.Value)
+            value = kind(node.Value)
+            return self._present(name, value) if isinstance(value, str) else value
         except genicam.GenericException:
             return None
 
@@ -59,6 +61,8 @@ class PylonNodes(Nodes):
         """See Nodes.write."""
         node = self._map.GetNode(name)
         try:
+            if name == "PixelFormat":
+                value = next((word for word in node.Symbolics if self._present(name, word) == value), value)
             node.Value = float(value) if self._kind(node) is float else value
         except genicam.GenericException as error:
             raise Refused(text_of(error)) from None
@@ -80,10 +84,14 @@ class PylonNodes(Nodes):
             if kind is float:
                 return Allowed(float, node.Min, node.Max)
             if isinstance(node, pylon.EnumParameter):
-                return Allowed(str, choices=tuple(node.Symbolics))
+                return Allowed(str, choices=tuple(self._present(name, word) for word in node.Symbolics))
         except genicam.GenericException:
             pass  # it does not say now
         return Allowed(kind or str)
+
+    def _present(self, name: str, word: str) -> str:
+        """How a value is called now."""
+        return RENAMED.get(word, word) if name == "PixelFormat" else word
 
     def _kind(self, node: Any) -> type[Feature] | None:
         return next((kind for parameter, kind in self._KINDS if isinstance(node, parameter)), None)

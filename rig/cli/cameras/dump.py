@@ -21,6 +21,5 @@ def dump(serial: SerialArgument) -> None:
     from rig.cameras.part import part_of
     from rig.config.written import spelled_part
 
-    rows = wiring.dump_features(serial)
-    (found,) = [camera for camera in wiring.find_cameras() if camera.serial == serial]
+    found, rows = wiring.find_camera(serial), wiring.dump_features(serial)
     typer.echo("cameras:\n" + spelled_part(part_of("CAM", found, rows, line=0, divisor=1)), nl=False)

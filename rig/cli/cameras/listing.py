@@ -36,7 +36,10 @@ def list_cameras(rig: RigOption = None, snapshot: SnapshotOption = None) -> None
 
     from rig.config.find import find_rig
     from rig.config.rig import read_rig
+    from rig.session.folder import folder_for
 
+    if snapshot is not None:
+        folder_for(snapshot, "--snapshot")
     console = Console(highlight=False)
     if rig is None:
         _list_found(console, snapshot)
