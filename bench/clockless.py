@@ -4,7 +4,7 @@ python -m bench.clockless [--first N] [--seeds N]
 
 Lost, swallowed, late and damaged frames, stalls, unplugged cameras and frames delivered twice: the count of losses is
 exact. Ghosts and frames of a former arm look like any other without numbers to go by: pulses less frames is exact then,
-and at least so many are lost. No frame ever has a wrong pulse number.
+and at least so many are lost. No frame has a wrong pulse number, but for a ghost in the very place of a lost frame.
 """
 
 from __future__ import annotations
@@ -49,7 +49,11 @@ def _summary(streams: list[Clockless]) -> str:
         exact, true = sum(s.missing == s.lost for s in own), sum(s.is_exact for s in own)
         lines.append(f"{name}: {len(own)} streams, losses counted exactly in {exact}, nothing untrue said of {true}")
     wrong = sum(len(stream.wrong) for stream in streams)
-    return "\n".join([*lines, f"{sum(s.numbered for s in streams)} frames have a pulse number, {wrong} a wrong one"])
+    numbered, replaced = sum(s.numbered for s in streams), sum(s.replaced for s in streams)
+    lines.append(
+        f"{numbered} frames have a pulse number, {wrong} a wrong one; {replaced} ghosts have that of a lost frame"
+    )
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

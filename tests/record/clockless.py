@@ -38,6 +38,7 @@ class Clockless:
     is_held_by_gaps: bool  # whether each lost pulse lies in a gap
     numbered: int
     wrong: list[tuple[int, int]]  # pulse of a frame, and the one burnt into its picture
+    replaced: int  # ghosts in the very place of a lost frame, which nothing recorded tells from it (decision 17)
     faults: tuple[str, ...]  # what verify finds that must not be
 
     @property
@@ -77,6 +78,8 @@ def _compare(run: Run, name: str, truth: list[Committed]) -> Clockless:
     stream, lost = run.streams[name], lost_pulses(truth, name)
     gaps = [(int(g["first_pulse"]), int(g["last_pulse"])) for g in stream.gaps]
     twice = int(_is_repeated(stream).sum())
+    wrong = _wrong(stream)
+    replaced = {pulse for pulse, burnt in wrong if burnt == NO_PULSE and pulse in lost}
     certain = (stream.pulse_numbers == NO_PULSE) & (stream.frames["evidence"] != int(Evidence.NONE))
     return Clockless(
         name,
@@ -85,9 +88,11 @@ def _compare(run: Run, name: str, truth: list[Committed]) -> Clockless:
         extras=int(certain.sum()) - twice,
         net=len(range(0, len(run.pulses), stream.divisor)) - len(stream.frames) + twice,
         has_untold=any(extra.fault in UNTOLD for extra in extras(truth, name)),
-        is_held_by_gaps=not stream.gaps["missing"].sum() or all(any(a <= p <= b for a, b in gaps) for p in lost),
+        is_held_by_gaps=not stream.gaps["missing"].sum()
+        or all(any(a <= p <= b for a, b in gaps) for p in {*lost} - replaced),
         numbered=int((stream.pulse_numbers != NO_PULSE).sum()),
-        wrong=_wrong(stream),
+        wrong=[(pulse, burnt) for pulse, burnt in wrong if pulse not in replaced],
+        replaced=len(replaced),
         faults=_faults(run, name),
     )
 
