@@ -8,10 +8,10 @@ behind the clock by   0      keep the film frame that is shown
 from __future__ import annotations
 
 from rig.clips.manifest import FilmClip
+from rig.clock import NS
 from rig.errors import ClipError
 
 SKIP_BEHIND = 4  # measured with stalls of 75 ms: skipping at once lost 1 frame in 20, catching up none
-NS = 1_000_000_000
 
 
 def due(since_first_ns: int, period_ns: int, fps: float) -> int:

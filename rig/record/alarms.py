@@ -9,6 +9,8 @@ from rig.record.watch import BOX
 from rig.session import layout
 from rig.trigger.box import EventsLost
 
+EVENTS, MISSING = "events", "missing frames"  # what is counted, beside what cameras tell
+
 
 def log(now: int, record: dict[str, Any]) -> Action:
     """A record of the log, at host ns `now`."""
@@ -28,18 +30,15 @@ class Alarms:
         self.texts: list[str] = []
         self._box_name = box_name
         self._known: set[tuple[str, str]] = set()
-        self._events_lost = 0
-        self._loss_index: int | None = None  # of the alarm with the running count
-        self._silence, self._is_silent = "", False  # the alarm of it, and whether it holds
-        self._counted: dict[tuple[str, str], tuple[int, int]] = {}  # by source and what: index of the alarm, count
-        self._missing: dict[str, int] = {}  # by source: index of the alarm
+        self._counts: dict[tuple[str, str], int] = {}  # by source and what is counted
+        self._running: dict[tuple[str, str], int] = {}  # the same: index of the alarm whose text is kept up to date
+        self._silence = -1  # index of the alarm that the box does not answer
         self._over: set[int] = set()  # indices of alarms that were taken back
 
     @property
     def standing(self) -> list[str]:
         """The alarms without those of what is over."""
-        texts = [text for index, text in enumerate(self.texts) if index not in self._over]
-        return [text for text in texts if self._is_silent or text != self._silence]
+        return [text for index, text in enumerate(self.texts) if index not in self._over]
 
     def sound(self, now: int, text: str, source: str, *, cause: BaseException | None = None) -> list[Action]:
         """Once for each text and source: a stuck device must not fill the log. `cause` is for the log alone."""
@@ -58,27 +57,31 @@ class Alarms:
 
     def count(self, now: int, what: str, source: str) -> list[Action]:
         """One alarm for each source and `what`, a noun in the plural, with the running count of it."""
-        index, count = self._counted.get((source, what), (len(self.texts), 0))
-        self._counted[source, what] = index, count + 1
-        text = f"{what}: {count + 1} so far"
-        if not count:
+        return self._keep_up(now, what, f"{what}: {self._counted(what, source, 1)} so far", source)
+
+    def _counted(self, what: str, source: str, more: int) -> int:
+        """How many there are, with so many more."""
+        self._counts[source, what] = count = self._counts.get((source, what), 0) + more
+        return count
+
+    def _keep_up(self, now: int, what: str, text: str, source: str) -> list[Action]:
+        """One alarm for each source and `what`, with the latest text."""
+        index = self._running.setdefault((source, what), len(self.texts))
+        if index == len(self.texts):
             return self.sound(now, text, source)
         self.texts[index] = f"{source}: {text}"
         return []
 
     def missing(self, now: int, count: int, source: str) -> list[Action]:
         """So many frames should have come for over a second, by count; 0: they came after all."""
-        text = f"frames are being lost, or are over a second late: about {count} by count"
-        if source not in self._missing:
-            self._missing[source] = len(self.texts)
-            return self.sound(now, text, source)
-        index = self._missing[source]
-        if not count:
+        index = self._running.get((source, MISSING))
+        if index is not None and not count:
             self._over.add(index)
             return [note(now, f"{source}: the frames that were missing have come")]
-        self.texts[index] = f"{source}: {text}"
-        self._over.discard(index)
-        return []
+        if index is not None:
+            self._over.discard(index)
+        text = f"frames are being lost, or are over a second late: about {count} by count"
+        return self._keep_up(now, MISSING, text, source)
 
     def of_box(self, now: int, text: str) -> list[Action]:
         """An alarm of the box, with the name of its port."""
@@ -93,18 +96,10 @@ class Alarms:
     def events_lost(self, now: int, event: EventsLost) -> list[Action]:
         """A record of each loss, and one alarm with the count of all so far."""
         record = {"kind": "events_lost", "first_seq": event.first_seq, "count": event.count}
-        return [log(now, record), *self._count_lost(now, event.count)]
-
-    def _count_lost(self, now: int, count: int) -> list[Action]:
-        self._events_lost += count
-        total = self._events_lost
+        total = self._counted(EVENTS, BOX, event.count)
         lost = "1 event of the box was lost" if total == 1 else f"{total} events of the box were lost"
-        text = f"{lost} so far; a lost event is no lost pulse"
-        if self._loss_index is not None:
-            self.texts[self._loss_index] = f"{BOX}: {self._box_name}: {text}"
-            return []
-        self._loss_index = len(self.texts)
-        return self.of_box(now, text)
+        text = f"{self._box_name}: {lost} so far; a lost event is no lost pulse"
+        return [log(now, record), *self._keep_up(now, EVENTS, text, BOX)]
 
     def left_over(self, now: int, run_id: int) -> list[Action]:
         """The box was found sending a run of a program that is gone."""
@@ -113,11 +108,11 @@ class Alarms:
     def box_silent(self, now: int, seconds: float) -> list[Action]:
         """The box does not answer; the alarm stands until it does."""
         actions = self.of_box(now, f"has not answered for {seconds:g} s, though its port is open; pulses may go on")
-        self._silence = self.texts[-1] if actions else self._silence
-        self._is_silent = True
+        self._silence = len(self.texts) - 1 if actions else self._silence
+        self._over.discard(self._silence)
         return actions
 
     def box_answers(self, now: int) -> list[Action]:
         """The silence is over."""
-        self._is_silent = False
+        self._over.add(self._silence)
         return [note(now, f"{self._box_name} answers again")]

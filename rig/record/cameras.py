@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from rig.cameras.camera import Baseline
+from rig.clock import NS
 from rig.record.alarms import Alarms, log
 from rig.record.box_times import BoxTimes
 from rig.record.keeping import Storing, StreamKeeper
@@ -24,7 +25,7 @@ from rig.record.watch import Watch
 from rig.streams import CameraEvent, CameraEventKind, Edge, Frame, GapCause, Pulse, Status
 
 WALK_EPOCH, RUN_EPOCH = 0, 1
-RETRY_NS = 500_000_000  # from one attempt to arm a lost camera again to the next
+RETRY_NS = NS // 2  # from one attempt to arm a lost camera again to the next
 NONE_LEFT_S = 60.0  # so long no camera at all may be there
 ANSWER_S = 20.0  # an arm or a stop takes seconds on a busy bus; later the driver hangs
 ALARMED = {CameraEventKind.OVERTRIGGER: "triggers that came too early", CameraEventKind.OVERRUN: "overruns"}
@@ -85,7 +86,7 @@ class Cameras:
         """Those that were asked to arm or stop too long ago and have not answered. Called at every tick."""
         if self._asked_ns is None:
             self._asked_ns = now
-        return sorted(self._waiting) if now - self._asked_ns > ANSWER_S * 1e9 else []
+        return sorted(self._waiting) if now - self._asked_ns > ANSWER_S * NS else []
 
     def armed(self, event: Armed, now: int, *, is_recording: bool) -> list[Action]:
         """One says that it is armed."""
@@ -141,7 +142,7 @@ class Cameras:
 
     def have_been_gone(self, now: int) -> bool:
         """Whether there has been no camera at all for too long."""
-        return self._none_since is not None and now - self._none_since > NONE_LEFT_S * 1e9
+        return self._none_since is not None and now - self._none_since > NONE_LEFT_S * NS
 
     def _back(self, name: str, baseline: Baseline, now: int) -> list[Action]:
         self.here.add(name)

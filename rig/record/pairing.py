@@ -125,8 +125,9 @@ class Pairing(Pairs):
 
     def returns(self, baseline: Baseline) -> None:
         """See Pairs.returns: the chain begins anew at a group start."""
-        step = self.divisor * self._plan.period_ticks
-        self._returning = InMidRun(step, self._plan, baseline, self._rate, self._times, self._lateness, self._exposures)
+        self._returning = InMidRun(
+            self._step_ticks, self._plan, baseline, self._rate, self._times, self._lateness, self._exposures
+        )
         self._anchor_with(self._returning, baseline)
 
     def _exposures(self) -> list[Edge]:
@@ -164,9 +165,7 @@ class Pairing(Pairs):
         if not told:
             return {}
         first = told[0]
-        group, within = divmod(first.pulse_number, self._plan.group)
-        slots = (slot for slot in range(group + len(PREAMBLE)) if self._plan.group_in_slot(slot) == group)
-        start = next(slots) * self._plan.group + within
+        start = self._times.due_ticks(first.pulse_number) // self._plan.period_ticks
         steps = {start + round((p.box_ticks - first.box_ticks) / self._plan.period_ticks): p.pulse_number for p in told}
         for (step, pulse), (later, beyond) in pairwise(list(steps.items())):
             if later - step == beyond - pulse:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from functools import singledispatchmethod
 
+from rig.clock import NS
 from rig.errors import DeviceLost
 from rig.record.alarms import Alarms, log, note
 from rig.record.box_reports import BoxReports
@@ -58,7 +59,6 @@ from rig.trigger.box import (
     StartRefused,
 )
 
-NS = 1_000_000_000
 PING_NS = NS // 5  # 5 Hz, the rate that docs/explanation measured for clock pairs
 SCREEN_LOST = "shows no further step, and the recording goes on; press Ctrl-C to end it in order"
 SETTLE_NS = NS // 2  # how long the last frames of a run may take to arrive

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from rig.clock import NS
 from rig.elicitation.steps import Step
 
-NS = 1_000_000_000
 SCREEN, BOX = "screen", "box"
 SILENT_S = 2.0  # who says nothing for so long is told by name
 SILENT_PERIODS = 5  # of the slowest stream, where that is longer

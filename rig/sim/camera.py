@@ -185,15 +185,18 @@ class SimulatedCamera(Camera):
                 raise self._lost()
             if request["do"] == "latch":
                 self._waiting.append(message)
-            elif message["is"] == "frame":
-                self._link.states[message["slot"]] = 0
+            else:
+                self._give_back(message)
         raise DeviceNotReady(f"camera {self.name}", f"did not answer within {ANSWER_S:g} s")
 
     def _give_back_waiting(self) -> None:
         while self._waiting:
-            message = self._waiting.popleft()
-            if message["is"] == "frame":
-                self._link.states[message["slot"]] = 0
+            self._give_back(self._waiting.popleft())
+
+    def _give_back(self, message: Message) -> None:
+        """Free the buffer of a message that is a frame, which nobody wants."""
+        if message["is"] == "frame":
+            self._link.states[message["slot"]] = 0
 
     def _lost(self) -> DeviceLost:
         self._is_lost = True

@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from rig.clock import NS
 from rig.config.rig import Camera
 from rig.sim.response import Response, Roots
 
@@ -21,7 +22,6 @@ DARK, BRIGHT = 0.1, 0.7  # of a full well, in the exposure that is just right
 FIRST, LAST = 0.04, 0.88  # of the grey steps
 SLANT = 0.0875  # px a row, the tangent of 5 degrees
 FINE = 64  # places in a pixel
-NS = 1_000_000_000
 
 
 class Chart:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rig.clock import NS
 from rig.config.rig import Faults
 from rig.sim.faults import Fault
 from rig.streams import NO_PULSE
 
-NS = 1_000_000_000
 LATE_NS, STALL_NS = 300_000_000, 500_000_000
 CLOCK_STEP_S = (0.02, 10.0)
 HOT_C = 88.0

@@ -17,11 +17,12 @@ import numpy as np
 from rig.cameras.camera import Origin
 from rig.cameras.features import asked_of
 from rig.cameras.nodes import ask, asked_again
+from rig.clock import NS
 from rig.config.rig import Camera, Faults
 from rig.pixels import FORMATS
 from rig.sim.faults import ADDS, Fault, Placed, Truth
 from rig.sim.features import LINES, NodeMap
-from rig.sim.misbehaving import GOES_AWAY, NS, TOO_LONG, CameraClock, Numbers, Shot
+from rig.sim.misbehaving import GOES_AWAY, TOO_LONG, CameraClock, Numbers, Shot
 from rig.sim.optics import Exposure, Optics
 from rig.streams import NO_COUNTER, NO_PULSE, CameraEventKind, Picture, Status
 

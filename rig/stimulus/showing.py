@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from rig.clips import cadence
 from rig.clips.manifest import FilmClip
+from rig.clock import NS
 from rig.elicitation.steps import Step
 from rig.stimulus.screen import StepBegan, StepEnded
 from rig.streams import Answer, Flip
 
-NS = 1_000_000_000
 NO_FILM = -1  # film_frame and pts_s of a flip without a film
 BETWEEN_STEPS = -1
 

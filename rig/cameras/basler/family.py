@@ -269,7 +269,6 @@ def delays(nodes: Nodes, config: Camera) -> dict[str, Delay]:
 
     What rig.yaml declares goes before what the camera says, as it was looked at with this camera's wires.
     """
-    found = {}
     with nodes.selected("LineSelector", config.trigger_source) as is_selected:
         debouncer_us = nodes.number("LineDebouncerTime") if is_selected else None
     told = {
