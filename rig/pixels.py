@@ -84,6 +84,17 @@ Samples = NDArray[np.uint8 | np.uint16]
 Grey = NDArray[np.float32]
 Shown = NDArray[np.uint8]
 
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A picture as its camera delivered it, and how to read it."""
+
+    picture: Samples  # of `form.shape`
+    form: PixelFormat
+    height: int
+    width: int
+
+
 FULL_BITS = 16  # samples are raised to so many before colours are mixed, so that rounding is below one of theirs
 
 

@@ -14,18 +14,19 @@ from importlib import import_module
 from math import ceil
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from rig.cameras.camera import Camera
-from rig.cameras.found import FeatureRow, FoundCamera, Snapshot
+from rig.cameras.found import FeatureRow, FoundCamera
 from rig.clips.manifest import FilmClip
 from rig.clock import Clock, HostClock, VirtualClock
-from rig.config.backends import BASLER, EMULATION
+from rig.config.backends import BASLER, EMULATED_SERIAL, EMULATION
 from rig.config.rig import Box, Rig
 from rig.config.rig import Camera as CameraConfig
-from rig.config.rules import SIMULATED_PORT
+from rig.config.rules import POOL_S, SIMULATED_PORT
 from rig.elicitation.steps import Step
 from rig.errors import DeviceNotFound, DeviceNotReady, ProblemList, RigError, UserError, raise_all
+from rig.pixels import Snapshot
 from rig.stimulus.screen import Screen
 from rig.trigger.box import TriggerBox
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from rig.sim.process import WorldProcess
     from rig.sim.world import World
 
+T = TypeVar("T")
 VIRTUAL_DISPLAY = "virtual"
 CAMERAS = {  # by cameras.<STREAM>.backend; called with stream, configuration, clock and buffers
     BASLER: "rig.cameras.basler.camera:BaslerCamera",
@@ -44,8 +46,6 @@ DISCOVERIES = {  # by cameras.<STREAM>.backend: find(), and by serial number sna
     EMULATION: "rig.cameras.basler.discovery",
 }
 REAL = DISCOVERIES.keys() - {EMULATION}  # backends of cameras that one can plug in
-POOL_S = 2.0  # of frames that a camera's buffers hold while nobody takes them
-EMULATED_SERIAL = "0815-"  # so begin the serial numbers of cameras that pylon emulates
 EMULATED_HINT = "So many cameras as PYLON_CAMEMU says are emulated: set it in the environment, e.g. PYLON_CAMEMU=1"
 BOXES = {"serial": "rig.trigger.port:SerialBox"}  # by box.backend; called with the port, the clock and baud
 
@@ -121,10 +121,7 @@ def open_devices(
     Raises DeviceError naming the device, or a ProblemList of all that are missing; nothing stays open then.
     """
     opening = _Opening(rig, clips, folder, truth, scripted=scripted)
-    with ExitStack() as undo:
-        undo.callback(opening.devices.close)
-        _take_all(opening.open_screen, opening.open_box_and_cameras)
-        undo.pop_all()
+    _or_close(opening.devices, lambda: _take_all(opening.open_screen, opening.open_box_and_cameras))
     return opening.devices, opening.clock
 
 
@@ -134,10 +131,7 @@ def open_those_there(rig: Rig, clips: dict[str, FilmClip], folder: Path) -> tupl
     `folder` as in open_devices.
     """
     opening = _Opening(rig, clips, folder, None, scripted=False)
-    with ExitStack() as undo:
-        undo.callback(opening.devices.close)
-        problems = _try_all(opening.open_screen, opening.open_box_and_cameras)
-        undo.pop_all()
+    problems = _or_close(opening.devices, lambda: _try_all(opening.open_screen, opening.open_box_and_cameras))
     return opening.devices, problems
 
 
@@ -147,10 +141,7 @@ def open_bench(rig: Rig, folder: Path, *, with_cameras: bool) -> tuple[Devices, 
     Raises DeviceError naming the device; nothing stays open then.
     """
     opening = _Opening(rig, {}, folder, None, scripted=False)
-    with ExitStack() as undo:
-        undo.callback(opening.devices.close)
-        opening.open_box_and_cameras() if with_cameras else opening.open_box()
-        undo.pop_all()
+    _or_close(opening.devices, opening.open_box_and_cameras if with_cameras else opening.open_box)
     return opening.devices, opening.clock
 
 
@@ -193,12 +184,9 @@ def snapshot(found: FoundCamera) -> Snapshot:
     return taken
 
 
-def dump_features(serial: str) -> list[FeatureRow]:
-    """All features of the camera with this serial number that can be read, sorted by name.
-
-    Raises DeviceNotFound naming those that are there, or DeviceNotReady.
-    """
-    rows: list[FeatureRow] = _discovery(find_camera(serial)).dump(serial)
+def dump_features(found: FoundCamera) -> list[FeatureRow]:
+    """All features of a camera that can be read, sorted by name. Raises DeviceNotFound or DeviceNotReady."""
+    rows: list[FeatureRow] = _discovery(found).dump(found.serial)
     return rows
 
 
@@ -207,23 +195,34 @@ def _discovery(found: FoundCamera) -> ModuleType:
     return import_module(DISCOVERIES[found.backend])
 
 
+def _driver(place: str) -> Callable[..., Any]:
+    """The class at "module:class"."""
+    module, name = place.split(":")
+    found: Callable[..., Any] = getattr(import_module(module), name)
+    return found
+
+
 def _open_box(box: Box, port: str, clock: Clock) -> TriggerBox:
     """The trigger box of a rig, by its backend, at `port`, sending nothing. Raises DeviceError naming the port."""
-    module, name = BOXES[box.backend].split(":")
-    opened: TriggerBox = getattr(import_module(module), name)(port, clock, baud=box.baud)
-    with ExitStack() as undo:
-        undo.callback(opened.close)
-        opened.end_left_over()
-        undo.pop_all()
+    opened: TriggerBox = _driver(BOXES[box.backend])(port, clock, baud=box.baud)
+    _or_close(opened, opened.end_left_over)
     return opened
 
 
 def _open_camera(rig: Rig, name: str, config: CameraConfig, clock: Clock) -> Camera:
     """A camera by its backend. Raises DeviceError naming it."""
-    module, kind = CAMERAS[config.backend].split(":")
     buffers = max(16, ceil(POOL_S * rig.box.rate_hz / config.divisor))
-    opened: Camera = getattr(import_module(module), kind)(name, config, clock, buffers=buffers)
+    opened: Camera = _driver(CAMERAS[config.backend])(name, config, clock, buffers=buffers)
     return opened
+
+
+def _or_close(opened: Devices | TriggerBox, use: Callable[[], T]) -> T:
+    """What `use` returns; where it raises, what was opened is closed."""
+    with ExitStack() as undo:
+        undo.callback(opened.close)
+        result = use()
+        undo.pop_all()
+    return result
 
 
 def _take_all(*steps: Callable[[], None]) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rig.cameras.features import Feature
-from rig.pixels import PixelFormat
-from rig.streams import Picture
 
 
 @dataclass(frozen=True)
@@ -20,16 +18,6 @@ class FoundCamera:
     user_id: str  # stored in the camera by its owner; empty if it is not set
     interface: str  # how it is connected: usb, gige, emulation, or as its driver calls it
     is_simulated: bool
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """One picture of a camera, with its present features; `picture` as delivered, of `pixel_format.shape`."""
-
-    picture: Picture
-    pixel_format: PixelFormat
-    height: int
-    width: int
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from rig import host, wiring
 from rig.cameras.found import FoundCamera
 from rig.cameras.part import first_part_of
 from rig.config.find import RIG_FILE, RIGS
-from rig.config.rig import NAME, NAME_IN_WORDS, Rig
+from rig.config.rig import MOST_CAMERAS, NAME, NAME_IN_WORDS, Rig
 from rig.config.rules import SIMULATED_PORT
 from rig.config.schema import schema_of
 from rig.config.written import SCHEMA_FILE, SLOW, CameraPart, Feature, Scalar, first_rig, stream_names
@@ -29,9 +29,6 @@ SIMULATED: tuple[tuple[str, int, dict[str, Scalar]], ...] = (
     ("VIS", 8000, {}),
     ("NIR", 8000, {"spectrum": "near_infrared"}),
 )
-
-
-MOST_CAMERAS = 8  # of one rig
 
 
 @dataclass(frozen=True)
@@ -71,7 +68,7 @@ def parts_of(found: Sequence[FoundCamera]) -> list[CameraPart]:
     """What is to be written of each of these cameras, the first one as the fastest."""
     names = zip(stream_names(len(found)), found, strict=True)
     return [
-        first_part_of(stream, camera, wiring.dump_features(camera.serial), line=line, divisor=SLOW if line else 1)
+        first_part_of(stream, camera, wiring.dump_features(camera), line=line, divisor=SLOW if line else 1)
         for line, (stream, camera) in enumerate(names)
     ]
 

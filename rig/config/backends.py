@@ -4,3 +4,4 @@ from typing import Literal, get_args
 
 Backend = Literal["simulated", "basler", "basler-emulation"]
 SIMULATED, BASLER, EMULATION = get_args(Backend)  # the last: the cameras that Basler's pylon emulates
+EMULATED_SERIAL = "0815-"  # so begin the serial numbers of cameras that pylon emulates

@@ -17,6 +17,7 @@ from rig.errors import ConfigError
 from rig.pixels import IN_WORDS, PixelFormatName
 
 TICK_NS = 500  # one tick of the trigger box's timer
+MOST_CAMERAS = 8
 MOST_PULSES = 10_000_000  # more than two hours at the fastest rate
 NAME, NAME_IN_WORDS = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$", "letters, digits, - and _; at most 64"
 _STREAM = "a name such as HS: capitals and digits, first a capital, at most 16"
@@ -278,7 +279,7 @@ class Rig(Model):
     name: str = Field(pattern=NAME, description=NAME_IN_WORDS)
     box: Box = Field(description="the trigger box")
     cameras: dict[Stream, Camera] = Field(
-        min_length=1, max_length=8, description="one to eight cameras, named in capitals, e.g. HS, VIS, NIR"
+        min_length=1, max_length=MOST_CAMERAS, description="one to eight cameras, named in capitals, e.g. HS, VIS, NIR"
     )
     screen: Screen = Field(description="the participant's screen")
     simulation: Simulation | None = Field(default=None, description="the simulated world; only for sim:// rigs")

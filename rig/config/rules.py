@@ -21,7 +21,8 @@ MAX_GROUP = 255  # pulses until all divisors meet again; a box may allow fewer
 # buffers hold 2 s.
 MAX_SLOWEST_US = 255_000
 READY_US = 100  # a camera is ready so long before its next pulse; one that still exposes swallows it
-POOL_S, LEAST_SLOTS = 2.0, 8  # the buffers of a simulated camera hold so much
+POOL_S = 2.0  # of frames that a camera's buffers hold while nobody takes them
+LEAST_SLOTS = 8  # of a simulated camera
 MOST_POOL_GIB = 2  # of all simulated cameras of a rig: shared memory, all of it written to before a run
 SPAN_PULSES = 24  # of a camera, in which nothing else happens to it than a fault that takes several pulses
 

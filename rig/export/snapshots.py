@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,24 +10,12 @@ import numpy as np
 from PIL import Image
 
 from rig.export.pictures import private_folder, save_picture
-from rig.pixels import PixelFormat, grey, shown, unpack
+from rig.figures import BLUE, RED, new_figure, plain, png_of
+from rig.pixels import Snapshot, grey, shown, unpack
 from rig.session.folder import write_private
-from rig.streams import Picture
 
 # Detail between these two blurs (standard deviations, px) counts as sharp: finer is mostly noise, coarser is the scene.
 FINE_PX, COARSE_PX = 1.0, 2.0
-BLUE, RED = "#1f5fa8", "#c62828"
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """A picture as delivered, and how to read it."""
-
-    name: str  # of its files: a stream, or a serial number
-    picture: Picture
-    form: PixelFormat
-    height: int
-    width: int
 
 
 @dataclass(frozen=True)
@@ -76,13 +63,14 @@ def _focus(light: Any) -> float:
     return float(detail.var()) / mean**2 if mean else 0.0
 
 
-def save_snapshot(snapshot: Snapshot, folder: Path) -> Saved:
+def save_snapshot(snapshot: Snapshot, name: str, folder: Path) -> Saved:
     """Save picture and histogram as `NAME-N.png` and `NAME-N_histogram.png` with the first N that is free.
 
-    For the owner only, as a face may be on it; `folder` is made if it is missing. Raises StorageError.
+    `name`: a stream, or a serial number. For the owner only, as a face may be on it; `folder` is made if it is missing.
+    Raises StorageError.
     """
     private_folder(folder)
-    stem = _free_stem(folder, snapshot.name)
+    stem = _free_stem(folder, name)
     values = grey_values(snapshot)
     pixels = shown(snapshot.picture, snapshot.form, snapshot.height, snapshot.width)
     picture = save_picture(Image.fromarray(np.ascontiguousarray(pixels)), folder / f"{stem}.png")
@@ -102,26 +90,16 @@ def _free_stem(folder: Path, name: str) -> str:
 
 def _draw_histogram(snapshot: Snapshot, values: GreyValues, title: str) -> bytes:
     """How many samples have which value, as PNG bytes."""
-    from matplotlib import font_manager
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     samples = unpack(snapshot.picture, snapshot.form, snapshot.height, snapshot.width)
-    figure = Figure(figsize=(8, 4), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(8, 4)
     axes = figure.subplots()
     counts, edges = np.histogram(samples, bins=256, range=(0, values.full + 1))
     axes.stairs(counts, edges, fill=True, color=BLUE)
     axes.axvline(values.full, color=RED, linewidth=1)
     axes.set(yscale="symlog", xlim=(0, values.full * 1.02), xlabel="grey value", ylabel="samples")
     axes.yaxis.set_major_formatter("{x:g}")  # powers would be drawn as formulae, whose fonts stay open
-    # A dollar sign would start a formula in the figure.
-    axes.set_title(f"{title}   {described(values)}".replace("$", r"\$"), fontsize=10)
-    out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=110, metadata={"Software": None})
-    # matplotlib's cache would keep the font files open for as long as this process runs.
-    font_manager._get_font.cache_clear()  # type: ignore[attr-defined]
-    return out.getvalue()
+    axes.set_title(plain(f"{title}   {described(values)}"), fontsize=10)
+    return png_of(figure)
 
 
 def described(values: GreyValues) -> str:

@@ -15,6 +15,7 @@ from functools import partial
 from rig.cameras.camera import Camera
 from rig.clock import NS, Clock
 from rig.config.rig import Rig
+from rig.selftest.armed import GRAB_S, armed, frames_waiting
 from rig.selftest.results import Result, judged, line_name
 from rig.streams import Frame, Pulse
 from rig.trigger.box import PulsePlan, RunMode, TriggerBox
@@ -23,7 +24,6 @@ from rig.verify.findings import Word
 
 WALK_PERIOD_TICKS, WALK_GROUP = 60_000, 4  # with two lines or more a pulse comes every 120 ms
 EARLY_NS = NS // 50  # a pulse may be told later than its frame arrives: a USB bridge holds bytes back for 16 ms
-GRAB_S = 0.005
 LAST_FRAMES_NS = NS // 2  # after the last pulse
 
 
@@ -79,29 +79,17 @@ def walk_lines(
     DeviceLost; the cameras are stopped in any case.
     """
     walk = Walk()
-    armed: list[Camera] = []
-    try:
-        for camera in cameras.values():
-            camera.arm(0)
-            armed.append(camera)
-        grab = partial(_grab_waiting, armed, walk)
+    with armed(cameras) as all_armed:
+        grab = partial(_grab_waiting, all_armed, walk)
         enough = lambda _: is_ended()  # noqa: E731
         with closing(run_box(box, clock, walk_plan(plan), enough, each_turn=grab, turn_s=GRAB_S)) as events:
             walk.pulses += (event for event in events if isinstance(event, Pulse))
         _grab_last(grab, clock)
-    finally:
-        for camera in armed:
-            camera.stop()
     return walk
 
 
 def _grab_waiting(cameras: Sequence[Camera], walk: Walk) -> None:
-    """Take every frame that waits, and give its buffer back."""
-    for camera in cameras:
-        while (came := camera.grab(0)) is not None:
-            if isinstance(came, Frame):
-                walk.frames.append(came)
-                camera.release(came)
+    walk.frames += frames_waiting(cameras)
 
 
 def _grab_last(grab: Callable[[], None], clock: Clock) -> None:

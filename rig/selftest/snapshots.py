@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 
 from rig.cameras.camera import Camera
 from rig.clock import Clock
 from rig.errors import DeviceNotReady
-from rig.streams import Frame, Picture, Status
+from rig.selftest.armed import GRAB_S, armed, frames_waiting
+from rig.streams import Picture, Status
 from rig.trigger.box import PulsePlan, TriggerBox
 from rig.trigger.trial import run_box
 
 WITHIN_S = 3.0  # the preamble is through after seven slowest periods, 1.8 s at most
-GRAB_S = 0.005
 
 
 def take_pictures(
@@ -30,22 +31,15 @@ def take_pictures(
     that gave none within WITHIN_S, and DeviceLost; the cameras are stopped in any case.
     """
     pictures: dict[str, Picture] = {}
-    armed: list[Camera] = []
 
     def is_enough(seconds: float) -> bool:
         return is_ended() or len(pictures) == len(cameras) or seconds > WITHIN_S
 
-    try:
-        for camera in cameras.values():
-            camera.arm(0)
-            armed.append(camera)
-        turns = run_box(box, clock, plan, is_enough, each_turn=lambda: _grab_waiting(armed, pictures), turn_s=GRAB_S)
-        with closing(turns) as events:
+    with armed(cameras) as all_armed:
+        grab = partial(_grab_waiting, all_armed, pictures)
+        with closing(run_box(box, clock, plan, is_enough, each_turn=grab, turn_s=GRAB_S)) as events:
             for _ in events:
                 pass
-    finally:
-        for camera in armed:
-            camera.stop()
     missing = [name for name in cameras if name not in pictures]
     if missing and not is_ended():
         hint = "Find out by: rig box selftest --cameras"
@@ -54,10 +48,7 @@ def take_pictures(
 
 
 def _grab_waiting(cameras: Sequence[Camera], pictures: dict[str, Picture]) -> None:
-    """Take every frame that waits, keep the newest picture of each camera, and give its buffer back."""
-    for camera in cameras:
-        while (came := camera.grab(0)) is not None:
-            if isinstance(came, Frame):
-                if came.status is Status.OK:
-                    pictures[camera.name] = came.pixels.copy()
-                camera.release(came)
+    """Take every frame that waits, and keep the newest picture of each camera."""
+    for frame in frames_waiting(cameras):
+        if frame.status is Status.OK:
+            pictures[frame.stream] = frame.pixels.copy()

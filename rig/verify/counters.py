@@ -25,7 +25,7 @@ from rig.verify.findings import (
 )
 from rig.verify.last_word import last_word, seen_in_part, untold_pulses
 from rig.verify.paired import by_clock, clock_steps
-from rig.verify.vague import is_counted, unknown_places, vague_gaps, vague_pulses, vague_ranges
+from rig.verify.vague import is_counted, ranges_in, spanned, unknown_places, vague_gaps, vague_pulses
 
 
 def check_pulses(run: Run) -> list[Finding]:
@@ -120,8 +120,8 @@ def _frames(run: Run, stream: Stream) -> Finding:
 
 def _frames_by_count(run: Run, stream: Stream) -> Finding:
     """Losses that are counted, and of which nobody can say exactly which pulses they are."""
-    due, ranges = due_pulses(run, stream), tuple((int(g["first_pulse"]), int(g["last_pulse"])) for g in stream.gaps)
-    missing, vague = int(stream.gaps["missing"].sum()), int(vague_gaps(stream)["missing"].sum())
+    due, gaps = due_pulses(run, stream), vague_gaps(stream)
+    missing, vague = int(stream.gaps["missing"].sum()), int(gaps["missing"].sum())
     looked_at = f"{len(due)} pulses due, {len(stream.frames)} frames got"
     if not missing:
         text = (
@@ -130,8 +130,8 @@ def _frames_by_count(run: Run, stream: Stream) -> Finding:
         text += "knows the pulse, and whether one is lost and another came unasked cannot be told"
         return Finding("frames", stream.name, Word.NOT_MEASURED, None, "0 lost", looked_at, text)
     text = f"{missing} of {len(due)} pulses have no frame by count; {vague} of them lie somewhere in "
-    text += f"{spelled(vague_ranges(stream))}: which ones cannot be told from when frames arrived"
-    return Finding("frames", stream.name, Word.FAIL, missing, "0 lost", looked_at, text, ranges)
+    text += f"{spelled(ranges_in(gaps))}: which ones cannot be told from when frames arrived"
+    return Finding("frames", stream.name, Word.FAIL, missing, "0 lost", looked_at, text, ranges_in(stream.gaps))
 
 
 def _unseen_note(unseen: Numbers, stream: Stream) -> str:
@@ -207,9 +207,8 @@ def _uncounted(run: Run, stream: Stream, vague: Numbers) -> int:
 
 def _beyond_span(stream: Stream) -> int:
     """Gap rows whose `missing` cannot be."""
-    gaps = stream.gaps
-    spanned = (gaps["last_pulse"] - gaps["first_pulse"]) // stream.divisor + 1
-    return int(((gaps["missing"] < 1) | (gaps["missing"] > spanned)).sum())
+    missing = stream.gaps["missing"]
+    return int(((missing < 1) | (missing > spanned(stream))).sum())
 
 
 def _dropped_extras(stream: Stream, unstored: Numbers) -> Numbers:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rig.figures import BLUE, GREY, ORANGE, RED, new_figure, plain, png_of
 from rig.session.pulses import pulses_known, pulses_sent
 from rig.session.runfile import Run, Stream
 from rig.session.timeline import Timeline
@@ -19,38 +19,27 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 REPORT_FILE = "report.png"
-BLUE, RED, ORANGE, GREY = "#1f5fa8", "#c62828", "#e07b00", "#777777"
 MOST_POINTS = 20_000  # drawn of a line; every loss, extra and late flip is drawn
 
 
 def draw_report(run: Run, verdict: Verdict) -> bytes:
     """The figure as PNG bytes. Times are seconds from pulse 0 on the host clock. Blocks for a second or two."""
-    from matplotlib import font_manager
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     streams = list(run.streams.values())
-    figure = Figure(figsize=(12, 2.1 * len(streams) + 3.2), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(12, 2.1 * len(streams) + 3.2)
     axes = figure.subplots(len(streams) + 1, 1, sharex=True, squeeze=False)[:, 0]
     for ax, stream in zip(axes, streams, strict=False):
         _draw_stream(ax, run, stream)
     _draw_flips(axes[-1], run)
     axes[-1].set_xlabel("seconds from pulse 0")
     figure.suptitle(_title(run, verdict), ha="left", x=0.01, fontsize=11)
-    out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=110, metadata={"Software": None})
-    # matplotlib's cache would keep the font files open for as long as this process runs.
-    font_manager._get_font.cache_clear()  # type: ignore[attr-defined]
-    return out.getvalue()
+    return png_of(figure)
 
 
 def _title(run: Run, verdict: Verdict) -> str:
     state = "complete" if verdict.is_complete else "NOT complete"
     words = ", ".join(f"{verdict.count(word)} {word}" for word in Word if verdict.count(word))
     kind = "   SIMULATED" if run.is_simulated else ""
-    # A dollar sign would start a formula in the figure.
-    return f"{run.path.name}   {state}: {words}   ended: {run.outcome}{kind}".replace("$", r"\$")
+    return plain(f"{run.path.name}   {state}: {words}   ended: {run.outcome}{kind}")
 
 
 def _seconds(run: Run, host_ns: Any) -> Any:
@@ -123,7 +112,7 @@ def _draw_steps(ax: Axes, run: Run) -> None:
             continue
         first, last = _seconds(run, own[0]), _seconds(run, own[-1])
         ax.axvspan(first, last, color=BLUE if step.clip else GREY, alpha=0.15 if step.clip else 0.07, lw=0)
-        name = step.name.replace("$", r"\$")
+        name = plain(step.name)
         height = 0.98 - 0.09 * (step.index % 3)  # names of short steps would lie on each other
         place = ax.get_xaxis_transform()
         ax.text(first, height, f" {name}", va="top", fontsize=8, color="#333333", clip_on=True, transform=place)

@@ -20,11 +20,14 @@ def unknown_places(stream: Stream) -> Numbers:
     return np.flatnonzero((stream.pulse_numbers == NO_PULSE) & unproven)
 
 
+def spanned(stream: Stream) -> Numbers:
+    """How many pulses of the stream each gap row spans, int64 (n,)."""
+    return np.asarray((stream.gaps["last_pulse"] - stream.gaps["first_pulse"]) // stream.divisor + 1, np.int64)
+
+
 def vague_gaps(stream: Stream) -> Rows:
     """Gap rows, GAP (n,), of which it is not known which of their pulses are lost."""
-    gaps = stream.gaps
-    spanned = (gaps["last_pulse"] - gaps["first_pulse"]) // stream.divisor + 1
-    return np.asarray(gaps[gaps["missing"] < spanned])
+    return np.asarray(stream.gaps[stream.gaps["missing"] < spanned(stream)])
 
 
 def is_counted(stream: Stream) -> bool:
@@ -44,6 +47,6 @@ def vague_pulses(run: Run, stream: Stream) -> Numbers:
     return np.flatnonzero(inside)
 
 
-def vague_ranges(stream: Stream) -> tuple[tuple[int, int], ...]:
-    """First and last pulse of each vague gap."""
-    return tuple((int(row["first_pulse"]), int(row["last_pulse"])) for row in vague_gaps(stream))
+def ranges_in(gaps: Rows) -> tuple[tuple[int, int], ...]:
+    """First and last pulse of each gap row."""
+    return tuple((int(row["first_pulse"]), int(row["last_pulse"])) for row in gaps)

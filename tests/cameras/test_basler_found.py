@@ -33,16 +33,17 @@ def test_all_cameras_that_answer_are_found() -> None:
 
 
 def test_a_snapshot_is_one_picture_with_the_present_features_which_stay() -> None:
-    before = wiring.dump_features(SERIAL)
-    taken = wiring.snapshot(emulated()[1])
-    assert (taken.pixel_format, taken.height, taken.width) == (FORMATS["Mono8"], 1040, 1024)
+    camera = emulated()[1]
+    before = wiring.dump_features(camera)
+    taken = wiring.snapshot(camera)
+    assert (taken.form, taken.height, taken.width) == (FORMATS["Mono8"], 1040, 1024)
     assert taken.picture.shape == (1040, 1024)
     assert len(np.unique(taken.picture)) == 256  # the emulation's test picture is a ramp
-    assert wiring.dump_features(SERIAL) == before
+    assert wiring.dump_features(camera) == before
 
 
 def test_features_are_dumped_by_name_with_value_range_and_whether_they_can_be_written() -> None:
-    rows = wiring.dump_features(SERIAL)
+    rows = wiring.dump_features(wiring.find_camera(SERIAL))
     assert [row.name for row in rows] == sorted(row.name for row in rows)
     found = {row.name: (row.value, row.allowed, row.is_writable) for row in rows}
     assert found["ExposureTime"] == (10_000.0, "1 to 10000000", True)
@@ -55,6 +56,6 @@ def test_features_are_dumped_by_name_with_value_range_and_whether_they_can_be_wr
 
 def test_a_camera_that_is_not_there_is_told_with_those_that_are() -> None:
     with pytest.raises(DeviceNotFound) as missing:
-        wiring.dump_features("22812345")
+        wiring.find_camera("22812345")
     assert missing.value.subject == "camera 22812345"
     assert "0815-0000, 0815-0001" in missing.value.allowed

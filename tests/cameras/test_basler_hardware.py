@@ -21,8 +21,8 @@ PERIOD_NS, BUFFERS = 100_000_000, 16
 
 @contextmanager
 def first_camera() -> Iterator[Bench]:
-    serial = next(found.serial for found in wiring.find_cameras() if not found.is_simulated)
-    size = {row.name: row.value for row in wiring.dump_features(serial)}
+    found = next(found for found in wiring.find_cameras() if not found.is_simulated)
+    serial, size = found.serial, {row.name: row.value for row in wiring.dump_features(found)}
     config = Camera.model_validate(
         {
             "backend": "basler",

@@ -117,7 +117,7 @@ def test_another_make_adds_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wiring, "DISCOVERIES", {"acme": "rig.cameras.acme_discovery"})  # asks no driver's library
     assert wiring.find_cameras() == [acme]
     assert wiring.snapshot(acme) is snapshot
-    assert wiring.dump_features("4711") is rows
+    assert wiring.dump_features(acme) is rows
 
 
 def test_a_camera_that_is_not_there_is_answered_with_those_that_are(emulated: None, tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def plug_in(monkeypatch: pytest.MonkeyPatch, ports: list[str], cameras: int) -> 
         FeatureRow("PixelFormat", "Mono12", "Mono8, Mono12", is_writable=True),
         FeatureRow("Width", 672, "1 to 672", is_writable=True),
     ]
-    monkeypatch.setattr(wiring, "dump_features", lambda serial: rows)
+    monkeypatch.setattr(wiring, "dump_features", lambda found: rows)
 
 
 @pytest.mark.parametrize("cameras", [1, 3])

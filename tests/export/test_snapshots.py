@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from rig.export.snapshots import Snapshot, grey_values, save_snapshot
-from rig.pixels import FORMATS
+from rig.export.snapshots import grey_values, save_snapshot
+from rig.pixels import FORMATS, Snapshot
 
 rng = np.random.default_rng(1)
 
 
 def snapshot_of(picture: object, name: str = "Mono8", height: int = 0, width: int = 0) -> Snapshot:
     array = np.asarray(picture)
-    return Snapshot("HS", array, FORMATS[name], height or array.shape[0], width or array.shape[1])
+    return Snapshot(array, FORMATS[name], height or array.shape[0], width or array.shape[1])
 
 
 def photograph() -> Image.Image:
@@ -70,12 +70,12 @@ def test_the_focus_number_is_fooled_neither_by_noise_nor_by_light() -> None:
 def test_a_black_picture_has_no_focus_and_no_crash(tmp_path: Path) -> None:
     black = snapshot_of(np.zeros((64, 96), np.uint8))
     assert grey_values(black).focus == 0
-    assert save_snapshot(black, tmp_path).histogram.exists()
+    assert save_snapshot(black, "HS", tmp_path).histogram.exists()
 
 
 def test_pictures_are_saved_as_they_are_for_the_owner_alone(tmp_path: Path) -> None:
     picture = rng.integers(0, 256, (64, 96), np.uint8)
-    saved = save_snapshot(snapshot_of(picture), tmp_path / "aim")
+    saved = save_snapshot(snapshot_of(picture), "HS", tmp_path / "aim")
     with Image.open(saved.picture) as image:
         assert (np.asarray(image) == picture).all()
     with Image.open(saved.histogram) as image:
@@ -87,6 +87,6 @@ def test_pictures_are_saved_as_they_are_for_the_owner_alone(tmp_path: Path) -> N
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "HS-1.png").write_text("mine")
     (tmp_path / "HS-2_histogram.png").write_text("mine")
-    first, second = (save_snapshot(snapshot_of(np.zeros((64, 96), np.uint8)), tmp_path) for _ in range(2))
+    first, second = (save_snapshot(snapshot_of(np.zeros((64, 96), np.uint8)), "HS", tmp_path) for _ in range(2))
     assert [first.picture.name, second.picture.name] == ["HS-3.png", "HS-4.png"]
     assert (tmp_path / "HS-1.png").read_text() == (tmp_path / "HS-2_histogram.png").read_text() == "mine"

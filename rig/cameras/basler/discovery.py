@@ -6,10 +6,10 @@ from pypylon import pylon
 
 from rig.cameras.basler import family
 from rig.cameras.basler.pylon import damage, devices, opened, picture
-from rig.cameras.found import FeatureRow, FoundCamera, Snapshot
+from rig.cameras.found import FeatureRow, FoundCamera
 from rig.config.backends import BASLER, EMULATION
 from rig.errors import DeviceNotReady
-from rig.pixels import FORMATS, IN_WORDS
+from rig.pixels import FORMATS, IN_WORDS, Snapshot
 
 SNAPSHOT_S = 5.0
 

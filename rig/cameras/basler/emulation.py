@@ -13,6 +13,7 @@ from pypylon import genicam
 from rig.cameras.basler import family
 from rig.cameras.basler.camera import BaslerCamera
 from rig.clock import Clock
+from rig.config.backends import EMULATED_SERIAL
 from rig.config.rig import Camera
 
 EMULATED_CAMERAS = "PYLON_CAMEMU"  # environment variable: how many cameras pylon emulates
@@ -29,7 +30,7 @@ class EmulatedBaslerCamera(BaslerCamera):
 
     def __init__(self, name: str, config: Camera, clock: Clock, *, buffers: int) -> None:
         """As BaslerCamera. Pylon emulates as many cameras as its serial number needs: 0815-0002 is the third."""
-        index = re.fullmatch(r"0815-([0-9]{4})", config.serial or "")
+        index = re.fullmatch(f"{EMULATED_SERIAL}([0-9]{{4}})", config.serial or "")
         self._needed = 1 + int(index[1]) if index else 1
         super().__init__(name, config, clock, buffers=buffers)
 

@@ -97,9 +97,7 @@ def until_ended() -> Iterator[Callable[[], bool]]:
 
 def named(info: DeviceInfo) -> str:
     """Who a device is, in one line of rich's markup."""
-    from rich.markup import escape
-
-    from rig.cli.terminal import printable
+    from rig.cli.devices import harmless
 
     simulated = "  [bold yellow]SIMULATED[/]" if info.simulated else ""
-    return escape(printable(f"{info.model}, serial {info.serial}, firmware {info.version}")) + simulated
+    return harmless(f"{info.model}, serial {info.serial}, firmware {info.version}") + simulated

@@ -21,5 +21,6 @@ def dump(serial: SerialArgument) -> None:
     from rig.cameras.part import part_of
     from rig.config.written import spelled_part
 
-    found, rows = wiring.find_camera(serial), wiring.dump_features(serial)
-    typer.echo("cameras:\n" + spelled_part(part_of("CAM", found, rows, line=0, divisor=1)), nl=False)
+    found = wiring.find_camera(serial)
+    part = part_of("CAM", found, wiring.dump_features(found), line=0, divisor=1)
+    typer.echo("cameras:\n" + spelled_part(part), nl=False)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from rig.cameras.found import FoundCamera
     from rig.config.rig import Rig
-    from rig.export.snapshots import Snapshot
+    from rig.pixels import Snapshot
 
 RigOption = Annotated[str | None, typer.Option("--rig", help="A rig's name or rig.yaml: its cameras, as they are set.")]
 SnapshotOption = Annotated[
@@ -49,7 +49,6 @@ def list_cameras(rig: RigOption = None, snapshot: SnapshotOption = None) -> None
 
 def _list_found(console: Console, folder: Path | None) -> None:
     from rig import wiring
-    from rig.export.snapshots import Snapshot
 
     with console.status("looking for cameras"):
         found = wiring.find_cameras()
@@ -60,8 +59,7 @@ def _list_found(console: Console, folder: Path | None) -> None:
     for camera in found if folder else []:
         with console.status(f"taking a picture with {camera.serial}"):
             taken = wiring.snapshot(camera)
-        picture = Snapshot(camera.serial, taken.picture, taken.pixel_format, taken.height, taken.width)
-        _save(console, picture, folder or Path())
+        _save(console, taken, camera.serial, folder or Path())
 
 
 def found_table(found: Sequence[FoundCamera]) -> Table:
@@ -81,8 +79,7 @@ def _list_of_rig(console: Console, rig: Rig, folder: Path | None) -> None:
     from rig.children import working_folder
     from rig.cli.box.opened import until_ended
     from rig.cli.devices import devices_table, features_table
-    from rig.export.snapshots import Snapshot
-    from rig.pixels import FORMATS
+    from rig.pixels import FORMATS, Snapshot
     from rig.record.plan import pulse_plan
     from rig.selftest.snapshots import take_pictures
     from rig.wiring import open_bench
@@ -102,14 +99,14 @@ def _list_of_rig(console: Console, rig: Rig, folder: Path | None) -> None:
             devices.close()
     for name, picture in pictures.items():
         info = infos[name]
-        _save(console, Snapshot(name, picture, FORMATS[info.pixel_format], info.height, info.width), folder)
+        _save(console, Snapshot(picture, FORMATS[info.pixel_format], info.height, info.width), name, folder)
 
 
-def _save(console: Console, snapshot: Snapshot, folder: Path) -> None:
+def _save(console: Console, snapshot: Snapshot, name: str, folder: Path) -> None:
     from rich.markup import escape
 
     from rig.export.snapshots import described, save_snapshot
 
-    saved = save_snapshot(snapshot, folder)
-    console.print(escape(f"{snapshot.name}: {described(saved.values)}"))
+    saved = save_snapshot(snapshot, name, folder)
+    console.print(escape(f"{name}: {described(saved.values)}"))
     console.print(escape(f"  {saved.picture}  {saved.histogram.name}"), soft_wrap=True)
