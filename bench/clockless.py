@@ -9,23 +9,20 @@ and at least so many are lost. No frame has a wrong pulse number, but for a ghos
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from pathlib import Path
 
+from bench.seeds import seeds_asked
 from tests.record.clockless import Clockless, run_clockless
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--first", type=int, default=0, help="first seed")
-    parser.add_argument("--seeds", type=int, default=200, help="how many seeds")
-    options = parser.parse_args()
+    seeds = seeds_asked(__doc__)
     print("| seed | lost | told | extras told | frames with a pulse | wrong | true | s |")
     print("|---|---|---|---|---|---|---|---|")
     streams: list[Clockless] = []
-    for seed in range(options.first, options.first + options.seeds):
+    for seed in seeds:
         began = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
             told = run_clockless(Path(folder), seed)

@@ -5,23 +5,20 @@ python -m bench.schedules [--first N] [--seeds N]
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from pathlib import Path
 
+from bench.seeds import seeds_asked
 from tests.record.schedules import run_schedule, schedule
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--first", type=int, default=0, help="first seed")
-    parser.add_argument("--seeds", type=int, default=200, help="how many seeds")
-    options = parser.parse_args()
+    seeds = seeds_asked(__doc__)
     print("| seed | pulses lost | extras | exact | s | what went wrong |")
     print("|---|---|---|---|---|---|")
     differ = 0
-    for seed in range(options.first, options.first + options.seeds):
+    for seed in seeds:
         began = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
             outcomes = run_schedule(Path(folder), seed)
@@ -32,7 +29,7 @@ def main() -> int:
         seconds = time.perf_counter() - began
         what = f"{schedule(seed).counter}: {schedule(seed).faults}"
         print(f"| {seed} | {lost} | {extra} | {exact} | {seconds:.1f} | {what} |", flush=True)
-    print(f"\n{options.seeds - differ} of {options.seeds} schedules exact")
+    print(f"\n{len(seeds) - differ} of {len(seeds)} schedules exact")
     return int(differ > 0)
 
 
