@@ -172,7 +172,7 @@ def file_parts() -> dict[str, str]:
 def datasets() -> str:
     """Which dataset holds which rows."""
     kinds = {id(getattr(streams, name)): name for name in ROWS}
-    tables = layout.tables([layout.StreamSpec("STREAM", 1, 1, 1)], 1, 1, 1)
+    tables = layout.tables(layout.Room((layout.StreamSpec("STREAM", 1, 1, 1),), 1, 1, 1))
     pairs = [(table.path, kinds[id(table.dtype)]) for table in tables]
     pairs += [(f"{log.path}/rows", "TEXT") for log in layout.TEXT_LOGS]
     rows = "".join(f"| `{path}` | [{kind}](#{kind.lower()}) |\n" for path, kind in sorted(pairs))

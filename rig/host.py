@@ -29,6 +29,39 @@ def write_at(fd: int, data: bytes | memoryview, offset: int) -> None:
             done += os.pwrite(fd, view[done:], offset + done)
 
 
+def read_at(fd: int, size: int, offset: int) -> bytes:
+    """Up to `size` bytes from `offset`; fewer only at the end of the file. Raises OSError."""
+    if sys.platform == "win32":
+        os.lseek(fd, offset, os.SEEK_SET)
+        return os.read(fd, size)
+    return os.pread(fd, size, offset)
+
+
+def open_private(path: Path) -> int:
+    """A file open for writing, for its owner only if it is new; what is in it stays. Raises OSError."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT, PRIVATE_FILE)
+
+
+def rename(old: Path, new: Path) -> None:
+    """Give a file another name, at once; what had that name is gone. Raises OSError."""
+    old.replace(new)
+
+
+def remove(path: Path) -> None:
+    """Remove a file. Raises OSError."""
+    path.unlink()
+
+
+def cut(fd: int, size: int) -> None:
+    """Give an open file another length. Raises OSError."""
+    os.ftruncate(fd, size)
+
+
+def sync_file(fd: int) -> None:
+    """Return when `fd`, its length and its reserved room are on the disk. Raises OSError."""
+    os.fsync(fd)
+
+
 def sync_data(fd: int) -> None:
     """Return when everything written to `fd` is on the disk."""
     if sys.platform == "win32":

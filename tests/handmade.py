@@ -160,7 +160,7 @@ class _Maker:
 
     def attributes(self, subject: str) -> None:
         self.file.attrs.update(
-            schema=1, subject=subject, session=self.plan.number_of_session, run=self.plan.run, rig="demo",
+            schema=1, subject=subject, session=self.plan.number_of_session, run=self.plan.run, continues=0, rig="demo",
             protocol="demo", simulated=True, outcome=self.plan.outcome, run_id=np.uint32(self.plan.run_id),
             created_utc=self.plan.created_utc, created_host_ns=self.plan.host_0, streams=json.dumps(list(DIVISORS)),
         )  # fmt: skip

@@ -24,9 +24,9 @@ from rig.errors import ProblemList, RigError, StorageError
 from rig.record.abilities import beyond_box, box_warnings
 from rig.record.camera_rules import camera_infos, camera_warnings, unfit_cameras
 from rig.record.plan import RunPlan, plan_run
+from rig.session.arming import reserved_bytes
 from rig.session.folder import folder_for
 from rig.session.layout import spelled_size
-from rig.session.writer import reserved_bytes
 from rig.streams import DeviceInfo
 
 T = TypeVar("T")
@@ -113,9 +113,7 @@ def _check_plan(
     """What the session will be, and whether the disk of `folder`, where there is one, has room for it."""
     seconds = {name: clip.seconds for name, clip in clips.items()}
     found.plan = plan = plan_run(rig.rig, unroll(protocol.protocol, list(rig.rig.cameras), seconds))
-    found.reserved_bytes = reserved_bytes(
-        list(plan.streams), seconds=plan.seconds, pulses=plan.pulse_rows, edges=plan.edge_rows
-    )
+    found.reserved_bytes = reserved_bytes(plan.room)
     free = host.free_bytes(folder) if folder else found.reserved_bytes
     if found.reserved_bytes > free:
         allowed = f"the longest possible session needs {spelled_size(found.reserved_bytes)}"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from rig.session.reader import Session
-    from rig.session.runfile import Run
+    from rig.session.run import Run
 
 _HEADS = [
     ("subject", "subject"),
@@ -84,7 +84,7 @@ def _describe_run(run: Run) -> dict[str, Any]:
         "being_recorded": run.is_being_recorded,
         "misplaced": run.misplaced,
         "duration_s": round(Timeline(run).length_s, 3),
-        "bytes": run.path.stat().st_size,
+        "bytes": run.bytes,
         "pulses": len(run.pulses),
         "steps": [step.name for step in run.steps],
         "streams": {

@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from rig.session.runfile import Run
+    from rig.session.run import Run
     from rig.verify.findings import Finding
     from rig.verify.verdict import Verdict
 

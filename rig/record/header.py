@@ -16,9 +16,9 @@ from rig.config.rig import RigFile
 from rig.config.yaml import Document
 from rig.elicitation.protocol import ProtocolFile
 from rig.record.plan import RunPlan
+from rig.session.arming import Header, Value
 from rig.session.folder import SessionFolder
 from rig.session.layout import SCHEMA, Outcome
-from rig.session.writer import Header, Value
 from rig.streams import DeviceInfo
 
 VERSIONS_OF = ("rig", "numpy", "h5py", "psychopy", "pyserial", "pypylon", "av")
@@ -48,6 +48,7 @@ def header(
         "subject": subject.folder.subject,
         "session": subject.folder.number,
         "run": subject.run,
+        "continues": 0,
         "run_id": subject.run_id,
         "rig": rig_file.rig.name,
         "protocol": protocol_file.protocol.name,

@@ -8,7 +8,7 @@ from math import ceil
 from rig.config.rig import TICK_NS, Rig
 from rig.elicitation.steps import Step
 from rig.pixels import FORMATS
-from rig.session.layout import StreamSpec
+from rig.session.layout import Room, StreamSpec
 from rig.trigger.box import POSTAMBLE, PREAMBLE, TICKS_HZ, LinePlan, PulsePlan, RunMode
 
 PULSE_ROOM = 200  # pulses reserved beyond the plan
@@ -50,6 +50,11 @@ class RunPlan:
     def edge_rows(self) -> int:
         """Edges to reserve room for; contacts that bounce, or noise, may bring some more than planned."""
         return ceil(self.seconds * EDGE_HEADROOM * self.edges_per_s) + EDGE_ROOM
+
+    @property
+    def room(self) -> Room:
+        """The room that its file needs."""
+        return Room(self.streams, self.seconds, self.pulse_rows, self.edge_rows)
 
 
 def edges_per_s(rig: Rig) -> float:

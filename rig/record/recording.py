@@ -223,9 +223,7 @@ def _pair(clock: str, reading: Reading) -> ClockPair:
 def _create(path: Path, request: Request, job: _Job) -> SessionWriter:
     """Make the run file; all its room is reserved when this returns."""
     head = header(job.subject, request.rig, request.protocol, job.clips, job.plan, job.infos, job.clock.now_ns())
-    plan = job.plan
-    rows = {"pulses": plan.pulse_rows, "edges": plan.edge_rows}
-    return SessionWriter(path, head, list(plan.streams), seconds=plan.seconds, **rows)
+    return SessionWriter(path, head, job.plan.room)
 
 
 @contextmanager

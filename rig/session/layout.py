@@ -110,12 +110,27 @@ def extras_path(stream: str) -> str:
     return f"{ACQUISITION}/{stream}/extras"
 
 
-def tables(streams: list[StreamSpec], seconds: float, pulses: int, edges: int) -> list[Table]:
-    """The tables of a run planned for `seconds`, `pulses` and `edges` at the box's inputs."""
-    second = int(seconds) + 1
+@dataclass(frozen=True)
+class Room:
+    """What a run file has room for: its streams, a length, pulses, and edges at the box's inputs."""
+
+    streams: tuple[StreamSpec, ...]
+    seconds: float
+    pulses: int
+    edges: int
+
+    @property
+    def frames(self) -> int:
+        """Pictures of all streams."""
+        return sum(spec.capacity for spec in self.streams)
+
+
+def tables(room: Room) -> list[Table]:
+    """The tables of a run file, those of its text logs apart."""
+    second = int(room.seconds) + 1
     rows = [
-        Table(PULSES, PULSE, pulses),
-        Table(EDGES, EDGE, edges),
+        Table(PULSES, PULSE, room.pulses),
+        Table(EDGES, EDGE, room.edges),
         Table(CLOCK_PAIRS, CLOCK_PAIR, 10 * second + 1000),
         Table(BOX_REPORTS, BOX_STATUS, 2 * second + 100),
         Table(WALK_PULSES, PULSE, 256),
@@ -124,7 +139,7 @@ def tables(streams: list[StreamSpec], seconds: float, pulses: int, edges: int) -
         Table(NOT_STORED_ROWS, NOT_STORED, 4_000),
         Table(SYNCS, SYNC, 5 * second + 1000),
     ]
-    for spec in streams:
+    for spec in room.streams:
         rows += [
             Table(frames_path(spec.name), FRAME, spec.capacity),
             Table(gaps_path(spec.name), GAP, spec.capacity),

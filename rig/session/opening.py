@@ -13,6 +13,7 @@ from rig.config.find import look_up
 from rig.errors import NotASession, RigError, SessionError, Truncated
 from rig.session.layout import HEAD_BYTES
 
+FOREIGN = "It was written by another program, or is damaged"
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _EOF_OFFSETS = {0: 40, 1: 44, 2: 28, 3: 28}  # superblock version -> where the length of the file stands in it
 # What h5py, numpy and json raise when a file is not as it should be.

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rig.errors import NotASession
-from rig.session.runfile import Run
+from rig.session.run import Run
 
 OPENING = (0, 1, 3)  # slots of the preamble's groups; the body begins at slot 6
 CLOSING = (2, 4, 5)  # slots of the postamble's groups, from the first one behind the body

@@ -1,6 +1,6 @@
 """Reads a session: the runs of one participant's visit, joined, with everything known about each moment of it.
 
-    Session --- runs[0], runs[1], ...     one file each (runfile.py)
+    Session --- runs[0], runs[1], ...     (run.py), one file each or several (runfile.py)
        |-- streams["HS"], ["VIS"], ["NIR"], pulses, flips, answers, ...    of all runs, one after another
        +-- at(seconds=...), at(clip=..., seconds=...)  -->  Instant        (timeline.py)
 
@@ -22,7 +22,8 @@ from rig import pixels
 from rig.elicitation.steps import Step
 from rig.errors import NotASession, SessionError, UserError
 from rig.session.folder import find_runs
-from rig.session.runfile import Json, Rows, Run, Stream
+from rig.session.run import Run, Stream
+from rig.session.runfile import Json, Rows, RunFile
 from rig.session.timeline import Instant, Timeline, in_ns, offsets_ns, span
 from rig.streams import Picture
 
@@ -125,13 +126,8 @@ class Session:
     def __init__(self, path: Path, *, clips: Path | None = None) -> None:
         self.path, self.clips = path, clips
         self.runs: list[Run] = []
-        paths = find_runs(path)
-        for run_path in paths:
-            try:
-                self.runs.append(Run(run_path))
-            except SessionError as exc:
-                self.close()
-                raise _with_the_good(exc, [p for p in paths if p != run_path]) from None
+        for files in runs_of(find_runs(path)):
+            self.runs.append(Run(*files))
         with ExitStack() as undo:
             undo.callback(self.close)
             _refuse_twins(self.runs)
@@ -250,6 +246,26 @@ class Session:
             allowed = ", ".join(names) or "no film was shown in this session"
             raise UserError("--clip", "was not shown", value=clip, allowed=allowed)
         return shown[-1].at_clip(clip, seconds)
+
+
+def runs_of(paths: list[Path]) -> list[list[Path]]:
+    """The files of each run, in order: one that continues another stands behind it.
+
+    Raises a SessionError that names the bad file and the good ones.
+    """
+    runs: list[list[Path]] = []
+    last = (0, 0)  # number and run id of the file before
+    for path in paths:
+        try:
+            with RunFile(path) as file:
+                if runs and (file.continues, file.run_id) == last:
+                    runs[-1].append(path)
+                else:
+                    runs.append([path])
+                last = (file.number, file.run_id)
+        except SessionError as exc:
+            raise _with_the_good(exc, [p for p in paths if p != path]) from None
+    return runs
 
 
 def nothing_to_show(path: Path) -> UserError:

@@ -1,4 +1,4 @@
-"""Reads one run file: its pictures and rows, whether it was closed in order or left behind by a crash.
+"""Reads one run file as it lies on the disk: attributes, rows, texts and pictures, closed in order or left by a crash.
 
 Rows count as written while their `seq` is their index + 1; nothing behind the first other row is shown.
 """
@@ -15,126 +15,23 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from rig import host, pixels
-from rig.elicitation.steps import Step
+from rig import host
 from rig.errors import NotASession
 from rig.session import layout, texts
 from rig.session.folder import SUBJECT, misplaced
 from rig.session.layout import SCHEMA, Outcome
-from rig.session.opening import open_file, reading
-from rig.session.pictures import Pictures
-from rig.streams import (
-    BOX_STATUS,
-    CLOCK_PAIR,
-    EDGE,
-    EXTRA,
-    FLIP,
-    FRAME,
-    GAP,
-    NO_PULSE,
-    NOT_STORED,
-    PULSE,
-    SYNC,
-    TEXT,
-    TRIAL,
-)
+from rig.session.opening import FOREIGN, open_file, reading
+from rig.streams import TEXT
 
 Rows = NDArray[np.void]
 Json = texts.Json
 
-MOST_DIVISOR = 1 << 16  # far above what a trigger box can do; keeps the least common multiple of several small
 
+class RunFile:
+    """One file, open for reading; closed by `close` or at the end of a `with` statement.
 
-class Stream:
-    """One camera's frames in one run, oldest first."""
-
-    def __init__(self, run: Run, name: str, *, walk: bool = False) -> None:
-        self.run, self.name, self._walk = run, name, walk
-        attributes = run.attributes(f"{layout.ACQUISITION}/{name}")
-        self.divisor = _number(attributes, "divisor", run.path)  # of the pulses; 4 gives 25 fps at 100 Hz
-        if not 1 <= self.divisor <= MOST_DIVISOR:
-            allowed = f"1 to {MOST_DIVISOR}"
-            raise NotASession(f"{run.path}: {name}", "is no divisor", value=str(self.divisor), allowed=allowed)
-        self.line = _number(attributes, "line", run.path)  # trigger line of the box
-        self.serial = str(attributes.get("serial", ""))
-        self.is_simulated = _flag(attributes, "simulated", run.path)
-        self.pixel_format = _pixel_format(attributes, f"{run.path}: {name}")
-        self.width, self.height = (_number(attributes, side, run.path) for side in ("width", "height"))  # px
-        if min(self.width, self.height) < 1:
-            size = f"{self.width}x{self.height} px"
-            raise NotASession(f"{run.path}: {name}", "is no size", value=size, allowed="at least 1x1 px", hint=_FOREIGN)
-
-    @cached_property
-    def frames(self) -> Rows:
-        """Frame rows, FRAME (n,): only those with a picture."""
-        rows = self.run.table(layout.frames_path(self.name, walk=self._walk), FRAME)
-        return rows[: self._dataset.shape[0]]
-
-    @cached_property
-    def _dataset(self) -> h5py.Dataset:
-        shape = self.pixel_format.shape(self.height, self.width)
-        return self.run.pictures(layout.data_path(self.name, walk=self._walk), shape, self.pixel_format.dtype)
-
-    @property
-    def pulse_numbers(self) -> NDArray[np.int64]:
-        """The pulse of each frame, int64 (n,); NO_PULSE for an extra."""
-        return np.asarray(self.frames["pulse_number"], np.int64)
-
-    @cached_property
-    def data(self) -> Pictures:
-        """The pictures as delivered, read lazily."""
-        return Pictures(self.run.path, self.name, self._dataset, self.frames)
-
-    def grey(self, index: int) -> pixels.Grey:
-        """Picture `index` for measuring: linear, float32 (height, width), 0 to 1; see rig.pixels.grey.
-
-        Raises as `data[index]` does.
-        """
-        return pixels.grey(self.data[index], self.pixel_format, self.height, self.width)
-
-    def rgb(self, index: int) -> pixels.Shown:
-        """Picture `index` for people: uint8 (height, width, 3); see rig.pixels.rgb. Raises as `data[index]` does."""
-        return pixels.rgb(self.data[index], self.pixel_format, self.height, self.width)
-
-    def shown(self, index: int) -> pixels.Shown:
-        """The same without a third axis where there are no colours; see rig.pixels.shown."""
-        return pixels.shown(self.data[index], self.pixel_format, self.height, self.width)
-
-    @cached_property
-    def gaps(self) -> Rows:
-        """Pulses without a frame, GAP (n,); empty for the line walk."""
-        return np.zeros(0, GAP) if self._walk else self.run.table(layout.gaps_path(self.name), GAP)
-
-    @cached_property
-    def extras(self) -> Rows:
-        """Frames without a pulse, EXTRA (n,); empty for the line walk."""
-        return np.zeros(0, EXTRA) if self._walk else self.run.table(layout.extras_path(self.name), EXTRA)
-
-    @cached_property
-    def baseline(self) -> Json:
-        """What the camera's numbers stood at when armed (fields of cameras.Baseline); {} if never armed."""
-        epoch = 0 if self._walk else 1
-        armed = [
-            e for e in self.run.log if (e.get("kind"), e.get("stream"), e.get("epoch")) == ("armed", self.name, epoch)
-        ]
-        return dict(armed[-1]["baseline"]) if armed else {}
-
-    @property
-    def start_delay_us(self) -> float:
-        """From the trigger to the start of exposure, as the camera said when armed; 0 if it did not."""
-        return float(sum(delay["us"] for delay in self.baseline.get("delays", {}).values()))
-
-    @cached_property
-    def _places(self) -> dict[int, int]:
-        return {int(p): i for i, p in reversed(list(enumerate(self.pulse_numbers))) if p != NO_PULSE}
-
-    def frame_of(self, pulse: int) -> int | None:
-        """Index of the frame that pulse `pulse` exposed; None when it was lost or not stored."""
-        return self._places.get(int(pulse))
-
-
-class Run:
-    """One run file, open for reading; closed by `close` or at the end of a `with` statement."""
+    Raises NotASession, or Truncated when its end is missing.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -145,29 +42,25 @@ class Run:
             undo.pop_all()
 
     def _read_attributes(self) -> None:
-        found = self.attributes("/")
+        self.head = found = self.attributes("/")
         if "schema" not in found:
             raise NotASession(str(self.path), "is HDF5, but no run of a session", hint="rig verify --help")
-        self.schema = _number(found, "schema", self.path)
-        if self.schema > SCHEMA:
-            allowed = f"this version reads schema 1 to {SCHEMA}"
+        self.schema = self.number_of("schema")
+        if self.schema != SCHEMA:
+            allowed = f"this version reads schema {SCHEMA}"
             raise NotASession(str(self.path), f"has schema {self.schema}", allowed=allowed, hint="Update rig")
-        self.subject, self.rig, self.protocol = (str(found.get(k, "")) for k in ("subject", "rig", "protocol"))
+        self.subject = str(found.get("subject", ""))
         if not SUBJECT.fullmatch(self.subject):
             allowed = "letters and digits, at most 64"
             raise NotASession(str(self.path), "is no subject", value=repr(self.subject)[:80], allowed=allowed)
-        self.session, self.number = (_number(found, k, self.path) for k in ("session", "run"))
-        self.run_id = _number(found, "run_id", self.path)
-        self.is_simulated = _flag(found, "simulated", self.path)
-        self.created_utc = str(found.get("created_utc", ""))  # ISO 8601 with offset
-        self.created_host_ns = _number(found, "created_host_ns", self.path)
+        self.session, self.number, self.run_id = (self.number_of(key) for key in ("session", "run", "run_id"))
+        self.continues = self.number_of("continues")
+        self.created_host_ns = self.number_of("created_host_ns")
         with reading(self.path, "its outcome and streams"):
             self.outcome = Outcome(str(found.get("outcome", Outcome.INCOMPLETE)))
-            names = texts.stream_names(json.loads(str(found["streams"])))
-        self.streams = {name: Stream(self, name) for name in names}
-        self.walk_streams = {name: Stream(self, name, walk=True) for name in names}
+            self.stream_names = texts.stream_names(json.loads(str(found["streams"])))
 
-    def __enter__(self) -> Run:
+    def __enter__(self) -> RunFile:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -176,6 +69,10 @@ class Run:
     def close(self) -> None:
         """Give the file back; a second call does nothing."""
         self._file.close()
+
+    def number_of(self, name: str) -> int:
+        """An attribute of the file that is a whole number. Raises NotASession."""
+        return number_in(self.head, name, self.path)
 
     @property
     def misplaced(self) -> str:
@@ -191,6 +88,11 @@ class Run:
         """The attributes of an object in the file. Raises Truncated when they cannot be read."""
         with reading(self.path, path):
             return dict(self._file[path].attrs)
+
+    def has(self, path: str) -> bool:
+        """Whether there is such an object in the file."""
+        with reading(self.path, path):
+            return path in self._file
 
     def table(self, path: str, dtype: np.dtype[np.void]) -> Rows:
         """The written rows of a table, (n,) of `dtype`."""
@@ -214,8 +116,8 @@ class Run:
                 return dataset
         raise NotASession(f"{self.path}: {path}", "has another layout than a session")
 
-    def _texts(self, path: str) -> list[Json]:
-        """A log's JSON objects, up to the first that was not written whole."""
+    def texts(self, path: str) -> list[Json]:
+        """A log's JSON objects with their `host_ns`, up to the first that was not written whole."""
         rows = self.table(f"{path}/rows", TEXT)
         with reading(self.path, path):
             end = int((rows["offset"] + rows["length"]).max()) if len(rows) else 0
@@ -238,126 +140,15 @@ class Run:
                 return ""
             return str(self._file[f"{layout.CONFIG}/{name}"].asstr()[()])
 
-    def _config_json(self, name: str) -> Any:
-        with reading(self.path, f"{layout.CONFIG}/{name}"):
-            return json.loads(self.config(name) or "{}")
-
-    def clip(self, name: str) -> Json:
-        """A clip as it was played: file, sha256, title, licence, fps, width, height, and pts float64 (frames,), s."""
-        path = f"{layout.CONFIG}/clips/{name}"
+    def array(self, path: str) -> NDArray[Any]:
+        """A whole dataset that is no table."""
         with reading(self.path, path):
-            attributes = texts.clip(self.attributes(path))
-            return {**attributes, "pts": np.asarray(self._file[f"{path}/pts"][:], np.float64)}
-
-    @cached_property
-    def pulses(self) -> Rows:
-        """Pulses that the box told, PULSE (n,)."""
-        return self.table(layout.PULSES, PULSE)
-
-    @cached_property
-    def walk_pulses(self) -> Rows:
-        """Pulses of the line walk, PULSE (n,)."""
-        return self.table(layout.WALK_PULSES, PULSE)
-
-    @cached_property
-    def edges(self) -> Rows:
-        """Edges at the box's inputs, EDGE (n,)."""
-        return self.table(layout.EDGES, EDGE)
-
-    @cached_property
-    def box_reports(self) -> Rows:
-        """How the box said it was, BOX_STATUS (n,), of the line walk too; empty in files from before there were any."""
-        with reading(self.path, layout.BOX_REPORTS):
-            is_there = layout.BOX_REPORTS in self._file
-        return self.table(layout.BOX_REPORTS, BOX_STATUS) if is_there else np.zeros(0, BOX_STATUS)
-
-    @cached_property
-    def flips(self) -> Rows:
-        """Refreshes of the participant's screen, FLIP (n,)."""
-        return self.table(layout.FLIPS, FLIP)
-
-    @cached_property
-    def clock_pairs(self) -> Rows:
-        """Other clocks read against the host clock, CLOCK_PAIR (n,)."""
-        return self.table(layout.CLOCK_PAIRS, CLOCK_PAIR)
-
-    @cached_property
-    def trials(self) -> Rows:
-        """Steps with onset and end, TRIAL (n,), host ns; one row a step (the last one written)."""
-        return _last_of(self.table(layout.TRIALS, TRIAL), ["step"])
-
-    @cached_property
-    def not_stored(self) -> Rows:
-        """Pulses not stored on purpose, NOT_STORED (n,); one row an interval; last_pulse -1: open at the end."""
-        return _last_of(self.table(layout.NOT_STORED_ROWS, NOT_STORED), ["stream", "first_pulse"])
-
-    @cached_property
-    def syncs(self) -> Rows:
-        """When frames reached the disk, SYNC (n,)."""
-        return self.table(layout.SYNCS, SYNC)
-
-    @cached_property
-    def log(self) -> list[Json]:
-        """What the recorder noted, oldest first: dicts with `kind` and `host_ns`."""
-        entries = self._texts(layout.LOG)
-        with reading(self.path, layout.LOG):
-            return [texts.log_entry(entry) for entry in entries]
-
-    @cached_property
-    def answers(self) -> list[Json]:
-        """What the participant answered: dicts with step, question, answer and times in host ns."""
-        return self._texts(layout.ANSWERS)
-
-    @cached_property
-    def steps(self) -> list[Step]:
-        """The steps that the screen was to show, in order."""
-        with reading(self.path, "steps"):
-            return [Step.from_json(step) for step in texts.steps(self._config_json("steps") or [])]
-
-    @cached_property
-    def plan(self) -> Json:
-        """The pulse plan: period_ticks, led_phase_ticks, group, lines {STREAM: {line, divisor, width_ticks}}."""
-        with reading(self.path, f"{layout.CONFIG}/plan"):
-            return texts.plan(self._config_json("plan"))
-
-    @cached_property
-    def devices(self) -> Json:
-        """Who each device said it was: {name: fields of DeviceInfo}."""
-        with reading(self.path, f"{layout.CONFIG}/devices"):
-            return texts.fitting(self._config_json("devices"), {})
-
-    @cached_property
-    def base(self) -> Stream:
-        """The fastest stream, on whose pulses all others lie (HS)."""
-        return min(self.streams.values(), key=lambda stream: stream.divisor)
+            return np.asarray(self._file[path][:])
 
 
-_FOREIGN = "It was written by another program, or is damaged"
-
-
-def _number(attributes: Json, name: str, path: Path) -> int:
+def number_in(attributes: Json, name: str, path: Path) -> int:
+    """A whole number among attributes. Raises NotASession."""
     value = attributes.get(name)
     if isinstance(value, int | np.integer):
         return int(value)
-    raise NotASession(str(path), f"lacks the number {name}", hint=_FOREIGN)
-
-
-def _pixel_format(attributes: Json, subject: str) -> pixels.PixelFormat:
-    name = str(attributes.get("pixel_format", ""))
-    if name in pixels.FORMATS:
-        return pixels.FORMATS[name]
-    value = repr(name)[:80]
-    raise NotASession(subject, "is no pixel format", value=value, allowed=pixels.IN_WORDS, hint=_FOREIGN)
-
-
-def _flag(attributes: Json, name: str, path: Path) -> bool:
-    value = attributes.get(name, False)
-    if isinstance(value, bool | np.bool_):
-        return bool(value)
-    raise NotASession(str(path), f"lacks the true or false of {name}", hint=_FOREIGN)
-
-
-def _last_of(rows: Rows, keys: list[str]) -> Rows:
-    """The last row of each key, in the order in which the keys first came."""
-    last = {tuple(row[key] for key in keys): index for index, row in enumerate(rows)}
-    return rows[list(last.values())]
+    raise NotASession(str(path), f"lacks the number {name}", hint=FOREIGN)

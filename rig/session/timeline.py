@@ -24,7 +24,8 @@ from rig.streams import NO_PULSE, GapCause, Picture
 
 if TYPE_CHECKING:
     from rig.elicitation.steps import Step
-    from rig.session.runfile import Rows, Run, Stream
+    from rig.session.run import Run, Stream
+from rig.session.runfile import Rows
 
 TICK_NS = 500  # nominal length of a box tick
 PING_BYTES, PONG_BYTES = 6, 14  # on the wire: before the box stamps the request, after it stamps the answer

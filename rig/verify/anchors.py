@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rig.session.pulses import BODY_SLOT, CLOSING, OPENING, planned_ticks, pulses_known, pulses_sent
-from rig.session.runfile import Rows, Run, Stream
+from rig.session.run import Run, Stream
+from rig.session.runfile import Rows
 from rig.streams import NO_PULSE
 from rig.verify.findings import Finding, Word, due_pulses, ranges_of
 from rig.verify.last_word import last_word

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rig.session.runfile import Run, Stream
+from rig.session.run import Run, Stream
 from rig.verify.findings import Numbers
 
 FIRST_EPOCH = 1  # of the recording run; 0 is the line walk

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rig.session.pulses import pulses_known, pulses_sent
-from rig.session.runfile import Run, Stream
+from rig.session.run import Run, Stream
 from rig.streams import BOX_STATUS, GapCause
 from rig.verify.extras import Kind, extras_of
 from rig.verify.findings import Finding, Word

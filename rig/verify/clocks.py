@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rig.clock import fit_clocks
-from rig.session.runfile import Rows, Run, Stream
+from rig.session.run import Run, Stream
+from rig.session.runfile import Rows
 from rig.session.timeline import map_box
 from rig.streams import NO_PULSE, Evidence
 from rig.verify.arms import same_arm

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from rig.session.pulses import pulses_known, pulses_sent
-from rig.session.runfile import Run, Stream
+from rig.session.run import Run, Stream
 from rig.streams import NO_PULSE
 from rig.verify.arms import FIRST_EPOCH, baselines, same_arm
 from rig.verify.extras import extra_rows, last_pulse, places_of_extras

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rig.session.pulses import pulses_sent
-from rig.session.runfile import Rows, Run, Stream
+from rig.session.run import Run, Stream
+from rig.session.runfile import Rows
 from rig.streams import NO_PULSE
 from rig.verify.arms import FIRST_EPOCH, baselines
 from rig.verify.findings import Finding, Numbers, Word, ranges_of, spelled

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rig.session import layout
-from rig.session.runfile import Rows, Run, Stream
+from rig.session.run import Run, Stream
+from rig.session.runfile import Rows
 from rig.streams import NO_COUNTER, NO_PULSE, Evidence, GapCause, Status
 from rig.verify.arms import baselines
 from rig.verify.findings import Finding, Word

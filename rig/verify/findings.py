@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rig.session.pulses import pulses_known
-from rig.session.runfile import Run, Stream
+from rig.session.run import Run, Stream
 
 MOST_RANGES = 12  # written out in a text; `ranges` keeps all
 Numbers = NDArray[np.int64]

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from rig.clock import NS
 from rig.elicitation.steps import Step
 from rig.session.layout import EDGES, Outcome
-from rig.session.runfile import Rows, Run
+from rig.session.run import Run
+from rig.session.runfile import Rows
 from rig.session.timeline import map_box
 from rig.verify.findings import Finding, Numbers, Word, ranges_of, spelled
 from rig.verify.last_word import last_word

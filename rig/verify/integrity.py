@@ -11,7 +11,7 @@ from rig.errors import SessionError
 from rig.session import layout
 from rig.session.folder import is_run_name
 from rig.session.layout import SCHEMA, Outcome
-from rig.session.runfile import Run, Stream
+from rig.session.run import Run, Stream
 from rig.streams import EDGE, FLIP, FRAME, NO_PULSE, PULSE, GapCause, Status
 from rig.verify.arms import at_stop, baselines
 from rig.verify.findings import Finding, Word, ranges_of, spelled
@@ -58,10 +58,9 @@ def check_rows(run: Run) -> list[Finding]:
     tables |= {layout.frames_path(name): FRAME for name in run.streams}
     torn = []
     for path, dtype in tables.items():
-        rows = run.reserved(path, dtype)
-        good = len(run.table(path, dtype))
-        behind = int((rows["seq"][good:] != 0).sum())
-        unfinished = len(rows) - good if run.outcome is Outcome.FINISHED else 0
+        rows = np.concatenate([file.reserved(path, dtype)[len(file.table(path, dtype)) :] for file in run.files])
+        behind, good = int((rows["seq"] != 0).sum()), len(run.table(path, dtype))
+        unfinished = len(rows) if run.outcome is Outcome.FINISHED else 0
         if behind or unfinished:
             torn.append(f"{path}: {max(behind, unfinished)} rows after row {good} cannot be read")
     looked_at = f"{len(tables)} tables"

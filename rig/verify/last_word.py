@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rig.session.pulses import pulses_known, pulses_sent
-from rig.session.runfile import Run, Stream
+from rig.session.run import Run, Stream
 from rig.streams import NO_PULSE
 from rig.verify.findings import Finding, Numbers, Word, ranges_of, spelled
 

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rig.session.pulses import pulse_times
-from rig.session.runfile import Rows, Run, Stream
+from rig.session.run import Run, Stream
+from rig.session.runfile import Rows
 from rig.session.timeline import map_box
 from rig.streams import NO_COUNTER, NO_PULSE
 from rig.verify.findings import Numbers

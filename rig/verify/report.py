@@ -8,7 +8,7 @@ import numpy as np
 
 from rig.figures import BLUE, GREY, ORANGE, RED, new_figure, plain, png_of
 from rig.session.pulses import pulses_known, pulses_sent
-from rig.session.runfile import Run, Stream
+from rig.session.run import Run, Stream
 from rig.session.timeline import Timeline
 from rig.streams import NO_PULSE
 from rig.verify.clocks import interval_ms

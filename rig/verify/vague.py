@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from rig.session.pulses import pulses_known
-from rig.session.runfile import Rows, Run, Stream
+from rig.session.run import Run, Stream
+from rig.session.runfile import Rows
 from rig.streams import NO_PULSE, Evidence
 from rig.verify.findings import Numbers
 

@@ -18,7 +18,7 @@ from typing import Any
 from rig import host
 from rig.errors import NotASession, RigError
 from rig.session.folder import beside, write_private
-from rig.session.runfile import Run, Stream
+from rig.session.run import Run, Stream
 from rig.verify import anchors, box, clocks, counters, extras, fields, flips, integrity
 from rig.verify.findings import Check, Finding, Word
 
@@ -138,7 +138,7 @@ def contents(run: Run) -> dict[str, int]:
         "log": lambda: run.log, "pulses": lambda: run.pulses, "flips": lambda: run.flips,
         **{f"frames of {stream.name}": _frames_of(stream) for stream in run.streams.values()},
     }  # fmt: skip
-    return {"bytes": run.path.stat().st_size, **{name: _count(rows) for name, rows in tables.items()}}
+    return {"bytes": run.bytes, **{name: _count(rows) for name, rows in tables.items()}}
 
 
 def _frames_of(stream: Stream) -> Callable[[], Sized]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from rig.session.runfile import Run
+from rig.session.run import Run
 
 
 def rig_part(run: Run, part: str) -> dict[str, Any]:

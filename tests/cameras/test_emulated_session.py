@@ -10,7 +10,7 @@ import pytest
 
 from rig.cameras.basler.emulation import EmulatedBaslerCamera
 from rig.session.layout import Outcome
-from rig.session.runfile import Run
+from rig.session.run import Run
 from rig.verify.verdict import verify_run
 from tests.cameras.emulated import is_ready
 from tests.rigs import record, write_protocol

@@ -10,7 +10,7 @@ from rig.cameras.basler import camera as driver
 from rig.cameras.basler.emulation import EmulatedBaslerCamera
 from rig.cameras.basler.pylon import devices
 from rig.session.layout import Outcome
-from rig.session.runfile import Run
+from rig.session.run import Run
 from tests.cameras.test_emulated_session import DIVISORS, RIG
 from tests.rigs import record, write_protocol
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rig.session.runfile import Run
+from rig.session.run import Run
 from rig.sim.expressions import Movement
 from rig.sim.faults import Fault
 from rig.verify.findings import Finding, Word

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from rig.session.folder import beside
-from rig.session.runfile import Run, Stream
+from rig.session.run import Run, Stream
 from rig.sim.faults import Committed, Fault, extras, lost_pulses, read_truth
 from rig.streams import NO_PULSE, Evidence
 from rig.verify.findings import Word

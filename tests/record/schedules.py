@@ -11,7 +11,7 @@ import numpy as np
 
 from rig.record.keeping import Counts
 from rig.session.folder import beside
-from rig.session.runfile import Run, Stream
+from rig.session.run import Run, Stream
 from rig.sim.faults import Committed, Fault, extras, lost_pulses, read_truth
 from rig.streams import NO_PULSE
 from tests.burnt_in import burnt_in_number

@@ -16,7 +16,7 @@ from rig.record.recording import Recorded, Recording, Request, Status
 from rig.record.states import RunState
 from rig.session.folder import beside
 from rig.session.layout import Outcome
-from rig.session.runfile import Run
+from rig.session.run import Run
 from rig.sim.faults import extras, lost_pulses, read_truth
 from rig.streams import NO_PULSE, Evidence
 from rig.verify.findings import Finding, Word

@@ -11,7 +11,7 @@ import pytest
 from rig.record import plan
 from rig.record.recording import Recorded
 from rig.session.layout import Outcome
-from rig.session.runfile import Run
+from rig.session.run import Run
 from rig.verify.findings import Finding, Word
 from rig.verify.verdict import verify_run
 from tests.burnt_in import burnt_in_number

@@ -20,7 +20,7 @@ from rig.record.recording import Recorded
 from rig.record.run import Run
 from rig.session.folder import beside
 from rig.session.layout import Outcome
-from rig.session.runfile import Run as RunFile
+from rig.session.run import Run as RunFile
 from rig.sim.faults import extras, lost_pulses, read_truth
 from rig.stimulus.screen import StepBegan, StepEnded
 from rig.streams import NO_PULSE, BoxStatus, Frame, Pulse, Status

@@ -12,7 +12,7 @@ import pytest
 from rig.record.recording import Recorded
 from rig.session.folder import beside
 from rig.session.layout import Outcome
-from rig.session.runfile import Run
+from rig.session.run import Run
 from rig.sim.camera import SimulatedCamera
 from rig.sim.faults import Committed, Fault, lost_pulses, read_truth
 from rig.streams import Evidence, GapCause

@@ -14,8 +14,9 @@ import pytest
 from rig import host
 from rig.errors import StorageError
 from rig.record.storage import StorageThreads
+from rig.session import closing
 from rig.session.layout import Outcome
-from rig.session.runfile import Run
+from rig.session.run import Run
 from rig.session.writer import SessionWriter
 from rig.sim.camera import SimulatedCamera
 from rig.sim.world import World
@@ -85,12 +86,13 @@ def _verdict(path) -> list[tuple[str, str, str]]:
 
 @pytest.mark.parametrize("virtual", [True, False])
 def test_a_full_disk_keeps_what_was_written_and_says_so(tmp_path, monkeypatch, virtual):
-    left = [4_000_000]
+    left, first = [4_000_000], []
     write = host.write_at
 
     def full_disk(fd, data, offset):
+        first.append(fd)  # the run file; the room of its journal is reserved
         left[0] -= memoryview(data).nbytes
-        if left[0] < 0:
+        if left[0] < 0 and fd == first[0]:
             raise OSError(errno.ENOSPC, "No space left on device")
         write(fd, data, offset)
 
@@ -107,10 +109,10 @@ def test_a_full_disk_keeps_what_was_written_and_says_so(tmp_path, monkeypatch, v
 
 @pytest.mark.parametrize("virtual", [True, False])
 def test_a_close_that_fails_says_so_and_leaves_every_frame_readable(tmp_path, monkeypatch, virtual):
-    def refuse(self, file):
+    def refuse(path, pages, size):
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(SessionWriter, "_shrink", refuse)
+    monkeypatch.setattr(closing, "commit", refuse)
     protocol = write_protocol(tmp_path, ("still", 1, "all"))
     recorded = record(tmp_path, write_rig(tmp_path), protocol, virtual=virtual)
     assert recorded.outcome is Outcome.CLOSE_FAILED

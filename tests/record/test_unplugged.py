@@ -22,7 +22,7 @@ from rig.elicitation.protocol import read_protocol
 from rig.record.recording import Recording, Request, Status
 from rig.record.states import RunState
 from rig.session.layout import Outcome
-from rig.session.runfile import Run
+from rig.session.run import Run
 from rig.sim import protocol_sim
 from rig.trigger.port import SerialBox
 from rig.verify.findings import Finding, Word

@@ -15,8 +15,9 @@ import xxhash
 import rig
 from rig.errors import NotASession, SessionError
 from rig.pixels import FORMATS
-from rig.session.layout import Outcome, StreamSpec, data_path, frames_path
-from rig.session.writer import HEADER_ROOM, Header, SessionWriter, reserved_bytes
+from rig.session.arming import HEADER_ROOM, Header, reserved_bytes
+from rig.session.layout import Outcome, Room, StreamSpec, data_path, frames_path
+from rig.session.writer import SessionWriter
 from tests.handmade import Plan, make_run
 
 HEIGHT, WIDTH = 65, 97  # odd, so that packed rows end within a byte
@@ -39,9 +40,10 @@ def write(path: Path, spec: StreamSpec, pictures: list[np.ndarray], *, run: int 
     """A run with one stream and nothing but pictures and their rows."""
     form = spec.pixel_format
     stream = {"divisor": 1, "line": 0, "pixel_format": form.name, "width": spec.width, "height": spec.height}
-    attributes = {"schema": 1, "subject": "1", "session": 1, "run": run, "run_id": run, "created_host_ns": 5}
+    attributes = {"schema": 1, "subject": "1", "session": 1, "run": run, "run_id": run, "continues": 0}
+    attributes |= {"created_host_ns": 5}
     header = Header({**attributes, "streams": '["HS"]'}, {"HS": stream}, {})
-    writer = SessionWriter(path, header, [spec], seconds=1, pulses=10, edges=10)
+    writer = SessionWriter(path, header, Room((spec,), seconds=1, pulses=10, edges=10))
     for index, picture in enumerate(pictures):
         writer.store_frame(data_path("HS"), index, picture)
         checksum = xxhash.xxh3_64_intdigest(picture.tobytes())
@@ -98,13 +100,13 @@ def test_other_programs_see_the_documented_type_and_shape(tmp_path: Path, name: 
 
 @pytest.mark.parametrize("name", ["Mono12", "Mono12p", "Mono10Packed", "RGB8"])
 def test_room_is_reserved_for_the_bytes_of_the_format(tmp_path: Path, name: str) -> None:
-    spec, planned = spec_of(name, capacity=600), {"seconds": 1, "pulses": 10, "edges": 10}
-    writer = SessionWriter(tmp_path / "run.h5", Header({}, {}, {}), [spec], **planned)
+    room = Room((spec_of(name, capacity=600),), seconds=1, pulses=10, edges=10)
+    writer = SessionWriter(tmp_path / "run.h5", Header({}, {}, {}), room)
     try:
-        taken = os.fstat(writer.fd).st_blocks * 512
+        taken = sum(path.stat().st_blocks for path in tmp_path.iterdir()) * 512
     finally:
         os.close(writer.fd)
-    assert taken <= reserved_bytes([spec], **planned) <= taken + HEADER_ROOM
+    assert taken <= reserved_bytes(room) <= taken + HEADER_ROOM
 
 
 def test_a_changed_byte_of_a_packed_picture_is_refused_in_every_form(tmp_path: Path) -> None:

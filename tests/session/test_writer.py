@@ -15,10 +15,11 @@ import pytest
 
 from rig import host
 from rig.errors import SessionExists
-from rig.session.layout import LOG, Outcome, StreamSpec
-from rig.session.writer import HEADER_ROOM, Header, SessionWriter, reserved_bytes
+from rig.session.arming import HEADER_ROOM, Header, reserved_bytes
+from rig.session.layout import LOG, Outcome, Room, StreamSpec
+from rig.session.writer import SessionWriter
 
-SPECS = [StreamSpec("HS", 64, 96, 200), StreamSpec("VIS", 64, 96, 50)]
+ROOM = Room((StreamSpec("HS", 64, 96, 200), StreamSpec("VIS", 64, 96, 50)), seconds=2, pulses=300, edges=1400)
 HEADER = Header({"schema": 1, "outcome": "incomplete"}, {"HS": {"divisor": 1}}, {"rig": "name: ü\n"})
 FRAMES, GAPS = "/acquisition/HS/frames", "/acquisition/HS/gaps"
 DATA = "/acquisition/HS/data"
@@ -26,7 +27,7 @@ DATA = "/acquisition/HS/data"
 
 @pytest.fixture
 def writer(tmp_path):
-    made = SessionWriter(tmp_path / "run.h5", HEADER, SPECS, seconds=2, pulses=300, edges=1400)
+    made = SessionWriter(tmp_path / "run.h5", HEADER, ROOM)
     yield made
     try:
         os.close(made.fd)
@@ -133,7 +134,7 @@ def test_a_full_table_drops_and_counts_instead_of_failing(writer):
 def test_nothing_is_ever_overwritten(writer):
     before = writer.path.read_bytes()
     with pytest.raises(SessionExists):
-        SessionWriter(writer.path, HEADER, SPECS, seconds=2, pulses=300, edges=1400)
+        SessionWriter(writer.path, HEADER, ROOM)
     assert writer.path.read_bytes() == before
 
 
@@ -147,11 +148,9 @@ def test_a_recorder_keeps_others_from_writing(writer):
 def test_what_is_said_to_be_reserved_is_enough_and_not_much_more(tmp_path, text_bytes):
     texts = {"rig": "x" * text_bytes, "protocol": "x" * text_bytes}
     clips = {"film": ({"file": "f"}, np.zeros(text_bytes))}
-    made = SessionWriter(
-        tmp_path / "run.h5", Header({}, {}, texts, {}, clips), SPECS, seconds=2, pulses=300, edges=1400
-    )
+    made = SessionWriter(tmp_path / "run.h5", Header({}, {}, texts, {}, clips), ROOM)
     try:
-        taken = os.fstat(made.fd).st_blocks * 512
+        taken = sum(path.stat().st_blocks for path in tmp_path.iterdir()) * 512
     finally:
         os.close(made.fd)
-    assert taken <= reserved_bytes(SPECS, seconds=2, pulses=300, edges=1400) <= taken + HEADER_ROOM
+    assert taken <= reserved_bytes(ROOM) <= taken + HEADER_ROOM

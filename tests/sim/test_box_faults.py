@@ -14,7 +14,7 @@ from rig.config.rig import Faults
 from rig.record.recording import Recorded
 from rig.session.folder import beside
 from rig.session.layout import Outcome
-from rig.session.runfile import Run
+from rig.session.run import Run
 from rig.sim.faults import BoxFaults, Committed, Fault, Truth, read_truth
 from rig.trigger import wire
 from tests.rigs import record, write_protocol, write_rig

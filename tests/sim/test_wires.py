@@ -18,7 +18,7 @@ from rig.clock import NS, HostClock
 from rig.config.rig import read_rig
 from rig.errors import DeviceNotFound
 from rig.session.layout import Outcome
-from rig.session.runfile import Run
+from rig.session.run import Run
 from rig.sim.box import SimulatedBox
 from rig.sim.links import LocalLink
 from rig.sim.process import WorldProcess

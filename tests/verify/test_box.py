@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import h5py
 import pytest
 
-from rig.session.runfile import Run
+from rig.session.run import Run
 from rig.verify.findings import Finding, Word
 from rig.verify.verdict import verify_run
 from tests.handmade import Plan, make_run
@@ -91,16 +90,6 @@ def test_a_report_from_before_the_end_is_not_taken_for_the_last(tmp_path: Path) 
     found = report_of(tmp_path, Plan(report={"box_ticks": 1_500_000}))
     assert found.word is Word.NOT_MEASURED
     assert "did not say after the run" in found.text
-
-
-def test_a_file_from_before_there_were_reports_is_readable_and_not_measured(tmp_path: Path) -> None:
-    path = make_run(tmp_path, Plan(closed=False))
-    with h5py.File(path, "r+") as file:
-        del file["acquisition/box_status"]
-    with Run(path) as run:
-        assert len(run.box_reports) == 0
-        words = {f.check: f.word for f in verify_run(run).findings}
-    assert words["box report"] is Word.NOT_MEASURED
 
 
 def test_exposures_that_no_line_tells_are_not_measured_and_not_required(tmp_path: Path) -> None:

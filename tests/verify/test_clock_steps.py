@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rig.session.folder import beside
-from rig.session.runfile import Run
+from rig.session.run import Run
 from rig.sim.faults import Fault, read_truth
 from rig.verify.findings import Finding, Word
 from rig.verify.paired import clock_steps

@@ -8,7 +8,7 @@ import h5py
 import pytest
 
 from rig.session.folder import beside
-from rig.session.runfile import Run
+from rig.session.run import Run
 from rig.sim.faults import Fault, read_truth
 from rig.verify.extras import Kind, extras_of
 from rig.verify.findings import Word

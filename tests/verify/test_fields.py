@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from rig.session.runfile import Run
+from rig.session.run import Run
 from rig.verify.findings import Finding, Word
 from rig.verify.verdict import verify_run
 from tests.handmade import Plan, make_run

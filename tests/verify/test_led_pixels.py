@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rig.config.rig import read_rig
-from rig.session.runfile import Run
+from rig.session.run import Run
 from rig.streams import NO_PULSE
 from rig.verify.led_code import Exposures, decode, find_slips
 from tests.burnt_in import burnt_in_number

@@ -14,7 +14,7 @@ from PIL import Image
 from rig.cameras.camera import AtStop
 from rig.record.recording import Recorded
 from rig.session.folder import beside
-from rig.session.runfile import Run
+from rig.session.run import Run
 from rig.sim.camera import SimulatedCamera
 from rig.sim.faults import Fault, read_truth
 from rig.sim.sensor import Sensor

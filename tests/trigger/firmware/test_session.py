@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rig.session.layout import Outcome
-from rig.session.runfile import Run
+from rig.session.run import Run
 from rig.verify.findings import Finding, Word
 from rig.verify.verdict import verify_run
 from tests import commands

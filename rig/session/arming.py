@@ -1,0 +1,194 @@
+"""Makes a run file at arm: every dataset with all its chunks allocated, every place in it known, all its room reserved.
+
+HDF5 closes the file before anything is recorded. From then on its metadata never changes, so that it opens at every
+moment, whatever happens (docs/decisions/0008).
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from rig import host
+from rig.errors import SessionExists, StorageError
+from rig.session import journal, layout
+from rig.session.layout import Room, StreamSpec, Table, TextLog
+from rig.streams import TEXT
+
+Value = str | int | float | bool
+GROW_STEPS = 100  # the streams' pictures are laid out in turn, a hundredth of the plan each, ordered by time
+META_PER_FRAME = 32  # room for HDF5's own tables at the front of the file, bytes
+HEADER_ROOM = 4 << 20  # at most so much of a header lies in no table: texts of rig and protocol, times of film frames
+JOURNAL_BYTES, JOURNAL_PER_FRAME = 2 << 20, 80  # room for the journal; measured: up to 57 bytes a frame
+LIBVER = ("v110", "v110")  # of the HDF5 format: what readers of 2018 and later know
+NO_ROOM = "Free some room, or choose another disk with --out"
+
+
+@dataclass
+class Header:
+    """What is written at arm and never changes: attributes, texts and clip tables."""
+
+    attributes: dict[str, Value]
+    streams: dict[str, dict[str, Value]]  # attributes of each stream's group
+    texts: dict[str, str]  # below /config
+    text_attributes: dict[str, dict[str, Value]] = field(default_factory=dict)
+    clips: dict[str, tuple[dict[str, Value], NDArray[np.float64]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where everything lies in an armed file, by the path of its dataset; offsets in bytes."""
+
+    tables: dict[str, Table]
+    rows: dict[str, int]
+    texts: dict[str, int]  # by the path of the log
+    pictures: dict[str, list[int]]
+
+
+def arm(path: Path, header: Header, room: Room) -> tuple[int, Places]:
+    """Make `path`, reserve all its room, sync it; returns it open for writing, and held against other writers.
+
+    Raises SessionExists, for nothing is ever overwritten, and StorageError when the disk refuses.
+    """
+    _claim(path)
+    arming = path.with_suffix(".arming")  # a crash while arming must not leave half a file under the run's name
+    try:
+        places = _create(arming, header, room)
+        fd = os.open(arming, os.O_RDWR)
+    except OSError as exc:
+        _undo(arming, path)
+        raise StorageError(str(path), f"cannot be created: {exc}", hint=NO_ROOM) from exc
+    try:
+        host.reserve(fd, os.fstat(fd).st_size)
+        host.sync_file(fd)
+        journal.reserve(path, _journal_bytes(room))
+        host.rename(arming, path)
+        host.sync_folder(path.parent)
+        host.hold_shared(fd)
+    except OSError as exc:
+        os.close(fd)
+        _undo(arming, path, journal.part_of(path))
+        raise StorageError(str(path), f"cannot be reserved: {exc.strerror}", hint=NO_ROOM) from exc
+    return fd, places
+
+
+def _claim(path: Path) -> None:
+    """Make the file, for its owner only."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, host.PRIVATE_FILE))
+    except FileExistsError:
+        raise SessionExists(str(path), "exists already") from None
+    except OSError as exc:
+        raise StorageError(str(path), f"cannot be created: {exc.strerror}") from exc
+
+
+def _undo(*paths: Path) -> None:
+    for path in paths:
+        with suppress(OSError):
+            path.unlink()
+
+
+def _create(path: Path, header: Header, room: Room) -> Places:
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY, host.PRIVATE_FILE))
+    tables = {t.path: t for t in layout.tables(room)}
+    tables |= {f"{log.path}/rows": Table(f"{log.path}/rows", TEXT, log.rows) for log in layout.TEXT_LOGS}
+    with h5py.File(path, "w", libver=LIBVER, meta_block_size=_meta_bytes(room)) as file:
+        _write_header(file, header)
+        texts = {log.path: _allocate_bytes(file, log) for log in layout.TEXT_LOGS}
+        rows = {t.path: _allocate_rows(file, t) for t in tables.values()}
+        pictures = _allocate_pictures(file, room.streams)
+        return Places(
+            tables,
+            {p: _chunk_offsets(d)[0] for p, d in rows.items()},
+            {p: _chunk_offsets(d)[0] for p, d in texts.items()},
+            {p: _chunk_offsets(d) for p, d in pictures.items()},
+        )
+
+
+def reserved_bytes(room: Room) -> int:
+    """Bytes that `arm` reserves on the disk, or a little more."""
+    tables = layout.tables(room)
+    tables += [Table(log.path, TEXT, log.rows) for log in layout.TEXT_LOGS]
+    rows = sum(table.capacity * table.dtype.itemsize for table in tables)
+    texts = sum(log.text_bytes for log in layout.TEXT_LOGS)
+    pictures = sum((spec.capacity + layout.WALK_FRAMES) * spec.frame_bytes for spec in room.streams)
+    return _meta_bytes(room) + _journal_bytes(room) + HEADER_ROOM + rows + texts + pictures
+
+
+def _meta_bytes(room: Room) -> int:
+    return layout.HEAD_BYTES + META_PER_FRAME * room.frames
+
+
+def _journal_bytes(room: Room) -> int:
+    return JOURNAL_BYTES + JOURNAL_PER_FRAME * room.frames
+
+
+def _write_header(file: h5py.File, header: Header) -> None:
+    file.attrs.update(header.attributes)
+    for name, attributes in header.streams.items():
+        file.create_group(f"{layout.ACQUISITION}/{name}").attrs.update(attributes)
+    for name, text in header.texts.items():
+        dataset = file.create_dataset(f"{layout.CONFIG}/{name}", data=text, dtype=h5py.string_dtype())
+        dataset.attrs.update(header.text_attributes.get(name, {}))
+    for name, (attributes, pts_s) in header.clips.items():
+        group = file.create_group(f"{layout.CONFIG}/clips/{name}")
+        group.attrs.update(attributes)
+        group.create_dataset("pts", data=pts_s)
+
+
+def _early(chunk: tuple[int, ...], *, fill: bool) -> h5py.h5p.PropDCID:
+    """Creation properties: all chunks exist from the start, zeroed only where rows are counted by zeros."""
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_chunk(chunk)
+    properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    properties.set_fill_time(h5py.h5d.FILL_TIME_ALLOC if fill else h5py.h5d.FILL_TIME_NEVER)
+    return properties
+
+
+def _make(
+    file: h5py.File, path: str, dtype: np.dtype[Any], shape: tuple[int, ...], chunk: tuple[int, ...], *, fill: bool
+) -> h5py.Dataset:
+    space = h5py.h5s.create_simple(shape, (h5py.h5s.UNLIMITED, *shape[1:]))
+    links = h5py.h5p.create(h5py.h5p.LINK_CREATE)
+    links.set_create_intermediate_group(True)
+    kind = h5py.h5t.py_create(dtype, logical=True)
+    return h5py.Dataset(h5py.h5d.create(file.id, path.encode(), kind, space, _early(chunk, fill=fill), links))
+
+
+def _allocate_rows(file: h5py.File, table: Table) -> h5py.Dataset:
+    size = (table.capacity,)
+    return _make(file, table.path, table.dtype, size, size, fill=True)
+
+
+def _allocate_bytes(file: h5py.File, log: TextLog) -> h5py.Dataset:
+    size = (log.text_bytes,)
+    return _make(file, f"{log.path}/text", np.dtype("u1"), size, size, fill=True)
+
+
+def _allocate_pictures(file: h5py.File, streams: tuple[StreamSpec, ...]) -> dict[str, h5py.Dataset]:
+    """The pictures of the line walk, then of the run: the streams in turn, so that the file is ordered by time."""
+    made: dict[str, h5py.Dataset] = {}
+    for walk in (True, False):
+        capacity = {s.name: layout.WALK_FRAMES if walk else s.capacity for s in streams}
+        for spec in streams:
+            shape = spec.pixel_format.shape(spec.height, spec.width)
+            path = layout.data_path(spec.name, walk=walk)
+            made[path] = _make(file, path, spec.pixel_format.dtype, (0, *shape), (1, *shape), fill=False)
+        for step in range(1, GROW_STEPS + 1):
+            for name, frames in capacity.items():
+                made[layout.data_path(name, walk=walk)].resize(-(-frames * step // GROW_STEPS), axis=0)
+    return made
+
+
+def _chunk_offsets(dataset: h5py.Dataset) -> list[int]:
+    """Where each chunk lies in the file, in bytes, in order."""
+    offsets = [0] * max(1, -(-dataset.shape[0] // dataset.chunks[0]))
+    dataset.id.chunk_iter(lambda c: offsets.__setitem__(c.chunk_offset[0] // dataset.chunks[0], c.byte_offset))
+    return offsets

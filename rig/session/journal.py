@@ -1,0 +1,114 @@
+"""Changes many places of a file at once: all of them, or, whatever happens meanwhile, none.
+
+    pages --> run.journal.part --sync--> run.journal --sync folder--> into the run file --sync--> journal removed
+                                              |
+              from here on it will be done: `replay` does it again, as often as it takes
+
+A journal is `magic, checksum (xxh3_64 of the rest), length of the file, number of pages`, then each page behind its
+number.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+
+import xxhash
+
+from rig import host
+from rig.errors import StorageError
+from rig.session.overlay import PAGE
+
+_MAGIC = b"rig-journal 1\n\0\0"
+_HEAD, _SIZES, _NUMBER = struct.Struct("<16sQ"), struct.Struct("<QQ"), struct.Struct("<Q")
+
+
+def journal_of(path: Path) -> Path:
+    """Where the journal of a run file lies while there is one."""
+    return path.with_suffix(".journal")
+
+
+def reserve(path: Path, size: int) -> None:
+    """Keep room on the disk for the journal of a run file, so that it can be closed when the disk is full.
+
+    Raises OSError.
+    """
+    fd = host.open_private(part_of(path))
+    try:
+        host.reserve(fd, size)
+        host.sync_file(fd)
+    finally:
+        os.close(fd)
+
+
+def part_of(path: Path) -> Path:
+    """Where a journal lies until it is whole."""
+    return path.with_suffix(".journal-part")
+
+
+def commit(path: Path, pages: Mapping[int, bytes | bytearray], size: int) -> None:
+    """Write pages of PAGE bytes into a file by number, and give it its length. Raises OSError."""
+    journal = journal_of(path)
+    part = part_of(path)
+    body = _SIZES.pack(size, len(pages)) + b"".join(_NUMBER.pack(n) + bytes(p) for n, p in sorted(pages.items()))
+    data = _HEAD.pack(_MAGIC, xxhash.xxh3_64_intdigest(body)) + body
+    fd = host.open_private(part)
+    try:
+        host.write_at(fd, data, 0)
+        host.cut(fd, len(data))
+        host.sync_file(fd)
+    finally:
+        os.close(fd)
+    host.rename(part, journal)
+    host.sync_folder(path.parent)
+    _apply(path, pages, size)
+    _done(journal)
+
+
+def replay(path: Path) -> bool:
+    """Finish a commit that was broken off; returns whether there was one. Raises OSError, StorageError.
+
+    One that broke off before it was decided has not touched the file.
+    """
+    journal = journal_of(path)
+    if not journal.exists():
+        return False
+    pages, size = _read(journal)
+    _apply(path, pages, size)
+    _done(journal)
+    return True
+
+
+def _done(journal: Path) -> None:
+    host.remove(journal)
+    host.sync_folder(journal.parent)
+
+
+def _apply(path: Path, pages: Mapping[int, bytes | bytearray], size: int) -> None:
+    host.make_private(path)
+    fd = os.open(path, os.O_RDWR)
+    try:
+        for number, page in pages.items():
+            if number * PAGE < size:
+                host.write_at(fd, memoryview(page), number * PAGE)
+        host.cut(fd, size)
+        host.sync_file(fd)
+    finally:
+        os.close(fd)
+
+
+def _read(journal: Path) -> tuple[dict[int, bytes], int]:
+    """The pages by number, and the length of the file. Raises StorageError when it is not whole."""
+    data = journal.read_bytes()
+    body = data[_HEAD.size :]
+    if len(body) < _SIZES.size or _HEAD.unpack_from(data) != (_MAGIC, xxhash.xxh3_64_intdigest(body)):
+        hint = "It was changed after it was written: restore it from a copy. The run file was not touched"
+        raise StorageError(str(journal), "is damaged", hint=hint)
+    size, count = _SIZES.unpack_from(body)
+    pages = {}
+    for place in range(_SIZES.size, _SIZES.size + count * (_NUMBER.size + PAGE), _NUMBER.size + PAGE):
+        (number,) = _NUMBER.unpack_from(body, place)
+        pages[number] = body[place + _NUMBER.size :][:PAGE]
+    return pages, size

@@ -1,0 +1,314 @@
+"""Reads one run: what its cameras, box and screen told, whether it was closed in order or left behind by a crash.
+
+A run that outlasted its plan lies in several files, one after the other (runfile.py); they are read as one.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rig import pixels
+from rig.elicitation.steps import Step
+from rig.errors import NotASession
+from rig.session import layout, texts
+from rig.session.opening import FOREIGN, reading
+from rig.session.pictures import Part, Pictures
+from rig.session.runfile import Json, Rows, RunFile, number_in
+from rig.streams import (
+    BOX_STATUS,
+    CLOCK_PAIR,
+    EDGE,
+    EXTRA,
+    FLIP,
+    FRAME,
+    GAP,
+    NO_PULSE,
+    NOT_STORED,
+    PULSE,
+    SYNC,
+    TRIAL,
+)
+
+MOST_DIVISOR = 1 << 16  # far above what a trigger box can do; keeps the least common multiple of several small
+
+
+class Stream:
+    """One camera's frames in one run, oldest first."""
+
+    def __init__(self, run: Run, name: str, *, walk: bool = False) -> None:
+        self.run, self.name, self._walk = run, name, walk
+        attributes = run.attributes(f"{layout.ACQUISITION}/{name}")
+        self.divisor = number_in(attributes, "divisor", run.path)  # of the pulses; 4 gives 25 fps at 100 Hz
+        if not 1 <= self.divisor <= MOST_DIVISOR:
+            allowed = f"1 to {MOST_DIVISOR}"
+            raise NotASession(f"{run.path}: {name}", "is no divisor", value=str(self.divisor), allowed=allowed)
+        self.line = number_in(attributes, "line", run.path)  # trigger line of the box
+        self.serial = str(attributes.get("serial", ""))
+        self.is_simulated = _flag(attributes, "simulated", run.path)
+        self.pixel_format = _pixel_format(attributes, f"{run.path}: {name}")
+        self.width, self.height = (number_in(attributes, side, run.path) for side in ("width", "height"))  # px
+        if min(self.width, self.height) < 1:
+            size = f"{self.width}x{self.height} px"
+            raise NotASession(f"{run.path}: {name}", "is no size", value=size, allowed="at least 1x1 px", hint=FOREIGN)
+
+    @cached_property
+    def frames(self) -> Rows:
+        """Frame rows, FRAME (n,): only those with a picture."""
+        return np.concatenate([part.frames for part in self._parts])
+
+    @cached_property
+    def _parts(self) -> list[Part]:
+        """What each file of the run holds of it."""
+        shape, dtype = self.pixel_format.shape(self.height, self.width), self.pixel_format.dtype
+        rows, data = (of(self.name, walk=self._walk) for of in (layout.frames_path, layout.data_path))
+        parts = []
+        for file in self.run.files:
+            pictures = file.pictures(data, shape, dtype)
+            parts.append(Part(file.path, pictures, file.table(rows, FRAME)[: pictures.shape[0]]))
+        return parts
+
+    @property
+    def pulse_numbers(self) -> NDArray[np.int64]:
+        """The pulse of each frame, int64 (n,); NO_PULSE for an extra."""
+        return np.asarray(self.frames["pulse_number"], np.int64)
+
+    @cached_property
+    def data(self) -> Pictures:
+        """The pictures as delivered, read lazily."""
+        return Pictures(self.name, self._parts)
+
+    def grey(self, index: int) -> pixels.Grey:
+        """Picture `index` for measuring: linear, float32 (height, width), 0 to 1; see rig.pixels.grey.
+
+        Raises as `data[index]` does.
+        """
+        return pixels.grey(self.data[index], self.pixel_format, self.height, self.width)
+
+    def rgb(self, index: int) -> pixels.Shown:
+        """Picture `index` for people: uint8 (height, width, 3); see rig.pixels.rgb. Raises as `data[index]` does."""
+        return pixels.rgb(self.data[index], self.pixel_format, self.height, self.width)
+
+    def shown(self, index: int) -> pixels.Shown:
+        """The same without a third axis where there are no colours; see rig.pixels.shown."""
+        return pixels.shown(self.data[index], self.pixel_format, self.height, self.width)
+
+    @cached_property
+    def gaps(self) -> Rows:
+        """Pulses without a frame, GAP (n,); empty for the line walk."""
+        return np.zeros(0, GAP) if self._walk else self.run.table(layout.gaps_path(self.name), GAP)
+
+    @cached_property
+    def extras(self) -> Rows:
+        """Frames without a pulse, EXTRA (n,); empty for the line walk."""
+        return np.zeros(0, EXTRA) if self._walk else self.run.table(layout.extras_path(self.name), EXTRA)
+
+    @cached_property
+    def baseline(self) -> Json:
+        """What the camera's numbers stood at when armed (fields of cameras.Baseline); {} if never armed."""
+        epoch = 0 if self._walk else 1
+        armed = [
+            e for e in self.run.log if (e.get("kind"), e.get("stream"), e.get("epoch")) == ("armed", self.name, epoch)
+        ]
+        return dict(armed[-1]["baseline"]) if armed else {}
+
+    @property
+    def start_delay_us(self) -> float:
+        """From the trigger to the start of exposure, as the camera said when armed; 0 if it did not."""
+        return float(sum(delay["us"] for delay in self.baseline.get("delays", {}).values()))
+
+    @cached_property
+    def _places(self) -> dict[int, int]:
+        return {int(p): i for i, p in reversed(list(enumerate(self.pulse_numbers))) if p != NO_PULSE}
+
+    def frame_of(self, pulse: int) -> int | None:
+        """Index of the frame that pulse `pulse` exposed; None when it was lost or not stored."""
+        return self._places.get(int(pulse))
+
+
+class Run:
+    """One run, open for reading; closed by `close` or at the end of a `with` statement.
+
+    `path`, `number` and `created_*` are those of its first file.
+    """
+
+    def __init__(self, *paths: Path) -> None:
+        """`paths`: its files, in order; see reader.runs_of. Raises NotASession, Truncated."""
+        self.files: list[RunFile] = []
+        with ExitStack() as undo:
+            undo.callback(self.close)
+            self.files += map(RunFile, paths)
+            self._read_head()
+            undo.pop_all()
+
+    def _read_head(self) -> None:
+        first = self.files[0]
+        self.path, self.schema, self.subject = first.path, first.schema, first.subject
+        self.rig, self.protocol = (str(first.head.get(key, "")) for key in ("rig", "protocol"))
+        self.session, self.number, self.run_id = first.session, first.number, first.run_id
+        self.is_simulated = _flag(first.head, "simulated", self.path)
+        self.created_utc = str(first.head.get("created_utc", ""))  # ISO 8601 with offset
+        self.created_host_ns = first.created_host_ns
+        self.outcome = self.files[-1].outcome
+        self.streams = {name: Stream(self, name) for name in first.stream_names}
+        self.walk_streams = {name: Stream(self, name, walk=True) for name in first.stream_names}
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the files back; a second call does nothing."""
+        for file in self.files:
+            file.close()
+
+    @property
+    def misplaced(self) -> str:
+        """How the names of files and folders contradict whose run this is; empty when none does."""
+        return "; ".join(file.misplaced for file in self.files if file.misplaced)
+
+    @property
+    def bytes(self) -> int:
+        """The size of its files."""
+        return sum(file.path.stat().st_size for file in self.files)
+
+    @property
+    def is_being_recorded(self) -> bool:
+        """Whether a recorder held the last file when this was first asked."""
+        return self.files[-1].is_being_recorded
+
+    def attributes(self, path: str) -> Json:
+        """The attributes of an object in the first file. Raises Truncated when they cannot be read."""
+        return self.files[0].attributes(path)
+
+    def table(self, path: str, dtype: np.dtype[np.void]) -> Rows:
+        """The written rows of a table, (n,) of `dtype`."""
+        return np.concatenate([file.table(path, dtype) for file in self.files])
+
+    def texts(self, path: str) -> list[Json]:
+        """A log's JSON objects with their `host_ns`."""
+        return [entry for file in self.files for entry in file.texts(path)]
+
+    def config(self, name: str) -> str:
+        """A text of /config: rig, protocol, steps, devices, versions or plan; "" when it is missing."""
+        return self.files[0].config(name)
+
+    def _config_json(self, name: str) -> Any:
+        with reading(self.path, f"{layout.CONFIG}/{name}"):
+            return json.loads(self.config(name) or "{}")
+
+    def clip(self, name: str) -> Json:
+        """A clip as it was played: file, sha256, title, licence, fps, width, height, and pts float64 (frames,), s."""
+        path = f"{layout.CONFIG}/clips/{name}"
+        with reading(self.path, path):
+            attributes = texts.clip(self.attributes(path))
+            return {**attributes, "pts": np.asarray(self.files[0].array(f"{path}/pts"), np.float64)}
+
+    @cached_property
+    def pulses(self) -> Rows:
+        """Pulses that the box told, PULSE (n,)."""
+        return self.table(layout.PULSES, PULSE)
+
+    @cached_property
+    def walk_pulses(self) -> Rows:
+        """Pulses of the line walk, PULSE (n,)."""
+        return self.table(layout.WALK_PULSES, PULSE)
+
+    @cached_property
+    def edges(self) -> Rows:
+        """Edges at the box's inputs, EDGE (n,)."""
+        return self.table(layout.EDGES, EDGE)
+
+    @cached_property
+    def box_reports(self) -> Rows:
+        """How the box said it was, BOX_STATUS (n,), of the line walk too."""
+        return self.table(layout.BOX_REPORTS, BOX_STATUS)
+
+    @cached_property
+    def flips(self) -> Rows:
+        """Refreshes of the participant's screen, FLIP (n,)."""
+        return self.table(layout.FLIPS, FLIP)
+
+    @cached_property
+    def clock_pairs(self) -> Rows:
+        """Other clocks read against the host clock, CLOCK_PAIR (n,)."""
+        return self.table(layout.CLOCK_PAIRS, CLOCK_PAIR)
+
+    @cached_property
+    def trials(self) -> Rows:
+        """Steps with onset and end, TRIAL (n,), host ns; one row a step (the last one written)."""
+        return _last_of(self.table(layout.TRIALS, TRIAL), ["step"])
+
+    @cached_property
+    def not_stored(self) -> Rows:
+        """Pulses not stored on purpose, NOT_STORED (n,); one row an interval; last_pulse -1: open at the end."""
+        return _last_of(self.table(layout.NOT_STORED_ROWS, NOT_STORED), ["stream", "first_pulse"])
+
+    @cached_property
+    def syncs(self) -> Rows:
+        """When frames reached the disk, SYNC (n,)."""
+        return self.table(layout.SYNCS, SYNC)
+
+    @cached_property
+    def log(self) -> list[Json]:
+        """What the recorder noted, oldest first: dicts with `kind` and `host_ns`."""
+        entries = self.texts(layout.LOG)
+        with reading(self.path, layout.LOG):
+            return [texts.log_entry(entry) for entry in entries]
+
+    @cached_property
+    def answers(self) -> list[Json]:
+        """What the participant answered: dicts with step, question, answer and times in host ns."""
+        return self.texts(layout.ANSWERS)
+
+    @cached_property
+    def steps(self) -> list[Step]:
+        """The steps that the screen was to show, in order."""
+        with reading(self.path, "steps"):
+            return [Step.from_json(step) for step in texts.steps(self._config_json("steps") or [])]
+
+    @cached_property
+    def plan(self) -> Json:
+        """The pulse plan: period_ticks, led_phase_ticks, group, lines {STREAM: {line, divisor, width_ticks}}."""
+        with reading(self.path, f"{layout.CONFIG}/plan"):
+            return texts.plan(self._config_json("plan"))
+
+    @cached_property
+    def devices(self) -> Json:
+        """Who each device said it was: {name: fields of DeviceInfo}."""
+        with reading(self.path, f"{layout.CONFIG}/devices"):
+            return texts.fitting(self._config_json("devices"), {})
+
+    @cached_property
+    def base(self) -> Stream:
+        """The fastest stream, on whose pulses all others lie (HS)."""
+        return min(self.streams.values(), key=lambda stream: stream.divisor)
+
+
+def _pixel_format(attributes: Json, subject: str) -> pixels.PixelFormat:
+    name = str(attributes.get("pixel_format", ""))
+    if name in pixels.FORMATS:
+        return pixels.FORMATS[name]
+    value = repr(name)[:80]
+    raise NotASession(subject, "is no pixel format", value=value, allowed=pixels.IN_WORDS, hint=FOREIGN)
+
+
+def _flag(attributes: Json, name: str, path: Path) -> bool:
+    value = attributes.get(name, False)
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    raise NotASession(str(path), f"lacks the true or false of {name}", hint=FOREIGN)
+
+
+def _last_of(rows: Rows, keys: list[str]) -> Rows:
+    """The last row of each key, in the order in which the keys first came."""
+    last = {tuple(row[key] for key in keys): index for index, row in enumerate(rows)}
+    return rows[list(last.values())]
