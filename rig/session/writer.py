@@ -105,7 +105,7 @@ class SessionWriter:
             try:
                 if outcome is not Outcome.DISK_FULL:
                     self.flush()
-                host.sync_data(self.fd)
+                host.sync_file(self.fd)
                 close_file(self.path, self._lengths(), outcome)
             finally:
                 os.close(self.fd)
