@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .NOTPARALLEL:
-.PHONY: help demo demo-simavr test check bench setup
+.PHONY: help demo demo-simavr test check bench soak setup
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST)
@@ -28,13 +28,18 @@ check: ## Check style, types (Linux and Windows) and which room imports which
 	@$(BIN)/mypy --platform win32
 	@$(BIN)/lint-imports
 
-bench: ## Measure trigger box, clock, LED code, simulated cameras, fault schedules, and what a recording costs
+bench: ## Measure trigger box, clock, LED code, simulated cameras, fault schedules, recording, writing
 	@$(PYTHON) tools/setup bench
 	@failed=0; \
-	for bench in trigger_box clock_mapping driver_fuzz led_code simulator schedules clockless recording 'recording --busy 2'; do \
+	for bench in trigger_box clock_mapping driver_fuzz led_code simulator schedules clockless reading recording 'recording --busy 2' \
+		writer peers moonshot smic hour; do \
 		$(BIN)/python -m bench.$$bench || failed=1; \
 	done; \
 	exit $$failed
+
+soak: ## Kill recordings and cut the power, hundreds of times, and count what is lost; ARGS="--kills 200" for more
+	@$(PYTHON) tools/setup bench
+	@$(BIN)/python -m bench.crashes $(ARGS)
 
 setup: ## Only set up: packages of the system and .venv
 	@$(PYTHON) tools/setup test

@@ -3,7 +3,8 @@
     python docs/generate.py
 
 rig-yaml.md, protocol-yaml.md and the schemas are written whole. session-file.md and command-line.md are written by
-people, all but the parts between `<!-- generated: NAME -->` and `<!-- end -->`. A test keeps the pages current.
+people, all but the parts between `<!-- generated: NAME -->` and `<!-- end -->`; so is rig/session/session-file.json,
+the description of a run file, all but its `rows` and `words`. A test keeps them all current.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from rig.elicitation.protocol import Baseline, Clip, ClipBlock, ElicitationProto
 from rig.session import layout
 
 REFERENCE = Path(__file__).parent / "reference"
+DESCRIPTION = Path(layout.__file__).with_name("session-file.json")
 Part = tuple[str, type[Model]]
 
 RIG_PAGE = """# rig.yaml
@@ -47,7 +49,7 @@ What must fit together, besides each key by itself:
 - `features` names nothing that has a key of its own (`Width` is `width`), and neither `TriggerMode`, `TriggerSelector`
   nor `AcquisitionMode`, which the rig sets itself.
 - An exposure ends 100 us before the camera's next pulse; with `ghost_frames` before the ghost half-way to it.
-- The buffers of all simulated cameras together, of 2 s and 8 frames at least, take no more than 2 GiB.
+- The buffers of all simulated cameras together, of 4 s and 16 frames at least, take no more than 4 GiB.
 - Faults find a place each: the pulses of each camera from `first_pulse` to `last_pulse`; so do `dropped_bytes`.
 - `dead_line` is a camera of the rig. `loop_back` is an input that nothing else is wired to.
 - `wires` goes with a port that is not `sim://`, and then without `loop_back` and faults of the simulated box.
@@ -82,20 +84,24 @@ UTF-8, at most 256 KiB. Keys, lists, text, decimal numbers, `true`, `false` and 
 deeper than 20 levels are mistakes, so that no file can mean something other than what it looks like.
 """
 
-ROWS = (
-    "FRAME",
-    "PULSE",
-    "EDGE",
-    "FLIP",
-    "GAP",
-    "EXTRA",
-    "NOT_STORED",
-    "TRIAL",
-    "CLOCK_PAIR",
-    "BOX_STATUS",
-    "TEXT",
-    "SYNC",
-)
+# Row types of a run file: what a row is.
+ROWS = {
+    "FRAME": "a picture",
+    "PULSE": "a trigger pulse that the box says it sent",
+    "EDGE": "a change at an input of the box",
+    "FLIP": "a refresh of the participant's screen",
+    "GAP": "pulses of one stream without a frame",
+    "EXTRA": "a frame that no pulse explains, or of which nobody knows whose pulse it is",
+    "NOT_STORED": "pulses whose frames were not kept, because the protocol said so",
+    "TRIAL": "a step on the screen: a row when it began, another when it ended",
+    "CLOCK_PAIR": "another clock read between two readings of the host clock",
+    "BOX_STATUS": "how the box says it is",
+    "PACKED": "where the payload of a compressed picture lies, until the file is closed",
+    "TEXT": "where one JSON object lies in the text beside the rows",
+    "SYNC": "a request to the disk and its answer",
+    "QUEUE": "frames of one stream that wait for the disk",
+    "DISK": "what the disk took, and how long it needed",
+}
 ENUMS = (streams.Evidence, streams.Status, streams.GapCause, layout.Outcome)
 # Unit and clock of fields; those whose name ends in _ns are host clock.
 UNITS = {
@@ -141,6 +147,7 @@ def pages() -> dict[Path, str]:
     return {
         REFERENCE / "rig-yaml.md": page(RIG_PAGE, RIG_PARTS),
         REFERENCE / "protocol-yaml.md": page(PROTOCOL_PAGE, PROTOCOL_PARTS),
+        DESCRIPTION: json.dumps(description(), indent=1, ensure_ascii=False) + "\n",
         REFERENCE / "session-file.md": filled(REFERENCE / "session-file.md", file_parts()),
         REFERENCE / "command-line.md": filled(REFERENCE / "command-line.md", command_parts()),
         REFERENCE / "schema/rig.schema.json": schema(Rig),
@@ -163,20 +170,59 @@ def filled(path: Path, parts: dict[str, str]) -> str:
     return re.sub(between, lambda m: m[1] + parts[m[2]] + m[3], text, flags=re.DOTALL)
 
 
+def description() -> dict[str, Any]:
+    """The description of a run file as it should be."""
+    written = json.loads(DESCRIPTION.read_text())
+    rows = {name: {"what": what, "fields": fields(name)} for name, what in ROWS.items()}
+    return written | {"rows": rows, "words": {enum.__name__: words(enum) for enum in ENUMS}}
+
+
 def file_parts() -> dict[str, str]:
-    """Tables of a run file: where each row type is, its fields, and the numbers that stand for words."""
-    parts = {"datasets": datasets()} | {name: fields(name) for name in ROWS}
-    return parts | {enum.__name__: words(enum) for enum in ENUMS}
+    """Tables of the page about run files, from their description."""
+    said = description()
+    parts = {"datasets": datasets(said["objects"]), "attributes": attributes(said["objects"]), "log": log(said["log"])}
+    parts |= {name: field_table(row["fields"]) for name, row in said["rows"].items()}
+    return parts | {name: word_table(values) for name, values in said["words"].items()}
 
 
-def datasets() -> str:
-    """Which dataset holds which rows."""
-    kinds = {id(getattr(streams, name)): name for name in ROWS}
-    tables = layout.tables(layout.Room((layout.StreamSpec("STREAM", 1, 1, 1),), 1, 1, 1))
-    pairs = [(table.path, kinds[id(table.dtype)]) for table in tables]
-    pairs += [(f"{log.path}/rows", "TEXT") for log in layout.TEXT_LOGS]
-    rows = "".join(f"| `{path}` | [{kind}](#{kind.lower()}) |\n" for path, kind in sorted(pairs))
-    return "| dataset | row |\n|---|---|\n" + rows
+def datasets(objects: dict[str, Any]) -> str:
+    """Every group and dataset."""
+    rows = ["| path | what it is | what it holds |\n|---|---|---|\n"]
+    for path, entry in objects.items():
+        only = f". Only {entry['optional']}" if "optional" in entry else ""
+        rows.append(f"| `{path}` | {kind(entry)} | {entry['what']}{only} |\n")
+    return "".join(rows)
+
+
+def kind(entry: dict[str, Any]) -> str:
+    match entry["kind"]:
+        case "table":
+            return f"rows of [{entry['rows']}](#{entry['rows'].lower()})"
+        case "pictures":
+            return "[pictures](#pictures)"
+        case "bytes":
+            return "uint8 (n,)"
+        case "array":
+            return f"{np.dtype(entry['type']).name} (n,), {entry['unit']}, {entry['clock']}"
+    return str(entry["kind"])
+
+
+def attributes(objects: dict[str, Any]) -> str:
+    """The attributes of every group and dataset."""
+    rows = ["| of | attribute | type | what it says |\n|---|---|---|---|\n"]
+    for path, entry in objects.items():
+        for name, said in entry.get("attributes", {}).items():
+            rows.append(f"| `{path}` | `{name}` | {said['type']} | {', '.join([said['what'], *unit_of(said)])} |\n")
+    return "".join(rows)
+
+
+def unit_of(said: dict[str, Any]) -> list[str]:
+    return [said[key] for key in ("unit", "clock") if said.get(key)]
+
+
+def log(entries: dict[str, str]) -> str:
+    """The kinds of log entries."""
+    return "| log entry | its fields |\n|---|---|\n" + "".join(f"| `{k}` | {v} |\n" for k, v in entries.items())
 
 
 def comments(source: Path, name: str) -> dict[str, str]:
@@ -187,31 +233,55 @@ def comments(source: Path, name: str) -> dict[str, str]:
     return {field or member: comment for field, member, comment in lines}
 
 
-def fields(name: str) -> str:
-    """The fields of a row type."""
+def fields(name: str) -> list[dict[str, Any]]:
+    """The fields of a row type: from its dtype, the comments behind them, and what is said above."""
     dtype, said = getattr(streams, name), comments(Path(streams.__file__), name)
     assert dtype.names is not None
+    return [field(each, dtype[each], said[each] or MEANINGS[each]) for each in dtype.names]
+
+
+def field(name: str, dtype: np.dtype[Any], meaning: str) -> dict[str, Any]:
+    element, shape = dtype.subdtype or (dtype, ())
+    unit, _, clock = unit_and_clock(name).partition(", ")
+    described = {"name": name, "type": element.str} | ({"shape": list(shape)} if shape else {})
+    return described | {"unit": unit, "clock": clock, "what": meaning}
+
+
+def unit_and_clock(name: str) -> str:
+    """The unit of a field, and its clock; mostly its name tells them."""
+    if name in UNITS or not name.endswith("_ns"):
+        return UNITS.get(name, "bytes" if name.endswith("_bytes") else "")
+    return "ns, host clock" if "host" in name else "ns"
+
+
+def field_table(described: list[dict[str, Any]]) -> str:
+    """The fields of a row type, for people."""
     rows = ["| field | type | unit and clock | meaning |\n|---|---|---|---|\n"]
-    for field in dtype.names:
-        unit = UNITS.get(field, "ns, host clock" if field.endswith("_ns") else "")
-        meaning = said[field] or MEANINGS[field]
-        rows.append(f"| `{field}` | {type_word(dtype[field])} | {unit} | {meaning.replace('|', '/')} |\n")
+    for each in described:
+        unit, what = ", ".join(unit_of(each)), each["what"].replace("|", "/")
+        rows.append(f"| `{each['name']}` | {type_word(each)} | {unit} | {what} |\n")
     return "".join(rows)
 
 
-def type_word(dtype: np.dtype[Any]) -> str:
-    if dtype.subdtype is not None:
-        element, shape = dtype.subdtype
-        return f"{element.name} × {shape[0]}"
-    return f"text, {dtype.itemsize} bytes" if dtype.kind == "S" else dtype.name
+def type_word(described: dict[str, Any]) -> str:
+    dtype = np.dtype(described["type"])
+    word = f"text, {dtype.itemsize} bytes" if dtype.kind == "S" else dtype.name
+    return f"{word} × {described['shape'][0]}" if "shape" in described else word
 
 
-def words(enum: type[Enum]) -> str:
+def words(enum: type[Enum]) -> list[dict[str, Any]]:
     """What each value of an enumeration means."""
     said = comments(Path(inspect.getfile(enum)), enum.__name__)
     if issubclass(enum, str):
-        return "| value | meaning |\n|---|---|\n" + "".join(f"| `{m.value}` | {said[m.name]} |\n" for m in enum)
-    rows = "".join(f"| {m.value} | {m.name.lower().replace('_', ' ')} | {said[m.name]} |\n" for m in enum)
+        return [{"value": m.value, "what": said[m.name]} for m in enum]
+    return [{"value": m.value, "name": m.name.lower().replace("_", " "), "what": said[m.name]} for m in enum]
+
+
+def word_table(values: list[dict[str, Any]]) -> str:
+    """The same for people."""
+    if "name" not in values[0]:
+        return "| value | meaning |\n|---|---|\n" + "".join(f"| `{v['value']}` | {v['what']} |\n" for v in values)
+    rows = "".join(f"| {v['value']} | {v['name']} | {v['what']} |\n" for v in values)
     return "| value | name | meaning |\n|---|---|---|\n" + rows
 
 

@@ -13,6 +13,8 @@ Every folder of this package is one room of that drawing. To read a session from
     import rig
     with rig.open("sessions/sub-001/ses-01") as session:
         instant = session.at(clip="clip1", seconds=3.2)
+        hs = session.streams["HS"]
+        hs.data[100:110], hs.times_s[100:110], hs.pulse_numbers[100:110]
 """
 
 from __future__ import annotations
@@ -27,8 +29,8 @@ if TYPE_CHECKING:
 def open(path: str | Path, *, clips: str | Path | None = None) -> Session:  # noqa: A001
     """Open a session for reading: its folder, or any file in it. Use it in a `with` statement.
 
-    `clips`: a folder with the film clips, when they do not lie beside the protocol. Raises NotASession,
-    Truncated, or another SessionError that says what is still good. Never writes.
+    `clips`: a folder with the film clips, when they do not lie beside the protocol. Runs that cannot be read are named
+    in `unreadable`; raises NotASession, Truncated, or another SessionError when none can. Never writes.
     """
     from rig.session.reader import Session
 

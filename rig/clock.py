@@ -6,6 +6,7 @@ Every module is handed a `Clock`. In a session in real time it is `HostClock`; u
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -86,9 +87,19 @@ def read_raw(clock: Clock) -> Reading:
     return Reading(before, host.raw_clock_ns(), clock.now_ns())
 
 
+def thread_cpu_ns() -> dict[str, int]:
+    """CPU time of each Python thread of this process, by its name, ns."""
+    return {thread.name: host.thread_cpu_ns(thread.ident) for thread in threading.enumerate() if thread.ident}
+
+
 def utc_now() -> str:
     """The date and time of day in UTC, ISO 8601 with its offset; for people, never for measuring."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def time_zone() -> str:
+    """This computer's time zone now, as `CET +0100`; for people."""
+    return datetime.now().astimezone().strftime("%Z %z")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -52,6 +52,11 @@ def remove(path: Path) -> None:
     path.unlink()
 
 
+def remove_folder(path: Path) -> None:
+    """Remove an empty folder. Raises OSError."""
+    path.rmdir()
+
+
 def cut(fd: int, size: int) -> None:
     """Give an open file another length. Raises OSError."""
     os.ftruncate(fd, size)
@@ -86,6 +91,46 @@ def sync_folder(path: Path) -> None:
             os.close(fd)
 
 
+def data_ranges(fd: int, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """From where to where something was written in an open file; all between is holes, which read as zeros.
+
+    Only what lies from `start` to `end`. Raises OSError.
+    """
+    if sys.platform == "win32":
+        yield start, end
+        return
+    while start < end:
+        try:
+            begin = os.lseek(fd, start, os.SEEK_DATA)
+        except OSError as exc:
+            if exc.errno == errno.ENXIO:  # nothing but a hole up to the end of the file
+                return
+            raise
+        if begin >= end:
+            return
+        start = min(os.lseek(fd, begin, os.SEEK_HOLE), end)
+        yield begin, start
+
+
+def forget(fd: int) -> None:
+    """Drop a file from memory, so that what is read next comes from the disk. What is not synced yet stays."""
+    if sys.platform == "linux":
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def put_times(path: Path, modified_ns: int) -> None:
+    """Let a file say that it was last changed at `modified_ns` (UTC). Raises OSError."""
+    os.utime(path, ns=(modified_ns, modified_ns))
+
+
+def hold_alone(fd: int) -> None:
+    """Keep everybody else from holding this file, for as long as `fd` is open. Raises BlockingIOError if held."""
+    if sys.platform != "win32":
+        import fcntl
+
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 def hold_shared(fd: int) -> None:
     """Let readers in and keep other writers out, for as long as `fd` is open. Raises BlockingIOError if held."""
     if sys.platform != "win32":
@@ -105,6 +150,18 @@ def is_held(path: Path) -> bool:
             except BlockingIOError:
                 return True
     return False
+
+
+def held_files() -> set[tuple[int, int]]:
+    """Device and inode of every file that some process holds as `hold_shared` does; nothing is held to find out."""
+    if sys.platform != "linux":
+        return set()
+    try:
+        locks = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    except OSError:  # there is no such list
+        return set()
+    held = [lock[5].split(":") for lock in locks if lock[1] == "FLOCK" and lock[3] == "READ"]
+    return {(os.makedev(int(major, 16), int(minor, 16)), int(inode)) for major, minor, inode in held}
 
 
 def make_private(path: Path) -> None:
@@ -127,6 +184,13 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
+def cores() -> int:
+    """Processor cores that this process may use."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 class Priority(IntEnum):
     """Real-time priorities; the more a delay would falsify, the higher."""
 
@@ -144,6 +208,24 @@ def ask_real_time(priority: Priority) -> str:
     except PermissionError:
         return "real-time priority refused"
     return ""
+
+
+_IOPRIO_SET = {"x86_64": 251, "aarch64": 30}  # the number of the system call
+_IOPRIO_IDLE, _THIS_THREAD = 3 << 13, (1, 0)
+
+
+def stand_back() -> None:
+    """Let every other program go first, at the processor and at the disk.
+
+    Of the disk's queues only BFQ keeps to it, so that who writes much must also write little at a time.
+    """
+    if sys.platform == "linux":
+        import ctypes
+
+        os.setpriority(os.PRIO_PROCESS, 0, 19)
+        number = _IOPRIO_SET.get(os.uname().machine)
+        if number is not None:
+            ctypes.CDLL(None).syscall(number, *_THIS_THREAD, _IOPRIO_IDLE)
 
 
 def settings(pattern: str, root: Path = Path("/")) -> dict[str, str]:
@@ -179,6 +261,13 @@ def raw_clock_ns() -> int:
     if sys.platform == "linux":
         return time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)
     return time.perf_counter_ns()
+
+
+def thread_cpu_ns(ident: int) -> int:
+    """CPU time of a living thread of this process, by its `threading` ident, ns; 0 where the system does not tell."""
+    if sys.platform == "win32":
+        return 0
+    return time.clock_gettime_ns(time.pthread_getcpuclockid(ident))
 
 
 def shared_memory(name: str, size: int) -> int:
@@ -352,6 +441,26 @@ def _program(process: Path) -> str:
         return (process / "comm").read_text().strip()
     except OSError:
         return "?"
+
+
+def is_written_by_others(*endings: str) -> bool:
+    """Whether another process, as far as this user may see, has a file open for writing whose name ends so."""
+    if sys.platform != "linux":
+        return False
+    others = (p for p in Path("/proc").glob("[0-9]*") if int(p.name) != os.getpid())
+    return any(_is_written_by(process, endings) for process in others)
+
+
+def _is_written_by(process: Path, endings: tuple[str, ...]) -> bool:
+    try:
+        for fd in (process / "fd").iterdir():
+            if str(fd.readlink()).endswith(endings):
+                flags = (process / "fdinfo" / fd.name).read_text().split("flags:")[1].split()[0]
+                if int(flags, 8) & (os.O_WRONLY | os.O_RDWR):
+                    return True
+    except (OSError, IndexError):  # somebody else's, or it has just ended
+        pass
+    return False
 
 
 def owning_group(path: Path) -> str:

@@ -50,6 +50,7 @@ class GapCause(IntEnum):
     MIXED = 3  # some of each
     CAMERA_LOST = 4  # the camera was gone
     DAMAGED = 5  # delivered, but not whole; the device's error text is in the log
+    RECORDER_ENDED = 6  # the recorder was killed or lost power before it was safe; noted by rig recover
 
 
 FRAME = np.dtype(
@@ -59,9 +60,9 @@ FRAME = np.dtype(
         ("evidence", "u1"),  # Evidence, of this frame's pulse number
         ("status", "u1"),  # Status
         ("frame_number", "<u8"),  # the camera's own, raw
-        ("pulse_number", "<i8"),  # NO_PULSE for an extra
+        ("pulse_number", "<i8"),  # -1 (NO_PULSE) for an extra, and in the line walk
         ("camera_ticks", "<u8"),  # start of exposure on the camera's clock, raw
-        ("counter", "<i8"),  # trigger counter, raw; NO_COUNTER without one
+        ("counter", "<i8"),  # trigger counter, raw; -1 (NO_COUNTER) without one
         ("exposure_us", "<f8"),  # as reported with the frame
         ("line_status", "<u8"),
         ("arrived_host_ns", "<i8"),  # when the driver handed it over; order, never synchrony
@@ -168,6 +169,13 @@ BOX_STATUS = np.dtype(
         ("arrived_host_ns", "<i8"),
     ]
 )
+PACKED = np.dtype(
+    [
+        ("seq", "<u4"),
+        ("length", "<u4"),  # of its payload, bytes; that of the picture itself: it is not compressed
+        ("offset", "<u8"),  # of its payload in /heap, bytes
+    ]
+)
 TEXT = np.dtype(
     [
         ("seq", "<u4"),
@@ -183,6 +191,33 @@ SYNC = np.dtype(
         ("oldest_arrived_host_ns", "<i8"),  # the oldest of them; -1 if none
         ("started_host_ns", "<i8"),
         ("returned_host_ns", "<i8"),
+    ]
+)
+QUEUE = np.dtype(
+    [
+        ("seq", "<u4"),
+        ("buffers", "<u4"),  # frames that the camera's buffers hold
+        ("stream", "S16"),
+        ("host_ns", "<i8"),  # when it was looked
+        ("waiting", "<u4"),  # frames taken from the camera whose buffers were not given back yet
+        ("deepest", "<u4"),  # the most that waited since the row before
+        ("span_ns", "<i8"),  # from the arrival of the first to that of the last of them, when they were most
+        ("longest_ns", "<i8"),  # the longest that one waited since the row before, or has waited by now
+    ]
+)
+DISK = np.dtype(
+    [
+        ("seq", "<u4"),
+        ("actions", "<u4"),  # pictures, rows and texts that waited for the writer
+        ("host_ns", "<i8"),  # when it was looked
+        ("writes", "<u4"),  # handed to the system since the row before, pictures and batches of rows
+        ("syncs", "<u4"),  # returned since the row before
+        ("picture_bytes", "<i8"),  # of pictures, as they are stored, handed to the system since the row before
+        ("writing_ns", "<i8"),  # spent in those writes
+        ("longest_write_ns", "<i8"),  # the longest of them, or of the one that had not returned yet
+        ("syncing_ns", "<i8"),  # spent in those syncs
+        ("longest_sync_ns", "<i8"),  # the longest of them, or of the one that had not returned yet
+        ("free_bytes", "<i8"),  # on the disk of the session, -1: the system did not tell
     ]
 )
 

@@ -11,7 +11,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
-from math import ceil
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -23,7 +22,7 @@ from rig.clock import Clock, HostClock, VirtualClock
 from rig.config.backends import BASLER, EMULATED_SERIAL, EMULATION
 from rig.config.rig import Box, Rig
 from rig.config.rig import Camera as CameraConfig
-from rig.config.rules import POOL_S, SIMULATED_PORT
+from rig.config.rules import SIMULATED_PORT, buffers_of
 from rig.elicitation.steps import Step
 from rig.errors import DeviceNotFound, DeviceNotReady, ProblemList, RigError, UserError, raise_all
 from rig.pixels import Snapshot
@@ -211,7 +210,7 @@ def _open_box(box: Box, port: str, clock: Clock) -> TriggerBox:
 
 def _open_camera(rig: Rig, name: str, config: CameraConfig, clock: Clock) -> Camera:
     """A camera by its backend. Raises DeviceError naming it."""
-    buffers = max(16, ceil(POOL_S * rig.box.rate_hz / config.divisor))
+    buffers = buffers_of(rig.box.rate_hz, config.divisor)
     opened: Camera = _driver(CAMERAS[config.backend])(name, config, clock, buffers=buffers)
     return opened
 

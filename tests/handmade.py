@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 import xxhash
 
+import rig.session
 from rig.streams import BOX_STATUS, CLOCK_PAIR, EDGE, EXTRA, FLIP, FRAME, GAP, NOT_STORED, PULSE, SYNC, TEXT, TRIAL
 
 PERIOD = 20_000  # box ticks: 100 Hz
@@ -439,6 +440,21 @@ class _Maker:
             end_ns = int(host_of(self.plan, self.ticks[-1])) + 1_000_000_000
             self.log("outcome", outcome=self.plan.outcome, text="the end", host_ns=end_ns)
         self.text("log", self.logged)
+        self.described()
+
+    def described(self) -> None:
+        """What else belongs to a run file by its description: empty tables, and texts that nobody reads here."""
+        said = json.loads((Path(rig.session.__file__).parent / "session-file.json").read_text())
+        for pattern, entry in said["objects"].items():
+            for path in dict.fromkeys(pattern.replace("STREAM", name) for name in DIVISORS):
+                if path in self.file or "optional" in entry:
+                    continue
+                if entry["kind"] == "table":
+                    fields = said["rows"][entry["rows"]]["fields"]
+                    dtype = np.dtype([(f["name"], f["type"], tuple(f.get("shape", ()))) for f in fields])
+                    self.table(path, np.zeros(0, dtype))
+                else:
+                    self.file[path] = "{}"
 
 
 def _step(index: int, kind: str, name: str, clip: str | None = None, seconds: float | None = None) -> dict[str, Any]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import numpy as np
 import pytest
 
-from rig.clock import NS, ClockMap, RoundTrips, map_clock, straight_map
+from rig.clock import NS, ClockMap, RoundTrips, map_clock, straight_map, thread_cpu_ns
 from rig.session.timeline import fit_box
 from rig.streams import PULSE
 from tests.latencies import BAUD, HOST_0, LIMIT_MS, SECONDS, BoxClock, errors_ms, host_ns, round_trips
@@ -97,3 +100,26 @@ def test_the_truth_of_these_tests_is_what_it_says() -> None:
     seconds = np.array([0.0, SECONDS])
     assert BoxClock(0, 0).ticks_at(seconds).tolist() == [0, 1_200_000_000]
     assert host_ns(seconds).tolist() == [HOST_0, HOST_0 + 600 * NS]
+
+
+def test_cpu_time_is_told_of_each_thread_by_its_name() -> None:
+    """By the thread's own count it worked for 50 ms; another one only waited."""
+    worked, over = threading.Event(), threading.Event()
+
+    def work() -> None:
+        while time.thread_time_ns() < 50_000_000:
+            pass
+        worked.set()
+        over.wait()
+
+    threads = [threading.Thread(target=work, name="working"), threading.Thread(target=over.wait, name="waiting")]
+    for thread in threads:
+        thread.start()
+    try:
+        assert worked.wait(30)
+        cpu_ns = thread_cpu_ns()
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+    assert cpu_ns["working"] >= 50_000_000 > cpu_ns["waiting"]

@@ -160,7 +160,7 @@ class Camera(ABC):
 
     @abstractmethod
     def release(self, frame: Frame) -> None:
-        """Give a frame's buffer back. Called by the writer's thread, once a frame, in any order.
+        """Give a frame's buffer back. Called once a frame, in any order, by the writer's thread or packers' threads.
 
         Does not block and never raises, also for frames of an earlier epoch and after the camera was lost.
         """

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rig import host, wiring
 from rig.cameras.camera import CameraInfo
 from rig.cameras.found import FoundCamera
 from rig.check.computer import NETWORK, USB, computer_warnings
+from rig.check.disk import Measure, Speeds, judge
 from rig.children import working_folder
 from rig.clips.cadence import require_refresh
 from rig.clips.manifest import FilmClip, clip_problems, find_clips
 from rig.config.find import find_protocol, find_rig
+from rig.config.measured import find_measured
 from rig.config.model import Look
 from rig.config.rig import Rig, RigFile, look_at_rig, rig_of
 from rig.elicitation.protocol import ProtocolFile, look_at_protocol, protocol_of, store_problems, unroll
 from rig.errors import ProblemList, RigError, StorageError
 from rig.record.abilities import beyond_box, box_warnings
 from rig.record.camera_rules import camera_infos, camera_warnings, unfit_cameras
-from rig.record.plan import RunPlan, plan_run
+from rig.record.plan import LEAST_FREE_BYTES, RunPlan, plan_run
 from rig.session.arming import reserved_bytes
 from rig.session.folder import folder_for
 from rig.session.layout import spelled_size
@@ -44,6 +46,20 @@ class Checked:
     devices: dict[str, DeviceInfo] | None = None  # those that answer
     others: tuple[FoundCamera, ...] = ()  # real cameras that answer and are none of this rig
     reserved_bytes: int = 0  # on the disk, by the longest possible session
+    speeds: Speeds | None = None  # of disk and cores, when they were measured
+    load: str = ""  # what they have to bear, in words
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "problems": [str(problem) for problem in self.problems],
+            "warnings": self.warnings,
+            "devices": {name: asdict(info) for name, info in (self.devices or {}).items()},
+            "seconds": self.plan.seconds if self.plan else None,
+            "reserved_bytes": self.reserved_bytes,
+            "speeds": asdict(self.speeds) if self.speeds else None,
+            "load": self.load,
+        }
 
     @property
     def cameras(self) -> dict[str, CameraInfo]:
@@ -51,8 +67,18 @@ class Checked:
         return camera_infos(self.devices or {})
 
 
-def check(rig_name: str | None, protocol_name: str | None, out: Path, *, with_devices: bool = True) -> Checked:
-    """Check rig, protocol, clips, disk and devices; never raises a RigError: all are in `problems`."""
+def check(
+    rig_name: str | None,
+    protocol_name: str | None,
+    out: Path,
+    *,
+    with_devices: bool = True,
+    measure: Measure | None = None,
+) -> Checked:
+    """Check rig, protocol, clips, disk and devices; never raises a RigError: all are in `problems`.
+
+    How fast disk and cores are is not looked at without `measure` (disk.py).
+    """
     found = Checked([], [])
     folder = _gather(found, partial(folder_for, out))
     clips: dict[str, FilmClip] | None = {}
@@ -60,10 +86,14 @@ def check(rig_name: str | None, protocol_name: str | None, out: Path, *, with_de
         found.rig = _gather(found, partial(rig_of, rig_look))
     if protocol_name is not None:
         clips = _check_protocol(found, protocol_name, rig_look)
+    if found.rig:
+        _gather(found, partial(find_measured, found.rig.folder))
     if found.rig and clips is not None:
         _check_refresh(found, found.rig, clips)
     if found.rig and found.protocol and clips is not None:
         _check_plan(found, found.rig, found.protocol, clips, folder)
+    if found.rig and folder and measure is not None:
+        _check_speeds(found, found.rig, folder, measure)
     if refused := host.real_time_refused(host.Priority.RECORDER):
         found.warnings.append(f"{refused}: late frames are likelier; they are never lost or misnumbered by it")
     if with_devices and found.rig and clips is not None:
@@ -114,11 +144,22 @@ def _check_plan(
     seconds = {name: clip.seconds for name, clip in clips.items()}
     found.plan = plan = plan_run(rig.rig, unroll(protocol.protocol, list(rig.rig.cameras), seconds))
     found.reserved_bytes = reserved_bytes(plan.room)
-    free = host.free_bytes(folder) if folder else found.reserved_bytes
-    if found.reserved_bytes > free:
-        allowed = f"the longest possible session needs {spelled_size(found.reserved_bytes)}"
+    needed = found.reserved_bytes + LEAST_FREE_BYTES  # with less than that left the recorder ends the run
+    free = host.free_bytes(folder) if folder else needed
+    if needed > free:
+        allowed = f"the longest possible session needs {spelled_size(needed)}"
         problem, value = "are too little", f"{spelled_size(free)} free"
         found.problems.append(StorageError(str(folder), problem, value=value, allowed=allowed))
+
+
+def _check_speeds(found: Checked, rig: RigFile, folder: Path, measure: Measure) -> None:
+    """Whether disk and cores keep up with the cameras."""
+    found.speeds = _gather(found, partial(measure, folder, rig.rig))
+    if found.speeds is not None:
+        judged = judge(rig.rig, found.speeds, str(rig.document.path))
+        found.load = judged.text
+        found.warnings += judged.warnings
+        found.problems += judged.problems
 
 
 def _judge_devices(found: Checked, rig: RigFile, devices: dict[str, DeviceInfo]) -> None:

@@ -7,12 +7,14 @@ import warnings
 
 import typer
 
+from rig.cli.archive import archive
 from rig.cli.box import app as box
 from rig.cli.cameras import app as cameras
 from rig.cli.check import check
 from rig.cli.info import info
 from rig.cli.init import init
 from rig.cli.record import record
+from rig.cli.recover import recover
 from rig.cli.replay import replay
 from rig.cli.terminal import printable, shield_output
 from rig.cli.verify import verify
@@ -27,7 +29,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (init, check, record, verify, info, replay):
+for command in (init, check, record, recover, verify, info, replay, archive):
     app.command()(command)
 app.add_typer(box)
 app.add_typer(cameras)

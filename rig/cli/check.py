@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from rig.check.preflight import Checked
 
 
 def check(
@@ -13,27 +18,46 @@ def check(
     rig: Annotated[str | None, typer.Option(help="A rig's name or rig.yaml.")] = None,
     out: Annotated[Path, typer.Option(help="Where sessions will lie.")] = Path("sessions"),
     devices: Annotated[bool, typer.Option(help="Open the devices too.")] = True,  # noqa: FBT002
+    speed: Annotated[bool, typer.Option(help="Measure disk and cores too, for some seconds.")] = True,  # noqa: FBT002
+    json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,  # noqa: FBT002
 ) -> None:
     """Find everything that is wrong before a participant sits down: rig, protocol, clips, disk and devices.
 
     Prints who each device is, and of each camera what was asked of its features, what it took, what it
     allows, and what the camera cannot do. A device that does not answer hides nothing about the others.
+    Writes for a second or two where sessions will lie, to see whether the disk is quicker than the cameras,
+    or which of them to compress.
     Exit code 0: ready; 2: the problems are listed, each with its place.
 
     Example: rig check demo --rig demo
     """
+    from json import dumps
+
     from rich.console import Console
+
+    from rig.check.disk import measure
+    from rig.check.preflight import check as run_check
+    from rig.errors import raise_all
+
+    console = Console(highlight=False, quiet=json)
+    with console.status("looking at rig, protocol, clips, devices and disk"):
+        found = run_check(rig, protocol, out, with_devices=devices, measure=measure if speed else None)
+    if json:
+        typer.echo(dumps(found.to_json(), indent=1))
+        raise typer.Exit(2 if found.problems else 0)
+    _show(found, console)
+    raise_all(found.problems)
+    console.print("[green]ready[/]")
+
+
+def _show(found: Checked, console: Console) -> None:
+    """Everything but the problems."""
     from rich.markup import escape
 
-    from rig.check.preflight import check as run_check
     from rig.cli.devices import devices_table, features_table, harmless
-    from rig.errors import raise_all
     from rig.record.camera_rules import inabilities
     from rig.session.layout import spelled_size
 
-    console = Console(highlight=False)
-    with console.status("looking at rig, protocol, clips and devices"):
-        found = run_check(rig, protocol, out, with_devices=devices)
     for warning in found.warnings:
         console.print(f"[yellow]WARN[/] {escape(warning)}")
     if found.devices:
@@ -49,5 +73,5 @@ def check(
     if found.plan is not None:
         room = spelled_size(found.reserved_bytes)
         console.print(f"at most {found.plan.seconds:.0f} s, {len(found.plan.steps)} steps, {room} on the disk")
-    raise_all(found.problems)
-    console.print("[green]ready[/]")
+    if found.load:
+        console.print(harmless(found.load))

@@ -67,6 +67,7 @@ def describe(session: Session) -> dict[str, Any]:
         "simulated": session.is_simulated,
         "simulated_devices": sorted({name for run in session.runs for name in _simulated(run)}),
         "runs": [_describe_run(run) for run in session.runs],
+        "unreadable": [str(error) for error in session.unreadable],
     }
 
 
@@ -80,6 +81,8 @@ def _describe_run(run: Run) -> dict[str, Any]:
     return {
         "run": run.number,
         "file": run.path.name,
+        "files": [file.path.name for file in run.files],
+        "missing_files": run.missing_files,
         "outcome": str(run.outcome),
         "being_recorded": run.is_being_recorded,
         "misplaced": run.misplaced,
@@ -102,8 +105,19 @@ def _describe_run(run: Run) -> dict[str, Any]:
             }
             for name, stream in run.streams.items()
         },
+        "disk": _disk_use(run),
         "verdict": verdict_word(run),
     }
+
+
+def _disk_use(run: Run) -> dict[str, Any] | None:
+    """How recording it went; None for a run that does not say."""
+    from dataclasses import asdict
+
+    from rig.session.disk_use import disk_use
+
+    found = disk_use(run)
+    return asdict(found) if found else None
 
 
 def verdict_word(run: Run) -> str:
@@ -133,6 +147,7 @@ def _line(folder: Path) -> dict[str, Any]:
     runs = found.pop("runs")
     return {
         **found,
+        "unreadable": "; ".join(found["unreadable"]),
         "runs": len(runs),
         "outcome": ", ".join(run["outcome"] for run in runs),
         "being_recorded": any(run["being_recorded"] for run in runs),
@@ -165,6 +180,7 @@ def _cells(line: dict[str, Any]) -> list[str]:
     length, size = _length(line["duration_s"]), spelled_size(line["bytes"])
     when = line["created_utc"][:16].replace("T", " ")
     last = line["verdict"] + (f"; WRONG NAME: {line['misplaced']}" if line["misplaced"] else "")
+    last += f"; UNREADABLE: {line['unreadable']}" if line["unreadable"] else ""
     return [name, when, rig_name, line["protocol"], str(line["runs"]), _outcome(line), length, size, last]
 
 
@@ -180,15 +196,22 @@ def _show(found: dict[str, Any], console: Console) -> None:
     for run in found["runs"]:
         if run["misplaced"]:
             console.print(f"[bold red]WRONG NAME[/]: {escape(printable(run['misplaced']))}", highlight=False)
+        if run["missing_files"]:
+            told = escape(printable(", ".join(run["missing_files"])))
+            console.print(f"[bold red]MISSING[/] of run {run['run']}: {told}", highlight=False)
+    for problem in found["unreadable"]:
+        console.print(f"[bold red]UNREADABLE[/]: {escape(printable(problem))}", highlight=False)
     rows = [(key, str(found[name])) for key, name in _HEADS]
     for run in found["runs"]:
-        rows += [(f"run {run['run']}", run["file"]), ("  outcome", _outcome(run))]
+        rows += [(f"run {run['run']}", run["file"]), *(("", name) for name in run["files"][1:])]
+        rows += [("  outcome", _outcome(run))]
         rows += [
             ("  length", f"{_length(run['duration_s'])}, {run['pulses']} pulses"),
             ("  size", spelled_size(run["bytes"])),
         ]
         is_cut = run["outcome"] == "incomplete"
         rows += [(f"  {name}", _stream_line(stream, is_cut=is_cut)) for name, stream in run["streams"].items()]
+        rows += [("  disk", _disk_line(run["disk"]))] if run["disk"] else []
         rows += [("  verdict", run["verdict"])]
     for key, value in rows:
         typer.echo(printable(f"{key:<10} {value}"))
@@ -207,6 +230,14 @@ def _stream_line(stream: dict[str, Any], *, is_cut: bool) -> str:
     told = [f"{stream['frames']} frames {size}", every, stream["serial"], _losses(stream, is_cut=is_cut)]
     told += [f"{stream['extras']} without a pulse number"] if stream["extras"] else []
     return ", ".join(told) + kind
+
+
+def _disk_line(disk: dict[str, Any]) -> str:
+    """How fast it was written to, and what waited for it."""
+    slowest = f"slowest write {disk['slowest_write_ms']:.0f} ms, sync {disk['slowest_sync_ms']:.0f} ms"
+    waited = f"frames waited {disk['longest_wait_ms']:.0f} ms at most"
+    full = f"{disk['fullest_stream']}'s buffers {disk['fullest_percent']:.0f} % full"
+    return f"{disk['mb_per_s']:.1f} MB/s, {slowest}; {waited}, {full}"
 
 
 def _losses(stream: dict[str, Any], *, is_cut: bool) -> str:

@@ -52,9 +52,20 @@ def record(
     assert found.rig is not None and found.protocol is not None
     is_scripted, is_virtual = participant is Participant.SCRIPTED, speed is Speed.MAX
     request = Request(found.rig, found.protocol, subject, out, session, scripted=is_scripted, virtual=is_virtual)
+    _name_left(out)
     recording = Recording(request, _say_status)
     _stop_on_signals(recording)
     _say_end(recording.record())
+
+
+def _name_left(out: Path) -> None:
+    """Name the sessions that a crash has left unfinished; a new one does not wait for them."""
+    from shlex import quote
+
+    from rig.session.leftovers import not_closed
+
+    for folder in not_closed(out):
+        _say(f"not closed: {folder}; next: rig recover {quote(str(folder))}")
 
 
 def _stop_on_signals(recording: Recording) -> None:
@@ -88,8 +99,8 @@ def _say_end(recorded: Recorded) -> None:
     losses = ", ".join(f"{n} {c.lost} of {c.due}" for n, c in recorded.counts.items())
     _say(f"outcome: {recorded.outcome}")
     _say(f"lost:    {losses or 'nothing was recorded'}")
-    if recorded.acknowledged_ms:
-        _say(f"on disk: every frame at latest {max(recorded.acknowledged_ms):.0f} ms after it arrived")
+    if recorded.slowest_ms is not None:
+        _say(f"on disk: every frame at latest {recorded.slowest_ms:.0f} ms after it arrived")
     if not recorded.path.exists():
         _say("stopped before anything was recorded; the session's number is free again")
         return

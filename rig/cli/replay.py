@@ -25,6 +25,7 @@ def replay(
     Example: rig replay sessions/sub-001/ses-01 --clip clip1 --at 3.2
     """
     import rig
+    from rig.cli.terminal import printable
     from rig.config.find import require_folder
     from rig.errors import UserError
     from rig.session.folder import folder_for
@@ -37,6 +38,8 @@ def replay(
     if out is not None:
         folder_for(out)
     with rig.open(session, clips=clips) as opened:
+        for error in opened.unreadable:
+            typer.echo(printable(str(error)), err=True)
         folder = out or opened.runs[0].path.parent
         if at is not None:
             _save_instant(opened, at, clip, folder)

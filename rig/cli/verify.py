@@ -42,6 +42,7 @@ def verify(
         try:
             with rig.open(path) as session:
                 verdicts += [_judge(run, console) for run in session.runs]
+                unreadable += session.unreadable
         except RigError as exc:
             unreadable.append(exc)
     if json:

@@ -87,6 +87,13 @@ class SimulatedSensor(Model):
         description="exposure at which the light is just right, us, at most 1000000; without it that of the camera",
     )
     timestamps: bool = Field(default=True, description="whether it has a clock: true or false")
+    pre_rendered: int = Field(
+        default=0,
+        ge=0,
+        le=1000,
+        description="so many pictures are drawn beforehand and shown in turn, for a computer too slow to draw each, "
+        "0 (none) to 1000; the face then makes no expressions",
+    )
     counter: Literal["none", "line", "frame"] = Field(
         default="line", description="what its trigger counter counts: line (every edge), frame (exposures), or none"
     )
@@ -136,6 +143,11 @@ class Camera(Model):
     )
     features: dict[FeatureName, ShownText | int | float | bool] = Field(
         default_factory=dict, description="GenICam features passed to the camera as they are, name: value"
+    )
+    compression: Literal["none", "bitshuffle-lz4"] = Field(
+        default="none",
+        description="none, or bitshuffle-lz4: its pictures are compressed, without loss; for a disk that is slower "
+        "than the cameras, which rig check tells",
     )
     simulated: SimulatedSensor = Field(
         default_factory=SimulatedSensor, description="what a simulated camera is made of; only with backend simulated"

@@ -7,7 +7,7 @@ line, before anything is plugged in. A rule leaves out what is wrong or missing 
 from __future__ import annotations
 
 from itertools import combinations
-from math import inf, lcm
+from math import ceil, inf, lcm
 from typing import Any, TypeVar
 
 from rig.config import backends
@@ -17,13 +17,13 @@ from rig.pixels import FORMATS
 
 APART_US = 32  # between two different edges of the box
 MAX_GROUP = 255  # pulses until all divisors meet again; a box may allow fewer
-# Frames wait in the cameras' buffers until the preamble and the group after it are paired: 7 slowest periods. The
-# buffers hold 2 s.
+# Frames wait in the cameras' buffers until the preamble and the group after it are paired: 7 slowest periods.
 MAX_SLOWEST_US = 255_000
 READY_US = 100  # a camera is ready so long before its next pulse; one that still exposes swallows it
-POOL_S = 2.0  # of frames that a camera's buffers hold while nobody takes them
-LEAST_SLOTS = 8  # of a simulated camera
-MOST_POOL_GIB = 2  # of all simulated cameras of a rig: shared memory, all of it written to before a run
+# Of frames, that the buffers of any camera hold: a disk that takes nothing for 2 s, and that longest wait for a number.
+POOL_S = 4.0
+LEAST_BUFFERS = 16
+MOST_POOL_GIB = 4  # of all simulated cameras of a rig: shared memory, all of it written to before a run
 SPAN_PULSES = 24  # of a camera, in which nothing else happens to it than a fault that takes several pulses
 
 SIMULATED_PORT = "sim://"
@@ -224,9 +224,9 @@ def _check_exposures(look: Look[Any], period_us: float) -> None:
             look.note(("cameras", name, "exposure_us"), "is not allowed", value=f"{exposure_us:g}", allowed=allowed)
 
 
-def pool_slots(rate_hz: float, divisor: int) -> int:
-    """How many pictures the buffers of a simulated camera hold."""
-    return max(LEAST_SLOTS, round(POOL_S * rate_hz / divisor))
+def buffers_of(rate_hz: float, divisor: int) -> int:
+    """How many frames the buffers of a camera hold."""
+    return max(LEAST_BUFFERS, ceil(POOL_S * rate_hz / divisor))
 
 
 def _check_pools(look: Look[Any], period_us: float) -> None:
@@ -236,7 +236,7 @@ def _check_pools(look: Look[Any], period_us: float) -> None:
         width, height, divisor = (look.get(int, "cameras", name, key) for key in ("width", "height", "divisor"))
         form = FORMATS.get(look.get(str, "cameras", name, "pixel_format") or "")
         if backend == backends.SIMULATED and form and width and height and divisor:
-            gib[name] = pool_slots(1e6 / period_us, divisor) * form.size(height, width) / 2**30
+            gib[name] = buffers_of(1e6 / period_us, divisor) * form.size(height, width) / 2**30
     if sum(gib.values()) > MOST_POOL_GIB:
         problem = f"the buffers of simulated cameras take {sum(gib.values()):.1f} GiB"
         listed = ", ".join(f"{name} {size:.1f}" for name, size in gib.items())

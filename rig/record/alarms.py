@@ -9,7 +9,7 @@ from rig.record.watch import BOX
 from rig.session import layout
 from rig.trigger.box import EventsLost
 
-EVENTS, MISSING = "events", "missing frames"  # what is counted, beside what cameras tell
+EVENTS, MISSING, WAITING = "events", "missing frames", "waiting frames"  # beside what is counted of cameras
 
 
 def log(now: int, record: dict[str, Any]) -> Action:
@@ -74,14 +74,33 @@ class Alarms:
 
     def missing(self, now: int, count: int, source: str) -> list[Action]:
         """So many frames should have come for over a second, by count; 0: they came after all."""
-        index = self._running.get((source, MISSING))
-        if index is not None and not count:
-            self._over.add(index)
-            return [note(now, f"{source}: the frames that were missing have come")]
-        if index is not None:
-            self._over.discard(index)
+        if not count:
+            return self._is_over(now, MISSING, "the frames that were missing have come", source)
         text = f"frames are being lost, or are over a second late: about {count} by count"
-        return self._keep_up(now, MISSING, text, source)
+        return self._stands(now, MISSING, text, source)
+
+    def waiting(self, now: int, text: str, source: str) -> list[Action]:
+        """Frames wait in a camera's buffers, more than half of what they hold."""
+        return self._stands(now, WAITING, text, source)
+
+    def written(self, now: int, source: str) -> list[Action]:
+        """The frames that waited are written; nothing to tell of where none did."""
+        return self._is_over(now, WAITING, "the frames that waited are written", source)
+
+    def _stands(self, now: int, what: str, text: str, source: str) -> list[Action]:
+        """An alarm that is kept up to date as long as what it tells of lasts, and stands again when it comes again."""
+        index = self._running.get((source, what))
+        has_come_again = index is not None and index in self._over
+        self._over.discard(-1 if index is None else index)
+        actions = self._keep_up(now, what, text, source)
+        return [log(now, {"kind": "alarm", "stream": source, "text": text})] if has_come_again else actions
+
+    def _is_over(self, now: int, what: str, why: str, source: str) -> list[Action]:
+        index = self._running.get((source, what))
+        if index is None or index in self._over:
+            return []
+        self._over.add(index)
+        return [note(now, f"{source}: {why}")]
 
     def of_box(self, now: int, text: str) -> list[Action]:
         """An alarm of the box, with the name of its port."""

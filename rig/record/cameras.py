@@ -9,7 +9,7 @@ Part of the recorder's core: no clock, no thread, no file.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from rig.cameras.camera import Baseline
@@ -22,6 +22,7 @@ from rig.record.messages import Action, ArmCamera, Armed, DeviceFailed, ReleaseF
 from rig.record.plan import RunPlan
 from rig.record.rows import row_of
 from rig.record.watch import Watch
+from rig.session import layout
 from rig.streams import CameraEvent, CameraEventKind, Edge, Frame, GapCause, Pulse, Status
 
 WALK_EPOCH, RUN_EPOCH = 0, 1
@@ -190,6 +191,13 @@ class Cameras:
         name = self._plan.inputs.get(edge.input)
         if name in self.keepers and edge.level:
             self.keepers[name].exposed(edge)
+
+    def go_on(self, frames: Mapping[str, int]) -> dict[str, int]:
+        """There is room for so many frames of each stream in a new file; index of its first picture by data set."""
+        first = {layout.data_path(name): keeper.counts.stored for name, keeper in self.keepers.items()}
+        for name, keeper in self.keepers.items():
+            keeper.go_on(frames[name])
+        return first
 
     def is_nearly_full(self, stream: str) -> bool:
         """Whether what is left of a stream's room is needed to end in order."""

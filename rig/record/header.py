@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
 from dataclasses import asdict, dataclass
-from importlib import metadata
 
 import numpy as np
 
 from rig.clips.manifest import FilmClip
 from rig.clock import utc_now
+from rig.config.measured import Measured, find_measured
 from rig.config.rig import RigFile
 from rig.config.yaml import Document
 from rig.elicitation.protocol import ProtocolFile
+from rig.record import surroundings
 from rig.record.plan import RunPlan
+from rig.session import description
 from rig.session.arming import Header, Value
 from rig.session.folder import SessionFolder
 from rig.session.layout import SCHEMA, Outcome
 from rig.streams import DeviceInfo
-
-VERSIONS_OF = ("rig", "numpy", "h5py", "psychopy", "pyserial", "pypylon", "av")
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ def header(
     devices: dict[str, DeviceInfo],
     created_host_ns: int,
 ) -> Header:
-    """The header of one run file."""
+    """The header of one run file. Raises ConfigError naming a file beside rig.yaml that cannot be kept in it."""
     attributes: dict[str, Value] = {
         "schema": SCHEMA,
         "subject": subject.folder.subject,
@@ -63,20 +62,28 @@ def header(
         "protocol": protocol_file.document.text,
         "steps": json.dumps([step.to_json() for step in plan.steps]),
         "devices": json.dumps({name: asdict(info) for name, info in devices.items()}),
-        "versions": json.dumps(_versions()),
+        "versions": json.dumps(surroundings.versions()),
+        "host": json.dumps(surroundings.computer(subject.folder.path)),
         "plan": json.dumps(_plan(plan)),
+        "description": description.text(),
+        "/README": description.readme(),
     }
-    about = {"rig": _about(rig_file.document), "protocol": _about(protocol_file.document)}
-    return Header(attributes, _streams(plan, devices), texts, about, _clips(protocol_file, clips))
+    measured, about = _kept(find_measured(rig_file.folder))
+    about |= {"rig": _about(rig_file.document), "protocol": _about(protocol_file.document)}
+    return Header(attributes, _streams(plan, devices), texts | measured, about, _clips(protocol_file, clips))
 
 
 def _about(document: Document) -> dict[str, Value]:
     return {"path": str(document.path.resolve()), "sha256": hashlib.sha256(document.path.read_bytes()).hexdigest()}
 
 
-def _versions() -> dict[str, str]:
-    found = {name: metadata.version(name) for name in VERSIONS_OF}
-    return {"python": platform.python_version(), "system": platform.platform(), **found}
+def _kept(measured: list[Measured]) -> tuple[dict[str, str], dict[str, dict[str, Value]]]:
+    """What was measured on the rig, as texts below /config, and where each comes from."""
+    names = {f"calibration/{each.name.replace('/', ':')}": each for each in measured}
+    about: dict[str, dict[str, Value]] = {
+        name: {"path": str(each.path.resolve()), "sha256": each.sha256} for name, each in names.items()
+    }
+    return {name: each.text for name, each in names.items()}, about
 
 
 def _plan(plan: RunPlan) -> dict[str, object]:

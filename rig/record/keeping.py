@@ -83,6 +83,10 @@ class StreamKeeper:
         """The last pulse that has a frame; negative before the first."""
         return self._pairing.last_pulse
 
+    def go_on(self, frames: int) -> None:
+        """What comes now goes to a new file, with room for so many frames."""
+        self._capacity = self.counts.stored + frames
+
     @property
     def is_full(self) -> bool:
         """Whether the room that was reserved is used up."""

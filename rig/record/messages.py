@@ -56,6 +56,59 @@ class TableFull:
 
 
 @dataclass(frozen=True, slots=True)
+class Queue:
+    """The frames of one stream that wait in their camera's buffers; fields as in the QUEUE row."""
+
+    buffers: int
+    stream: str
+    host_ns: int
+    waiting: int
+    deepest: int
+    span_ns: int
+    longest_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class DiskUse:
+    """What was asked of the disk, and how long it took; fields as in the DISK row."""
+
+    actions: int
+    host_ns: int
+    writes: int
+    syncs: int
+    picture_bytes: int
+    writing_ns: int
+    longest_write_ns: int
+    syncing_ns: int
+    longest_sync_ns: int
+    free_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """How recording itself went in the last second, by telemetry.py."""
+
+    queues: tuple[Queue, ...]
+    disk: DiskUse
+
+
+@dataclass(frozen=True, slots=True)
+class RoomAdded:
+    """The next file of the run is made, and has room for so many frames of each stream; see NextFile."""
+
+    number: int
+    frames: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class RoomRefused:
+    """The next file of the run was to be made and cannot be; the present one is nearly full."""
+
+    error: RigError
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
 class StopRequested:
     """The operator wants the run to end in order."""
 
@@ -80,6 +133,9 @@ Event = (
     | DeviceFailed
     | Synced
     | TableFull
+    | Stock
+    | RoomAdded
+    | RoomRefused
     | StopRequested
     | AbortRequested
     | Tick
@@ -166,8 +222,15 @@ class AppendText:
 
 
 @dataclass(frozen=True, slots=True)
+class NextFile:
+    """Go on in the file that was made last: what comes goes there, of pictures those from an index on, by data set."""
+
+    first: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class CloseFile:
-    """Put the run file in order; the last action."""
+    """Put the run's files in order; the last action."""
 
     outcome: Outcome
 
@@ -184,5 +247,6 @@ Action = (
     | ReleaseFrame
     | AppendRow
     | AppendText
+    | NextFile
     | CloseFile
 )

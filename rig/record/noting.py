@@ -7,7 +7,7 @@ from dataclasses import asdict
 from rig.clock import NS
 from rig.record.alarms import Alarms, log
 from rig.record.cameras import Cameras
-from rig.record.messages import Action, AppendText, Event, Synced, TableFull
+from rig.record.messages import Action, AppendText, Event, Queue, Stock, Synced, TableFull
 from rig.record.rows import row_of
 from rig.record.steps_shown import StepsShown
 from rig.record.watch import BOX, SCREEN, Watch
@@ -33,6 +33,8 @@ class Noting:
                 return self._row(event, now)
             case Synced():
                 return self._synced(event, now)
+            case Stock():
+                return self._stock(event, now)
             case CameraEvent():
                 return self._cameras.event(event, now)
             case StepBegan():
@@ -69,5 +71,25 @@ class Noting:
 
     def _synced(self, event: Synced, now: int) -> list[Action]:
         waited_ns = event.returned_host_ns - event.oldest_arrived_host_ns
+        return [row_of(event), *self._when_slow(now, waited_ns)]
+
+    def _when_slow(self, now: int, waited_ns: int) -> list[Action]:
         text = f"frames were not acknowledged within {ACKNOWLEDGE_S:g} s"
-        return [row_of(event), *(self._alarms.sound(now, text, "disk") if waited_ns > ACKNOWLEDGE_S * NS else [])]
+        return self._alarms.sound(now, text, "disk") if waited_ns > ACKNOWLEDGE_S * NS else []
+
+    def _stock(self, event: Stock, now: int) -> list[Action]:
+        """A disk that takes nothing is told of while it does not: its syncs tell of it only when they return."""
+        actions: list[Action] = [row_of(event.disk)]
+        for queue in event.queues:
+            actions += [row_of(queue), *self._queue(queue, event.disk.picture_bytes, now)]
+        return actions + self._when_slow(now, max(event.disk.longest_write_ns, event.disk.longest_sync_ns))
+
+    def _queue(self, queue: Queue, written_bytes: int, now: int) -> list[Action]:
+        """Alarmed from half full on, until a quarter: what comes when the buffers are full is lost."""
+        if queue.deepest * 4 < queue.buffers:
+            return self._alarms.written(now, queue.stream)
+        if queue.waiting * 2 < queue.buffers:
+            return []
+        waiting = f"{queue.span_ns / NS:.1f} s of frames wait to be written, {queue.waiting} in {queue.buffers} buffers"
+        text = f"{waiting}; the disk took {written_bytes / 1e6:.1f} MB in the last second"
+        return self._alarms.waiting(now, text, queue.stream)

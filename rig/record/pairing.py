@@ -48,7 +48,7 @@ class Pairing(Pairs):
         self._held_from: int | None = None
         self._told: dict[int, int] = {}  # pulses of a run whose end is not known, by base periods after pulse 0
         self._returning: InMidRun | None = None  # while a camera that came back has not begun again
-        self._edges: list[Edge] = []  # exposures since a lost camera was asked to arm again
+        self._edges: list[Edge] | None = None  # exposures since a lost camera was asked to arm again, until it is back
         self._edges_from = 0  # events that the box had lost by then
         self._anchor_with(ByPreamble(divisor, plan, baseline, self._pulse_at), baseline)
 
@@ -116,7 +116,8 @@ class Pairing(Pairs):
 
     def exposed(self, edge: Edge) -> None:
         """See Pairs.exposed."""
-        self._edges.append(edge)
+        if self._edges is not None:
+            self._edges.append(edge)
 
     def lost(self) -> list[Placed]:
         """See Pairs.lost."""
@@ -132,7 +133,7 @@ class Pairing(Pairs):
 
     def _exposures(self) -> list[Edge]:
         """Those since it was asked to return; none where any may be missing."""
-        return self._edges if self._times.events_lost == self._edges_from else []
+        return self._edges or [] if self._times.events_lost == self._edges_from else []
 
     def ended(self, pulses_sent: int | None, told: Sequence[Pulse] = ()) -> list[Placed]:
         """See Pairs.ended.
@@ -242,7 +243,8 @@ class Pairing(Pairs):
 
     def _placed(self, frame: Frame, pulse: int, evidence: Evidence, box_ticks: int, skipped: int, note: str) -> Placed:
         gap = self._gap(pulse, GapCause.CAMERA_LOST if self._returning is not None else None)
-        self._returning = None
+        if self._returning is not None:
+            self._returning = self._edges = None
         self._numbers_missing = self._damaged = self._unplaced = 0
         self._last_pulse = pulse
         self._advance(frame.camera_ticks, box_ticks)

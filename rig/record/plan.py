@@ -6,16 +6,23 @@ from dataclasses import dataclass, field, replace
 from math import ceil
 
 from rig.config.rig import TICK_NS, Rig
+from rig.config.rules import buffers_of
 from rig.elicitation.steps import Step
+from rig.errors import StorageError
 from rig.pixels import FORMATS
-from rig.session.layout import Room, StreamSpec
+from rig.session import layout
+from rig.session.arming import reserved_bytes
+from rig.session.layout import Room, StreamSpec, spelled_size
 from rig.trigger.box import POSTAMBLE, PREAMBLE, TICKS_HZ, LinePlan, PulsePlan, RunMode
 
 PULSE_ROOM = 200  # pulses reserved beyond the plan
 EDGE_ROOM, EDGE_HEADROOM = 10_000, 1.25  # edges reserved beyond the plan: so many, and so many times as many
 MARKER_EDGES = 20.0  # a second, from whatever is wired to the marker
-MARGIN_S = 5.0  # from the start of the pulses to the first step, and from the last one to their end
 STEP_MARGIN_S = 1.0  # from one step to the next: a film is made ready
+LEAD_S = 10.0  # so long before a file is full the next one is made; a disk that is slow may take seconds for it
+MARGIN_S = 2 * LEAD_S  # beyond the plan, so that no session which keeps to it needs a further file
+NEXT_S, LEAST_NEXT_S = 600.0, 30.0  # length of a further file, and where the disk has no room for that, at least
+LEAST_FREE_BYTES = 32 << 20  # a file system that is full to the last byte may refuse even what was reserved
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,7 @@ class RunPlan:
     seconds: float  # longest possible length
     group_s: float  # one slowest period
     inputs: dict[int, str] = field(default_factory=dict)  # streams by the box input of their ExposureActive line
+    buffers: dict[str, int] = field(default_factory=dict)  # frames that each camera's buffers hold
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -42,19 +50,60 @@ class RunPlan:
         return replace(self.pulses, mode=RunMode.WALK, body_groups=None)
 
     @property
-    def pulse_rows(self) -> int:
-        """Pulses to reserve room for, some beyond the plan."""
-        return round(self.seconds * TICKS_HZ / self.pulses.period_ticks) + PULSE_ROOM
-
-    @property
-    def edge_rows(self) -> int:
-        """Edges to reserve room for; contacts that bounce, or noise, may bring some more than planned."""
-        return ceil(self.seconds * EDGE_HEADROOM * self.edges_per_s) + EDGE_ROOM
+    def rate_hz(self) -> float:
+        """Pulses a second."""
+        return TICKS_HZ / self.pulses.period_ticks
 
     @property
     def room(self) -> Room:
         """The room that its file needs."""
-        return Room(self.streams, self.seconds, self.pulse_rows, self.edge_rows)
+        return self._room(self.streams, self.seconds)
+
+    def _room(self, streams: tuple[StreamSpec, ...], seconds: float) -> Room:
+        """Some pulses more than planned; contacts that bounce, or noise, may bring some more edges, too."""
+        pulses = round(seconds * self.rate_hz) + PULSE_ROOM
+        return Room(streams, seconds, pulses, ceil(seconds * EDGE_HEADROOM * self.edges_per_s) + EDGE_ROOM)
+
+    def frames(self, stream: str, seconds: float) -> int:
+        """Frames of a stream within so many seconds."""
+        return ceil(seconds * self.rate_hz / self.lines[stream].divisor)
+
+    @property
+    def least(self) -> dict[str, int]:
+        """Rows left in a table at which the next file is made: those of LEAD_S.
+
+        Tables that only a flood can fill, as that of the edges, are no reason for another file.
+        """
+        rows = {path: ceil(LEAD_S * count) for path, count in layout.ROWS_A_SECOND.items()}
+        rows |= {layout.frames_path(name): self.frames(name, LEAD_S) for name in self.names}
+        return rows | {layout.PULSES: ceil(LEAD_S * self.rate_hz)}
+
+    def next_room(self, free_bytes: int) -> Room:
+        """The room of a further file: NEXT_S long, or what half of what is free on the disk allows.
+
+        Raises StorageError when that is less than LEAST_NEXT_S.
+        """
+        needed = self.next_bytes(NEXT_S)
+        at_all = self.next_bytes(0)
+        seconds = min(NEXT_S, (free_bytes / 2 - at_all) * NEXT_S / (needed - at_all))
+        if seconds < LEAST_NEXT_S:
+            problem, value = "has too little room for a further file", f"{spelled_size(free_bytes)} free"
+            raise StorageError("disk", problem, value=value, allowed=f"{spelled_size(self.low_bytes)} at least")
+        return self._next_room(seconds)
+
+    def next_bytes(self, seconds: float) -> int:
+        """Bytes that a further file of this length takes."""
+        return reserved_bytes(self._next_room(seconds))
+
+    def _next_room(self, seconds: float) -> Room:
+        """Room for all frames of all streams: nobody knows what is kept in a session that outlasts its plan."""
+        streams = tuple(replace(spec, capacity=self.frames(spec.name, seconds) + 1) for spec in self.streams)
+        return self._room(streams, seconds)
+
+    @property
+    def low_bytes(self) -> int:
+        """Bytes that must be free for a further file to be made."""
+        return 2 * self.next_bytes(LEAST_NEXT_S)
 
 
 def edges_per_s(rig: Rig) -> float:
@@ -82,7 +131,9 @@ def plan_run(rig: Rig, steps: list[Step]) -> RunPlan:
     for name, camera in rig.cameras.items():
         kept_s = ends_s + sum(step.max_seconds + STEP_MARGIN_S for step in steps if name in step.store)
         frames = ceil(kept_s * rig.box.rate_hz / camera.divisor) + 1
-        specs.append(StreamSpec(name, camera.height, camera.width, frames, FORMATS[camera.pixel_format]))
+        form, is_compressed = FORMATS[camera.pixel_format], camera.compression != "none"
+        specs.append(StreamSpec(name, camera.height, camera.width, frames, form, is_compressed=is_compressed))
     seconds = ends_s + sum(step.max_seconds + STEP_MARGIN_S for step in steps)
     inputs = {number: name for name, number in rig.box.inputs.items() if name in rig.cameras}
-    return RunPlan(tuple(steps), pulses, lines, tuple(specs), edges_per_s(rig), seconds, group_s, inputs)
+    buffers = {name: buffers_of(rig.box.rate_hz, camera.divisor) for name, camera in rig.cameras.items()}
+    return RunPlan(tuple(steps), pulses, lines, tuple(specs), edges_per_s(rig), seconds, group_s, inputs, buffers)

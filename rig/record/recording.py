@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from rig import host, wiring
@@ -21,15 +21,17 @@ from rig.record.camera_rules import camera_infos, unfit_cameras
 from rig.record.header import Subject, header
 from rig.record.keeping import Counts
 from rig.record.messages import Event, Synced
+from rig.record.packers import kinds
 from rig.record.plan import RunPlan, plan_run
 from rig.record.run import Run
 from rig.record.states import RunState
 from rig.record.storage import Storage
+from rig.record.telemetry import Telemetry
 from rig.record.threads import ThreadedRecorder
 from rig.record.virtual import VirtualRecorder
+from rig.session.files import RunFiles
 from rig.session.folder import SessionFolder, beside, new_session, write_private
 from rig.session.layout import Outcome
-from rig.session.writer import SessionWriter
 from rig.stimulus.screen import ScreenNote, StepBegan
 from rig.streams import ClockPair, DeviceInfo, Frame
 from rig.trigger.box import RunEnded
@@ -75,7 +77,7 @@ class Recorded:
     outcome: Outcome
     counts: dict[str, Counts]
     alarms: tuple[str, ...]
-    acknowledged_ms: tuple[float, ...]  # from grab to acknowledged, of the oldest frame of each sync
+    slowest_ms: float | None  # the longest from grab to acknowledged; None when the disk acknowledged nothing
     logs: tuple[Path, ...] = ()  # of child processes, when it did not end in order
 
 
@@ -138,13 +140,16 @@ class Recording:
         rig = self._request.rig
         raise_all([*beyond_box(rig, job.infos["box"]), *unfit_cameras(rig, camera_infos(job.infos))])
         path = job.subject.folder.run_path(job.subject.run)
-        writer = _create(path, self._request, job)
+        writer = _create(self._request, job)
         cameras = job.devices.cameras
 
+        telemetry = Telemetry(job.clock, job.plan.buffers, partial(host.free_bytes, path.parent))
+
         def release(frame: Frame) -> None:
+            telemetry.gave(frame)
             cameras[frame.stream].release(frame)
 
-        storage = Storage(writer, release)
+        storage = Storage(writer, release, telemetry, kinds(job.plan))
         run = Run(job.plan, walk_id=job.subject.run_id ^ 1, run_id=job.subject.run_id, box_name=job.devices.box.name)
         observer = _Observer(run, job, storage, path, self._on_status)
         if job.virtual is not None:
@@ -158,15 +163,16 @@ class Recording:
             run.outcome = Outcome.CLOSE_FAILED
             run.alarms.append(f"disk: {error}")
         if run.outcome is Outcome.STOPPED and not any(c.arrived for c in run.counts.values()):
-            path.unlink()  # stopped before the first frame: the number is free again
-        return Recorded(path, run.outcome, run.counts, tuple(run.alarms), tuple(observer.acknowledged_ms))
+            for written in writer.paths:  # stopped before the first frame: the number is free again
+                written.unlink()
+        return Recorded(path, run.outcome, run.counts, tuple(run.alarms), observer.slowest_ms)
 
 
 class _Observer:
     """Sees what the core sees: keeps the status, the times of acknowledging, and the participant informed."""
 
     def __init__(self, run: Run, job: _Job, storage: Storage, path: Path, on_status: Callable[[Status], None]) -> None:
-        self.acknowledged_ms: list[float] = []
+        self.slowest_ms: float | None = None
         self.tell: Callable[[Event], None] = lambda _: None
         self._run, self._job, self._storage = run, job, storage
         self._folder, self._on_status = path.parent, on_status
@@ -178,7 +184,8 @@ class _Observer:
         if isinstance(event, RunEnded):
             self._read_clocks()
         elif isinstance(event, Synced):
-            self.acknowledged_ms.append((event.returned_host_ns - event.oldest_arrived_host_ns) / 1e6)
+            took_ms = (event.returned_host_ns - event.oldest_arrived_host_ns) / 1e6
+            self.slowest_ms = max(took_ms, self.slowest_ms or 0.0)
         elif isinstance(event, StepBegan):
             try:
                 self._job.devices.on_step(self._job.plan.steps[event.step])
@@ -220,10 +227,11 @@ def _pair(clock: str, reading: Reading) -> ClockPair:
     return ClockPair(clock, value, value, reading.host_before_ns, reading.host_after_ns)
 
 
-def _create(path: Path, request: Request, job: _Job) -> SessionWriter:
+def _create(request: Request, job: _Job) -> RunFiles:
     """Make the run file; all its room is reserved when this returns."""
     head = header(job.subject, request.rig, request.protocol, job.clips, job.plan, job.infos, job.clock.now_ns())
-    return SessionWriter(path, head, job.plan.room)
+    plan, path_of = job.plan, job.subject.folder.run_path
+    return RunFiles(path_of, head, plan.room, least=plan.least, next_room=plan.next_room)
 
 
 @contextmanager

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from rig.record.messages import AppendRow, Synced
+from rig.record.messages import AppendRow, DiskUse, Queue, Synced
 from rig.session import layout
 from rig.stimulus.screen import StepBegan, StepEnded
 from rig.streams import BoxStatus, ClockPair, Edge, Evidence, Flip, Frame, Gap, Pulse
 
-Kept = Edge | ClockPair | BoxStatus | Flip | Synced | StepBegan  # events that need nothing but their row
+Kept = Edge | ClockPair | BoxStatus | Flip | Synced | StepBegan | Queue | DiskUse  # need nothing but their row
 NOT_YET = -1
 
 
@@ -72,5 +72,10 @@ def row_of(event: Kept) -> AppendRow:
         case Synced():
             sync = (event.oldest_arrived_host_ns, event.started_host_ns, event.returned_host_ns)
             return AppendRow(layout.SYNCS, (event.frames, *sync))
+        case Queue():
+            depths = (event.waiting, event.deepest, event.span_ns, event.longest_ns)
+            return AppendRow(layout.QUEUES, (event.buffers, event.stream.encode(), event.host_ns, *depths))
+        case DiskUse():
+            return AppendRow(layout.DISK_USE, tuple(getattr(event, field.name) for field in fields(event)))
         case StepBegan():
             return AppendRow(layout.TRIALS, (event.step, event.host_ns, NOT_YET))

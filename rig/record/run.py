@@ -1,10 +1,26 @@
 """The recorder's core: told what happened, it says what to do. It has no clock, no thread and no file.
 
-    IDLE --begin--> ARMING --------------------------------------> RECORDING --> DRAINING ---> CLOSED
-                    arm, line walk, stop, arm again, start the box  steps, one    wait for the
-                    (any failure: straight to CLOSED)               after another last frames, stop
+    IDLE
+     | begin
+    ARMING          arm the cameras, walk the lines, stop, arm again, start the box
+     |   +--------- a device failed, hangs, refused or restarted; a stop or an abort ----------------+
+     | the box has begun                                                                             |
+    RECORDING       the steps, one after another                                                     |
+     |   +--------- an abort; disk or recorder failed; the box restarted; no camera for a minute ----+
+     | the last step is over; a stop; the box ended by itself, or it and all frames are gone;        |
+     | no room is left                                                                               |
+    DRAINING        the box sends its postamble, the last frames come, the cameras stop              |
+     |   +--------- an abort; disk or recorder failed; the box restarted; a camera hangs ------------+
+     | every camera has stopped                                                                      |
+    CLOSED <-----------------------------------------------------------------------------------------+
 
-    Why it ended is the outcome, not the state: FINISHED, STOPPED, DEVICE_LOST, DISK_FULL, FAILED.
+Why it ended is the outcome, not the state. The first reason stays; but a failure takes the place of an orderly end:
+
+    INCOMPLETE --+--> FINISHED   the last step is over ----+
+                 +--> STOPPED    a stop or an abort -------+
+                 +-----------------------------------------+--> DEVICE_LOST   box, camera or screen
+                                                           +--> DISK_FULL     the disk failed, or has no room left
+                                                           +--> FAILED        this program
 
 A lost camera or screen never ends a recording by itself: what is left goes on, and an alarm says so. A camera that
 comes back goes on in the same stream; then the run may still be FINISHED. What it lost is in its gap.
@@ -31,8 +47,11 @@ from rig.record.messages import (
     Event,
     PingBox,
     ReleaseFrame,
+    RoomAdded,
+    RoomRefused,
     ShowStep,
     StartBox,
+    Stock,
     StopBox,
     Stopped,
     StopRequested,
@@ -41,6 +60,7 @@ from rig.record.messages import (
 from rig.record.noting import Noting
 from rig.record.plan import RunPlan
 from rig.record.pulses_told import PulsesTold
+from rig.record.room import RoomWatch
 from rig.record.rows import pulse_row, row_of
 from rig.record.states import RunState
 from rig.record.steps_shown import StepsShown
@@ -79,6 +99,7 @@ class Run:
         self._pulses = PulsesTold(plan.pulses.period_ticks)
         self._steps = StepsShown(plan.steps, self._watch)
         self._noting = Noting(run_id, self._alarms, self._watch, self._cameras, self._steps)
+        self._room = RoomWatch(plan, self._alarms, self._cameras)
         self._has_box = True
         self._deadline: int | None = None  # of the box's answer, or of the last frames
         self._next_ping = 0
@@ -253,6 +274,17 @@ class Run:
         group = self._plan.pulses.group
         seen = max(self._pulses.number_at(now, goes_on=self._has_box), self._cameras.last_pulse, 0)
         self._cameras.store(kept, reason, (seen // group + 1) * group)
+
+    # --- room ------------------------------------------------------------------------------------------------
+
+    @_on.register(RoomAdded | RoomRefused | Stock)
+    def _(self, event: RoomAdded | RoomRefused | Stock, now: int) -> list[Action]:
+        """At its end a run needs no more room: a file that was made for it is removed when it is closed."""
+        actions = self._noting.take(event, now) if isinstance(event, Stock) else []
+        if self.state is not RunState.RECORDING:
+            return actions
+        actions += self._room.take(event, now)
+        return actions + (self._stop(self._room.ends_as, now) if self._room.ends_as else [])
 
     # --- ends ------------------------------------------------------------------------------------------------
 

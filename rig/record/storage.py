@@ -1,6 +1,7 @@
 """Carries out what the core wants written, and lets the disk acknowledge it.
 
     core --actions--> queue --> writer thread (frames, rows, flush) --ticket--> sync thread --Synced--> core
+                        +-- packers.py: pictures of compressed streams, on their way
 
 The grab threads never wait for any of it: a frame waits in its camera's own buffer, which the writer gives back.
 """
@@ -9,14 +10,16 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
+
 from rig import host
 from rig.clock import NS, Clock
-from rig.errors import StorageError
+from rig.errors import RigError, StorageError
 from rig.record.messages import (
     Action,
     AppendRow,
@@ -24,16 +27,24 @@ from rig.record.messages import (
     CloseFile,
     DeviceFailed,
     Event,
+    NextFile,
     ReleaseFrame,
+    RoomAdded,
+    RoomRefused,
     StoreFrame,
     Synced,
     TableFull,
 )
+from rig.record.packers import Kind, Packers, Packing
+from rig.record.telemetry import Telemetry
+from rig.session.files import RunFiles
 from rig.session.layout import LOG, Outcome
-from rig.session.writer import SessionWriter
+from rig.session.packing import pack
 from rig.streams import Frame
 
 FLUSH_NS = NS // 4
+LAST_WORDS = 100  # what is told of a failure goes to the log with the close
+REPORT = "Report it; the log in the run file says more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,27 +53,40 @@ class Ticket:
 
     frames: int
     oldest_arrived_host_ns: int
+    fds: tuple[int, ...] = ()  # the files in which they lie
 
 
 class Storage:
     """The writing itself, for one thread."""
 
-    def __init__(self, writer: SessionWriter, release: Callable[[Frame], None]) -> None:
-        self.writer = writer
+    def __init__(
+        self,
+        writer: RunFiles,
+        release: Callable[[Frame], None],
+        telemetry: Telemetry,
+        compressed: Mapping[str, Kind] | None = None,
+    ) -> None:
+        """`compressed`: the data sets whose pictures are packed; see packers.kinds."""
+        self.writer, self.telemetry = writer, telemetry
+        self.compressed = compressed or {}
+        self._scratch = {path: np.empty(kind.room, np.uint8) for path, kind in self.compressed.items()}
         self.stored_bytes = 0
-        self._release = release
+        self.release = release
         self._rows: list[int] = []  # arrival of each frame whose row waits for the flush
         self._unsynced: list[int] = []  # arrival of each frame that the system has, and the disk may not
         self._has_failed = False
+        self._last_words: list[AppendText] = []  # of the log, once nothing else is written
         self._full: set[str] = set()  # tables told of
 
-    def do(self, action: Action) -> None:
+    def do(self, action: Action | Packing) -> None:
         """Write what one action asks for. Raises StorageError once; after that frames are only given back."""
         match action:
             case StoreFrame():
                 self._store(action)
+            case Packing():
+                self._store_packed(action)
             case ReleaseFrame():
-                self._release(action.frame)
+                self.release(action.frame)
             case AppendRow() if not self._has_failed:
                 self.writer.append(action.path, action.row)
                 if action.arrived_host_ns >= 0:
@@ -70,6 +94,10 @@ class Storage:
             case AppendText() if not self._has_failed:
                 with self._writing():
                     self.writer.append_text(action.path, action.host_ns, action.record)
+            case AppendText() if action.path == LOG and len(self._last_words) < LAST_WORDS:
+                self._last_words.append(action)
+            case NextFile():
+                self.writer.go_on(action.first)
 
     def flush(self) -> None:
         """Hand all rows to the system. Raises StorageError once."""
@@ -88,29 +116,51 @@ class Storage:
 
     def take_ticket(self) -> Ticket:
         """What a sync that begins now will acknowledge: frames whose picture and row the system has."""
-        ticket = Ticket(len(self._unsynced), min(self._unsynced, default=-1))
+        ticket = Ticket(len(self._unsynced), min(self._unsynced, default=-1), self.writer.take_unsynced())
         self._unsynced.clear()
         return ticket
 
     def _store(self, action: StoreFrame) -> None:
         try:
-            if not self._has_failed:
-                with self._writing():
+            if self._has_failed:
+                return
+            if action.path in self._scratch:
+                payload = pack(action.frame.pixels, self._scratch[action.path])
+                self._write_payload(action.path, action.index, payload)
+            else:
+                with self._writing(action.frame.pixels.nbytes):
                     self.writer.store_frame(action.path, action.index, action.frame.pixels)
                 self.stored_bytes += action.frame.pixels.nbytes
         finally:
-            self._release(action.frame)
+            self.release(action.frame)
+
+    def _store_packed(self, packing: Packing) -> None:
+        """Write what packer threads have made of a picture; they have given its frame back already."""
+        try:
+            if not self._has_failed:
+                self._write_payload(packing.path, packing.index, packing.payload())
+        finally:
+            packing.close()
+
+    def _write_payload(self, path: str, index: int, payload: memoryview) -> None:
+        with self._writing(len(payload)):
+            self.writer.store_packed(path, index, payload)
+        self.stored_bytes += len(payload)
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
+    def _writing(self, picture_bytes: int = 0) -> Iterator[None]:
         try:
-            yield
+            with self.telemetry.writing(picture_bytes):
+                yield
         except StorageError:
             self.fail()
             raise
 
     def close(self, outcome: Outcome, host_ns: int) -> None:
         """Put the file in order; rows that a full table did not take are told in its log. Raises StorageError."""
+        if outcome is not Outcome.DISK_FULL:
+            for told in self._last_words:
+                self.writer.append_text(told.path, told.host_ns, told.record)
         for table, rows in self.writer.dropped().items():
             text = f"{rows} rows of {table} did not fit into the room that was reserved"
             record = {"kind": "alarm", "stream": "disk", "text": text, "table": table, "rows": rows}
@@ -122,41 +172,59 @@ class Storage:
         self._has_failed = True
 
 
-def sync(writer: SessionWriter, ticket: Ticket, clock: Clock) -> Synced:
+def sync(ticket: Ticket, clock: Clock) -> Synced:
     """Wait until the disk acknowledges a ticket. Raises OSError."""
     started = clock.now_ns()
-    host.sync_data(writer.fd)
+    for fd in ticket.fds:
+        host.sync_data(fd)
     return Synced(ticket.frames, ticket.oldest_arrived_host_ns, started, clock.now_ns())
 
 
+def next_file(files: RunFiles) -> RoomAdded | RoomRefused:
+    """Make the next file of a run; whatever goes wrong is told, and the run can end in order in the present one."""
+    try:
+        return RoomAdded(*files.arm_next())
+    except RigError as error:
+        return RoomRefused(error, Outcome.DISK_FULL)
+    except Exception as exc:  # a bug here must not end a recording that still has room
+        fault = StorageError(str(files.path), "gets no further file, by a fault of this program", hint=REPORT)
+        fault.__cause__ = exc
+        return RoomRefused(fault, Outcome.FAILED)
+
+
 class StorageThreads:
-    """A writer thread and a sync thread around a Storage."""
+    """A writer thread and a sync thread around a Storage, and one that makes a further file when it is needed."""
 
     def __init__(self, storage: Storage, clock: Clock, tell: Callable[[Event], None]) -> None:
         self._storage, self._clock, self._tell = storage, clock, tell
         # No SimpleQueue: on CPython 3.11 a timed `get` of one that is woken without an item may wait for ever.
-        self._actions: queue.Queue[Action] = queue.Queue()
+        self._actions: queue.Queue[Action | Packing] = queue.Queue()
+        self._packers = Packers(storage.compressed, storage.release)
         self._tickets: queue.SimpleQueue[Ticket | None] = queue.SimpleQueue()
+        self._wanted: queue.SimpleQueue[RunFiles | None] = queue.SimpleQueue()  # those that need another
         self._is_syncing = False
         self.close_error: StorageError | None = None
         self._threads = [
             threading.Thread(target=self._write, name="writer"),
             threading.Thread(target=self._sync, name="syncer"),
+            threading.Thread(target=self._make_files, name="successor"),
         ]
 
     def start(self) -> None:
         """Begin."""
+        self._packers.start()
         for thread in self._threads:
             thread.start()
 
     def do(self, action: Action) -> None:
         """Queue an action; never blocks."""
-        self._actions.put(action)
+        self._actions.put(self._packers.take(action))
 
     def join(self) -> None:
         """Wait until CloseFile is done."""
         for thread in self._threads:
             thread.join()
+        self._packers.join()
 
     @property
     def waiting(self) -> int:
@@ -185,6 +253,8 @@ class StorageThreads:
         self._storage.flush()
         for event in self._storage.newly_full():
             self._tell(event)
+        if self._storage.writer.ask_next():
+            self._wanted.put(self._storage.writer)
         if not self._is_syncing:
             self._is_syncing = True
             self._tickets.put(self._storage.take_ticket())
@@ -196,13 +266,21 @@ class StorageThreads:
             self._is_syncing = False
 
     def _sync_one(self, ticket: Ticket) -> None:
-        synced = sync(self._storage.writer, ticket, self._clock)
+        with self._storage.telemetry.syncing():
+            synced = sync(ticket, self._clock)
         if ticket.frames:
             self._tell(synced)
 
+    def _make_files(self) -> None:
+        """At ordinary priority: it takes a second of time, and nobody waits for it."""
+        while (files := self._wanted.get()) is not None:
+            self._tell(next_file(files))
+
     def _close(self, action: CloseFile) -> None:
         self._tickets.put(None)
-        self._threads[1].join()
+        self._wanted.put(None)
+        for thread in self._threads[1:]:
+            thread.join()
         self.close_error = self._attempt(lambda: self._storage.close(action.outcome, self._clock.now_ns()))
 
     def _attempt(self, work: Callable[[], None]) -> StorageError | None:
@@ -215,7 +293,8 @@ class StorageThreads:
         except OSError as exc:
             error = StorageError(path, f"was not written: {exc.strerror}")
         except Exception as exc:  # a bug here would otherwise stop all storing without a word
-            error, device = StorageError(path, f"was not written, by a fault of this program: {exc!r}"), "recorder"
+            error, device = StorageError(path, "was not written, by a fault of this program", hint=REPORT), "recorder"
+            error.__cause__ = exc
         else:
             return None
         self._storage.fail()

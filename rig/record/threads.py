@@ -41,7 +41,8 @@ from rig.record.messages import (
 )
 from rig.record.run import Run
 from rig.record.states import RunState
-from rig.record.storage import Storage, StorageThreads
+from rig.record.storage import REPORT, Storage, StorageThreads
+from rig.record.telemetry import Telemetry
 from rig.session.layout import Outcome
 from rig.stimulus.screen import Screen
 from rig.trigger.box import TriggerBox
@@ -51,6 +52,13 @@ TICK_NS = NS // 20
 GRAB_S = BOX_S = SCREEN_S = 0.05
 JOIN_S = 10.0
 Tell = Callable[[Event], None]
+
+
+def _fault(device: str, cause: Exception) -> DeviceLost:
+    """What is told of an exception that nobody foresaw; its own words go to the log."""
+    error = DeviceLost(device, "cannot be used any more, by a fault of this program", hint=REPORT)
+    error.__cause__ = cause
+    return error
 
 
 class _Worker(ABC):
@@ -77,9 +85,7 @@ class _Worker(ABC):
         except RigError as error:
             self.tell(DeviceFailed(self.device, error))
         except Exception as exc:  # a bug in a driver must end the run in order, not vanish in a thread
-            lost = DeviceLost(self.device, "cannot be used any more, by a fault of this program", hint="Report its log")
-            lost.__cause__ = exc
-            self.tell(DeviceFailed(self.device, lost))
+            self.tell(DeviceFailed(self.device, _fault(self.device, exc)))
 
     def _work(self) -> None:
         while not self.commands.empty():
@@ -98,9 +104,9 @@ class _Worker(ABC):
 class _CameraWorker(_Worker):
     """Grabs frames and takes their checksum; never waits for the disk. A lost camera may be armed again."""
 
-    def __init__(self, camera: Camera, clock: Clock, tell: Tell) -> None:
+    def __init__(self, camera: Camera, clock: Clock, telemetry: Telemetry, tell: Tell) -> None:
         super().__init__(camera.name, tell)
-        self._camera, self._clock = camera, clock
+        self._camera, self._clock, self._telemetry = camera, clock, telemetry
         self._is_armed = False
 
     def _work(self) -> None:
@@ -117,7 +123,7 @@ class _CameraWorker(_Worker):
             self._is_armed = True
         elif isinstance(action, StopCamera):
             self._is_armed = False
-            for came in drain(self._camera):
+            for came in drain(self._camera, self._telemetry):
                 self.tell(came)
             self.tell(Stopped(self.device, self._camera.stop()))
 
@@ -125,7 +131,7 @@ class _CameraWorker(_Worker):
         if not self._is_armed:
             self._clock.sleep_until(self._clock.now_ns() + NS // 1000)
             return
-        came = grab(self._camera, GRAB_S)
+        came = grab(self._camera, GRAB_S, self._telemetry)
         if came is not None:
             self.tell(came)
 
@@ -176,7 +182,9 @@ class ThreadedRecorder:
         self.run, self._clock = run, clock
         self._inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._storage = StorageThreads(storage, clock, self.tell)
-        self._cameras = {name: _CameraWorker(c, clock, self.tell) for name, c in devices.cameras.items()}
+        self._telemetry = storage.telemetry
+        cameras = devices.cameras.items()
+        self._cameras = {name: _CameraWorker(c, clock, self._telemetry, self.tell) for name, c in cameras}
         self._box = _BoxWorker(devices.box, self.tell)
         self._screen = _ScreenWorker(devices.screen, self.tell)
         self._ticker, self._is_over = threading.Thread(target=self._tick, name="ticker"), threading.Event()
@@ -223,6 +231,8 @@ class ThreadedRecorder:
         second, alarms = self._clock.now_ns(), 0
         while self.run.state is not RunState.CLOSED:
             now = self._clock.now_ns()
+            if now >= second:
+                self.tell(self._telemetry.stock(self._storage.waiting))
             if now >= second or len(self.run.alarms) > alarms:  # an alarm is shown at once
                 second, alarms = second + NS * (now >= second), len(self.run.alarms)
                 on_second()
@@ -234,8 +244,11 @@ class ThreadedRecorder:
         """Wakes the core. It does not wait for a time itself: on CPython 3.11 a timed `SimpleQueue.get` that is woken
         without an item may find no time left, and then waits for ever.
         """
-        while not self._is_over.wait(TICK_NS / NS):
-            self._inbox.put(Tick())
+        try:
+            while not self._is_over.wait(TICK_NS / NS):
+                self._inbox.put(Tick())
+        except Exception as exc:  # without it nothing would ever be late, and nothing would end
+            self.tell(DeviceFailed("recorder", _fault("clock", exc)))
 
     def _perform(self, actions: list[Action]) -> None:
         for action in actions:

@@ -32,7 +32,7 @@ from rig.record.messages import (
 )
 from rig.record.run import Run
 from rig.record.states import RunState
-from rig.record.storage import FLUSH_NS, Storage, sync
+from rig.record.storage import FLUSH_NS, Storage, next_file, sync
 from rig.session.layout import Outcome
 from rig.wiring import Virtual
 
@@ -71,6 +71,7 @@ class VirtualRecorder:
                 self._step(on_event)
                 if self._clock.now_ns() >= second:
                     second += NS
+                    self._events.append(self._storage.telemetry.stock(actions=0))
                     on_second()
         finally:
             if self.run.state is not RunState.CLOSED:
@@ -117,7 +118,7 @@ class VirtualRecorder:
         if name in self._lost:
             return
         try:
-            for came in drain(self._devices.cameras[name]):
+            for came in drain(self._devices.cameras[name], self._storage.telemetry):
                 self._events.append(came)
         except RigError as error:
             self._lost.add(name)
@@ -127,7 +128,10 @@ class VirtualRecorder:
         try:
             self._storage.flush()
             self._events.extend(self._storage.newly_full())
-            synced = sync(self._storage.writer, self._storage.take_ticket(), self._clock)
+            if self._storage.writer.ask_next():
+                self._events.append(next_file(self._storage.writer))
+            with self._storage.telemetry.syncing():
+                synced = sync(self._storage.take_ticket(), self._clock)
             if synced.frames:
                 self._events.append(synced)
         except StorageError as error:

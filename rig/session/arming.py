@@ -7,9 +7,10 @@ moment, whatever happens (docs/decisions/0008).
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from posixpath import join
 from typing import Any
 
 import h5py
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from rig import host
 from rig.errors import SessionExists, StorageError
-from rig.session import journal, layout
+from rig.session import journal, layout, packing
 from rig.session.layout import Room, StreamSpec, Table, TextLog
 from rig.streams import TEXT
 
@@ -27,6 +28,7 @@ GROW_STEPS = 100  # the streams' pictures are laid out in turn, a hundredth of t
 META_PER_FRAME = 32  # room for HDF5's own tables at the front of the file, bytes
 HEADER_ROOM = 4 << 20  # at most so much of a header lies in no table: texts of rig and protocol, times of film frames
 JOURNAL_BYTES, JOURNAL_PER_FRAME = 2 << 20, 80  # room for the journal; measured: up to 57 bytes a frame
+PLACEHOLDER_BYTES = 16
 LIBVER = ("v110", "v110")  # of the HDF5 format: what readers of 2018 and later know
 NO_ROOM = "Free some room, or choose another disk with --out"
 
@@ -37,7 +39,7 @@ class Header:
 
     attributes: dict[str, Value]
     streams: dict[str, dict[str, Value]]  # attributes of each stream's group
-    texts: dict[str, str]  # below /config
+    texts: dict[str, str]  # below /config, unless their name begins with a slash
     text_attributes: dict[str, dict[str, Value]] = field(default_factory=dict)
     clips: dict[str, tuple[dict[str, Value], NDArray[np.float64]]] = field(default_factory=dict)
 
@@ -49,7 +51,9 @@ class Places:
     tables: dict[str, Table]
     rows: dict[str, int]
     texts: dict[str, int]  # by the path of the log
-    pictures: dict[str, list[int]]
+    pictures: dict[str, list[int]]  # of the streams that are not compressed
+    capacities: dict[str, int]  # of the streams that are: pictures
+    heap: int  # where their payloads begin; 0 without any
 
 
 def arm(path: Path, header: Header, room: Room) -> tuple[int, Places]:
@@ -57,13 +61,21 @@ def arm(path: Path, header: Header, room: Room) -> tuple[int, Places]:
 
     Raises SessionExists, for nothing is ever overwritten, and StorageError when the disk refuses.
     """
-    _claim(path)
-    arming = path.with_suffix(".arming")  # a crash while arming must not leave half a file under the run's name
+    arming = path.with_suffix(".arming")  # what is not whole must not lie under the name of a run
+    fd = _claim(arming, path)
+    with ExitStack() as undo:
+        undo.callback(_undo, arming, path, journal.part_of(path))
+        undo.callback(os.close, fd)
+        places = _make_whole(fd, arming, path, header, room)
+        undo.pop_all()
+    return fd, places
+
+
+def _make_whole(fd: int, arming: Path, path: Path, header: Header, room: Room) -> Places:
+    """Fill the file, reserve its room and that of its journal, and give it its name. Raises StorageError."""
     try:
         places = _create(arming, header, room)
-        fd = os.open(arming, os.O_RDWR)
     except OSError as exc:
-        _undo(arming, path)
         raise StorageError(str(path), f"cannot be created: {exc}", hint=NO_ROOM) from exc
     try:
         host.reserve(fd, os.fstat(fd).st_size)
@@ -71,22 +83,29 @@ def arm(path: Path, header: Header, room: Room) -> tuple[int, Places]:
         journal.reserve(path, _journal_bytes(room))
         host.rename(arming, path)
         host.sync_folder(path.parent)
-        host.hold_shared(fd)
     except OSError as exc:
-        os.close(fd)
-        _undo(arming, path, journal.part_of(path))
         raise StorageError(str(path), f"cannot be reserved: {exc.strerror}", hint=NO_ROOM) from exc
-    return fd, places
+    return places
 
 
-def _claim(path: Path) -> None:
-    """Make the file, for its owner only."""
+def _claim(arming: Path, path: Path) -> int:
+    """Make the file, for its owner only, and hold it: from now on nobody takes it for what a crash has left.
+
+    Who has it may give it the name of the run, unless that is taken.
+    """
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, host.PRIVATE_FILE))
+        fd = os.open(arming, os.O_CREAT | os.O_EXCL | os.O_RDWR, host.PRIVATE_FILE)
+        host.hold_shared(fd)
     except FileExistsError:
-        raise SessionExists(str(path), "exists already") from None
+        problem, hint = "is being made, or was left so by a crash", "If no recorder runs: rig recover removes it"
+        raise SessionExists(str(path), problem, hint=hint) from None
     except OSError as exc:
         raise StorageError(str(path), f"cannot be created: {exc.strerror}") from exc
+    if path.exists():
+        os.close(fd)
+        _undo(arming)
+        raise SessionExists(str(path), "exists already")
+    return fd
 
 
 def _undo(*paths: Path) -> None:
@@ -96,19 +115,21 @@ def _undo(*paths: Path) -> None:
 
 
 def _create(path: Path, header: Header, room: Room) -> Places:
-    os.close(os.open(path, os.O_CREAT | os.O_WRONLY, host.PRIVATE_FILE))
     tables = {t.path: t for t in layout.tables(room)}
     tables |= {f"{log.path}/rows": Table(f"{log.path}/rows", TEXT, log.rows) for log in layout.TEXT_LOGS}
-    with h5py.File(path, "w", libver=LIBVER, meta_block_size=_meta_bytes(room)) as file:
+    with h5py.File(path, "w", libver=LIBVER, locking=False, meta_block_size=_meta_bytes(room)) as file:
         _write_header(file, header)
         texts = {log.path: _allocate_bytes(file, log) for log in layout.TEXT_LOGS}
         rows = {t.path: _allocate_rows(file, t) for t in tables.values()}
         pictures = _allocate_pictures(file, room.streams)
+        compressed = [spec for spec in room.streams if spec.is_compressed]
         return Places(
             tables,
             {p: _chunk_offsets(d)[0] for p, d in rows.items()},
             {p: _chunk_offsets(d)[0] for p, d in texts.items()},
             {p: _chunk_offsets(d) for p, d in pictures.items()},
+            {layout.data_path(spec.name): spec.capacity for spec in compressed},
+            _allocate_heap(file, compressed) if compressed else 0,
         )
 
 
@@ -135,7 +156,7 @@ def _write_header(file: h5py.File, header: Header) -> None:
     for name, attributes in header.streams.items():
         file.create_group(f"{layout.ACQUISITION}/{name}").attrs.update(attributes)
     for name, text in header.texts.items():
-        dataset = file.create_dataset(f"{layout.CONFIG}/{name}", data=text, dtype=h5py.string_dtype())
+        dataset = file.create_dataset(join(layout.CONFIG, name), data=text, dtype=h5py.string_dtype())
         dataset.attrs.update(header.text_attributes.get(name, {}))
     for name, (attributes, pts_s) in header.clips.items():
         group = file.create_group(f"{layout.CONFIG}/clips/{name}")
@@ -176,15 +197,45 @@ def _allocate_pictures(file: h5py.File, streams: tuple[StreamSpec, ...]) -> dict
     """The pictures of the line walk, then of the run: the streams in turn, so that the file is ordered by time."""
     made: dict[str, h5py.Dataset] = {}
     for walk in (True, False):
-        capacity = {s.name: layout.WALK_FRAMES if walk else s.capacity for s in streams}
-        for spec in streams:
-            shape = spec.pixel_format.shape(spec.height, spec.width)
+        raw = [spec for spec in streams if walk or not spec.is_compressed]
+        capacity = {s.name: layout.WALK_FRAMES if walk else s.capacity for s in raw}
+        for spec in raw:
             path = layout.data_path(spec.name, walk=walk)
-            made[path] = _make(file, path, spec.pixel_format.dtype, (0, *shape), (1, *shape), fill=False)
+            made[path] = _make(file, path, spec.pixel_format.dtype, (0, *spec.shape), (1, *spec.shape), fill=False)
         for step in range(1, GROW_STEPS + 1):
             for name, frames in capacity.items():
                 made[layout.data_path(name, walk=walk)].resize(-(-frames * step // GROW_STEPS), axis=0)
     return made
+
+
+def _allocate_heap(file: h5py.File, compressed: list[StreamSpec]) -> int:
+    """The data sets of compressed pictures, and last in the file room for payloads; returns where that begins.
+
+    A payload is never longer than its picture. What becomes of it all at the end is in adopting.py.
+    """
+    packing.register()
+    for spec in compressed:
+        _make_indexed(file, spec)
+    size = sum(spec.capacity * spec.frame_bytes for spec in compressed)
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    properties.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    space = h5py.h5s.create_simple((size,))
+    heap = h5py.h5d.create(file.id, layout.HEAP.encode(), h5py.h5t.NATIVE_UINT8, space, properties)
+    return int(heap.get_offset())
+
+
+def _make_indexed(file: h5py.File, spec: StreamSpec) -> None:
+    """A data set of no pictures, with the whole table of their places: writing the last one allocates it."""
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_chunk((1, *spec.shape))
+    properties.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    properties.set_filter(packing.FILTER, h5py.h5z.FLAG_OPTIONAL, packing.OPTIONS)
+    space = h5py.h5s.create_simple((spec.capacity, *spec.shape))
+    kind = h5py.h5t.py_create(spec.pixel_format.dtype, logical=True)
+    data = h5py.h5d.create(file.id, layout.data_path(spec.name).encode(), kind, space, properties)
+    data.write_direct_chunk((spec.capacity - 1, *(0 for _ in spec.shape)), bytes(PLACEHOLDER_BYTES))
+    data.set_extent((0, *spec.shape))
 
 
 def _chunk_offsets(dataset: h5py.Dataset) -> list[int]:

@@ -13,18 +13,27 @@ from pathlib import Path
 import h5py
 
 from rig import host
+from rig.session.adopting import NotAdopted, adopt
 from rig.session.arming import LIBVER
 from rig.session.journal import commit
 from rig.session.layout import Outcome
 from rig.session.overlay import Overlay
+from rig.session.rewriting import rewrite
 
 
-def close_file(path: Path, lengths: Mapping[str, int], outcome: Outcome) -> None:
-    """Cut each dataset to its length, by path, note the outcome and make the file read-only. Raises OSError."""
+def close_file(
+    path: Path, lengths: Mapping[str, int], outcome: Outcome, work: Callable[[h5py.File], None] = lambda _: None
+) -> None:
+    """Cut each dataset to its length, by path, note the outcome and make the file read-only. Raises OSError.
+
+    Before that, `work` may add to the file what the lengths already count.
+    """
 
     def put_in_order(file: h5py.File) -> None:
+        work(file)
         for name, length in lengths.items():
-            file[name].resize(length, axis=0)
+            if name in file:  # rows of packed pictures are none any more
+                file[name].resize(length, axis=0)
         file.attrs["outcome"] = str(outcome)
 
     change(path, put_in_order)
@@ -34,13 +43,24 @@ def close_file(path: Path, lengths: Mapping[str, int], outcome: Outcome) -> None
 def change(path: Path, work: Callable[[h5py.File], None]) -> None:
     """Let `work` change an HDF5 file: all of it is in the file when this returns, or nothing. Raises OSError.
 
+    Packed pictures are chunks of their data sets by then, up to the first that is missing (adopting.py).
     Whatever `work` raises leaves the file as it was.
     """
+    try:
+        overlay = _worked_on(path, work)
+    except NotAdopted:
+        rewrite(path, work)
+    else:
+        commit(path, overlay.pages, overlay.size)
+
+
+def _worked_on(path: Path, work: Callable[[h5py.File], None]) -> Overlay:
     fd = os.open(path, os.O_RDONLY)
     try:
         overlay = Overlay(fd)
+        adopt(overlay)
         with h5py.File(overlay, "r+", libver=LIBVER) as file:
             work(file)
+        return overlay
     finally:
         os.close(fd)
-    commit(path, overlay.pages, overlay.size)

@@ -24,6 +24,8 @@ RUN_SUFFIX = "_session.h5"
 _NUMBER = "(0[1-9]|[1-9][0-9]{1,3})"  # 1 to MAX_NUMBER as the names below write them; no other name is ours
 _RUN_NAME = re.compile(rf"(?P<session>sub-{SUBJECT.pattern}_ses-{_NUMBER})_run-(?P<run>{_NUMBER})_session\.h5")
 _SESSION_FOLDER = re.compile(f"ses-{_NUMBER}")
+_TAKEN = re.compile(rf"\.?ses-{_NUMBER}(\..*)?")  # also by a copy under way, or by a session moved to an archive
+_UNDER_WAY = re.compile(rf"\.ses-{_NUMBER}\.(part|moved)")  # folders of an archiving that is not finished
 
 
 @dataclass(frozen=True)
@@ -129,11 +131,14 @@ def _take(home: Path, subject: str, number: int | None) -> SessionFolder:
         chosen = number if number is not None else _next_number(home)
         path = home / _session_name(chosen)
         try:
+            if number is not None and (there := _taken(home).get(number)):
+                raise FileExistsError(str(there))
             path.mkdir(mode=host.PRIVATE_FOLDER)
-        except FileExistsError:
+        except FileExistsError as exc:
             if number is not None:
+                problem = f"exists already: {exc.filename or exc}"
                 hint = "Nothing is ever overwritten: leave --session out for the next free number"
-                raise SessionExists("--session", f"exists already: {path}", value=str(number), hint=hint) from None
+                raise SessionExists("--session", problem, value=str(number), hint=hint) from None
             continue
         host.make_private(path)
         host.sync_folder(home)
@@ -142,12 +147,16 @@ def _take(home: Path, subject: str, number: int | None) -> SessionFolder:
 
 def _next_number(home: Path) -> int:
     """The number after the highest there is. Raises SessionExists when that is more than a number may be."""
-    matches = [_SESSION_FOLDER.fullmatch(p.name) for p in home.iterdir()]
-    highest = max((int(m.group(1)) for m in matches if m), default=0)
+    highest = max(_taken(home), default=0)
     if highest == MAX_NUMBER:
         problem, hint = "is the highest number, and is taken", "Give a number that is free with --session"
         raise SessionExists(str(home / _session_name(highest)), problem, allowed=f"1 to {MAX_NUMBER}", hint=hint)
     return highest + 1
+
+
+def _taken(home: Path) -> dict[int, Path]:
+    """The numbers of sessions that a subject has or had here, and what stands for each."""
+    return {int(m.group(1)): path for path in home.iterdir() if (m := _TAKEN.fullmatch(path.name))}
 
 
 def misplaced(run_path: Path, subject: str, session: int, run: int) -> str:
@@ -178,15 +187,22 @@ def find_runs(path: Path) -> list[Path]:
     found = look_up("", path, NotASession)
     if found is None:
         raise NotASession(str(path), "does not exist")
+    is_folder = S_ISDIR(found.st_mode)
+    _refuse_under_way(path, path if is_folder else path.parent)
     if S_ISREG(found.st_mode) and path.suffix == ".h5" and not is_run_name(path.name):
         return [path]
-    is_folder = S_ISDIR(found.st_mode)
     runs = _runs_in(path if is_folder else path.parent)
     if not is_folder:
         stem = path.name.split("_run-")[0]
         runs = [run for run in runs if run.name.split("_run-")[0] == stem]
     _refuse_unless_one_session(path, runs, is_folder=is_folder)
     return runs
+
+
+def _refuse_under_way(path: Path, folder: Path) -> None:
+    if _UNDER_WAY.fullmatch(folder.resolve().name):
+        problem = "belongs to a copy or a move that rig archive has not finished"
+        raise NotASession(str(path), problem, hint="Run the same rig archive again: it goes on from there")
 
 
 def _runs_in(folder: Path) -> list[Path]:

@@ -49,7 +49,11 @@ def part_of(path: Path) -> Path:
 
 
 def commit(path: Path, pages: Mapping[int, bytes | bytearray], size: int) -> None:
-    """Write pages of PAGE bytes into a file by number, and give it its length. Raises OSError."""
+    """Write pages of PAGE bytes into a file by number, and give it its length. Raises OSError.
+
+    What the file holds now has to be on the disk: pages that are as they were are not written again.
+    """
+    pages = _changed(path, pages)
     journal = journal_of(path)
     part = part_of(path)
     body = _SIZES.pack(size, len(pages)) + b"".join(_NUMBER.pack(n) + bytes(p) for n, p in sorted(pages.items()))
@@ -65,6 +69,15 @@ def commit(path: Path, pages: Mapping[int, bytes | bytearray], size: int) -> Non
     host.sync_folder(path.parent)
     _apply(path, pages, size)
     _done(journal)
+
+
+def _changed(path: Path, pages: Mapping[int, bytes | bytearray]) -> dict[int, bytes | bytearray]:
+    """The pages that differ from the file's: when HDF5 cuts a table it writes the rest of it as zeros once more."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        return {number: page for number, page in pages.items() if host.read_at(fd, PAGE, number * PAGE) != page}
+    finally:
+        os.close(fd)
 
 
 def replay(path: Path) -> bool:

@@ -2,6 +2,8 @@
 
     /                         attributes: schema, subject, session, run, rig, protocol, simulated, outcome, ...
     /acquisition/<STREAM>/    data (n, ...) as in rig.pixels, frames FRAME (n,), gaps GAP, extras EXTRA
+    /acquisition/<STREAM>/    packed PACKED, of a compressed stream, until the file is closed
+    /heap                     uint8: the compressed pictures, until the file is closed
     /acquisition/             pulses PULSE, edges EDGE, clock_pairs CLOCK_PAIR, box_status BOX_STATUS
     /line_walk/<STREAM>/      data, frames: the same, for the line walk's own epoch and numbers
     /line_walk/               pulses PULSE
@@ -9,8 +11,10 @@
     /stimulus/answers/        rows TEXT, text uint8: one JSON object an answer
     /intervals/               trials TRIAL, not_stored NOT_STORED
     /log/                     rows TEXT, text uint8: alarms, notes and ends, one JSON object each
-    /telemetry/               syncs SYNC
-    /config/                  rig, protocol, steps, devices, plan, versions: UTF-8 JSON or YAML text
+    /telemetry/               syncs SYNC, queues QUEUE, disk DISK: how recording itself went, looked at every second
+    /README                   a page about the file
+    /config/                  rig, protocol, steps, devices, plan, versions, host, description: UTF-8 JSON or YAML text
+    /config/calibration/      dated files beside rig.yaml, one text each
     /config/clips/<NAME>/     pts float64 (frames,): presentation times of the clip's pictures, s
 
 While a run is recorded the tables have their planned size; rows not written yet are zero, and so is their `seq`.
@@ -24,7 +28,22 @@ from enum import StrEnum
 import numpy as np
 
 from rig.pixels import FORMATS, PixelFormat
-from rig.streams import BOX_STATUS, CLOCK_PAIR, EDGE, EXTRA, FLIP, FRAME, GAP, NOT_STORED, PULSE, SYNC, TRIAL
+from rig.streams import (
+    BOX_STATUS,
+    CLOCK_PAIR,
+    DISK,
+    EDGE,
+    EXTRA,
+    FLIP,
+    FRAME,
+    GAP,
+    NOT_STORED,
+    PACKED,
+    PULSE,
+    QUEUE,
+    SYNC,
+    TRIAL,
+)
 
 SCHEMA = 1
 HEAD_BYTES = 1 << 20  # HDF5's own tables lie first in a file: room for them, that of each frame not counted
@@ -36,7 +55,9 @@ BOX_REPORTS = f"{ACQUISITION}/box_status"
 WALK_PULSES = f"{LINE_WALK}/pulses"
 FLIPS, ANSWERS = "/stimulus/presentation/flips", "/stimulus/answers"
 TRIALS, NOT_STORED_ROWS = "/intervals/trials", "/intervals/not_stored"
-LOG, SYNCS, CONFIG = "/log", "/telemetry/syncs", "/config"
+LOG, CONFIG, HEAP = "/log", "/config", "/heap"
+SYNCS, QUEUES, DISK_USE = "/telemetry/syncs", "/telemetry/queues", "/telemetry/disk"
+ROWS_A_SECOND = {CLOCK_PAIRS: 10, FLIPS: 260, SYNCS: 5}  # at most; of tables that grow with time alone
 
 
 class Outcome(StrEnum):
@@ -48,6 +69,7 @@ class Outcome(StrEnum):
     DEVICE_LOST = "device_lost"  # which and when is in the log
     DISK_FULL = "disk_full"  # the disk refused a write
     CLOSE_FAILED = "close_failed"  # recorded, but not put in order at the end
+    RECOVERED = "recovered"  # nobody closed it; rig recover put in order what was left, its log says what
     FAILED = "failed"  # a fault of the software itself, or the reserved room used up; the log says which
 
     @property
@@ -65,6 +87,12 @@ class StreamSpec:
     width: int
     capacity: int
     pixel_format: PixelFormat = FORMATS["Mono8"]
+    is_compressed: bool = False  # those of the line walk never are
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one picture, as stored."""
+        return self.pixel_format.shape(self.height, self.width)
 
     @property
     def frame_bytes(self) -> int:
@@ -100,6 +128,11 @@ def frames_path(stream: str, *, walk: bool = False) -> str:
     return f"{LINE_WALK if walk else ACQUISITION}/{stream}/frames"
 
 
+def packed_path(data: str) -> str:
+    """The rows that tell where the compressed pictures of `data` lie in the heap."""
+    return f"{data.removesuffix('/data')}/packed"
+
+
 def gaps_path(stream: str) -> str:
     """The gap rows of a stream."""
     return f"{ACQUISITION}/{stream}/gaps"
@@ -131,13 +164,15 @@ def tables(room: Room) -> list[Table]:
     rows = [
         Table(PULSES, PULSE, room.pulses),
         Table(EDGES, EDGE, room.edges),
-        Table(CLOCK_PAIRS, CLOCK_PAIR, 10 * second + 1000),
+        Table(CLOCK_PAIRS, CLOCK_PAIR, ROWS_A_SECOND[CLOCK_PAIRS] * second + 1000),
         Table(BOX_REPORTS, BOX_STATUS, 2 * second + 100),
         Table(WALK_PULSES, PULSE, 256),
-        Table(FLIPS, FLIP, 260 * second + 1000),
+        Table(FLIPS, FLIP, ROWS_A_SECOND[FLIPS] * second + 1000),
         Table(TRIALS, TRIAL, 4_000),
         Table(NOT_STORED_ROWS, NOT_STORED, 4_000),
-        Table(SYNCS, SYNC, 5 * second + 1000),
+        Table(SYNCS, SYNC, ROWS_A_SECOND[SYNCS] * second + 1000),
+        Table(QUEUES, QUEUE, len(room.streams) * (second + 1000)),
+        Table(DISK_USE, DISK, second + 1000),
     ]
     for spec in room.streams:
         rows += [
@@ -146,6 +181,8 @@ def tables(room: Room) -> list[Table]:
             Table(extras_path(spec.name), EXTRA, spec.capacity),
             Table(frames_path(spec.name, walk=True), FRAME, WALK_FRAMES),
         ]
+        if spec.is_compressed:
+            rows.append(Table(packed_path(data_path(spec.name)), PACKED, spec.capacity))
     return rows
 
 

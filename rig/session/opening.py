@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from stat import S_ISREG
 
 import h5py
 
+from rig import host
 from rig.config.find import look_up
 from rig.errors import NotASession, RigError, SessionError, Truncated
+from rig.session.journal import journal_of
 from rig.session.layout import HEAD_BYTES
 
 FOREIGN = "It was written by another program, or is damaged"
@@ -57,10 +60,22 @@ def open_file(path: Path) -> h5py.File:
         raise NotASession(str(path), "is empty", hint="Nothing of a session is in it")
     if not head.startswith(_SIGNATURE):
         raise NotASession(str(path), "is no HDF5 file", hint="Nothing of a session is in it")
+    _refuse_half_closed(path)
     try:
         return _open_beside_others(path)
     except _BROKEN as exc:
         raise _why_closed(path, head, found.st_size, exc) from None
+
+
+def _refuse_half_closed(path: Path) -> None:
+    """While a journal lies beside it, a file may be changed in some places and not in others."""
+    if not journal_of(path).exists():
+        return
+    if host.is_held(path):
+        hint = "It is being closed right now: try again in a moment"
+    else:
+        hint = f"Finish it: rig recover {quote(str(path.parent))}"
+    raise SessionError(str(path), "is half closed", hint=hint)
 
 
 def _open_beside_others(path: Path) -> h5py.File:

@@ -18,6 +18,16 @@ class Overlay(io.RawIOBase):
         self._fd, self._at = fd, 0
         self.size = os.fstat(fd).st_size
         self.pages: dict[int, bytearray] = {}
+        self._expected: tuple[int, int] | None = None
+
+    def expect(self, at: int, length: int) -> None:
+        """The next write of just these bytes is of what lies there already: it is not kept."""
+        self._expected = at, length
+
+    @property
+    def is_expecting(self) -> bool:
+        """Whether that write has not come."""
+        return self._expected is not None
 
     def readable(self) -> bool:
         """It can be read."""
@@ -62,12 +72,19 @@ class Overlay(io.RawIOBase):
     def write(self, data: bytes | memoryview) -> int:  # type: ignore[override]
         """Keep `data` in memory."""
         given = memoryview(data).cast("B")
+        if self._expected == (self._at, len(given)):
+            self._expected = None
+            return self._passed(len(given))
         for number, start, end in self._touched(len(given)):
             page, at = self._page(number), number * PAGE
             page[start - at : end - at] = given[start - self._at : end - self._at]
-        self._at += len(given)
+        return self._passed(len(given))
+
+    def _passed(self, length: int) -> int:
+        """So many bytes were written."""
+        self._at += length
         self.size = max(self.size, self._at)
-        return len(given)
+        return length
 
     def _touched(self, length: int) -> list[tuple[int, int, int]]:
         """Of the next `length` bytes: number of each page, and from where to where they lie in it."""

@@ -1,50 +1,105 @@
-"""Reads the pictures of one stream of a run, and compares each with the checksum taken when it arrived."""
+"""Reads the pictures of one stream, and compares each with the checksum taken when it arrived."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
-from pathlib import Path
+from typing import Any, NoReturn, overload
 
 import h5py
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from rig.errors import ChecksumError
+from rig.errors import ChecksumError, UserError
 from rig.session.opening import reading
+from rig.session.packed import PackedPictures
+from rig.session.packing import DamagedPayload
+from rig.session.runfile import RunFile
 from rig.streams import Picture
+
+Several = slice | Sequence[int] | NDArray[Any]  # of pictures: a slice, a list of indices, or a mask
 
 
 @dataclass(frozen=True)
 class Part:
     """What one file of a run holds of a stream: its pictures and their rows."""
 
-    path: Path
-    pictures: h5py.Dataset
+    file: RunFile
+    pictures: h5py.Dataset | PackedPictures
     frames: NDArray[np.void]  # FRAME (n,)
+
+    def read(self, place: int) -> Picture:
+        """Picture `place`, newly read, not compared with its checksum."""
+        picture: Picture = self.pictures[place]
+        return picture
+
+    def mapped(self, place: int) -> Picture:
+        """Picture `place` as it lies in the file: a view that cannot be written to."""
+        if isinstance(self.pictures, PackedPictures):
+            hint = "Read them: data[i] unpacks one at a time"
+            raise UserError(f"{self.file.path}: {self.pictures.name}", "is compressed, and cannot be mapped", hint=hint)
+        shape, dtype = self.pictures.shape[1:], self.pictures.dtype
+        start, size = int(self._offsets[place]), int(np.prod(shape)) * dtype.itemsize
+        picture: Picture = self.file.mapping[start : start + size].view(dtype).reshape(shape)
+        return picture
+
+    @cached_property
+    def _offsets(self) -> NDArray[np.int64]:
+        """Where each picture lies in the file, in bytes."""
+        assert isinstance(self.pictures, h5py.Dataset)  # what is compressed is not mapped
+        found = np.zeros(self.pictures.shape[0], np.int64)
+        self.pictures.id.chunk_iter(lambda chunk: found.__setitem__(chunk.chunk_offset[0], chunk.byte_offset))
+        return found
 
 
 class Pictures:
-    """The pictures of a stream, read one at a time from the files of its run, as its camera delivered them.
+    """The pictures of a stream, read from its files when they are asked for, as its camera delivered them.
 
-    `shape` is (n, ...) and `dtype` as in rig.pixels: uint8 (n, height, width) for Mono8.
+    `shape` is (n, ...) and `dtype` as in rig.pixels: uint8 (n, height, width) for Mono8. It is indexed as an array is,
+    along its first axis; each picture that is read is compared with its checksum.
     """
 
     def __init__(self, stream: str, parts: Sequence[Part]) -> None:
         self._stream, self._parts = stream, parts
         self._starts = [0, *accumulate(len(part.frames) for part in parts)]
-        self.shape = (self._starts[-1], *parts[0].pictures.shape[1:])
-        self.dtype = parts[0].pictures.dtype
+        self.shape: tuple[int, ...] = (self._starts[-1], *parts[0].pictures.shape[1:])
+        self.dtype: np.dtype[Any] = parts[0].pictures.dtype
+        self.ndim = len(self.shape)
 
     def __len__(self) -> int:
-        return int(self.shape[0])
+        return self.shape[0]
 
-    def __getitem__(self, index: int) -> Picture:
-        """Picture `index` as delivered. Raises IndexError, or ChecksumError naming the frame."""
-        return self.read(index)
+    def __iter__(self) -> Iterator[Picture]:
+        return map(self.read, range(len(self)))
+
+    @overload
+    def __getitem__(self, index: int) -> Picture: ...
+    @overload
+    def __getitem__(self, index: Several) -> Picture: ...
+    def __getitem__(self, index: int | Several) -> Picture:
+        """One picture as delivered, or with a slice, a list or a mask several, (n, ...), all of them in memory.
+
+        Raises IndexError outside the stream, ChecksumError naming the first that is damaged, Truncated.
+        """
+        if isinstance(index, int | np.integer):
+            return self.read(int(index))
+        wanted = np.arange(len(self))[index]
+        if wanted.ndim != 1:
+            raise IndexError(f"pictures are chosen along the first axis alone, not by {index!r}")
+        found = np.empty((len(wanted), *self.shape[1:]), self.dtype)
+        for picture, number in zip(found, wanted, strict=True):
+            picture[...] = self.read(int(number))
+        return found
+
+    def __array__(self, *_: object, **__: object) -> NoReturn:
+        """Refused: a whole stream may be larger than the memory. Raises UserError."""
+        gigabytes = np.prod(self.shape, dtype=float) * self.dtype.itemsize / 1e9
+        hint = "Take data[first:last], or data[:] if there is room for all of them"
+        raise UserError(f"stream {self._stream}", f"is not read whole by the way ({gigabytes:.2f} GB)", hint=hint)
 
     def read(self, index: int, *, check_sums: bool = True) -> Picture:
         """Picture `index` as delivered, newly read; with `check_sums` compared with its checksum.
@@ -52,11 +107,24 @@ class Pictures:
         Raises IndexError outside the stream, ChecksumError naming stream, index and pulse, Truncated.
         """
         part, place = self._place(range(len(self))[index])
-        with reading(part.path, f"picture {index} of {self._stream}"):
-            picture: Picture = part.pictures[place]
-        if check_sums and xxhash.xxh3_64_intdigest(picture.tobytes()) != int(part.frames["checksum"][place]):
+        with reading(part.file.path, f"picture {index} of {self._stream}"):
+            try:
+                picture = part.read(place)
+            except DamagedPayload:
+                raise self._damage(part, place) from None
+        if check_sums and _digest(picture) != int(part.frames["checksum"][place]):
             raise self._damage(part, place)
         return picture
+
+    def mapped(self, index: int) -> Picture:
+        """Picture `index` where it lies in the file: not copied, not compared with its checksum, never to be written.
+
+        It stays good after the session is closed, and keeps the file open for as long as it is held. Raises IndexError,
+        UserError for a compressed stream, Truncated.
+        """
+        part, place = self._place(range(len(self))[index])
+        with reading(part.file.path, f"picture {index} of {self._stream}"):
+            return part.mapped(place)
 
     def _place(self, index: int) -> tuple[Part, int]:
         """The part that holds picture `index`, and its place in there."""
@@ -67,4 +135,9 @@ class Pictures:
         pulse = int(part.frames["pulse_number"][place])
         problem = f"frame {place} (pulse {pulse}) differs from what the camera delivered"
         hint = "The other frames are read one by one and may be good: rig verify counts them"
-        return ChecksumError(f"{part.path}: stream {self._stream}", problem, hint=hint)
+        return ChecksumError(f"{part.file.path}: stream {self._stream}", problem, hint=hint)
+
+
+def _digest(picture: Picture) -> int:
+    """The checksum of a picture's bytes, as it was taken when it arrived."""
+    return xxhash.xxh3_64_intdigest(np.ascontiguousarray(picture).data)

@@ -2,6 +2,7 @@
 
     Session --- runs[0], runs[1], ...     (run.py), one file each or several (runfile.py)
        |-- streams["HS"], ["VIS"], ["NIR"], pulses, flips, answers, ...    of all runs, one after another
+       |-- unreadable: why a run is missing among them
        +-- at(seconds=...), at(clip=..., seconds=...)  -->  Instant        (timeline.py)
 
 A place in a session is (run, pulse): pulse numbers start anew in each run. Where each frame of a stream lies is told by
@@ -10,57 +11,37 @@ its `run_numbers` and `pulse_numbers`.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from rig import pixels
+from rig.clock import NS
 from rig.elicitation.steps import Step
 from rig.errors import NotASession, SessionError, UserError
 from rig.session.folder import find_runs
+from rig.session.pictures import Pictures
 from rig.session.run import Run, Stream
 from rig.session.runfile import Json, Rows, RunFile
 from rig.session.timeline import Instant, Timeline, in_ns, offsets_ns, span
-from rig.streams import Picture
-
-
-class JoinedPictures:
-    """The pictures of a stream over all runs, read one at a time, as its camera delivered them.
-
-    `shape` is (n, ...) and `dtype` as in rig.pixels: uint8 (n, height, width) for Mono8. Raises SessionError when the
-    runs have pictures of different kinds.
-    """
-
-    def __init__(self, parts: list[Stream]) -> None:
-        _refuse_mixed(parts)
-        self._parts = [part.data for part in parts]
-        self._starts = [0, *np.cumsum([len(part) for part in self._parts]).tolist()]
-        self.shape = (self._starts[-1], *self._parts[0].shape[1:])
-        self.dtype = self._parts[0].dtype
-
-    def __len__(self) -> int:
-        return int(self.shape[0])
-
-    def __getitem__(self, index: int) -> Picture:
-        """Picture `index` as delivered, compared with its checksum."""
-        return self.read(index)
-
-    def read(self, index: int, *, check_sums: bool = True) -> Picture:
-        """Picture `index`, newly read. Raises IndexError, ChecksumError naming the frame, Truncated."""
-        index = range(len(self))[index]
-        part = bisect_right(self._starts, index) - 1
-        return self._parts[part].read(index - self._starts[part], check_sums=check_sums)
 
 
 class JoinedStream:
-    """One camera's frames over all runs, oldest first."""
+    """One camera's frames over all runs, oldest first.
 
-    def __init__(self, parts: list[Stream]) -> None:
-        self.parts = parts
+    stream = session.streams["HS"]
+    stream.data[5], stream.data[10:20]    pictures, read when asked for
+    stream.times_s, stream.pulse_numbers  when each was exposed, and by which pulse
+    stream.index_at([100, 104])           where the frames of these pulses are
+    stream.gaps                           pulses without a frame
+    """
+
+    def __init__(self, session: Session, parts: list[Stream]) -> None:
+        """`parts`: the stream in each run that has it."""
+        self.parts, self._session = parts, session
         self.name, self.divisor = parts[0].name, parts[0].divisor
         self.pixel_format, self.width, self.height = parts[0].pixel_format, parts[0].width, parts[0].height
 
@@ -80,9 +61,25 @@ class JoinedStream:
         return np.asarray(self.frames["pulse_number"], np.int64)
 
     @cached_property
-    def data(self) -> JoinedPictures:
-        """The pictures as delivered, read lazily."""
-        return JoinedPictures(self.parts)
+    def times_s(self) -> NDArray[np.float64]:
+        """Start of exposure of each frame, float64 (n,), s: host clock, from pulse 0 of the session as `Session.at`.
+
+        Each is that of the frame's pulse, by the box, brought to the host clock by the clock pairs; never when the
+        frame arrived. Between cameras compare pulse numbers: they are exact. NaN for an extra, and where nobody knows
+        when its pulse was sent.
+        """
+        lines = [self._session.placed_timelines[part.run.number] for part in self.parts]
+        pairs = zip(self.parts, lines, strict=True)
+        return np.concatenate([line.times_s(part) + offset_ns / NS for part, (line, offset_ns) in pairs])
+
+    @cached_property
+    def data(self) -> Pictures:
+        """The pictures as delivered, read when they are asked for.
+
+        Raises SessionError when the runs have pictures of different kinds.
+        """
+        _refuse_mixed(self.parts)
+        return Pictures(self.name, [piece for part in self.parts for piece in part.parts])
 
     def grey(self, index: int) -> pixels.Grey:
         """Picture `index` for measuring: linear, float32 (height, width), 0 to 1; see rig.pixels.grey.
@@ -105,33 +102,51 @@ class JoinedStream:
         """Frames without a pulse, EXTRA (n,); `frame_index` counts within the run."""
         return np.concatenate([part.extras for part in self.parts])
 
-    def frame_of(self, pulse: int, *, run: int = 1) -> int | None:
-        """Index (over all runs) of the frame of `pulse` in run number `run`; None when there is none."""
+    def index_at(self, pulses: ArrayLike, *, run: int = 1) -> NDArray[np.int64]:
+        """Index (over all runs) of the frame of each of `pulses` in run `run`, int64 of the same shape; -1: none.
+
+        So `vis.index_at(hs.pulse_numbers)` lays two streams of one run beside each other.
+        """
         start = 0
         for part in self.parts:
             if part.run.number == run:
-                index = part.frame_of(pulse)
-                return None if index is None else start + index
+                found = part.index_at(pulses)
+                return np.where(found < 0, -1, start + found)
             start += len(part.frames)
-        return None
+        return np.full(np.shape(pulses), -1, np.int64)
+
+    def frame_of(self, pulse: int, *, run: int = 1) -> int | None:
+        """Index (over all runs) of the frame of `pulse` in run number `run`; None when there is none."""
+        index = int(self.index_at(pulse, run=run))
+        return None if index < 0 else index
 
 
 class Session:
     """All runs of one session, open for reading; closed by `close` or at the end of a `with` statement.
 
-    `clips`: where film clips lie, when not beside the protocol. Raises a SessionError that names the bad run and
-    the good ones.
+    `clips`: where film clips lie, when not beside the protocol. A run that cannot be read does not keep the others from
+    being read: `runs` are the good ones, `unreadable` holds an error for each bad file. Raises a SessionError when no
+    run can be read.
     """
 
     def __init__(self, path: Path, *, clips: Path | None = None) -> None:
         self.path, self.clips = path, clips
         self.runs: list[Run] = []
-        for files in runs_of(find_runs(path)):
-            self.runs.append(Run(*files))
+        groups, self.unreadable = runs_of(find_runs(path))
         with ExitStack() as undo:
             undo.callback(self.close)
+            for files in groups:
+                self._open(files)
+            if not self.runs:
+                raise self.unreadable[0]
             _refuse_twins(self.runs)
             undo.pop_all()
+
+    def _open(self, files: list[Path]) -> None:
+        try:
+            self.runs.append(Run(*files))
+        except SessionError as exc:
+            self.unreadable.append(exc)
 
     def __enter__(self) -> Session:
         return self
@@ -156,7 +171,13 @@ class Session:
     def streams(self) -> dict[str, JoinedStream]:
         """Streams by name, in the rig's order."""
         names = {name: None for run in self.runs for name in run.streams}
-        return {name: JoinedStream([r.streams[name] for r in self.runs if name in r.streams]) for name in names}
+        return {name: JoinedStream(self, [r.streams[name] for r in self.runs if name in r.streams]) for name in names}
+
+    @cached_property
+    def placed_timelines(self) -> dict[int, tuple[Timeline, int]]:
+        """By run number: its timeline, and how long after pulse 0 of the session its own pulse 0 was sent, ns."""
+        lines = zip(self.timelines, offsets_ns(self.runs), strict=True)
+        return {line.run.number: (line, offset_ns) for line, offset_ns in lines}
 
     @cached_property
     def pulses(self) -> Rows:
@@ -248,24 +269,24 @@ class Session:
         return shown[-1].at_clip(clip, seconds)
 
 
-def runs_of(paths: list[Path]) -> list[list[Path]]:
-    """The files of each run, in order: one that continues another stands behind it.
-
-    Raises a SessionError that names the bad file and the good ones.
-    """
+def runs_of(paths: list[Path]) -> tuple[list[list[Path]], list[SessionError]]:
+    """The files of each run, in order, one that continues another behind it; and why some files cannot be read."""
     runs: list[list[Path]] = []
-    last = (0, 0)  # number and run id of the file before
+    unreadable: list[SessionError] = []
+    last_number, last_id = 0, 0  # of the file before
     for path in paths:
         try:
             with RunFile(path) as file:
-                if runs and (file.continues, file.run_id) == last:
+                # Files in between may be missing (Run.missing_files); a file that is there twice is refused as a twin.
+                goes_on = last_number <= file.continues < file.number and file.run_id == last_id
+                if runs and file.continues and goes_on:
                     runs[-1].append(path)
                 else:
                     runs.append([path])
-                last = (file.number, file.run_id)
+                last_number, last_id = file.number, file.run_id
         except SessionError as exc:
-            raise _with_the_good(exc, [p for p in paths if p != path]) from None
-    return runs
+            unreadable.append(exc)
+    return runs, unreadable
 
 
 def nothing_to_show(path: Path) -> UserError:
@@ -296,12 +317,3 @@ def _refuse_twins(runs: list[Run]) -> None:
             if twin is not run:
                 problem = f"has the same {key[0]} as {twin.path.name}: {key[1]}"
                 raise NotASession(str(run.path), problem, hint="Move the one that does not belong here elsewhere")
-
-
-def _with_the_good(exc: SessionError, others: list[Path]) -> SessionError:
-    """The same error, saying which runs of the session may still be read."""
-    if not others:
-        return exc
-    good = f"The other runs are files of their own: {', '.join(p.name for p in others)}"
-    hint = f"{exc.hint}. {good}" if exc.hint else good
-    return type(exc)(exc.subject, exc.problem, value=exc.value, allowed=exc.allowed, hint=hint)

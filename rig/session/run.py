@@ -12,18 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from rig import pixels
 from rig.elicitation.steps import Step
 from rig.errors import NotASession
 from rig.session import layout, texts
+from rig.session.folder import RUN_SUFFIX, run_name
 from rig.session.opening import FOREIGN, reading
 from rig.session.pictures import Part, Pictures
 from rig.session.runfile import Json, Rows, RunFile, number_in
 from rig.streams import (
     BOX_STATUS,
     CLOCK_PAIR,
+    DISK,
     EDGE,
     EXTRA,
     FLIP,
@@ -32,6 +34,7 @@ from rig.streams import (
     NO_PULSE,
     NOT_STORED,
     PULSE,
+    QUEUE,
     SYNC,
     TRIAL,
 )
@@ -61,17 +64,17 @@ class Stream:
     @cached_property
     def frames(self) -> Rows:
         """Frame rows, FRAME (n,): only those with a picture."""
-        return np.concatenate([part.frames for part in self._parts])
+        return np.concatenate([part.frames for part in self.parts])
 
     @cached_property
-    def _parts(self) -> list[Part]:
+    def parts(self) -> list[Part]:
         """What each file of the run holds of it."""
         shape, dtype = self.pixel_format.shape(self.height, self.width), self.pixel_format.dtype
         rows, data = (of(self.name, walk=self._walk) for of in (layout.frames_path, layout.data_path))
         parts = []
         for file in self.run.files:
             pictures = file.pictures(data, shape, dtype)
-            parts.append(Part(file.path, pictures, file.table(rows, FRAME)[: pictures.shape[0]]))
+            parts.append(Part(file, pictures, file.table(rows, FRAME)[: pictures.shape[0]]))
         return parts
 
     @property
@@ -82,7 +85,7 @@ class Stream:
     @cached_property
     def data(self) -> Pictures:
         """The pictures as delivered, read lazily."""
-        return Pictures(self.name, self._parts)
+        return Pictures(self.name, self.parts)
 
     def grey(self, index: int) -> pixels.Grey:
         """Picture `index` for measuring: linear, float32 (height, width), 0 to 1; see rig.pixels.grey.
@@ -124,12 +127,30 @@ class Stream:
         return float(sum(delay["us"] for delay in self.baseline.get("delays", {}).values()))
 
     @cached_property
-    def _places(self) -> dict[int, int]:
-        return {int(p): i for i, p in reversed(list(enumerate(self.pulse_numbers))) if p != NO_PULSE}
+    def _by_pulse(self) -> NDArray[np.int64]:
+        """Indices of the frames, in the order of their pulses."""
+        return np.argsort(self.pulse_numbers, kind="stable")
+
+    @cached_property
+    def _pulses_in_order(self) -> NDArray[np.int64]:
+        return self.pulse_numbers[self._by_pulse]
+
+    def index_at(self, pulses: ArrayLike) -> NDArray[np.int64]:
+        """Index of the frame that each of `pulses` exposed, int64 of the same shape; -1: lost, or not stored.
+
+        So `other.index_at(stream.pulse_numbers)` lays two streams beside each other.
+        """
+        wanted = np.asarray(pulses, np.int64)
+        if not len(self.frames):
+            return np.full(wanted.shape, -1, np.int64)
+        places = np.searchsorted(self._pulses_in_order, wanted).clip(max=len(self.frames) - 1)
+        is_there = (self._pulses_in_order[places] == wanted) & (wanted != NO_PULSE)
+        return np.where(is_there, self._by_pulse[places], -1)
 
     def frame_of(self, pulse: int) -> int | None:
         """Index of the frame that pulse `pulse` exposed; None when it was lost or not stored."""
-        return self._places.get(int(pulse))
+        index = int(self.index_at(pulse))
+        return None if index < 0 else index
 
 
 class Run:
@@ -174,6 +195,14 @@ class Run:
     def misplaced(self) -> str:
         """How the names of files and folders contradict whose run this is; empty when none does."""
         return "; ".join(file.misplaced for file in self.files if file.misplaced)
+
+    @property
+    def missing_files(self) -> list[str]:
+        """Names of its files that are not there: each file says which one it continues, and which one follows."""
+        numbers = {file.number for file in self.files}
+        told = {file.continues for file in self.files if file.continues}
+        told |= {entry["run"] for entry in self.log if entry.get("kind") == "goes_on"}
+        return [run_name(self.subject, self.session, number) + RUN_SUFFIX for number in sorted(told - numbers)]
 
     @property
     def bytes(self) -> int:
@@ -256,6 +285,16 @@ class Run:
     def syncs(self) -> Rows:
         """When frames reached the disk, SYNC (n,)."""
         return self.table(layout.SYNCS, SYNC)
+
+    @cached_property
+    def queues(self) -> Rows:
+        """How many frames waited to be written, every second, QUEUE (n,)."""
+        return self.table(layout.QUEUES, QUEUE)
+
+    @cached_property
+    def disk_use(self) -> Rows:
+        """What was asked of the disk and how long it took, every second, DISK (n,)."""
+        return self.table(layout.DISK_USE, DISK)
 
     @cached_property
     def log(self) -> list[Json]:

@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 from rig import host
 from rig.errors import NotASession
 from rig.session import layout, texts
+from rig.session.description import Differences, differences
 from rig.session.folder import SUBJECT, misplaced
 from rig.session.layout import SCHEMA, Outcome
 from rig.session.opening import FOREIGN, open_file, reading
+from rig.session.packed import ChunkPictures, HeapPictures, PackedPictures, is_compressed, packed_rows
 from rig.streams import TEXT
 
 Rows = NDArray[np.void]
@@ -68,6 +70,7 @@ class RunFile:
 
     def close(self) -> None:
         """Give the file back; a second call does nothing."""
+        self.__dict__.pop("mapping", None)
         self._file.close()
 
     def number_of(self, name: str) -> int:
@@ -89,10 +92,27 @@ class RunFile:
         with reading(self.path, path):
             return dict(self._file[path].attrs)
 
+    def differences(self) -> Differences:
+        """How it differs from the description of a run file. Raises Truncated when that cannot be told."""
+        with reading(self.path, "what is in it"):
+            return differences(self._file, self.stream_names)
+
     def has(self, path: str) -> bool:
         """Whether there is such an object in the file."""
         with reading(self.path, path):
             return path in self._file
+
+    def tables(self) -> dict[str, h5py.Dataset]:
+        """Every table of the file, those of text logs included, by path; rows not written yet are in it."""
+        found: dict[str, h5py.Dataset] = {}
+
+        def note(name: str, item: object) -> None:
+            if isinstance(item, h5py.Dataset) and "seq" in (item.dtype.names or ()):
+                found[f"/{name}"] = item
+
+        with reading(self.path, "its tables"):
+            self._file.visititems(note)
+        return found
 
     def table(self, path: str, dtype: np.dtype[np.void]) -> Rows:
         """The written rows of a table, (n,) of `dtype`."""
@@ -108,13 +128,31 @@ class RunFile:
                 return np.asarray(dataset[:])
         raise NotASession(f"{self.path}: {path}", "has another layout than a session")
 
-    def pictures(self, path: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> h5py.Dataset:
-        """A dataset of pictures of this shape and type. Raises NotASession when it is something else."""
+    @cached_property
+    def mapping(self) -> NDArray[np.uint8]:
+        """The bytes of the file, in the memory as they are asked for; read-only."""
+        return np.asarray(np.memmap(self.path, np.uint8, "r"))
+
+    def pictures(self, path: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> h5py.Dataset | PackedPictures:
+        """The pictures of this shape and type at a path. Raises NotASession when it is something else."""
         with reading(self.path, path):
             dataset = self._file[path]
             if dataset.dtype == dtype and dataset.ndim == 1 + len(shape) and dataset.shape[1:] == shape:
-                return dataset
+                return self._unpacking(path, dataset)
         raise NotASession(f"{self.path}: {path}", "has another layout than a session")
+
+    def _unpacking(self, path: str, dataset: h5py.Dataset) -> h5py.Dataset | PackedPictures:
+        """The pictures of a data set, also when they are compressed, also before the file is closed."""
+        if not is_compressed(dataset):
+            return dataset
+        if layout.HEAP not in self._file:
+            return ChunkPictures(dataset)
+        return HeapPictures(dataset, self._packed[path], self._file[layout.HEAP])
+
+    @cached_property
+    def _packed(self) -> dict[str, Rows]:
+        """The PACKED rows of each compressed data set, of a file that is not closed."""
+        return packed_rows(self._file)
 
     def texts(self, path: str) -> list[Json]:
         """A log's JSON objects with their `host_ns`, up to the first that was not written whole."""

@@ -53,6 +53,8 @@ def log_entry(entry: Json) -> Json:
             fitting(fitting(entry, {"baseline": _is_object})["baseline"], {}, _BASELINE)
         case "stopped":
             fitting(entry, {}, {"features": _is_object})
+        case "goes_on":
+            fitting(entry, {"run": _is_count})
     return entry
 
 

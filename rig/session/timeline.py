@@ -94,6 +94,15 @@ class Timeline:
         """Start of exposure of each of `pulse_numbers` on the base stream, int64 (pulses,), host clock."""
         return self.box_to_host(self._pulses.box_ticks) + _delay_ns(self.run.base)
 
+    def times_s(self, stream: Stream) -> NDArray[np.float64]:
+        """Start of exposure of each frame of a stream, float64 (n,), s after `start_host_ns`; NaN where unknown."""
+        places = np.searchsorted(self.pulse_numbers, stream.pulse_numbers).clip(max=max(0, len(self.pulse_numbers) - 1))
+        if not len(self.pulse_numbers):
+            return np.full(len(places), np.nan)
+        # The delay of the base stream is in `exposed_host_ns`, and each stream has its own.
+        after_ns = self.exposed_host_ns[places] - self.start_host_ns + _delay_ns(stream) - _delay_ns(self.run.base)
+        return np.where(self.pulse_numbers[places] == stream.pulse_numbers, after_ns / NS, np.nan)
+
     @property
     def start_host_ns(self) -> int:
         """Start of exposure of the first pulse; when the run was made, if no pulse is known."""

@@ -20,6 +20,7 @@ from rig.errors import StorageError
 from rig.session import layout
 from rig.session.arming import Header, arm
 from rig.session.closing import close_file
+from rig.session.journal import part_of
 from rig.session.layout import Outcome, Room, Table
 from rig.streams import Picture
 
@@ -51,15 +52,28 @@ class SessionWriter:
         self.fd, places = arm(path, header, room)
         self._rows = {p: _Rows(table, places.rows[p]) for p, table in places.tables.items()}
         self._text_offsets, self._frame_offsets = places.texts, places.pictures
+        self._compressed, self._heap, self._heap_used = places.capacities, places.heap, 0
 
     def capacity(self, path: str) -> int:
         """Pictures that fit into the data set at `path`."""
-        return len(self._frame_offsets[path])
+        return self._compressed[path] if self.compresses(path) else len(self._frame_offsets[path])
+
+    def compresses(self, path: str) -> bool:
+        """Whether the pictures of the data set at `path` are to be packed (packing.py) before they are stored."""
+        return path in self._compressed
 
     def store_frame(self, path: str, index: int, pixels: Picture) -> None:
         """Write one picture, shaped as in rig.pixels, at its place. Raises StorageError; the file keeps what it had."""
         self._write(pixels.data, self._frame_offsets[path][index])
         self._stored[path] = index + 1
+
+    def store_packed(self, path: str, index: int, payload: memoryview) -> None:
+        """Write the payload of picture `index`, the next one of its data set. Raises StorageError, as `store_frame`."""
+        rows = layout.packed_path(path)
+        assert self._rows[rows].count == index, "the rows of packed pictures are in the order of the pictures"
+        self._write(payload, self._heap + self._heap_used)
+        self.append(rows, (len(payload), self._heap_used))
+        self._heap_used += len(payload)
 
     def append(self, path: str, row: tuple[Any, ...]) -> None:
         """Add a row, without its `seq`, to a table; it reaches the file with the next `flush`.
@@ -83,14 +97,19 @@ class SessionWriter:
         self._text_used[path] = used + len(data)
         self.append(f"{path}/rows", (len(data), used, host_ns))
 
-    def flush(self) -> None:
-        """Hand all waiting rows to the system. Raises StorageError."""
-        for rows in self._rows.values():
-            if rows.pending:
-                data = np.array(rows.pending, rows.table.dtype).tobytes()
-                self._write(memoryview(data), rows.offset + rows.written * rows.table.dtype.itemsize)
-                rows.written += len(rows.pending)
-                rows.pending.clear()
+    def flush(self) -> bool:
+        """Hand all waiting rows to the system; whether there were any. Raises StorageError."""
+        waiting = [rows for rows in self._rows.values() if rows.pending]
+        for rows in waiting:
+            data = np.array(rows.pending, rows.table.dtype).tobytes()
+            self._write(memoryview(data), rows.offset + rows.written * rows.table.dtype.itemsize)
+            rows.written += len(rows.pending)
+            rows.pending.clear()
+        return bool(waiting)
+
+    def left(self, table: str) -> int:
+        """Rows that still fit into a table."""
+        return self._rows[table].table.capacity - self._rows[table].count
 
     def dropped(self) -> dict[str, int]:
         """Rows that a full table did not take, by table; empty when none."""
@@ -103,8 +122,7 @@ class SessionWriter:
         """
         try:
             try:
-                if outcome is not Outcome.DISK_FULL:
-                    self.flush()
+                self._flush_last(outcome)
                 host.sync_file(self.fd)
                 close_file(self.path, self._lengths(), outcome)
             finally:
@@ -112,10 +130,25 @@ class SessionWriter:
         except OSError as exc:
             raise StorageError(str(self.path), f"was not put in order at the end: {exc}") from exc
 
+    def _flush_last(self, outcome: Outcome) -> None:
+        """A disk that is full may still take rows into the room reserved for them, or refuse them."""
+        try:
+            self.flush()
+        except StorageError:
+            if outcome is not Outcome.DISK_FULL:
+                raise
+
+    def discard(self) -> None:
+        """Remove the file, into which nothing was written. Raises OSError."""
+        os.close(self.fd)
+        for path in (self.path, part_of(self.path)):
+            host.remove(path)
+
     def _lengths(self) -> dict[str, int]:
         """How much of each dataset was written."""
         pictures = {path: self._stored.get(path, 0) for path in self._frame_offsets}
-        rows = {path: rows.written for path, rows in self._rows.items()}
+        packed = {layout.packed_path(path): path for path in self._compressed}  # each becomes a picture at the close
+        rows = {packed.get(path, path): rows.written for path, rows in self._rows.items()}
         return pictures | rows | {f"{path}/text": used for path, used in self._text_used.items()}
 
     def _write(self, data: memoryview, offset: int) -> None:

@@ -3,7 +3,8 @@
     scene (face.py, chart.py) --> light while a row exposes --> electrons, noise, grey values (response.py)
     sync LEDs (leds.py), pulse number -----------------------> marks over it (marks.py) --> samples, packed or not
 
-A picture depends on the seed and on the exposure alone: the same one drawn again is the same picture.
+A picture depends on the seed and on the exposure alone: the same one drawn again is the same picture. Where a computer
+is too slow to draw them as they are exposed, some are drawn beforehand, and only the marks are drawn over them.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from rig.sim.marks import LED_PX, LED_UP, Marks
 from rig.sim.response import Noise, Response, Roots, packed
 from rig.streams import Picture
 
+STEP_NS = 10_000_000  # from one to the next of the pictures that are drawn beforehand
 SCREEN_SHARE = 0.1  # of the lamps' light, that a white screen adds on the face
 
 
@@ -75,19 +77,34 @@ class Optics:
         self._form = form
         self._samples: Picture = np.zeros(shape if form.is_packed else 0, np.uint16)
         self._marks = Marks(self._response.white)
+        self._drawn = self._draw_beforehand(sensor.pre_rendered, shape)
 
     def expose(self, out: Picture, exposure: Exposure) -> None:
         """Draw what it sees into `out`, of the shape and dtype of the camera's pixel format (see `rig.pixels`)."""
         begins_ns, lasts_ns = exposure.begins_ns, exposure.exposure_ns
-        self._scene.fill(self._roots, begins_ns, lasts_ns)
-        np.multiply(self._roots, np.float32(self._brightness(begins_ns, lasts_ns) ** 0.5), out=self._roots)
-        np.add(self._roots, self._noise.at(begins_ns), out=self._roots)
         samples = self._samples if self._form.is_packed else out
-        self._response.develop(self._roots, samples)
+        if len(self._drawn):
+            samples[...] = self._drawn[begins_ns // STEP_NS % len(self._drawn)]
+        else:
+            self._draw(samples, begins_ns, lasts_ns)
         self._marks.number(samples, exposure.pulse)
         self._marks.leds(samples, self._led_shares(begins_ns, lasts_ns))
         if self._form.is_packed:
             out[...] = packed(samples, self._form)
+
+    def _draw_beforehand(self, count: int, shape: tuple[int, ...]) -> Picture:
+        """So many pictures as they would be seen one after the other."""
+        drawn: Picture = np.zeros((count, *shape), np.uint8 if self._form.bits == 8 else np.uint16)
+        for number, samples in enumerate(drawn):
+            self._draw(samples, number * STEP_NS, round(self._usual_ns))
+        return drawn
+
+    def _draw(self, samples: Picture, begins_ns: int, lasts_ns: int) -> None:
+        """Everything but the marks."""
+        self._scene.fill(self._roots, begins_ns, lasts_ns)
+        np.multiply(self._roots, np.float32(self._brightness(begins_ns, lasts_ns) ** 0.5), out=self._roots)
+        np.add(self._roots, self._noise.at(begins_ns), out=self._roots)
+        self._response.develop(self._roots, samples)
 
     def _brightness(self, begins_ns: int, lasts_ns: int) -> float:
         """Light to that of the lamps in the usual exposure; of a rolling shutter that of its middle row."""

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rig.config.rig import Camera, Rig, Simulation
-from rig.config.rules import pool_slots
+from rig.config.rules import buffers_of
 from rig.errors import ConfigError
 from rig.pixels import FORMATS
 from rig.sim.box import SimulatedBox
@@ -63,7 +63,7 @@ def pool_shape(rig: Rig, name: str) -> PoolShape:
     camera = rig.cameras[name]
     form = FORMATS[camera.pixel_format]
     return PoolShape(
-        pool_slots(rig.box.rate_hz, camera.divisor), form.shape(camera.height, camera.width), form.dtype.str
+        buffers_of(rig.box.rate_hz, camera.divisor), form.shape(camera.height, camera.width), form.dtype.str
     )
 
 

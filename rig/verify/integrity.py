@@ -16,6 +16,7 @@ from rig.streams import EDGE, FLIP, FRAME, NO_PULSE, PULSE, GapCause, Status
 from rig.verify.arms import at_stop, baselines
 from rig.verify.findings import Finding, Word, ranges_of, spelled
 
+MOST_NAMED = 10  # entries in one text; the number of all is beside them
 SAME = 1e-6  # relative difference of two floats that one register holds
 _ENDS = {Outcome.FINISHED: Word.PASS, Outcome.STOPPED: Word.WARN}
 
@@ -74,7 +75,7 @@ def check_rows(run: Run) -> list[Finding]:
 
 def check_ending(run: Run) -> list[Finding]:
     """How the run ended, in the recorder's words; before that, which cameras were gone or are back."""
-    said = [str(e.get("text", "")) for e in run.log if e.get("kind") == "outcome"]
+    said = [str(e.get("text", "")) for e in run.log if e.get("kind") in ("outcome", "recovered")]
     alarms = [str(e.get("text", "")) for e in run.log if e.get("kind") == "alarm"]
     text, rest = str(run.outcome).replace("_", " "), said[-1] if said else ""
     if run.outcome is Outcome.INCOMPLETE:
@@ -122,9 +123,24 @@ def _without_losses(run: Run, said: str) -> str:
 
 
 def check_schema(run: Run) -> list[Finding]:
-    """The file has the layout that this program knows."""
-    word = Word.PASS if run.schema == SCHEMA else Word.FAIL
-    return [Finding("schema", "", word, run.schema, str(SCHEMA), "1 file", f"schema {run.schema}")]
+    """The file holds what its description says, and nothing else."""
+    found = [file.differences() for file in run.files]
+    told = {
+        "missing": [entry for each in found for entry in each.missing],
+        "not as described": [entry for each in found for entry in each.other],
+        "not described": [entry for each in found for entry in each.unknown],
+    }
+    count = sum(map(len, told.values()))
+    word = Word.FAIL if count > len(told["not described"]) else Word.WARN if count else Word.PASS
+    looked_at = f"{len(found)} files" if len(found) > 1 else "1 file"
+    text = "; ".join([f"schema {run.schema}", *(f"{how}: {_listed(what)}" for how, what in told.items() if what)])
+    return [Finding("schema", "", word, count, f"schema {SCHEMA}, 0 differences", looked_at, text)]
+
+
+def _listed(entries: list[str]) -> str:
+    """The first of them, and how many more there are."""
+    more = len(entries) - MOST_NAMED
+    return ", ".join(entries[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def check_identity(run: Run) -> list[Finding]:

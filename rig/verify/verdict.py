@@ -1,10 +1,11 @@
 """Runs every check on a run and says whether it is complete: every required check measured, and none failed.
 
 The verdict file, beside the run, is JSON: `schema` 1, `kind` "rig-verdict", `run_file`, `subject`, `session`, `run`,
-`run_id`, `rig`, `protocol`, `simulated`, `outcome`, `contents` (how much of everything the run held when it was
-judged), `complete`, `missing` (required checks not measured), `unmeasured` (checks not measured though the rig has what
-it takes), `words` (how many findings of each word) and `findings`, each with `check`, `stream`, `word`, `value`,
-`limit`, `looked_at`, `text`, `ranges` (pairs of first and last pulse, film frame or step at fault), `is_expected`.
+`run_id`, `rig`, `protocol`, `simulated`, `outcome`, `contents` (how much of everything the run held when it was judged,
+and a checksum of it), `complete`, `missing` (required checks not measured), `unmeasured` (checks not measured though
+the rig has what it takes), `words` (how many findings of each word) and `findings`, each with `check`, `stream`,
+`word`, `value`, `limit`, `looked_at`, `text`, `ranges` (pairs of first and last pulse, film frame or step at fault),
+`is_expected`.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import xxhash
+
 from rig import host
 from rig.errors import NotASession, RigError
 from rig.session.folder import beside, write_private
 from rig.session.run import Run, Stream
-from rig.verify import anchors, box, clocks, counters, extras, fields, flips, integrity
+from rig.verify import anchors, box, clocks, counters, extras, fields, files, flips, integrity
 from rig.verify.findings import Check, Finding, Word
 
 VERDICT_SCHEMA = 1
@@ -28,6 +31,7 @@ VERDICT_FILE = "verdict.json"
 CHECKS = (
     Check("schema", integrity.check_schema),
     Check("identity", integrity.check_identity),
+    Check("files", files.check_files),
     Check("pulses", counters.check_pulses),
     Check("box", counters.check_box),
     Check("box report", box.check_box_report, is_required=False),
@@ -133,12 +137,30 @@ def verify_run(run: Run) -> Verdict:
 
 
 def contents(run: Run) -> dict[str, int]:
-    """How many bytes and rows a run holds; -1 for what cannot be read. The same in a copy of its file."""
+    """How many rows a run holds, and a checksum of them; -1 for what cannot be read.
+
+    The same in a copy of its files, also in one whose pictures are compressed: frame rows hold each picture's checksum.
+    """
     tables: dict[str, Callable[[], Sized]] = {
         "log": lambda: run.log, "pulses": lambda: run.pulses, "flips": lambda: run.flips,
         **{f"frames of {stream.name}": _frames_of(stream) for stream in run.streams.values()},
     }  # fmt: skip
-    return {"bytes": run.bytes, **{name: _count(rows) for name, rows in tables.items()}}
+    return {"checksum": _checksum(run), **{name: _count(rows) for name, rows in tables.items()}}
+
+
+def _checksum(run: Run) -> int:
+    """Of what cameras, box, screen and participant told: 53 bits of xxh3_64, as every reader of JSON has them."""
+    digest = xxhash.xxh3_64()
+    try:
+        for rows in (run.pulses, run.edges, run.clock_pairs, run.flips, run.trials, run.not_stored):
+            digest.update(rows.tobytes())
+        for stream in (*run.streams.values(), *run.walk_streams.values()):
+            for rows in (stream.frames, stream.gaps, stream.extras):
+                digest.update(rows.tobytes())
+        digest.update(json.dumps([run.log, run.answers]).encode())
+    except RigError:
+        return -1
+    return digest.intdigest() >> 11
 
 
 def _frames_of(stream: Stream) -> Callable[[], Sized]:

@@ -291,4 +291,5 @@ def test_it_says_what_it_can() -> None:
         "clock_pairs": True,
         "events": "EventOverrun, FrameStartOvertrigger",
         "ptp": True,
+        "pylon": pylon.GetPylonVersionString(),
     }

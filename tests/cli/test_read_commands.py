@@ -93,6 +93,22 @@ def test_verify_judges_every_run_of_a_session(tmp_path: Path) -> None:
     assert len(json.loads(run("verify", folder, "--json").stdout)["verdicts"]) == 2
 
 
+def test_one_damaged_run_hides_no_other_from_any_command_and_each_names_it(tmp_path: Path) -> None:
+    good = make_run(tmp_path)
+    bad = make_run(tmp_path, Plan(run=2, closed=False, host_0=10**11))
+    os.truncate(bad, 5000)
+    assert isinstance(error := error_of("verify", good.parent), Truncated)
+    assert bad.name in str(error)
+    assert json.loads(beside(good, "verdict.json").read_text())["complete"]
+    told = run("info", good.parent)
+    assert (told.exit_code, "UNREADABLE" in told.output, bad.name in told.output) == (0, True, True)
+    assert "complete" in told.output
+    assert [bad.name in text for text in json.loads(run("info", good.parent, "--json").output)["unreadable"]] == [True]
+    assert f"UNREADABLE: {bad}" in run("info", tmp_path).output
+    shown = run("replay", good.parent, "--at", "1")
+    assert (shown.exit_code, bad.name in shown.stderr) == (0, True)
+
+
 def test_verify_of_a_run_that_is_being_recorded_shows_its_table_and_keeps_no_verdict(tmp_path: Path) -> None:
     path = make_run(tmp_path, Plan(closed=False, outcome="incomplete", written=100))
     with path.open("rb") as held:

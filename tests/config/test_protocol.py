@@ -63,6 +63,8 @@ KINDS = "one of instruction, baseline, clip, self-report"
         ),
         ("seconds: 3", "seconds: .nan", "p.yaml:30: blocks.1.seconds: .nan is not allowed; a finite number"),
         ("    seconds: 3\n", "", "p.yaml:28: blocks.1.seconds: is missing; a length in seconds, above 0, at most 7200"),
+        ("    max_seconds: 12\n", "", "p.yaml:17: blocks.0.max_seconds: is missing; a length in seconds"),
+        ("    max_seconds: 8\n", "", "p.yaml:34: blocks.3.max_seconds: is missing; a length in seconds"),
         (
             "clip: bunny",
             "clip: buny",

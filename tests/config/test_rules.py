@@ -453,18 +453,18 @@ def test_only_a_simulated_camera_says_what_it_is_made_of(tmp_path: Path) -> None
 
 
 def test_the_buffers_of_simulated_cameras_have_room_in_memory(tmp_path: Path) -> None:
-    """HS has room for 200 pictures, VIS and NIR for 50 each of 96x64; 2 GiB are 200 of 10.7 MB."""
+    """HS has room for 400 pictures, VIS and NIR for 100 each of 96x64; 4 GiB are 400 of 10.7 MB."""
     size = "width: 96, height: 64"
-    assert told(tmp_path, edited(RIG, HS, size, "width: 4096, height: 2600")) == []  # 2.13 GB
-    (message,) = told(tmp_path, edited(RIG, HS, size, "width: 4096, height: 2700"))  # 2.21 GB
+    assert told(tmp_path, edited(RIG, HS, size, "width: 4096, height: 2600")) == []  # 4.26 GB
+    (message,) = told(tmp_path, edited(RIG, HS, size, "width: 4096, height: 2700"))  # 4.42 GB
     assert message == (
-        "rig.yaml:4: cameras: the buffers of simulated cameras take 2.1 GiB; at most 2 GiB for 2 s "
-        "(HS 2.1, VIS 0.0, NIR 0.0). Lower width or height of the largest, or box.rate_hz"
+        "rig.yaml:4: cameras: the buffers of simulated cameras take 4.1 GiB; at most 4 GiB for 4 s "
+        "(HS 4.1, VIS 0.0, NIR 0.0). Lower width or height of the largest, or box.rate_hz"
     )
     deep = "width: 4096, height: 2600, pixel_format: Mono12"
-    assert "take 4.0 GiB" in told(tmp_path, edited(RIG, HS, size, deep))[0]
+    assert "take 7.9 GiB" in told(tmp_path, edited(RIG, HS, size, deep))[0]
     large = edited(RIG, VIS, size, "width: 8192, height: 8192")
-    assert "VIS 3.1" in told(tmp_path, large)[0]
-    assert told(tmp_path, edited(large, VIS, "divisor: 4", "divisor: 20")) == []  # ten pictures of 64 MiB
+    assert "VIS 6.2" in told(tmp_path, large)[0]
+    assert told(tmp_path, edited(large, VIS, "divisor: 4", "divisor: 20")) == []  # twenty pictures of 64 MiB
     real = edited(large, VIS, "backend: simulated", "backend: basler")
     assert "GiB" not in " ".join(told(tmp_path, real))

@@ -80,6 +80,14 @@ def test_a_how_to_works_as_it_stands(page, recorded):
     assert _follow(page, recorded)
 
 
+def test_sessions_are_archived_as_the_page_says(recorded, tmp_path):
+    shutil.copytree(recorded / "sessions", tmp_path / "sessions")
+    said = _follow("how-to/archive-sessions.md", tmp_path)
+    assert said.count("read back and equal") == 2
+    assert "sessions/sub-001/ses-01: moved: nas/sub-001/ses-01" in said
+    assert not (tmp_path / "sessions/sub-001/ses-01").exists()
+
+
 def test_a_session_file_is_read_with_plain_h5py_and_h5dump_as_the_reference_says(recorded):
     said = _follow("reference/session-file.md", recorded)
     assert re.search(r"finished \['HS', 'VIS', 'NIR'\]\n\d+ frames, 0 gaps; pulse 100 is picture 100, \(64, 96\)", said)
@@ -91,5 +99,6 @@ def test_after_a_crash_the_page_leads_to_what_is_left(tmp_path):
     make_run(tmp_path / "sessions", Plan(closed=False, outcome="incomplete", written=120))
     assert (tmp_path / "sessions/sub-001/ses-01").is_dir()
     said = _follow("how-to/after-a-crash.md", tmp_path)
-    assert re.search(r"outcome +incomplete", said)
-    assert said.count("NOT complete") == 2
+    assert "144 pulses without a frame: 120-263" in said
+    assert re.search(r"outcome +recovered", said)
+    assert said.count("NOT complete") == 1

@@ -5,6 +5,10 @@ from __future__ import annotations
 import h5py
 import numpy as np
 
+from rig.config.rig import read_rig
+from rig.elicitation.protocol import read_protocol, unroll
+from rig.record.plan import plan_run
+from rig.session.arming import reserved_bytes
 from rig.session.layout import Outcome
 from tests.rigs import record, write_protocol, write_rig
 
@@ -36,6 +40,29 @@ def test_blocks_with_store_none_and_a_list_leave_rows_and_cost_no_disk(tmp_path)
             assert len(run[f"/acquisition/{stream}/data"]) == len(stored)
             assert len(run[f"/acquisition/{stream}/gaps"]) == 0
     assert recorded.outcome is Outcome.FINISHED
+
+
+def test_a_long_part_that_is_not_stored_takes_no_room_and_pulses_go_on_in_it(tmp_path):
+    """20 s of pictures would be 18 MB; what is written of it are pulses, flips and the like."""
+    sizes, reserved, frames = [], [], []
+    for seconds in (1, 21):
+        protocol = write_protocol(tmp_path, ("seen", 1, "all"), ("pause", seconds, "none"), ("end", 1, "all"))
+        rig = write_rig(tmp_path)
+        path = record(tmp_path, rig, protocol).path
+        steps = unroll(read_protocol(protocol).protocol, list(STREAMS), {})
+        reserved.append(reserved_bytes(plan_run(read_rig(rig).rig, steps).room))
+        sizes.append(path.stat().st_size)
+        with h5py.File(path) as run:
+            frames.append([len(run[f"/acquisition/{stream}/data"]) for stream in STREAMS])
+            parts, pulses = _not_stored(run), run["/acquisition/pulses"][:]
+    assert abs(np.subtract(*frames)).max() <= 4
+    assert abs(np.subtract(*sizes)) < 1.5e6
+    assert abs(np.subtract(*reserved)) < 1.5e6
+    ((first, last),) = {(first, parts["HS", first][0]) for _, first in parts}
+    assert last - first > 2000
+    inside = pulses[first : last + 1]
+    assert inside["lines"].tolist() == [0b111, 0b001, 0b001, 0b001] * (len(inside) // 4)
+    assert set(np.diff(inside["box_ticks"]).tolist()) == {20_000}
 
 
 def test_every_part_that_is_not_stored_begins_and_ends_on_a_group(tmp_path):

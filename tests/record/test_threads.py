@@ -154,9 +154,10 @@ def test_a_fault_in_the_writer_itself_ends_in_order_and_says_so(tmp_path, monkey
     monkeypatch.setattr(SessionWriter, "flush", faulty)
     recorded = record(tmp_path, write_rig(tmp_path), write_protocol(tmp_path, ("still", 30, "all")), virtual=False)
     assert recorded.outcome is Outcome.FAILED
-    assert "OverflowError" in recorded.alarms[0]
+    assert "by a fault of this program" in recorded.alarms[0]
     with Run(recorded.path) as run:
         assert str(run.outcome) == "failed"
+        assert "OverflowError: a row that does not fit" in [entry.get("cause") for entry in run.log]
         assert len(run.streams["HS"].frames) > 50
 
 

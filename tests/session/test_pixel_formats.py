@@ -36,18 +36,28 @@ def pictures_of(spec: StreamSpec, count: int) -> list[np.ndarray]:
     return [rng.integers(0, top, shape).astype(form.dtype) for _ in range(count)]
 
 
-def write(path: Path, spec: StreamSpec, pictures: list[np.ndarray], *, run: int = 1) -> Path:
-    """A run with one stream and nothing but pictures and their rows."""
+def opened(path: Path, spec: StreamSpec, *, run: int = 1) -> SessionWriter:
+    """A run with one stream, being recorded."""
     form = spec.pixel_format
     stream = {"divisor": 1, "line": 0, "pixel_format": form.name, "width": spec.width, "height": spec.height}
     attributes = {"schema": 1, "subject": "1", "session": 1, "run": run, "run_id": run, "continues": 0}
     attributes |= {"created_host_ns": 5}
     header = Header({**attributes, "streams": '["HS"]'}, {"HS": stream}, {})
-    writer = SessionWriter(path, header, Room((spec,), seconds=1, pulses=10, edges=10))
+    return SessionWriter(path, header, Room((spec,), seconds=1, pulses=10, edges=10))
+
+
+def store(writer: SessionWriter, pictures: list[np.ndarray]) -> None:
+    """Pictures and their rows."""
     for index, picture in enumerate(pictures):
         writer.store_frame(data_path("HS"), index, picture)
         checksum = xxhash.xxh3_64_intdigest(picture.tobytes())
         writer.append(frames_path("HS"), (1, 4, 0, index, index, index, index, 0.0, 0, index, checksum))
+
+
+def write(path: Path, spec: StreamSpec, pictures: list[np.ndarray], *, run: int = 1) -> Path:
+    """A closed run with one stream and nothing but pictures and their rows."""
+    writer = opened(path, spec, run=run)
+    store(writer, pictures)
     writer.close(Outcome.FINISHED)
     return path
 

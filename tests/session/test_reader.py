@@ -201,12 +201,26 @@ def test_file_cut_off_says_how_much_is_there(tmp_path: Path, share: float) -> No
         rig.open(path)
 
 
-def test_damaged_run_names_the_good_ones(tmp_path: Path) -> None:
-    first = make_run(tmp_path)
-    second = make_run(tmp_path, Plan(run=2, closed=False))
-    os.truncate(second, 5000)
-    with pytest.raises(Truncated, match="other runs are files of their own: " + first.name):
-        rig.open(first.parent)
+@pytest.mark.parametrize("bad", [1, 2])
+def test_a_damaged_run_is_named_and_the_good_one_is_read(tmp_path: Path, bad: int) -> None:
+    runs = [make_run(tmp_path, Plan(run=number, closed=False, host_0=number * 10**10)) for number in (1, 2)]
+    os.truncate(runs[bad - 1], 5000)
+    with rig.open(runs[0].parent) as session:
+        assert [run.number for run in session.runs] == [3 - bad]
+        (error,) = session.unreadable
+        assert isinstance(error, Truncated)
+        assert runs[bad - 1].name in str(error)
+        hs = session.streams["HS"]
+        assert hs.frame_of(7, run=3 - bad) == 7
+        assert number_in(hs.data[7]) == 7
+
+
+def test_a_session_without_any_good_run_says_what_is_wrong(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path, Plan(run=number, closed=False)) for number in (1, 2)]
+    for path in runs:
+        os.truncate(path, 5000)
+    with pytest.raises(Truncated, match="run-01"):
+        rig.open(runs[0].parent)
 
 
 def test_missing_path_and_folder_without_runs_are_no_session(tmp_path: Path) -> None:
@@ -231,11 +245,12 @@ def test_two_files_that_are_the_same_run_are_no_session_and_both_are_named(tmp_p
     assert path.name in str(found.value) and copy.name in str(found.value)
 
 
-def test_a_broken_run_says_what_and_names_the_good_ones_in_whole_sentences(tmp_path: Path) -> None:
+def test_a_run_that_is_no_file_is_named_in_a_whole_sentence(tmp_path: Path) -> None:
     path = make_run(tmp_path)
-    path.with_name(path.name.replace("run-01", "run-02")).mkdir()
-    with pytest.raises(NotASession, match=rf"is not a file\. The other runs are files of their own: {path.name}$"):
-        rig.open(path)
+    folder = path.with_name(path.name.replace("run-01", "run-02"))
+    folder.mkdir()
+    with rig.open(path) as session:
+        assert [str(error) for error in session.unreadable] == [f"{folder}: is not a file"]
 
 
 @pytest.mark.parametrize(("bytes_left", "is_said"), [(63, False), (5 << 20, True)])

@@ -16,7 +16,7 @@ from pypylon import genicam, pylon
 
 from rig.cameras.basler import family
 from rig.cameras.basler.device import Device
-from rig.cameras.basler.pylon import OTHER_PROGRAM, damage, devices, picture, text_of
+from rig.cameras.basler.pylon import OTHER_PROGRAM, VERSION, damage, devices, picture, text_of
 from rig.cameras.camera import AtStop, Baseline, Camera, CameraInfo, TicksMark, device_name
 from rig.cameras.features import Feature, FeatureState, asked_of, feature_problems
 from rig.cameras.nodes import Nodes, Refused, ask, asked_again
@@ -165,7 +165,7 @@ class BaslerCamera(Camera):
 
     def _capabilities(self) -> dict[str, Feature]:
         """What it can tell, as it turned out when it was opened."""
-        found = family.capabilities(self._class, self._nodes, self._chunks, self._device.events)
+        found = family.capabilities(self._class, self._nodes, self._chunks, self._device.events) | {"pylon": VERSION}
         beats = self._device.heartbeat_ms
         return found if beats is None else found | {"heartbeat_ms": beats}
 

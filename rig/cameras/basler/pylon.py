@@ -16,6 +16,7 @@ from rig.errors import DeviceNotFound, DeviceNotReady
 from rig.pixels import PixelFormat
 from rig.streams import Picture
 
+VERSION = str(pylon.GetPylonVersionString())
 NO_BLOCK_ID = 2**64 - 1
 RENAMED = {"RGB8Packed": "RGB8", "BGR8Packed": "BGR8"}  # pixel formats of older cameras, with their present names
 OTHER_PROGRAM = "Close other programs that use it, such as pylon Viewer"

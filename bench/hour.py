@@ -1,0 +1,150 @@
+"""An hour in virtual time: 540,000 frames are recorded, verified and opened, in memory that does not grow with them.
+
+    python -m bench.hour [--minutes N] [--early N] [--folder DIR]
+
+Two sessions of 96x64 pixels at 100/25/25 fps: a short one (`early`, 10 minutes) and a long one (60). Memory is what the
+system counts as resident: of the recorder after so many minutes of the long session, of `rig verify` and `rig info`
+at their most, each in a process of its own. Exits 1 when a session is not complete, when the recorder's memory grows by
+more than 10 MB between the two moments, or when that of a reader grows by more than four times the bytes of the rows
+that it reads. Needs 4 GB of disk, and about a quarter of an hour.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import h5py
+
+from rig.clock import NS, HostClock
+from rig.config.rig import read_rig
+from rig.elicitation.protocol import read_protocol
+from rig.record.recording import Recording, Request, Status
+
+RIG = """\
+schema: 1
+name: hour
+box: {port: sim://hour, rate_hz: 100, inputs: {photodiode: 5, HS: 0, VIS: 1, NIR: 2}}
+cameras:
+  HS: {backend: simulated, serial: SIM-HS, line: 0, divisor: 1, exposure_us: 4000, width: 96, height: 64}
+  VIS: {backend: simulated, serial: SIM-VIS, line: 1, divisor: 4, exposure_us: 8000, width: 96, height: 64}
+  NIR: {backend: simulated, serial: SIM-NIR, line: 2, divisor: 4, exposure_us: 8000, width: 96, height: 64}
+screen: {backend: simulated, width: 960, height: 540, refresh_hz: 60}
+simulation: {seed: 1}
+"""
+PROTOCOL = """\
+schema: 1
+name: still
+title: a neutral screen
+blocks:
+  - {kind: baseline, name: still, seconds: SECONDS, store: all}
+"""
+MOST_GROWTH_MB, COPIES = 10.0, 4.0
+PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=int, default=60, help="of the long session")
+    parser.add_argument(
+        "--early", type=int, default=10, help="of the short session, and when memory is looked at first"
+    )
+    parser.add_argument("--folder", type=Path, default=Path(), help="on the disk to use")
+    parser.add_argument("--record", nargs=2, metavar=("MINUTES", "OUT"), help=argparse.SUPPRESS)  # the child
+    options = parser.parse_args()
+    if options.record:
+        record(int(options.record[0]), Path(options.record[1]), options.early)
+        return
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        sys.exit(compare(Path(folder), options.early, options.minutes))
+
+
+def record(minutes: int, out: Path, early: int) -> None:
+    """Record one session in this process, and print what it held resident after `early` minutes and at the end, MB."""
+    (out / "rig.yaml").write_text(RIG)
+    (out / "still.yaml").write_text(PROTOCOL.replace("SECONDS", str(60 * minutes)))
+    resident_mb: dict[str, float] = {}
+
+    def look(status: Status) -> None:
+        if status.seconds >= 60 * early:
+            resident_mb.setdefault("early", resident())
+        if status.seconds <= 60 * minutes:
+            resident_mb["late"] = resident()
+
+    files = read_rig(out / "rig.yaml"), read_protocol(out / "still.yaml")
+    recorded = Recording(Request(*files, "001", out / "sessions", scripted=True, virtual=True), look).record()
+    print(json.dumps({"outcome": recorded.outcome, "path": str(recorded.path), **resident_mb}))
+
+
+def resident() -> float:
+    """What this process holds in memory, MB."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_MB
+
+
+def compare(folder: Path, early: int, minutes: int) -> int:
+    """Record, verify and open both sessions; 0 when memory stayed as it was."""
+    short, long = (Session(folder / f"{length}-minutes", length, early) for length in (early, minutes))
+    recorder_mb = long.told["late"] - long.told["early"]
+    row_mb = long.row_mb - short.row_mb
+    print(
+        f"{long.frames} frames in {minutes} min, recorded in {long.record_s:.0f} s, verified in {long.verify_s:.0f} s"
+    )
+    of_recorder = f"{long.told['early']:.1f} MB at {early} min, {long.told['late']:.1f} MB at {minutes} min"
+    print(f"  recorder    {of_recorder}: {long.told['late'] / long.told['early']:.3f}, {recorder_mb:+.1f} MB")
+    print(f"  rows        {short.row_mb:.1f} MB and {long.row_mb:.1f} MB in the file, pictures apart")
+    failed = [recorder_mb > MOST_GROWTH_MB, short.is_wrong, long.is_wrong]
+    for name in short.reader_mb:
+        few, many = short.reader_mb[name], long.reader_mb[name]
+        times = (many - few) / row_mb
+        print(f"  {name:11} {few:.1f} MB and {many:.1f} MB at most: {many / few:.3f}, {times:.1f} times the rows more")
+        failed.append(times > COPIES)
+    return int(any(failed))
+
+
+class Session:
+    """One session, recorded and read in processes of their own."""
+
+    def __init__(self, folder: Path, minutes: int, early: int) -> None:
+        folder.mkdir()
+        command = ["-m", "bench.hour", "--early", str(early), "--record", str(minutes), str(folder)]
+        _, self.record_s, output = run(command)
+        self.told = json.loads(output)
+        path = self.told["path"]
+        verify_mb, self.verify_s, self.verdict = run(["-m", "rig", "verify", path])
+        info_mb, _, _ = run(["-m", "rig", "info", path])
+        self.reader_mb = {"rig verify": verify_mb, "rig info": info_mb}
+        with h5py.File(path) as file:
+            sizes: dict[str, int] = {}
+            file.visititems(lambda name, item: sizes.update({name: item.nbytes}) if is_rows(name, item) else None)
+            self.frames = sum(len(file[f"acquisition/{stream}/data"]) for stream in ("HS", "VIS", "NIR"))
+        self.row_mb = sum(sizes.values()) / 1e6
+        self.is_wrong = self.told["outcome"] != "finished" or self.frames < minutes * 60 * 150
+        if self.is_wrong:
+            print(f"  {minutes} min: {self.told['outcome']}, {self.frames} frames")
+
+
+def is_rows(name: str, item: object) -> bool:
+    return isinstance(item, h5py.Dataset) and not name.endswith("/data")
+
+
+def run(arguments: list[str]) -> tuple[float, float, str]:
+    """Run Python; how much memory it held at most, MB, how long it took, s, and what it printed. Exits if it failed."""
+    clock = HostClock()
+    began = clock.now_ns()
+    with subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        output = process.stdout.read()
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(f"{' '.join(arguments)} ended with exit status {process.returncode}\n{output}")
+    return used.ru_maxrss / 1e3, (clock.now_ns() - began) / NS, output
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""SMIC's load through the whole recorder, in real time: what it loses, how soon frames are on the disk, what it costs.
+
+    python -m bench.smic [--seconds N] [--folder DIR]
+
+Three simulated cameras at 100/25/25 fps and 640x480 on a simulated box, a still screen without a window. CPU is that of
+the recorder's threads, the core among them as MainThread, from three seconds after the first step to shortly before its
+end; the threads of a simulated camera's driver are its grab threads. Exits 1 when a frame was lost, when the p99 from
+grab to acknowledged is over 1 s, when the threads take 10 % of a core or more, or when memory grew by more than 10 MB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import rig
+from bench.recording import cpu_of, family
+from rig.clock import NS, HostClock, thread_cpu_ns
+from rig.config.rig import read_rig
+from rig.elicitation.protocol import read_protocol
+from rig.record.recording import Recording, Request, Status
+from rig.session.layout import Outcome
+
+CAMERA = "{{backend: simulated, serial: SIM-{0}, line: {1}, divisor: {2}, exposure_us: {3}, width: 640, height: 480}}"
+CAMERAS = {"HS": (0, 1, 4000), "VIS": (1, 4, 8000), "NIR": (2, 4, 8000)}
+RIG = """\
+schema: 1
+name: smic-load
+box: {port: sim://smic, rate_hz: 100, inputs: {photodiode: 5, HS: 0, VIS: 1, NIR: 2}}
+screen: {backend: simulated, width: 960, height: 540, refresh_hz: 60}
+simulation: {seed: 1}
+cameras:
+"""
+PROTOCOL = """\
+schema: 1
+name: still
+title: a neutral screen
+blocks:
+  - {kind: baseline, name: still, seconds: SECONDS, store: all}
+"""
+SETTLED_S, LAST_S = 3.0, 2.0  # after the first step, and before its end, that are not measured
+MOST_ACKNOWLEDGED_MS, MOST_CPU_PERCENT, MOST_GROWTH_MB = 1000.0, 10.0, 10.0
+PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+@dataclass(frozen=True)
+class Look:
+    """The recorder at one moment: CPU time by thread, that of the world beside it, and the memory that it holds."""
+
+    at_ns: int
+    cpu_ns: dict[str, int]
+    world_s: float
+    resident_mb: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=int, default=600)
+    parser.add_argument("--folder", type=Path, default=Path(), help="on the disk to use")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        sys.exit(report(*record(Path(folder), options.seconds)))
+
+
+def record(folder: Path, seconds: int) -> tuple[Path, Look, Look]:
+    """Record a session; its run file, the recorder when it had settled, and before its end. Exits if it failed."""
+    cameras = (f"  {name}: {CAMERA.format(name, *of)}\n" for name, of in CAMERAS.items())
+    (folder / "rig.yaml").write_text(RIG + "".join(cameras))
+    (folder / "still.yaml").write_text(PROTOCOL.replace("SECONDS", str(seconds)))
+    looks: list[Look] = []
+    began_s: list[float] = []
+
+    def look(status: Status) -> None:
+        if status.step:
+            began_s.append(status.seconds)
+            if SETTLED_S <= status.seconds - began_s[0] <= seconds - LAST_S:
+                looks[1:] = [look_now()]
+
+    files = read_rig(folder / "rig.yaml"), read_protocol(folder / "still.yaml")
+    recorded = Recording(Request(*files, "001", folder / "sessions", scripted=True), look).record()
+    if recorded.outcome is not Outcome.FINISHED:
+        sys.exit(f"the recording ended as {recorded.outcome}: {'; '.join(recorded.alarms)}")
+    return recorded.path, looks[0], looks[-1]
+
+
+def look_now() -> Look:
+    """This process, in which the recorder runs, and the processes that it started."""
+    children = family(os.getpid())[1:]
+    resident_mb = int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_MB
+    return Look(HostClock().now_ns(), thread_cpu_ns(), sum(map(cpu_of, children)), resident_mb)
+
+
+def report(path: Path, early: Look, late: Look) -> int:
+    """Print what was measured; 0 when all of it is within its limits."""
+
+    def share(cpu_ns: int) -> float:
+        return 100 * cpu_ns / (late.at_ns - early.at_ns)
+
+    with rig.open(path) as opened:
+        run = opened.runs[0]
+        waited_ms = (run.syncs["returned_host_ns"] - run.syncs["oldest_arrived_host_ns"]) / 1e6
+        weights = run.syncs["frames"]
+        print(f"{len(run.pulses) / 100:.0f} s of recording on {os.cpu_count()} cores")
+        lost = 0
+        for name, stream in run.streams.items():
+            missing = int(stream.gaps["missing"].sum())
+            lost += missing
+            print(f"  {name:4} {len(stream.frames)} frames, {missing} lost")
+        fullest = float((run.queues["deepest"] / run.queues["buffers"]).max()) * 100
+    p50, p99 = (float(np.percentile(np.repeat(waited_ms, weights), part)) for part in (50, 99))
+    print(f"  grab to acknowledged, each frame as the oldest of its sync: p50 {p50:.0f} ms, p99 {p99:.0f} ms, ", end="")
+    print(f"longest {waited_ms.max():.0f} ms; buffers {fullest:.0f} % full at most")
+    percent = {name: share(cpu_ns - early.cpu_ns.get(name, 0)) for name, cpu_ns in late.cpu_ns.items()}
+    for name, used in sorted(percent.items(), key=lambda item: -item[1]):
+        print(f"  CPU of thread {name:12} {used:5.1f} % of one core")
+    print(f"  CPU of all of them {sum(percent.values()):8.1f} %; of the world beside it ", end="")
+    print(f"{share(round((late.world_s - early.world_s) * NS)):.1f} %")
+    growth_mb = late.resident_mb - early.resident_mb
+    print(f"  memory {early.resident_mb:.0f} MB at its start, {late.resident_mb:.0f} MB at its end")
+    is_slow = p99 > MOST_ACKNOWLEDGED_MS or sum(percent.values()) >= MOST_CPU_PERCENT
+    return int(lost > 0 or is_slow or growth_mb > MOST_GROWTH_MB)
+
+
+if __name__ == "__main__":
+    main()

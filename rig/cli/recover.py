@@ -1,0 +1,109 @@
+"""`rig recover`: put in order what a crash has left of a session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rig.errors import RigError
+    from rig.session.recover import Recovery, StreamKept
+
+_FOUND = {
+    "held": "is being recorded right now, or put in order: left alone",
+    "empty": "nothing had been recorded: removed",
+    "closed": "closed already: nothing to do",
+    "close_finished": "its close had broken off, and is finished",
+    "recovered": "nobody closed it: the recorder was killed or lost power; put in order",
+}
+
+
+def recover(
+    sessions: Annotated[list[Path] | None, typer.Argument(help="Sessions.", metavar="SESSION")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every session below --out.")] = False,  # noqa: FBT002
+    out: Annotated[Path, typer.Option(help="Where sessions lie.")] = Path("sessions"),
+    json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,  # noqa: FBT002
+) -> None:
+    """Put in order what a crash, a power cut or a full disk has left: say what was kept, and which pulses are missing.
+
+    Nothing that the disk had acknowledged is given up. What is closed already stays as it is, and what is being
+    recorded is left alone. Exit code 0: all is in order; 1: it is, but a picture that was safe is damaged or gone; 2:
+    a file could not be put in order, and was not changed.
+
+    Example: rig recover sessions/sub-001/ses-01
+    """
+    from json import dumps
+
+    from rig.errors import RigError, UserError, raise_all
+    from rig.session.folder import sessions_below
+    from rig.session.recover import recover as put_in_order
+
+    if bool(sessions) == every:
+        raise UserError("rig recover", "takes sessions, or --all", hint="rig recover --help")
+    done: list[Recovery] = []
+    errors: list[RigError] = []
+    with _progress(is_quiet=json) as on_progress:
+        for session in sessions_below(out) if every else sessions or []:
+            try:
+                found, refused = put_in_order(session, on_progress)
+            except RigError as exc:
+                found, refused = [], [exc]
+            done, errors = done + found, errors + refused
+            if not json:
+                _show(found)
+    if json:
+        problems = [str(error) for error in errors]
+        typer.echo(dumps({"files": [one.to_json() for one in done], "problems": problems}, indent=1))
+    elif every and not done and not errors:
+        typer.echo(f"no session lies below {out}")
+    raise_all(errors)
+    if not all(one.is_good for one in done):
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _progress(*, is_quiet: bool) -> Iterator[Callable[[Path, int, int], None]]:
+    """A bar that shows how many pictures of a file have been compared; on a terminal alone."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import Progress, TaskID
+
+    console = Console(stderr=True)
+    tasks: dict[Path, TaskID] = {}
+    with Progress(console=console, transient=True, disable=is_quiet or not console.is_terminal) as bar:
+
+        def move(path: Path, compared: int, pictures: int) -> None:
+            if path not in tasks:
+                tasks[path] = bar.add_task(escape(path.name), total=pictures)
+            bar.update(tasks[path], completed=compared)
+
+        yield move
+
+
+def _show(found: list[Recovery]) -> None:
+    from rig.cli.terminal import printable
+
+    for one in found:
+        outcome = f" ({one.outcome.replace('_', ' ')})" if one.found.value in ("closed", "close_finished") else ""
+        typer.echo(printable(f"{one.path}: {_FOUND[one.found.value]}{outcome}"))
+        for name, kept in one.streams.items():
+            typer.echo(f"  {name:<5} {_stream_line(kept)}")
+        if one.lost:
+            typer.echo(f"  LOST: {one.lost} frames that the disk had acknowledged are not there")
+
+
+def _stream_line(kept: StreamKept) -> str:
+    from rig.verify.findings import spelled
+
+    parts = [f"{kept.frames} frames kept, at least {kept.acknowledged} of them acknowledged"]
+    if kept.cut:
+        parts.append(f"{kept.cut} cut off that the disk did not hold whole")
+    if kept.damaged:
+        parts.append(f"DAMAGED: pulses {spelled(kept.damaged)}")
+    if kept.missing:
+        parts.append(f"{kept.missing_count} pulses without a frame: {spelled(kept.missing)}")
+    return "; ".join(parts)

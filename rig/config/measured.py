@@ -1,0 +1,53 @@
+"""What was measured on a rig: dated files beside its rig.yaml, which every session carries as they were.
+
+calibration/smic/rig.yaml
+                 2026-03-01T101500Z_geometry/result.yaml    <-- a YAML file in a folder whose name begins with a date
+                 2026-03-02_delay.yaml                      <-- or one whose own name does
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from rig.errors import ConfigError
+
+MOST_BYTES = 1 << 20  # of one file; what is larger is a picture or a table, and lies beside it
+_DATED = re.compile(r"\d{4}-?\d{2}-?\d{2}")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A dated file. `name` is its path below the rig's folder, with slashes."""
+
+    name: str
+    path: Path
+    text: str
+    sha256: str
+
+
+def find_measured(folder: Path) -> list[Measured]:
+    """The dated files of a rig, in the order of their names. Raises ConfigError naming one that cannot be kept."""
+    found = [*folder.glob("*.yaml"), *folder.glob("*/*.yaml")]
+    return [_read(path, folder) for path in sorted(found) if _DATED.match(path.relative_to(folder).parts[0])]
+
+
+def _read(path: Path, folder: Path) -> Measured:
+    hint = "Mend it, or take it out of the rig's folder: each session carries all that was measured"
+    try:
+        size = path.stat().st_size
+        if size > MOST_BYTES:
+            raise ConfigError(
+                str(path), "are too many", value=f"{size} bytes", allowed=f"up to {MOST_BYTES}", hint=hint
+            )
+        data = path.read_bytes()
+        text = data.decode()
+    except OSError as exc:
+        raise ConfigError(str(path), f"cannot be read: {exc.strerror}", hint=hint) from None
+    except UnicodeDecodeError as exc:
+        raise ConfigError(str(path), f"is no UTF-8 text: {exc.reason} at byte {exc.start}", hint=hint) from None
+    if "\0" in text:
+        raise ConfigError(str(path), "is no text: it has a zero byte in it", hint=hint)
+    return Measured(path.relative_to(folder).as_posix(), path, text, hashlib.sha256(data).hexdigest())

@@ -1,0 +1,143 @@
+"""`rig archive` as a user types it: exit codes, one line a session, killed at any moment, and a disk that is full."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import random
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from rig import host
+from rig.session.folder import find_runs, sessions_below
+from tests import commands
+from tests.handmade import Plan, make_run
+
+
+@pytest.fixture
+def lab(tmp_path) -> Path:
+    """A folder with two sessions and a place for archives."""
+    for number in (1, 2):
+        make_run(tmp_path / "sessions", Plan(number_of_session=number))
+    (tmp_path / "nas").mkdir()
+    return tmp_path
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    files = [p for p in sorted(folder.rglob("*")) if p.is_file() and not p.name.endswith("_archive.json")]
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in files}
+
+
+def test_help_has_an_example():
+    done = commands.run("archive", "--help", cwd=Path())
+    assert "Example: rig archive sessions/sub-001/ses-01 /mnt/nas/archive" in " ".join(done.stdout.split())
+
+
+def test_sessions_are_archived_verified_there_and_moved_on_request(lab):
+    before = tree(lab / "sessions")
+    both = "sessions/sub-001/ses-01", "sessions/sub-001/ses-02"
+    done = commands.run("archive", *both, "nas", cwd=lab)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        f"{name}: archived: nas/{name[9:]}: 1 file, 2.6 MB, read back and equal" for name in both
+    ]
+    assert tree(lab / "nas") == tree(lab / "sessions") == before
+    assert commands.run("verify", "nas/sub-001/ses-01", cwd=lab).returncode == 0
+    done = commands.run("archive", both[1], "nas", "--move", "--json", cwd=lab)
+    (one,) = json.loads(done.stdout)["sessions"]
+    assert (one["state"], one["safe"], one["files"], one["bytes"]) == (
+        "moved",
+        True,
+        1,
+        len(before["sub-001/ses-02/sub-001_ses-02_run-01_session.h5"]),
+    )
+    assert sessions_below(lab / "sessions") == [lab / both[0]]
+    assert "ses-01" in commands.run("info", "sessions", cwd=lab).stdout
+    assert commands.run("archive", both[1], "nas", "--move", cwd=lab).stdout.endswith("its source was moved before\n")
+
+
+def test_a_session_being_recorded_is_skipped_and_the_others_are_archived(lab):
+    with find_runs(lab / "sessions/sub-001/ses-01")[0].open("rb") as held:
+        host.hold_shared(held.fileno())
+        done = commands.run("archive", "sessions/sub-001/ses-01", "sessions/sub-001/ses-02", "nas", "--move", cwd=lab)
+    assert done.returncode == 1
+    first, second = done.stdout.splitlines()
+    assert first.startswith("sessions/sub-001/ses-01: NOT SAFE: ")
+    assert "is being recorded right now. Wait for its end" in first
+    assert second.startswith("sessions/sub-001/ses-02: moved: nas/sub-001/ses-02: ")
+    assert [p.name for p in sessions_below(lab / "nas")] == ["ses-02"]
+    assert [p.name for p in sessions_below(lab / "sessions")] == ["ses-01"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("sessions/sub-001/ses-01", "missing"),
+        ("sessions/sub-001/ses-01", "sessions/sub-001/ses-02/sub-001_ses-02_run-01_session.h5"),
+        ("sessions/sub-001/ses-01", "sessions"),
+        ("sessions/sub-001/ses-01", "sessions/sub-001/ses-01"),
+        ("sessions/sub-001/ses-01", "sessions/sub-009/ses-01", "nas"),
+        ("sessions", "nas"),
+        ("sessions/sub-001/ses-01",),
+    ],
+)
+def test_a_mistake_is_named_before_anything_is_done(lab, arguments):
+    before = tree(lab)
+    assert commands.refused("archive", "--move", *arguments, cwd=lab)
+    assert tree(lab) == before
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_killed_at_a_random_moment_the_next_run_ends_well(lab, seed):
+    source, nas = lab / "sessions/sub-001/ses-01", lab / "nas"
+    with (source / "notes.bin").open("wb") as notes:
+        notes.write(random.Random(seed).randbytes(16 << 20))
+    truth = tree(source)
+    process = commands.start("archive", source, nas, "--move", cwd=lab)
+    part = nas / "sub-001/.ses-01.part/notes.bin.part"
+    until = random.Random(seed).randrange(1, 16 << 20)
+    while process.poll() is None and not (part.exists() and part.stat().st_size >= until):
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert sessions_below(nas) == [] or tree(nas / "sub-001/ses-01") == truth
+    assert not source.exists() or tree(source) == truth
+    done = commands.run("archive", source, nas, "--move", cwd=lab)
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    assert tree(nas / "sub-001/ses-01") == truth
+    assert sessions_below(lab / "sessions") == [source.with_name("ses-02")]
+
+
+def test_a_disk_that_takes_no_more_is_one_line_and_the_source_is_kept(lab):
+    """The system itself refuses: no file may grow beyond 2 MB."""
+    before = tree(lab / "sessions")
+    command = f"ulimit -f 2048; exec {shlex.quote(sys.executable)} -m rig archive sessions/sub-001/ses-01 nas --move"
+    done = subprocess.run(["bash", "-c", command], cwd=lab, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "NOT SAFE" in done.stdout and os.strerror(errno.EFBIG) in done.stdout
+    assert tree(lab / "sessions") == before
+    assert sessions_below(lab / "nas") == []
+    assert commands.run("archive", "sessions/sub-001/ses-01", "nas", "--move", cwd=lab).returncode == 0
+
+
+def test_ctrl_c_ends_it_without_a_traceback_and_the_next_run_goes_on(lab):
+    source = lab / "sessions/sub-001/ses-01"
+    with (source / "notes.bin").open("wb") as notes:
+        notes.write(bytes(range(256)) * (16 << 12))
+    process = commands.start("archive", source, "nas", cwd=lab)
+    while process.poll() is None and not (lab / "nas/sub-001/.ses-01.part/notes.bin.part").exists():
+        time.sleep(0.001)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate()
+    assert process.returncode != 0 or (lab / "nas/sub-001/ses-01").exists()
+    assert "Traceback" not in said[1]
+    assert commands.run("archive", source, "nas", cwd=lab).returncode == 0
+    assert tree(lab / "nas/sub-001/ses-01") == tree(source)

@@ -1,0 +1,127 @@
+"""Run files of version 1 as they were written once, kept for ever, are read as they were meant: by rig and by others.
+
+They are made by tests/data/make_golden.py; what is in them lies beside them.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import subprocess
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import hdf5plugin
+import numpy as np
+import pytest
+
+import rig
+from rig.session.layout import Outcome
+from rig.verify.verdict import verify_run
+
+FOLDER = Path(__file__).parents[1] / "data/session-v1"
+NAMES = [path.stem for path in sorted(FOLDER.glob("*.json"))]
+Case = tuple[dict[str, Any], list[Path]]
+
+
+@pytest.fixture
+def unpacked(tmp_path: Path) -> Callable[[str], Case]:
+    """What must be read of a case, and its files in a session's folder."""
+
+    def unpack(name: str) -> Case:
+        expected = json.loads((FOLDER / f"{name}.json").read_text())
+        folder = tmp_path / "sub-001/ses-01"
+        folder.mkdir(parents=True)
+        for number, file in enumerate(expected["files"], 1):
+            (folder / file).write_bytes(gzip.decompress((FOLDER / f"{name}-{number}.h5.gz").read_bytes()))
+        return expected, [folder / file for file in expected["files"]]
+
+    return unpack
+
+
+def crc_of(values: np.ndarray) -> int:
+    return zlib.crc32(np.ascontiguousarray(values).tobytes())
+
+
+def test_there_is_a_file_for_each_way_in_which_one_may_have_ended_and_not_much_of_them() -> None:
+    ways = {"closed", "lossy", "colour", "compressed", "two_files", "killed", "killed_compressed", "recovered"}
+    assert ways <= set(NAMES)
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 2_000_000
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_golden_file_is_read_as_it_was_meant(name: str, unpacked: Callable[[str], Case]) -> None:
+    expected, files = unpacked(name)
+    with rig.open(files[0].parent) as session:
+        (run,) = session.runs
+        assert (session.unreadable, len(run.files)) == ([], len(files))
+        assert run.outcome is Outcome(expected["outcome"])
+        assert (len(run.pulses), len(run.flips)) == (expected["pulses"], expected["flips"])
+        for stream, said in expected["streams"].items():
+            found = session.streams[stream]
+            pictures = found.data[:]
+            assert list(pictures.shape) == said["shape"]
+            assert crc_of(pictures) == said["pictures"]
+            assert crc_of(found.pulse_numbers) == said["pulse_numbers"]
+            gaps = [[int(gap[key]) for key in ("first_pulse", "last_pulse", "cause")] for gap in found.gaps]
+            assert (gaps, len(found.extras)) == (said["gaps"], said["extras"])
+            assert found.grey(0).shape == (found.height, found.width)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_verify_says_of_a_golden_file_what_it_said(name: str, unpacked: Callable[[str], Case]) -> None:
+    expected, files = unpacked(name)
+    with rig.open(files[0].parent) as session:
+        verdict = verify_run(session.runs[0])
+    for check, words in expected["words"].items():
+        found = [finding for finding in verdict.findings if finding.check == check]
+        assert sorted({str(finding.word) for finding in found}) == words, (check, found)
+    assert verdict.is_complete is expected["complete"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_plain_h5py_reads_the_same(name: str, unpacked: Callable[[str], Case]) -> None:
+    expected, files = unpacked(name)
+    for stream, said in expected["streams"].items():
+        frames, pictures = [], []
+        for path in files:
+            with h5py.File(path) as file:
+                rows = file[f"/acquisition/{stream}/frames"][:]
+                rows = rows[: int((rows["seq"] == np.arange(1, len(rows) + 1)).cumprod().sum())]
+                frames.append(rows)
+                pictures.append(file[f"/acquisition/{stream}/data"][: len(rows)])
+        assert crc_of(np.concatenate(frames)["checksum"]) == said["checksums"]
+        assert not expected["plain"] or crc_of(np.concatenate(pictures)) == said["pictures"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_h5dump_shows_outcome_shape_and_rows(name: str, unpacked: Callable[[str], Case]) -> None:
+    expected, files = unpacked(name)
+
+    def h5dump(*options: str) -> str:
+        return subprocess.run(["h5dump", *options, str(files[0])], capture_output=True, text=True, check=True).stdout
+
+    assert f'"{expected["outcome"]}' in h5dump("-a", "/outcome")
+    height, width = expected["streams"]["HS"]["shape"][1:] if name != "colour" else (0, 0)
+    header = " ".join(h5dump("-H", "-d", "/acquisition/HS/data").split())
+    assert name == "colour" or re.search(rf"\( \d+, {height}, {width} \)", header), header
+    first = " ".join(h5dump("-d", "/acquisition/pulses", "-s", "1", "-c", "1").split())
+    assert re.search(r"\(1\): \{ 2, \d+, 1, 1, \d+, \d+ \}", first), first
+    assert "PICTURES AND PULSES" in h5dump("-d", "/README")
+
+
+def test_h5dump_reads_compressed_pictures_with_the_plugin_of_the_filter(unpacked: Callable[[str], Case]) -> None:
+    _, (path,) = unpacked("compressed")
+    options = ["-d", "/acquisition/HS/data", "-s", "5,30,0", "-c", "1,1,96", "-w", "0"]
+    environment = os.environ | {"HDF5_PLUGIN_PATH": hdf5plugin.PLUGIN_PATH}
+    command = ["h5dump", *options, str(path)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+    row = re.search(r"\(5,30,0\): (.*)", said)
+    assert row is not None, said
+    with h5py.File(path) as file:
+        assert [int(value) for value in row[1].split(",")] == file["/acquisition/HS/data"][5, 30].tolist()

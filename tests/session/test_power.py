@@ -1,0 +1,62 @@
+"""The power goes at any moment, while a run is armed, recorded, closed or recovered: nothing acknowledged is lost."""
+
+from __future__ import annotations
+
+from copy import copy
+from random import Random
+
+import pytest
+
+from rig.errors import RigError
+from tests.crashes import log_a_session, lost_by_a_cut, stages
+from tests.short_plans import shorten_plans
+
+SEEDS = 5
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    return log_a_session(tmp_path_factory.mktemp("recorded"), 2)
+
+
+@pytest.fixture(scope="module")
+def recorded_in_several_files(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        shorten_plans(patch)
+        return log_a_session(tmp_path_factory.mktemp("several"), 9)
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.parametrize("stage", ["arm", "recording", "sync", "close", "end of the close"])
+def test_a_power_cut_loses_nothing_that_was_acknowledged(recorded, tmp_path, stage, seed):
+    random = Random(f"{stage} {seed}")
+    places = stages(recorded[0])[stage]
+    assert lost_by_a_cut(recorded, random.choice(places), random, tmp_path, recoveries_cut=seed % 3) == ""
+
+
+@pytest.mark.parametrize("seed", range(2 * SEEDS))
+def test_nor_does_one_while_a_run_goes_on_in_the_next_file(recorded_in_several_files, tmp_path, seed):
+    log, _, _ = recorded_in_several_files
+    renamed = [place for place, op in enumerate(log.ops) if op.kind == "rename" and op.name.endswith(".arming")]
+    assert len(renamed) >= 3
+    random = Random(seed)
+    place = random.choice(renamed[1:]) + random.randint(-10, 400)
+    cut = min(place, len(log.ops))
+    assert lost_by_a_cut(recorded_in_several_files, cut, random, tmp_path, recoveries_cut=seed % 2) == ""
+
+
+def test_the_log_tells_a_close_without_a_journal_from_one_with_it(recorded, tmp_path):
+    """The harness itself can find a loss: without the sync of the folder the names of journal and file may be lost."""
+    log, truth, acknowledged = recorded
+    renamed = max(place for place, op in enumerate(log.ops) if op.kind == "rename")
+    careless = copy(log)
+    careless.ops = [op for place, op in enumerate(log.ops) if not (place > renamed and op.kind == "folder")]
+    found = set()
+    for seed in range(6):
+        (folder := tmp_path / str(seed)).mkdir()
+        try:
+            careless_run = (careless, truth, acknowledged)
+            found.add(lost_by_a_cut(careless_run, len(careless.ops) - 2, Random(seed), folder, recoveries_cut=0))
+        except (RigError, AssertionError) as exc:
+            found.add(type(exc).__name__)
+    assert found - {""}

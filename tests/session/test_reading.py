@@ -1,0 +1,219 @@
+"""Reading pictures as arrays: indexed, timed, laid beside each other, mapped, and while they are being recorded."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import hdf5plugin
+import numpy as np
+import pytest
+
+import rig
+from rig.errors import ChecksumError, UserError
+from rig.session.layout import Outcome
+from rig.session.reader import Session
+from tests.handmade import Plan, host_of, make_run, number_in, pulse_ticks
+from tests.rigs import record, write_protocol, write_rig
+from tests.session.test_pixel_formats import opened, pictures_of, spec_of, store, write
+
+LOST = {"HS": {50, 51}, "VIS": {40}}
+GHOST = {"VIS": [60]}
+TWO = {"host_0": 65_000_000_000, "created_utc": "2026-03-01T10:01:00+00:00"}
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[Session]:
+    with rig.open(make_run(tmp_path, Plan(lost=LOST, ghosts=GHOST))) as opened:
+        yield opened
+
+
+@pytest.fixture
+def whole(session: Session) -> np.ndarray:
+    """All pictures of VIS by plain h5py."""
+    with h5py.File(session.runs[0].path, locking=False) as file:
+        return np.asarray(file["/acquisition/VIS/data"][:])
+
+
+MASK = np.arange(66) % 5 == 2
+
+
+@pytest.mark.parametrize(
+    "index",
+    [0, -1, 65, np.int64(7), slice(3, 9), slice(None), slice(60, 99), slice(None, None, 7), slice(9, 3, -2),
+     slice(5, 5), [4, 4, -2, 0], [], np.array([9, 8]), MASK],
+    ids=lambda index: "mask" if index is MASK else str(index),
+)  # fmt: skip
+def test_pictures_are_indexed_as_an_array_is(session: Session, whole: np.ndarray, index: object) -> None:
+    found = session.streams["VIS"].data[index]  # type: ignore[call-overload]
+    expected = whole[index] if not isinstance(index, list) else whole[np.array(index, int)]
+    assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
+    assert np.array_equal(found, expected)
+    assert found.flags.writeable
+
+
+@pytest.mark.parametrize("index", [66, -67, [0, 66], MASK[:-1], (0, 1), np.zeros((2, 2), int), 1.5, "a"])
+def test_an_index_that_no_array_would_take_is_refused(session: Session, index: object) -> None:
+    with pytest.raises(IndexError):
+        session.streams["VIS"].data[index]  # type: ignore[call-overload]
+
+
+def test_pictures_have_shape_type_and_length_and_are_iterated(session: Session, whole: np.ndarray) -> None:
+    data = session.streams["VIS"].data
+    assert (data.shape, data.ndim, data.dtype, len(data)) == (whole.shape, 3, np.uint8, 66)
+    assert all(np.array_equal(one, other) for one, other in zip(data, whole, strict=True))
+
+
+def test_a_whole_stream_is_never_read_by_the_way(session: Session) -> None:
+    with pytest.raises(UserError, match=r"stream VIS: is not read whole by the way \(0.00 GB\). Take data"):
+        np.asarray(session.streams["VIS"].data)
+
+
+def test_a_damaged_picture_is_named_among_several(tmp_path: Path) -> None:
+    with rig.open(make_run(tmp_path, Plan(damaged={"VIS": {40}}))) as session:
+        data = session.streams["VIS"].data
+        assert len(data[:10]) == 10
+        with pytest.raises(ChecksumError, match=r"frame 10 \(pulse 40\)"):
+            data[5:15]
+
+
+def test_pictures_of_all_runs_are_one_array(tmp_path: Path) -> None:
+    make_run(tmp_path, Plan())
+    with rig.open(make_run(tmp_path, Plan(run=2, **TWO)).parent) as session:
+        found = session.streams["HS"].data[[262, 263, 264, 265]]
+        assert [number_in(picture) for picture in found] == [262, 263, 0, 1]
+
+
+def test_a_frames_time_is_that_of_its_pulse_and_nobody_knows_that_of_an_extra(session: Session) -> None:
+    plan = Plan(lost=LOST, ghosts=GHOST)
+    sent_s = (host_of(plan, pulse_ticks(plan)) - int(host_of(plan, int(pulse_ticks(plan)[0])))) / 1e9
+    for name, stream in session.streams.items():
+        is_extra = stream.pulse_numbers < 0
+        assert np.isnan(stream.times_s).tolist() == is_extra.tolist()
+        assert is_extra.sum() == (name == "VIS")
+        off = stream.times_s[~is_extra] - sent_s[stream.pulse_numbers[~is_extra]]
+        assert np.abs(off).max() < 20e-6, name  # what a clock map of noisy pings is good for
+    assert session.streams["HS"].times_s[0] == 0
+
+
+def test_each_streams_own_delay_from_the_trigger_is_in_its_times(tmp_path: Path) -> None:
+    """Nobody declared that of VIS; that of HS is 20 us, and 0 s is where HS begins."""
+    with rig.open(make_run(tmp_path, Plan(undeclared={"VIS"}))) as session:
+        hs, vis = session.streams["HS"], session.streams["VIS"]
+        apart_us = (vis.times_s - hs.times_s[hs.index_at(vis.pulse_numbers)]) * 1e6
+    assert np.allclose(apart_us, -20, atol=0.01)
+
+
+def test_times_of_a_stream_are_those_that_at_looks_up(tmp_path: Path) -> None:
+    make_run(tmp_path, Plan())
+    with rig.open(make_run(tmp_path, Plan(run=2, **TWO)).parent) as session:
+        stream = session.streams["HS"]
+        assert 59.9 < stream.times_s[264] < 60.1
+        for index in (0, 17, 263, 264, 300):
+            instant = session.at(seconds=stream.times_s[index] + 1e-6)
+            assert (instant.run, instant.pulse) == (stream.run_numbers[index], stream.pulse_numbers[index])
+
+
+def test_frames_of_many_pulses_are_found_at_once(session: Session) -> None:
+    for stream in session.streams.values():
+        numbers = stream.pulse_numbers.tolist()
+        wanted = np.arange(-2, 280)
+        expected = [numbers.index(p) if p >= 0 and p in numbers else -1 for p in wanted.tolist()]
+        assert stream.index_at(wanted).tolist() == expected
+        assert [stream.frame_of(p) for p in range(3)] == [i if i >= 0 else None for i in expected[2:5]]
+        assert stream.index_at([[0, 1], [2, 300]]).shape == (2, 2)
+        assert stream.index_at(5, run=2).tolist() == -1
+
+
+def test_two_streams_are_laid_beside_each_other_by_their_pulses(session: Session) -> None:
+    hs, vis = session.streams["HS"], session.streams["VIS"]
+    beside = vis.index_at(hs.pulse_numbers)
+    both = beside >= 0
+    assert both.sum() == 66 - 1 - 0
+    pairs = zip(hs.data[both], vis.data[beside[both]], strict=True)
+    assert all(number_in(one) == number_in(other) for one, other in pairs)
+    assert {number_in(picture) for picture in hs.data[~both]} >= {1, 2, 3, 40}
+
+
+@pytest.mark.parametrize("name", ["Mono8", "Mono12", "RGB8", "Mono12p"])
+def test_a_raw_picture_is_mapped_where_it_lies(tmp_path: Path, name: str) -> None:
+    spec = spec_of(name)
+    pictures = pictures_of(spec, 3)
+    path = write(tmp_path / "run.h5", spec, pictures)
+    with rig.open(path) as session:
+        data = session.streams["HS"].data
+        views = [data.mapped(index) for index in range(3)]
+        with pytest.raises(IndexError):
+            data.mapped(3)
+    assert all(np.array_equal(view, picture) for view, picture in zip(views, pictures, strict=True))
+    assert all((view.shape, view.dtype) == (pictures[0].shape, pictures[0].dtype) for view in views)
+    assert not any(view.flags.writeable for view in views)
+    with h5py.File(path) as file:
+        offset = file["/acquisition/HS/data"].id.get_chunk_info(1).byte_offset
+    path.chmod(0o600)
+    with path.open("r+b") as file:  # what changes in the file changes in the view: it is no copy
+        file.seek(offset)
+        file.write(bytes([int(views[1].reshape(-1).view(np.uint8)[0]) ^ 1]))
+    assert views[1].reshape(-1).view(np.uint8)[0] == pictures[1].reshape(-1).view(np.uint8)[0] ^ 1
+
+
+def test_nothing_holds_a_mapped_file_once_its_views_are_gone(tmp_path: Path) -> None:
+    path = make_run(tmp_path)
+    with rig.open(path) as session:
+        assert number_in(session.streams["HS"].data.mapped(5)) == 5
+    assert str(path) not in Path("/proc/self/maps").read_text()
+
+
+def test_a_compressed_picture_cannot_be_mapped(tmp_path: Path) -> None:
+    path = make_run(tmp_path, Plan(closed=False))
+    with h5py.File(path, "r+") as file:
+        pictures = file["/acquisition/HS/data"][:]
+        del file["/acquisition/HS/data"]
+        chunks, packed = (1, *pictures.shape[1:]), hdf5plugin.Bitshuffle(cname="lz4")
+        file.create_dataset("/acquisition/HS/data", data=pictures, chunks=chunks, compression=packed)
+    with rig.open(path) as session:
+        with pytest.raises(UserError, match="HS/data: is compressed, and cannot be mapped"):
+            session.streams["HS"].data.mapped(0)
+        assert number_in(session.streams["VIS"].data.mapped(3)) == 12
+
+
+def test_many_readers_while_recording_see_every_picture_as_it_is_and_nothing_is_lost(tmp_path: Path) -> None:
+    files = write_rig(tmp_path), write_protocol(tmp_path, ("still", 1.5, "all"))
+    folder = tmp_path / "sessions/sub-001/ses-01"
+    command = [sys.executable, "-m", "tests.session.watching", str(folder)]
+    watchers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    try:
+        assert all(watcher.stdout is not None and watcher.stdout.readline() == "ready\n" for watcher in watchers)
+        recorded = record(tmp_path, *files, virtual=False)
+    finally:
+        said = [watcher.communicate(timeout=30)[0] for watcher in watchers]
+    with h5py.File(recorded.path) as file:
+        for name in ("HS", "VIS", "NIR"):
+            assert len(file[f"/acquisition/{name}/gaps"]) == 0
+            truth = [zlib.crc32(picture.tobytes()) for picture in file[f"/acquisition/{name}/data"][:]]
+            assert len(truth) == len(file["/acquisition/pulses"]) // (1 if name == "HS" else 4)
+            assert all(json.loads(text)["seen"][name] == truth for text in said)
+    for text in said:
+        found = json.loads(text)
+        assert found["opened"]["open"] > 3
+        assert found["again"] > 50
+
+
+def test_a_reader_that_holds_a_file_over_its_close_sees_no_wrong_picture(tmp_path: Path) -> None:
+    """What it knows of the file is from before the close; the pictures lie where they lay."""
+    spec = spec_of("Mono8", capacity=400)
+    writer, pictures = opened(tmp_path / "run.h5", spec), pictures_of(spec, 200)
+    store(writer, pictures)
+    writer.flush()
+    with rig.open(writer.path) as session:
+        data = session.streams["HS"].data
+        mapped = data.mapped(7)
+        assert np.array_equal(data[150], pictures[150])
+        writer.close(Outcome.FINISHED)
+        assert all(np.array_equal(found, picture) for found, picture in zip(data, pictures, strict=True))
+        assert np.array_equal(mapped, pictures[7])
