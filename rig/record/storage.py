@@ -198,7 +198,9 @@ class StorageThreads:
     def __init__(self, storage: Storage, clock: Clock, tell: Callable[[Event], None]) -> None:
         self._storage, self._clock, self._tell = storage, clock, tell
         # No SimpleQueue: on CPython 3.11 a timed `get` of one that is woken without an item may wait for ever.
-        self._actions: queue.Queue[Action | Packing] = queue.Queue()
+        self._actions: queue.Queue[list[Action | Packing]] = queue.Queue()
+        self._held: list[Action | Packing] = []
+        self._taken = self._done = 0  # actions
         self._packers = Packers(storage.compressed, storage.release)
         self._tickets: queue.SimpleQueue[Ticket | None] = queue.SimpleQueue()
         self._wanted: queue.SimpleQueue[RunFiles | None] = queue.SimpleQueue()  # those that need another
@@ -217,8 +219,20 @@ class StorageThreads:
             thread.start()
 
     def do(self, action: Action) -> None:
-        """Queue an action; never blocks."""
-        self._actions.put(self._packers.take(action))
+        """Keep an action for the next `hand_over`; never blocks. Waking the writer for each costs more than it does.
+
+        Pictures that are to be packed do not wait: the packers have them at once.
+        """
+        self._held.append(self._packers.take(action))
+        self._taken += 1
+        if isinstance(action, CloseFile):
+            self.hand_over()
+
+    def hand_over(self) -> None:
+        """Give the writer what was kept, by the thread that calls `do`; to be called many times a second."""
+        if self._held:
+            self._actions.put(self._held)
+            self._held = []
 
     def join(self) -> None:
         """Wait until CloseFile is done."""
@@ -229,24 +243,28 @@ class StorageThreads:
     @property
     def waiting(self) -> int:
         """Actions that the writer has not got to."""
-        return self._actions.qsize()
+        return self._taken - self._done
 
     def _write(self) -> None:
         host.ask_real_time(host.Priority.RECORDER)
         due = self._clock.now_ns() + FLUSH_NS
         while True:
-            try:
-                action = self._actions.get(timeout=max(0.0, (due - self._clock.now_ns()) / NS))
-            except queue.Empty:
-                action = None
-            if isinstance(action, CloseFile):
-                self._close(action)
-                return
-            if action is not None:
+            for action in self._next(due):
+                if isinstance(action, CloseFile):
+                    self._close(action)
+                    return
                 self._attempt(partial(self._storage.do, action))
+                self._done += 1
             if self._clock.now_ns() >= due:
                 due = self._clock.now_ns() + FLUSH_NS
                 self._attempt(self._flush)
+
+    def _next(self, due: int) -> list[Action | Packing]:
+        """What is to be done, or nothing when it does not come before `due`, host ns."""
+        try:
+            return self._actions.get(timeout=max(0.0, (due - self._clock.now_ns()) / NS))
+        except queue.Empty:
+            return []
 
     def _flush(self) -> None:
         """Rows go to the system in any case; at most one sync is under way, what comes meanwhile goes with the next."""

@@ -239,6 +239,8 @@ class ThreadedRecorder:
             event = self._inbox.get()
             on_event(event)
             self._perform(self.run.step(event, self._clock.now_ns()))
+            if isinstance(event, Tick):
+                self._storage.hand_over()
 
     def _tick(self) -> None:
         """Wakes the core. It does not wait for a time itself: on CPython 3.11 a timed `SimpleQueue.get` that is woken

@@ -47,7 +47,7 @@ from rig.streams import (
 
 SCHEMA = 1
 HEAD_BYTES = 1 << 20  # HDF5's own tables lie first in a file: room for them, that of each frame not counted
-WALK_FRAMES = 32  # room for the line walk of one stream: line 7 is sent 17; a camera that delivers more is alarmed
+WALK_FRAMES = 20  # room for the line walk of one stream: line 7 is sent 17; a camera that delivers more is alarmed
 
 ACQUISITION, LINE_WALK = "/acquisition", "/line_walk"
 PULSES, EDGES, CLOCK_PAIRS = f"{ACQUISITION}/pulses", f"{ACQUISITION}/edges", f"{ACQUISITION}/clock_pairs"

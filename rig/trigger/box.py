@@ -15,6 +15,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import cached_property
 from math import lcm
 
 from rig.streams import BoxStatus, ClockPair, DeviceInfo, Edge, Pulse
@@ -62,7 +63,7 @@ class PulsePlan:
     test_offset_ticks: int = 0  # TEST_EDGE, TEST_FLASH: from a pulse to the LED, less than the base period
     test_period_ticks: int = 0  # TEST_FREE: period of the LED, 400 to 131070
 
-    @property
+    @cached_property
     def group(self) -> int:
         """Pulses in one group."""
         return lcm(*(plan.divisor for plan in self.lines))

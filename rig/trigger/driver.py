@@ -190,6 +190,11 @@ class Driver:
     def _ask(self, message: wire.Message, tries: int | None) -> None:
         self._requests.append(Request(message, self._number, tries))
 
+    @property
+    def is_asking(self) -> bool:
+        """Whether an answer of the box is waited for; when it arrives is part of what it tells."""
+        return bool(self._requests)
+
     def _is_waiting(self, kind: type[wire.Message]) -> bool:
         return any(isinstance(request.message, kind) for request in self._requests)
 

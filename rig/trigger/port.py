@@ -28,6 +28,7 @@ GROUP_PULSES = 64  # what wire format 1 allows of pulses until all divisors meet
 
 LAST_STOP_S = 0.8  # a box that may be sending is asked so long to stop before its port is closed: four times
 
+GATHER_NS = NS // 50  # what follows so soon is told together: waking a thread for each event costs more than they
 _HELD = (errno.EBUSY, errno.EAGAIN)
 _FORBIDDEN = (errno.EACCES, errno.EPERM)
 _PORT_ERRORS = host.port_errors()
@@ -134,6 +135,9 @@ class SerialBox(TriggerBox):
         told += self._exchange(self._clock.now_ns() if told else until_ns)
         while not told and self._clock.now_ns() < until_ns:
             told = self._exchange(until_ns)
+        if told and timeout_s and not self._driver.is_asking:
+            self._clock.sleep_until(min(until_ns, self._clock.now_ns() + GATHER_NS))
+            told += self._exchange(self._clock.now_ns())
         return told
 
     def close(self) -> None:
