@@ -2,8 +2,9 @@
 
     python -m bench.writer [--rounds N] [--gigabytes N] [--folder DIR] [--json | --document]
 
-Three streams interleaved as 100/25/25 fps, as fast as the disk takes them. Each way syncs every 0.25 s from a thread of
-its own, and its time ends when its last sync has returned; arming and closing are shown apart. Ways take turns in each
+Three streams interleaved as 100/25/25 fps, as fast as the disk takes them. Ours syncs every 0.25 s from a thread of its
+own; so do the bare ways, but for the plainest: write all, one fsync at the end. Time ends when the last sync has
+returned; arming and closing are shown apart. Ways take turns in each
 round, in an order that is turned round each time, and ratios are taken within a round. Every file is new, and the
 system's unwritten pages are synced before each, so that no way pays for another's; the memory has room for a whole
 file, so no page is dropped and nothing is read. Exits 1 when a median ratio is below its target. --document
@@ -30,18 +31,18 @@ from bench.pictures import faces
 from bench.report import markdown, replace_part, show_table
 from bench.stores import BareWrite, Cost, Fallocated, Shape, Store, SyncedAtEnd, measure
 
-SIZES = {"640x480": 1.0, "1920x1080": 0.9}  # px, and the least ratio to bare write
+SIZES = {"640x480": 1.0, "1920x1080": 0.9}  # px, and the least ratio to bare write and one fsync
 LEAST_OF_FALLOCATED = 0.85
 PICTURES = {"640x480": 96, "1920x1080": 36}  # distinct ones, more than the processor's caches hold
-OURS, BARE, RESERVED, AT_END = "rig", "bare write", "write, fallocated", "bare write, one fsync at the end"
+OURS, AT_END, BARE, RESERVED = "rig", "bare write, one fsync", "bare write, synced alike", "fallocated, synced alike"
 WAYS: dict[str, Callable[[Path, Shape], Store]] = {
     OURS: partial(Rig, divisors=SMIC),
+    AT_END: SyncedAtEnd,
     BARE: BareWrite,
     RESERVED: Fallocated,
-    AT_END: SyncedAtEnd,
 }
 
-HEADS = ("", "MB/s", "speed to bare write", "to fallocated", "CPU s/1000", "longest put ms", "arm s", "close s")
+HEADS = ("", "MB/s", "speed to one fsync", "to synced alike", "to fallocated", "CPU s/1000", "longest put ms", "arm s", "close s")
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def ratios(turns: dict[str, list[Turn]], way: str, to: str) -> list[float]:
 def misses(size: str, turns: dict[str, list[Turn]]) -> list[str]:
     """Targets that were not met."""
     found = []
-    for to, least in ((BARE, SIZES[size]), (RESERVED, LEAST_OF_FALLOCATED)):
+    for to, least in ((AT_END, SIZES[size]), (RESERVED, LEAST_OF_FALLOCATED)):
         median = float(np.median(ratios(turns, OURS, to)))
         if median < least:
             found.append(f"{size}: {median:.3f} of the speed of {to}; at least {least:g} is wanted")
@@ -127,7 +128,7 @@ def row_of(turns: dict[str, list[Turn]], way: str, frame_bytes: int) -> list[str
     return [
         way,
         f"{np.median([cost.frames * frame_bytes / cost.seconds / 1e6 for cost in costs]):.0f}",
-        *(ranged(ratios(turns, way, to)) for to in (BARE, RESERVED)),
+        *(ranged(ratios(turns, way, to)) for to in (AT_END, BARE, RESERVED)),
         f"{np.median([1000 * cost.cpu_s / cost.frames for cost in costs]):.3f}",
         f"{max(cost.longest_put_ms for cost in costs):.0f}",
         f"{np.median([turn.arm_s for turn in turns[way]]):.2f}",
