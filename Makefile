@@ -28,18 +28,21 @@ check: ## Check style, types (Linux and Windows) and which room imports which
 	@$(BIN)/mypy --platform win32
 	@$(BIN)/lint-imports
 
-bench: ## Measure trigger box, clock, LED code, simulated cameras, fault schedules, recording, writing
+bench: ## Measure trigger box, clock, LED code, simulated cameras, fault schedules, recording, writing, archiving
 	@$(PYTHON) tools/setup bench
 	@failed=0; \
 	for bench in trigger_box clock_mapping driver_fuzz led_code simulator schedules clockless reading recording 'recording --busy 2' \
-		writer peers moonshot smic hour; do \
+		writer peers moonshot smic archive hour; do \
 		$(BIN)/python -m bench.$$bench || failed=1; \
 	done; \
 	exit $$failed
 
-soak: ## Kill recordings and cut the power, hundreds of times, and count what is lost; ARGS="--kills 200" for more
+soak: ## Kill recordings and archivings, cut their power, and count what is lost; ARGS="--kills 200" for more recordings
 	@$(PYTHON) tools/setup bench
-	@$(BIN)/python -m bench.crashes $(ARGS)
+	@failed=0; \
+	$(BIN)/python -m bench.crashes $(ARGS) || failed=1; \
+	$(BIN)/python -m bench.archive --seconds 0 --kills 50 --cuts 50 || failed=1; \
+	exit $$failed
 
 setup: ## Only set up: packages of the system and .venv
 	@$(PYTHON) tools/setup test

@@ -1,10 +1,11 @@
-"""Archiving beside a recording, and archiving that is killed.
+"""Archiving beside a recording, archiving that is killed, and archiving that loses its power.
 
-    python -m bench.archive [--gigabytes 4] [--kills 50] [--seed 1]
+    python -m bench.archive [--seconds 60] [--gigabytes 1] [--kills 0] [--cuts 0] [--seed 1] [--folder DIR]
 
-First the demo's load (100/25/25 fps, 640x480, real time) is recorded alone, then again while gigabytes are archived to
-the same disk. Then one archiving after another is killed at a random moment, and what it left is looked at: ends with 1
-when a frame was lost, or when anything looked safe that was not.
+SMIC's load (100/25/25 fps, 640x480, real time, 46 MB/s) is recorded alone, then again while gigabytes are archived from
+and to the same disk, again and again. Ends with 1 when a pulse of it has no frame, when the p99 from grab to
+acknowledged is over 1 s, or when not one archiving ended meanwhile. Then (`make soak`) archivings are killed at random
+moments, or their power is cut, and what that left is looked at: ends with 1 when anything looked safe that was not.
 """
 
 from __future__ import annotations
@@ -21,10 +22,15 @@ from pathlib import Path
 import numpy as np
 
 import rig
-from bench.recording import record
+from bench.report import markdown, replace_part, show_table
+from bench.runs import lost_in, waited_ms
+from bench.smic import MOST_ACKNOWLEDGED_MS
+from bench.smic import record as record_smic
 from rig.clock import NS, HostClock
 from rig.session.folder import sessions_below
+from tests.archives import tree
 from tests.handmade import make_run
+from tests.session.test_archive_power import KINDS, make_archiving, wrong
 
 ARCHIVE = [sys.executable, "-m", "rig", "archive"]
 BLOCK = 16 << 20
@@ -33,52 +39,65 @@ MINUTES_S = 600.0  # more than an archiving takes
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--gigabytes", type=float, default=4, help="0: only the kills")
-    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--seconds", type=int, default=60, help="0: nothing is recorded")
+    parser.add_argument("--gigabytes", type=float, default=1)
+    parser.add_argument("--kills", type=int, default=0)
+    parser.add_argument("--cuts", type=int, default=0, help="of each kind of archiving")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--folder", type=Path, default=Path(), help="on the disk to use")
+    parser.add_argument("--document", action="store_true")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=".", prefix="archive-") as name:
-        folder = Path(name)
-        lost = beside_a_recording(folder, options.gigabytes) if options.gigabytes else 0
-        false = killed(folder, options.kills, random.Random(options.seed))
-    sys.exit(1 if lost or false else 0)
+    with tempfile.TemporaryDirectory(dir=options.folder, prefix="archive-") as name:
+        folder = Path(name).resolve()
+        bad = 0
+        if options.seconds:
+            bad += beside_a_recording(folder, options.seconds, options.gigabytes, document=options.document)
+        if options.kills:
+            bad += killed(folder, options.kills, random.Random(options.seed))
+        if options.cuts:
+            bad += cut(folder, options.cuts)
+    sys.exit(int(bad > 0))
 
 
-def beside_a_recording(folder: Path, gigabytes: float) -> int:
-    """Record alone, then while archiving; frames lost in the second."""
-    alone = recorded(folder / "alone")
-    large = folder / "alone/sub-001/ses-01/notes.bin"
-    fill(large, int(gigabytes * 1e9), random.Random(0))
-    archiver = Archiver(folder / "alone/sub-001/ses-01", folder)
+def beside_a_recording(folder: Path, seconds: int, gigabytes: float, *, document: bool) -> int:
+    """Record alone, then while archiving; 0 when that was as it should be."""
+    large = make_run(folder / "large").parent
+    fill(large / "notes.bin", int(gigabytes * 1e9), random.Random(0))
+    alone = Recorded(folder / "alone", seconds)
+    archiver = Archiver(large, folder)
     archiver.start()
-    beside = recorded(folder / "beside")
-    archiver.end()
-    print(f"the demo's load, alone:            {alone}")
-    print(f"the same while archiving:          {beside}; {archiver.text()}")
-    return beside.lost
+    try:
+        beside = Recorded(folder / "beside", seconds)
+    finally:
+        archiver.end()
+    heads = ["SMIC's load", "alone", "while archiving"]
+    rows = [
+        ["frames", str(alone.frames), str(beside.frames)],
+        ["lost: pulses without a frame", str(alone.lost), str(beside.lost)],
+        ["grab to acknowledged, p50 / p99 / longest, ms", alone.waited, beside.waited],
+        ["copied, and read back meanwhile, MB/s", "", f"{archiver.rate_mb_s:.0f}"],
+        ["sessions archived", "", str(archiver.runs)],
+    ]
+    show_table(f"{gigabytes:.1f} GB archived beside a recording of {seconds} s", heads, rows)
+    if document:
+        replace_part("archive", markdown(heads, rows), folder)
+    return int(beside.lost > 0 or beside.p99_ms > MOST_ACKNOWLEDGED_MS or not archiver.runs)
 
 
 class Recorded:
-    """What a recording was like."""
+    """What a recording was like. Its pictures are removed."""
 
-    def __init__(self, session: Path) -> None:
-        with rig.open(session) as opened:
+    def __init__(self, folder: Path, seconds: int) -> None:
+        folder.mkdir()
+        path, *_ = record_smic(folder, seconds)
+        with rig.open(path) as opened:
             run = opened.runs[0]
-            waited = run.syncs["returned_host_ns"] - run.syncs["oldest_arrived_host_ns"]
-            self.lost = sum(int(stream.gaps["missing"].sum()) for stream in run.streams.values())
+            waited = waited_ms(run)
+            self.lost = sum(lost_in(run).values())
             self.frames = sum(len(stream.frames) for stream in run.streams.values())
-            self.p99_ms = float(np.percentile(waited, 99)) / 1e6
-            self.longest_ms = float(waited.max()) / 1e6
-
-    def __str__(self) -> str:
-        waited = f"grab to acknowledged p99 {self.p99_ms:.0f} ms, longest {self.longest_ms:.0f} ms"
-        return f"{self.frames} frames, {self.lost} lost, {waited}"
-
-
-def recorded(folder: Path) -> Recorded:
-    folder.mkdir()
-    record(str(folder))
-    return Recorded(folder / "sub-001/ses-01")
+        p50, self.p99_ms = (float(np.percentile(waited, part)) for part in (50, 99))
+        self.waited = f"{p50:.0f} / {self.p99_ms:.0f} / {waited.max():.0f}"
+        shutil.rmtree(folder)
 
 
 class Archiver(threading.Thread):
@@ -88,28 +107,31 @@ class Archiver(threading.Thread):
         super().__init__()
         self._session, self._folder = session, folder
         self._is_ending = threading.Event()
-        self._begun = HostClock().now_ns()
-        self.seconds, self.runs, self.bytes = 0.0, 0, 0
+        self._bytes, self._s = 0, 0.0
+        self.runs = 0
 
     def run(self) -> None:
+        clock = HostClock()
+        begun = clock.now_ns()
         while not self._is_ending.is_set():
-            dest = self._folder / f"nas-{self.runs}"
+            dest = self._folder / "nas"
             dest.mkdir()
             with subprocess.Popen([*ARCHIVE, str(self._session), str(dest)], stdout=subprocess.DEVNULL) as process:
                 while process.poll() is None and not self._is_ending.wait(0.1):
                     pass
                 process.terminate()
-            self.bytes += sum(p.stat().st_blocks * 512 for p in dest.rglob("*") if p.is_file())
             self.runs += process.returncode == 0
-        self.seconds = (HostClock().now_ns() - self._begun) / NS
+            self._bytes += sum(p.stat().st_blocks * 512 for p in dest.rglob("*") if p.is_file())
+            shutil.rmtree(dest)
+        self._s = (clock.now_ns() - begun) / NS
 
     def end(self) -> None:
         self._is_ending.set()
         self.join()
 
-    def text(self) -> str:
-        rate = self.bytes / 1e6 / self.seconds
-        return f"{self.bytes / 1e9:.2f} GB archived in {self.seconds:.0f} s, {rate:.0f} MB/s, {self.runs} whole"
+    @property
+    def rate_mb_s(self) -> float:
+        return self._bytes / 1e6 / self._s
 
 
 def fill(path: Path, size: int, rng: random.Random) -> None:
@@ -167,12 +189,17 @@ def make_session(folder: Path, rng: random.Random) -> Path:
     return session
 
 
-def tree(folder: Path) -> dict[str, bytes]:
-    """What lies in a folder, the manifest apart, by its checksum."""
-    from xxhash import xxh3_128_digest
-
-    files = [p for p in folder.rglob("*") if p.is_file() and not p.name.endswith("_archive.json")]
-    return {p.relative_to(folder).as_posix(): xxh3_128_digest(p.read_bytes()) for p in files}
+def cut(folder: Path, cuts: int) -> int:
+    """Cut the power of one archiving after another; how often something was not as it should be."""
+    bad = 0
+    for kind in KINDS:
+        (place := folder / kind.replace(" ", "-")).mkdir()
+        done = make_archiving(place, kind)
+        said = wrong(done, place, cuts)
+        print(f"{cuts} power cuts, {kind}: {len(said)} not as they should be", *said[:5], sep="\n    ")
+        bad += len(said)
+        shutil.rmtree(place)
+    return bad
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
     python -m bench.crashes [--kills 50] [--cuts 200] [--flips 200] [--full 4] [--seed 0]
 
-SIGKILL of a recording in real time, at random moments and while it arms, syncs and closes; every other one compressed.
+SIGKILL of a recording in real time, at random moments and while it arms, syncs, closes and goes on in a further file;
+half of them compressed.
 Power cuts of a recording in virtual time, of one file and of several, also while it is recovered. A disk without a free
 byte (tmpfs, and ext4 in a file; needs root to mount). Flipped bits in pictures. Prints a line for each kind; ends with
 1 on any loss.
@@ -44,7 +45,7 @@ from tests.record.test_compressed import compressing
 from tests.rigs import record, write_protocol, write_rig
 from tests.short_plans import shorten_plans
 
-MOMENTS = ("any", "any", "arm", "sync", "close")
+MOMENTS = ("any", "any", "arm", "sync", "close", "switch")
 DISK_MB = 200
 
 
@@ -89,8 +90,8 @@ def tell(what: str, times: int, once: Callable[[int, Path], tuple[str, str]]) ->
 
 def kill(number: int, folder: Path, seed: int) -> tuple[str, str]:
     moment = MOMENTS[number % len(MOMENTS)]
-    rig_file = compressing(write_rig(folder), "HS", "NIR") if number % 2 else write_rig(folder)
-    files = rig_file, write_protocol(folder, ("a", 1, "all"))
+    rig_file = compressing(write_rig(folder), "HS", "NIR") if number // len(MOMENTS) % 2 else write_rig(folder)
+    files = rig_file, write_protocol(folder, ("a", 30 if moment == "switch" else 1, "all"))
     killed = kill_a_recording(folder, *files, moment, Random(f"{seed} {number}"))
     found = sorted({str(one.found) for one in put_in_order(folder / "sessions")})
     return "+".join(found) or "nothing left", losses(folder / "sessions", killed.truth, killed.safe)

@@ -1,6 +1,6 @@
 """An hour in virtual time: 540,000 frames are recorded, verified and opened, in memory that does not grow with them.
 
-    python -m bench.hour [--minutes N] [--early N] [--folder DIR]
+    python -m bench.hour [--minutes N] [--early N] [--folder DIR] [--document]
 
 Two sessions of 96x64 pixels at 100/25/25 fps: a short one (`early`, 10 minutes) and a long one (60). Memory is what the
 system counts as resident: of the recorder after so many minutes of the long session, of `rig verify` and `rig info`
@@ -21,6 +21,7 @@ from pathlib import Path
 
 import h5py
 
+from bench.report import markdown, replace_part, show_table
 from rig.clock import NS, HostClock
 from rig.config.rig import read_rig
 from rig.elicitation.protocol import read_protocol
@@ -55,13 +56,15 @@ def main() -> None:
         "--early", type=int, default=10, help="of the short session, and when memory is looked at first"
     )
     parser.add_argument("--folder", type=Path, default=Path(), help="on the disk to use")
+    parser.add_argument("--document", action="store_true")
     parser.add_argument("--record", nargs=2, metavar=("MINUTES", "OUT"), help=argparse.SUPPRESS)  # the child
     options = parser.parse_args()
     if options.record:
         record(int(options.record[0]), Path(options.record[1]), options.early)
         return
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        sys.exit(compare(Path(folder), options.early, options.minutes))
+        documented = options.folder if options.document else None
+        sys.exit(compare(Path(folder), options.early, options.minutes, documented))
 
 
 def record(minutes: int, out: Path, early: int) -> None:
@@ -86,24 +89,31 @@ def resident() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_MB
 
 
-def compare(folder: Path, early: int, minutes: int) -> int:
-    """Record, verify and open both sessions; 0 when memory stayed as it was."""
+def compare(folder: Path, early: int, minutes: int, documented: Path | None) -> int:
+    """Record, verify and open both sessions; 0 when memory stayed as it was. `documented`: the folder that was used."""
     short, long = (Session(folder / f"{length}-minutes", length, early) for length in (early, minutes))
     recorder_mb = long.told["late"] - long.told["early"]
     row_mb = long.row_mb - short.row_mb
-    print(
-        f"{long.frames} frames in {minutes} min, recorded in {long.record_s:.0f} s, verified in {long.verify_s:.0f} s"
-    )
-    of_recorder = f"{long.told['early']:.1f} MB at {early} min, {long.told['late']:.1f} MB at {minutes} min"
-    print(f"  recorder    {of_recorder}: {long.told['late'] / long.told['early']:.3f}, {recorder_mb:+.1f} MB")
-    print(f"  rows        {short.row_mb:.1f} MB and {long.row_mb:.1f} MB in the file, pictures apart")
-    failed = [recorder_mb > MOST_GROWTH_MB, short.is_wrong, long.is_wrong]
-    for name in short.reader_mb:
-        few, many = short.reader_mb[name], long.reader_mb[name]
-        times = (many - few) / row_mb
-        print(f"  {name:11} {few:.1f} MB and {many:.1f} MB at most: {many / few:.3f}, {times:.1f} times the rows more")
-        failed.append(times > COPIES)
-    return int(any(failed))
+    times = {name: (long.reader_mb[name] - short.reader_mb[name]) / row_mb for name in short.reader_mb}
+    rows = [
+        ["frames", f"{short.frames}", f"{long.frames}", ""],
+        ["recorded in", f"{short.record_s:.0f} s", f"{long.record_s:.0f} s", ""],
+        ["verified in", f"{short.verify_s:.0f} s", f"{long.verify_s:.0f} s", ""],
+        ["rows in the file, pictures apart", f"{short.row_mb:.1f} MB", f"{long.row_mb:.1f} MB", f"{row_mb:+.1f} MB"],
+        [
+            "memory of the recorder, both in the long session",
+            *(f"{long.told[at]:.1f} MB" for at in ("early", "late")),
+            f"{recorder_mb:+.1f} MB",
+        ],
+    ]
+    for name, many in times.items():
+        held = f"{short.reader_mb[name]:.1f} MB", f"{long.reader_mb[name]:.1f} MB"
+        rows.append([f"memory of {name}, at most", *held, f"{many:.1f} times the rows more"])
+    show_table("an hour, in virtual time", heads := ["", f"{early} min", f"{minutes} min", "more"], rows)
+    if documented:
+        replace_part("hour", markdown(heads, rows), documented)
+    is_grown = recorder_mb > MOST_GROWTH_MB or any(many > COPIES for many in times.values())
+    return int(is_grown or short.is_wrong or long.is_wrong)
 
 
 class Session:

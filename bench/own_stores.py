@@ -1,34 +1,44 @@
-"""Our way to store frames, behind the interface of stores.py: what the recorder's grab and writer threads do."""
+"""Our way to store frames, behind the interface of stores.py: the recorder's own storage, driven as its threads do.
+
+    grab thread: picture, checksum, count --> packer threads, if compressed --> loop: Storage.do(picture), .do(row)
+                                                                              flush --> a ticket --> sync
+
+Of a recording only the core is missing, which finds the pulse of a frame.
+"""
 
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import count
 from pathlib import Path
 from queue import SimpleQueue
 
 import numpy as np
 import xxhash
-from numpy.typing import NDArray
 
 import rig
 from bench.stores import Picture, Shape, Store, Stored, stamped
-from rig import host
+from rig.clock import HostClock
+from rig.record.messages import Action, StoreFrame
+from rig.record.packers import Kind, Packers, Packing
 from rig.record.rows import frame_row
-from rig.session import packing
+from rig.record.storage import Storage, Ticket, sync
+from rig.record.telemetry import Telemetry
 from rig.session.arming import Header, Value
+from rig.session.files import RunFiles
 from rig.session.layout import SCHEMA, Outcome, Room, StreamSpec, data_path
-from rig.session.writer import SessionWriter
 from rig.streams import Evidence, Frame, Status
 
 SMIC = {"HS": 1, "VIS": 4, "NIR": 4}  # divisor of each stream
 BATCH, BATCHES = 8, 3  # frames handed over at once: so many come while the writer sleeps; batches that may wait
-AHEAD = 16  # pictures that may be packed before their turn; fewer than there are pictures
+PAYLOADS = 16  # of compressed pictures, that may wait for the disk
+LEAST_PICTURES = BATCH * BATCHES + PAYLOADS  # with fewer one might be stamped anew while it is still to be stored
+
+Batch = list[tuple[Frame, Action | Packing]]
 
 
 class Rig(Store):
@@ -41,62 +51,80 @@ class Rig(Store):
         divisors = divisors or {"HS": 1}
         period = max(divisors.values())
         self._order = [name for pulse in range(period) for name, d in divisors.items() if pulse % d == 0]
-        self._stored = dict.fromkeys(divisors, 0)
+        self._paths = {name: data_path(name) for name in divisors}
+        self._taken = dict.fromkeys(divisors, 0)
+        self._free: SimpleQueue[None] = SimpleQueue()  # room for a batch in the cameras' buffers
+        self._released = count(1)
+        self._acknowledged = 0
+        self._clock = HostClock()
+        self._telemetry = Telemetry(self._clock, dict.fromkeys(divisors, BATCH * BATCHES), lambda: -1)
         room = Room(self._specs(), seconds=60, pulses=shape.frames, edges=1000)
-        self._writer = SessionWriter(path, _header(shape, divisors), room)
+        files = RunFiles(lambda _: path, _header(shape, divisors), room, least={}, next_room=lambda _: room)
+        kind = Kind((shape.height, shape.width), np.dtype(np.uint8), PAYLOADS)
+        kinds = dict.fromkeys(self._paths.values(), kind) if self.is_compressed else {}
+        self._storage = Storage(files, self._release, self._telemetry, kinds)
+        self._packers = Packers(kinds, self._release)
 
     def _specs(self) -> tuple[StreamSpec, ...]:
         shape, order = self.shape, self._order
-        share = {name: -(-shape.frames * order.count(name) // len(order)) + len(order) for name in self._stored}
+        share = {name: -(-shape.frames * order.count(name) // len(order)) + len(order) for name in self._paths}
         return tuple(
             StreamSpec(name, shape.height, shape.width, share[name], is_compressed=self.is_compressed) for name in share
         )
 
     def arriving(self, pictures: Picture) -> Iterator[Picture]:
-        """A thread of its own takes the checksums, as the grab threads do, and waits when no buffer is free."""
-        grabbed: SimpleQueue[list[Frame]] = SimpleQueue()
-        free: SimpleQueue[None] = SimpleQueue()
+        """A thread of its own takes frames with their checksums, as the grab threads do, while a buffer is free."""
+        assert len(pictures) >= LEAST_PICTURES
+        grabbed: SimpleQueue[Batch] = SimpleQueue()
         for _ in range(BATCHES):
-            free.put(None)
-        grabber = threading.Thread(target=self._grab, args=(pictures, grabbed, free))
+            self._free.put(None)
+        self._packers.start()
+        grabber = threading.Thread(target=self._grab, args=(pictures, grabbed), daemon=True)
         grabber.start()
-        left = self.shape.frames
-        while left:
-            for self._frame in (batch := grabbed.get()):
+        for _ in range(0, self.shape.frames, BATCH):
+            for self._frame, self._action in grabbed.get():
                 yield self._frame.pixels
-            left -= len(batch)
-            free.put(None)
         grabber.join()
+        self._packers.join()
 
-    def _grab(self, pictures: Picture, grabbed: SimpleQueue[list[Frame]], free: SimpleQueue[None]) -> None:
+    def _grab(self, pictures: Picture, grabbed: SimpleQueue[Batch]) -> None:
         for first in range(0, self.shape.frames, BATCH):
-            free.get()
+            self._free.get()
             batch = range(first, min(first + BATCH, self.shape.frames))
             grabbed.put([self._grabbed(index, stamped(pictures, index)) for index in batch])
 
-    def _grabbed(self, index: int, picture: Picture) -> Frame:
-        frame = _frame(self._order[index % len(self._order)], index, picture)
+    def _grabbed(self, index: int, picture: Picture) -> tuple[Frame, Action | Packing]:
+        name = self._order[index % len(self._order)]
+        now = time.perf_counter_ns()
+        frame = Frame(name, 1, index, now, index, 5000.0, 0, Status.OK, "", now, picture, slot=0)
+        self._telemetry.took(frame)
         frame.checksum = xxhash.xxh3_64_intdigest(picture.data)
-        return frame
+        action = StoreFrame(self._paths[name], self._taken[name], frame)
+        self._taken[name] += 1
+        return frame, self._packers.take(action)
 
-    def put(self, index: int, picture: Picture) -> None:
-        name = self._frame.stream
-        self._store(data_path(name), self._stored[name], picture)
-        row = frame_row(self._frame, index, Evidence.COUNTER)
-        self._writer.append(row.path, row.row)
-        self._stored[name] += 1
+    def _release(self, frame: Frame) -> None:
+        self._telemetry.gave(frame)
+        if next(self._released) % BATCH == 0:
+            self._free.put(None)
 
-    def _store(self, path: str, index: int, picture: Picture) -> None:
-        self._writer.store_frame(path, index, picture)
+    def put(self, index: int, picture: Picture) -> None:  # noqa: ARG002
+        self._storage.do(self._action)
+        self._storage.do(frame_row(self._frame, index, Evidence.COUNTER))
 
     def flush(self) -> None:
-        self._writer.flush()
+        self._storage.flush()
 
-    def sync(self) -> None:
-        host.sync_data(self._writer.fd)
+    def begin_sync(self) -> Callable[[], None]:
+        return partial(self._sync, self._storage.take_ticket())
+
+    def _sync(self, ticket: Ticket) -> None:
+        with self._telemetry.syncing():
+            self._acknowledged += sync(ticket, self._clock).frames
 
     def close(self) -> None:
-        self._writer.close(Outcome.FINISHED)
+        assert self._acknowledged == self.shape.frames
+        self._storage.close(Outcome.FINISHED, self._clock.now_ns())
 
     @staticmethod
     def opened(path: Path, shape: Shape) -> Iterator[Stored]:  # noqa: ARG004
@@ -109,34 +137,6 @@ class RigPacked(Rig):
     """The same with lossless compression, by as many threads as there are cores."""
 
     is_compressed = True
-
-    def arriving(self, pictures: Picture) -> Iterator[Picture]:
-        room = packing.room_for(pictures.shape[1:], pictures.dtype)
-        buffers = np.full((AHEAD, room), 0, np.uint8)  # written to once, so that no picture waits for a page of memory
-        made: deque[Future[tuple[Frame, memoryview]]] = deque()
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for index in range(self.shape.frames):
-                if len(made) == AHEAD:
-                    yield self._turn(made.popleft())
-                picture = stamped(pictures, index)
-                made.append(pool.submit(self._packed, index, picture, buffers[index % AHEAD]))
-            while made:
-                yield self._turn(made.popleft())
-
-    def _packed(self, index: int, picture: Picture, buffer: NDArray[np.uint8]) -> tuple[Frame, memoryview]:
-        return self._grabbed(index, picture), packing.pack(picture, buffer)
-
-    def _turn(self, made: Future[tuple[Frame, memoryview]]) -> Picture:
-        self._frame, self._payload = made.result()
-        return self._frame.pixels
-
-    def _store(self, path: str, index: int, picture: Picture) -> None:  # noqa: ARG002
-        self._writer.store_packed(path, index, self._payload)
-
-
-def _frame(stream: str, number: int, picture: Picture) -> Frame:
-    now = time.perf_counter_ns()
-    return Frame(stream, 1, number, now, number, 5000.0, 0, Status.OK, "", now, picture, slot=0)
 
 
 def _header(shape: Shape, divisors: dict[str, int]) -> Header:

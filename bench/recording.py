@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 import rig
+from bench.runs import waited_ms
 from rig.clock import NS, HostClock
 
 RECORD = ["record", "demo", "--rig", "demo", "--subject", "001", "--participant", "scripted", "--out"]
@@ -80,7 +81,7 @@ def report(session: Path, cpu_s: dict[str, float]) -> None:
     """Print what was measured."""
     with rig.open(session) as opened:
         run = opened.runs[0]
-        waited_ms = (run.syncs["returned_host_ns"] - run.syncs["oldest_arrived_host_ns"]) / 1e6
+        waited = waited_ms(run)
         flips = run.flips[run.flips["film_frame"] >= 0]
         gaps_ms = np.diff(flips["host_ns"])[np.diff(flips["step"]) == 0] / 1e6
         shown = {
@@ -93,8 +94,8 @@ def report(session: Path, cpu_s: dict[str, float]) -> None:
         print(f"  CPU of {role:16} {cpu_s.get(role, 0):6.2f} s, its start included")
     for name, (stored, holes) in frames.items():
         print(f"  {name:4} {stored} frames, {holes} gaps")
-    print(f"  grab to acknowledged, oldest frame of each sync: median {np.median(waited_ms):.0f} ms, ", end="")
-    print(f"p99 {np.percentile(waited_ms, 99):.0f} ms, longest {waited_ms.max():.0f} ms")
+    print(f"  grab to acknowledged, each frame as the oldest of its sync: median {np.median(waited):.0f} ms, ", end="")
+    print(f"p99 {np.percentile(waited, 99):.0f} ms, longest {waited.max():.0f} ms")
     print(
         f"  film frames shown: {', '.join(map(str, shown.values()))}; longest time between flips {gaps_ms.max():.1f} ms"
     )

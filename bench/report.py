@@ -11,6 +11,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from rig.record.surroundings import computer
+
 PAGE = Path(__file__).parents[1] / "docs/explanation/performance.md"
 WIDTH = 130
 
@@ -29,20 +31,25 @@ def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (heads, ["---"] * len(heads), *rows))
 
 
-def replace_part(name: str, text: str) -> None:
-    """Put a text, and the machine that it comes from, between `<!-- measured: NAME -->` and `<!-- end -->`."""
+def replace_part(name: str, text: str, folder: Path) -> None:
+    """Put a text between `<!-- measured: NAME -->` and `<!-- end -->`, and the machine it comes from, with the disk of
+    `folder`.
+    """
     begin, end = f"<!-- measured: {name} -->", "<!-- end -->"
     page = PAGE.read_text()
     pattern = re.compile(f"{re.escape(begin)}.*?{end}", re.DOTALL)
     assert pattern.search(page), f"{PAGE} has no place for {name}"
-    PAGE.write_text(pattern.sub(lambda _: f"{begin}\n{text}\n\n{machine()}\n{end}", page))
+    PAGE.write_text(pattern.sub(lambda _: f"{begin}\n{text}\n\n{machine(folder)}\n{end}", page))
 
 
-def machine() -> str:
-    """Processor, cores, memory, system and Python."""
-    processors = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    found = re.search(r"^model name\s*: (.*)$", processors, re.MULTILINE)
-    cores = f"{os.cpu_count()} cores ({found[1] if found else platform.machine()})"
-    memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    system = f"{platform.system()} {platform.release().split('-')[0]}, Python {platform.python_version()}"
-    return f"Measured on {cores}, {memory_gb:.0f} GB, {system}; load at the end {os.getloadavg()[0]:.1f}."
+def machine(folder: Path) -> str:
+    """Processor, cores, memory, disk of `folder`, system and Python."""
+    found = computer(folder)
+    made_of = [
+        f"{found['cores']} cores ({found['processor']})",
+        f"{float(found.get('memory_bytes', 0)) / 1e9:.0f} GB",
+        f"{found.get('file_system', 'a file system')} on {found.get('disk', 'a disk')}",
+        f"{platform.system()} {platform.release().split('-')[0]}",
+        f"Python {platform.python_version()}",
+    ]
+    return f"Measured on {', '.join(made_of)}; load at the end {os.getloadavg()[0]:.1f}."

@@ -1,6 +1,6 @@
 """SMIC's load through the whole recorder, in real time: what it loses, how soon frames are on the disk, what it costs.
 
-    python -m bench.smic [--seconds N] [--folder DIR]
+    python -m bench.smic [--seconds N] [--folder DIR] [--document]
 
 Three simulated cameras at 100/25/25 fps and 640x480 on a simulated box, a still screen without a window. CPU is that of
 the recorder's threads, the core among them as MainThread, from three seconds after the first step to shortly before its
@@ -21,6 +21,8 @@ import numpy as np
 
 import rig
 from bench.recording import cpu_of, family
+from bench.report import markdown, replace_part, show_table
+from bench.runs import lost_in, waited_ms
 from rig.clock import NS, HostClock, thread_cpu_ns
 from rig.config.rig import read_rig
 from rig.elicitation.protocol import read_protocol
@@ -45,6 +47,7 @@ blocks:
   - {kind: baseline, name: still, seconds: SECONDS, store: all}
 """
 SETTLED_S, LAST_S = 3.0, 2.0  # after the first step, and before its end, that are not measured
+LEAST_PERCENT = 0.05  # threads that take less are not named
 MOST_ACKNOWLEDGED_MS, MOST_CPU_PERCENT, MOST_GROWTH_MB = 1000.0, 10.0, 10.0
 PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 1e6
 
@@ -63,9 +66,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=int, default=600)
     parser.add_argument("--folder", type=Path, default=Path(), help="on the disk to use")
+    parser.add_argument("--document", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        sys.exit(report(*record(Path(folder), options.seconds)))
+        looks = record(Path(folder), options.seconds)
+        sys.exit(report(*looks, options.folder if options.document else None))
 
 
 def record(folder: Path, seconds: int) -> tuple[Path, Look, Look]:
@@ -96,35 +101,34 @@ def look_now() -> Look:
     return Look(HostClock().now_ns(), thread_cpu_ns(), sum(map(cpu_of, children)), resident_mb)
 
 
-def report(path: Path, early: Look, late: Look) -> int:
-    """Print what was measured; 0 when all of it is within its limits."""
-
-    def share(cpu_ns: int) -> float:
-        return 100 * cpu_ns / (late.at_ns - early.at_ns)
-
+def report(path: Path, early: Look, late: Look, documented: Path | None) -> int:
+    """Print what was measured; 0 when all of it is within its limits. `documented`: the folder that was used."""
+    percent = {n: 100 * (t - early.cpu_ns.get(n, 0)) / (late.at_ns - early.at_ns) for n, t in late.cpu_ns.items()}
+    world = 100 * (late.world_s - early.world_s) * NS / (late.at_ns - early.at_ns)
     with rig.open(path) as opened:
         run = opened.runs[0]
-        waited_ms = (run.syncs["returned_host_ns"] - run.syncs["oldest_arrived_host_ns"]) / 1e6
-        weights = run.syncs["frames"]
-        print(f"{len(run.pulses) / 100:.0f} s of recording on {os.cpu_count()} cores")
-        lost = 0
-        for name, stream in run.streams.items():
-            missing = int(stream.gaps["missing"].sum())
-            lost += missing
-            print(f"  {name:4} {len(stream.frames)} frames, {missing} lost")
+        seconds, lost = len(run.pulses) / 100, lost_in(run)
+        frames = {name: len(stream.frames) for name, stream in run.streams.items()}
+        waited = waited_ms(run)
         fullest = float((run.queues["deepest"] / run.queues["buffers"]).max()) * 100
-    p50, p99 = (float(np.percentile(np.repeat(waited_ms, weights), part)) for part in (50, 99))
-    print(f"  grab to acknowledged, each frame as the oldest of its sync: p50 {p50:.0f} ms, p99 {p99:.0f} ms, ", end="")
-    print(f"longest {waited_ms.max():.0f} ms; buffers {fullest:.0f} % full at most")
-    percent = {name: share(cpu_ns - early.cpu_ns.get(name, 0)) for name, cpu_ns in late.cpu_ns.items()}
-    for name, used in sorted(percent.items(), key=lambda item: -item[1]):
-        print(f"  CPU of thread {name:12} {used:5.1f} % of one core")
-    print(f"  CPU of all of them {sum(percent.values()):8.1f} %; of the world beside it ", end="")
-    print(f"{share(round((late.world_s - early.world_s) * NS)):.1f} %")
-    growth_mb = late.resident_mb - early.resident_mb
-    print(f"  memory {early.resident_mb:.0f} MB at its start, {late.resident_mb:.0f} MB at its end")
-    is_slow = p99 > MOST_ACKNOWLEDGED_MS or sum(percent.values()) >= MOST_CPU_PERCENT
-    return int(lost > 0 or is_slow or growth_mb > MOST_GROWTH_MB)
+    p50, p99 = np.percentile(waited, [50, 99])
+    all_percent, growth_mb = sum(percent.values()), late.resident_mb - early.resident_mb
+    threads = sorted(percent, key=lambda name: -percent[name])
+    rows = [
+        ["frames", ", ".join(f"{name} {count}" for name, count in frames.items())],
+        ["lost: pulses without a frame", ", ".join(f"{name} {count}" for name, count in lost.items())],
+        ["grab to acknowledged, p50 / p99 / longest", f"{p50:.0f} / {p99:.0f} / {waited.max():.0f} ms"],
+        ["buffers of a camera, at the fullest", f"{fullest:.0f} %"],
+        ["CPU of the recorder's threads, of one core", f"{all_percent:.1f} %"],
+        *([f"of these {name}", f"{percent[name]:.1f} %"] for name in threads if percent[name] >= LEAST_PERCENT),
+        ["CPU of the simulated world", f"{world:.1f} %"],
+        ["memory at the start and at the end", f"{early.resident_mb:.0f} and {late.resident_mb:.0f} MB"],
+    ]
+    show_table("SMIC's load", heads := ["", f"{seconds:.0f} s"], rows)
+    if documented:
+        replace_part("smic", markdown(heads, rows), documented)
+    is_slow = p99 > MOST_ACKNOWLEDGED_MS or all_percent >= MOST_CPU_PERCENT
+    return int(any(lost.values()) or is_slow or growth_mb > MOST_GROWTH_MB)
 
 
 if __name__ == "__main__":

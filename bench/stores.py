@@ -1,6 +1,6 @@
 """One interface for every way to store frames, the plainest ways, and the loop that measures them all alike.
 
-    loop --put--> store --flush--> system --sync (a thread of its own, every 0.25 s)--> disk
+    loop --put--> store --flush--> system --fdatasync (a thread of its own, every 0.25 s)--> disk
 
 Needs numpy alone, so that it runs beside any library; see own_stores.py and peer_stores.py for the others.
 """
@@ -54,7 +54,7 @@ class Stored:
 
 
 class Store(ABC):
-    """A new file, or folder, at `path`. `put` and `flush` are called by one thread, `sync` by another."""
+    """A new file, or folder, at `path`. All is called by one thread; what `begin_sync` returns, by another."""
 
     def __init__(self, path: Path, shape: Shape) -> None:
         self.path, self.shape = path, shape
@@ -69,6 +69,10 @@ class Store(ABC):
 
     def flush(self) -> None:  # noqa: B027
         """Hand everything that was put to the system, as far as the library can."""
+
+    def begin_sync(self) -> Callable[[], None]:
+        """What returns when the disk has all that is flushed now."""
+        return self.sync
 
     def sync(self) -> None:
         """Return when the disk has what was flushed."""
@@ -97,7 +101,7 @@ class BareWrite(Store):
             view = view[os.write(self._fd, view) :]
 
     def sync(self) -> None:
-        os.fsync(self._fd)
+        os.fdatasync(self._fd)
 
     def close(self) -> None:
         os.close(self._fd)
@@ -131,14 +135,14 @@ class SyncedAtEnd(BareWrite):
 
     def sync(self) -> None:
         if self._put == self.shape.frames:
-            super().sync()
+            os.fsync(self._fd)
 
 
 def sync_path(path: Path) -> None:
     """Sync a file; any descriptor of it will do."""
     fd = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(fd)
+        os.fdatasync(fd)
     finally:
         os.close(fd)
 
@@ -157,9 +161,9 @@ class Cost:
 class _SyncThread:
     """Syncs when asked, one sync at a time; what comes meanwhile goes with the next."""
 
-    def __init__(self, sync: Callable[[], None]) -> None:
-        self._sync = sync
-        self._asked: queue.SimpleQueue[float | None] = queue.SimpleQueue()
+    def __init__(self, begin_sync: Callable[[], Callable[[], None]]) -> None:
+        self._begin_sync = begin_sync
+        self._asked: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._due = time.perf_counter() + SYNC_EVERY_S
         self._is_idle = True
         self._error: OSError | None = None
@@ -171,7 +175,7 @@ class _SyncThread:
         now = time.perf_counter()
         if self._is_idle and now >= self._due:
             self._is_idle, self._due = False, now + SYNC_EVERY_S
-            self._asked.put(now)
+            self._asked.put(self._begin_sync())
 
     def join(self) -> None:
         """Wait for its end. Raises the OSError of a sync that failed."""
@@ -181,9 +185,9 @@ class _SyncThread:
             raise self._error
 
     def _run(self) -> None:
-        while self._asked.get() is not None:
+        while (sync := self._asked.get()) is not None:
             try:
-                self._sync()
+                sync()
             except OSError as exc:
                 self._error = exc
             self._is_idle = True
@@ -191,7 +195,7 @@ class _SyncThread:
 
 @contextmanager
 def _syncing(store: Store) -> Iterator[_SyncThread]:
-    thread = _SyncThread(store.sync)
+    thread = _SyncThread(store.begin_sync)
     try:
         yield thread
     finally:
@@ -224,7 +228,7 @@ def measure(store: Store, pictures: Picture) -> Cost:
     began, cpu_began_s = time.perf_counter(), cpu_s()
     with _syncing(store) as thread:
         longest_s = put_all(store, pictures, lambda _flushed: thread.ask())
-    store.sync()
+    store.begin_sync()()
     done = time.perf_counter()
     cost_cpu_s = cpu_s() - cpu_began_s
     store.close()

@@ -180,7 +180,8 @@ def description() -> dict[str, Any]:
 def file_parts() -> dict[str, str]:
     """Tables of the page about run files, from their description."""
     said = description()
-    parts = {"datasets": datasets(said["objects"]), "attributes": attributes(said["objects"]), "log": log(said["log"])}
+    parts = {"datasets": datasets(said["objects"]), "attributes": attributes(said["objects"], said["every"])}
+    parts |= {"log": log(said["log"])}
     parts |= {name: field_table(row["fields"]) for name, row in said["rows"].items()}
     return parts | {name: word_table(values) for name, values in said["words"].items()}
 
@@ -207,12 +208,14 @@ def kind(entry: dict[str, Any]) -> str:
     return str(entry["kind"])
 
 
-def attributes(objects: dict[str, Any]) -> str:
-    """The attributes of every group and dataset."""
+def attributes(objects: dict[str, Any], every: dict[str, Any]) -> str:
+    """The attributes of every group and dataset, last those that all datasets of a kind have."""
     rows = ["| of | attribute | type | what it says |\n|---|---|---|---|\n"]
     for path, entry in objects.items():
         for name, said in entry.get("attributes", {}).items():
             rows.append(f"| `{path}` | `{name}` | {said['type']} | {', '.join([said['what'], *unit_of(said)])} |\n")
+    for name, said in every.items():
+        rows.append(f"| each {', '.join(said['kinds'])} | `{name}` | {said['type']} | {said['what']} |\n")
     return "".join(rows)
 
 

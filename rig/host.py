@@ -6,10 +6,12 @@ import errno
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -42,14 +44,39 @@ def open_private(path: Path) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT, PRIVATE_FILE)
 
 
+@contextmanager
+def opened(path: Path, flags: int = os.O_RDONLY) -> Iterator[int]:
+    """A file open for reading, or as `flags` say. Raises OSError."""
+    fd = os.open(path, flags)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def made(path: Path) -> Iterator[int]:
+    """A file open for writing, as by open_private."""
+    fd = open_private(path)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
 def rename(old: Path, new: Path) -> None:
-    """Give a file another name, at once; what had that name is gone. Raises OSError."""
+    """Give a file or folder another name, at once; what had that name is gone. Raises OSError."""
     old.replace(new)
 
 
 def remove(path: Path) -> None:
     """Remove a file. Raises OSError."""
     path.unlink()
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder for its owner only. Raises OSError, FileExistsError when it is there."""
+    path.mkdir(mode=PRIVATE_FOLDER)
 
 
 def remove_folder(path: Path) -> None:
@@ -65,6 +92,12 @@ def cut(fd: int, size: int) -> None:
 def sync_file(fd: int) -> None:
     """Return when `fd`, its length and its reserved room are on the disk. Raises OSError."""
     os.fsync(fd)
+
+
+def sync_path(path: Path) -> None:
+    """The same for a file that is not open, whoever wrote to it. Raises OSError."""
+    with opened(path, os.O_RDWR) as fd:
+        sync_file(fd)
 
 
 def sync_data(fd: int) -> None:
@@ -129,6 +162,7 @@ def hold_alone(fd: int) -> None:
         import fcntl
 
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    _show_held(fd)
 
 
 def hold_shared(fd: int) -> None:
@@ -137,19 +171,35 @@ def hold_shared(fd: int) -> None:
         import fcntl
 
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    _show_held(fd)
+
+
+_LOCK = struct.Struct("hhqqi4x")  # the system's struct flock on 64 bits: kind, whence, start, length, process
+
+
+def _show_held(fd: int) -> None:
+    """Let `is_held` see it. HDF5, which locks files by flock alone, neither sees nor minds it."""
+    if sys.platform == "linux":
+        import fcntl
+
+        only_writes = fcntl.fcntl(fd, fcntl.F_GETFL) & (os.O_WRONLY | os.O_RDWR) == os.O_WRONLY
+        kind = fcntl.F_WRLCK if only_writes else fcntl.F_RDLCK  # what the system grants such a descriptor
+        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _LOCK.pack(kind, os.SEEK_SET, 0, 0, 0))
 
 
 def is_held(path: Path) -> bool:
-    """Whether a recorder holds this file right now."""
-    if sys.platform != "win32":
-        import fcntl
+    """Whether a recorder, or a command that puts it in order, holds this file right now. Raises OSError.
 
-        with path.open("rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-    return False
+    Nothing is locked to find out: who looks gets in nobody's way, another who looks included.
+    """
+    if sys.platform != "linux":
+        return False
+    import fcntl
+
+    with path.open("rb") as file:
+        asked = _LOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        kind, *_ = _LOCK.unpack(fcntl.fcntl(file, fcntl.F_OFD_GETLK, asked))
+    return bool(kind != fcntl.F_UNLCK)
 
 
 def held_files() -> set[tuple[int, int]]:
@@ -376,6 +426,29 @@ def end_signals() -> tuple[int, ...]:
     if sys.platform == "win32":
         return signal.SIGINT, signal.SIGTERM
     return signal.SIGINT, signal.SIGTERM, signal.SIGHUP
+
+
+def pause_signals() -> tuple[int, ...]:
+    """What would let a program stand still until it is told to go on: Ctrl-Z, and the terminal of another's turn."""
+    import signal
+
+    if sys.platform == "win32":
+        return ()
+    return signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU
+
+
+def is_writable(fd: int, timeout_s: float) -> bool:
+    """Whether a terminal or pipe takes something, or refuses it at once; waits at most `timeout_s` for it.
+
+    Windows is not asked, and everything is taken to be.
+    """
+    if sys.platform == "win32":
+        return True
+    import select
+
+    poll = select.poll()
+    poll.register(fd, select.POLLOUT)
+    return bool(poll.poll(timeout_s * 1000))
 
 
 def end_process_group(pid: int, *, force: bool) -> None:

@@ -9,10 +9,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import accumulate
 from pathlib import Path
 from random import Random
 
@@ -20,7 +21,8 @@ import h5py
 import numpy as np
 import pytest
 
-from rig.record.messages import StoreFrame
+from rig.record.messages import StoreFrame, Synced
+from rig.record.run import Run
 from rig.record.threads import ThreadedRecorder
 from rig.record.virtual import VirtualRecorder
 from rig.session.recover import Recovery, recover
@@ -58,11 +60,32 @@ def delivered() -> Iterator[Truth]:
         yield truth
 
 
+Told = list[tuple[int, int]]  # so many operations were logged when the recorder told of so many frames more
+
+
+@contextmanager
+def telling(log: DiskLog, *, virtual: bool) -> Iterator[Told]:
+    """What the recorder tells to be acknowledged while in here: as its sync thread tells it, or as its core is told."""
+    told: Told = []
+    where, name = (Run, "step") if virtual else (ThreadedRecorder, "tell")
+    real = getattr(where, name)
+
+    def watched(self, event, *now):
+        if isinstance(event, Synced):
+            told.append((len(log.ops), event.frames))
+        return real(self, event, *now)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(where, name, watched)
+        yield told
+
+
 class Acknowledged:
     """Which frames were safe at which operation of a log: their row, and so their picture, was asked for before a sync
-    of their file that has returned. Found out from the log alone."""
+    of their file that has returned. Found out from the log alone, and held against what the recorder told."""
 
-    def __init__(self, log: DiskLog) -> None:
+    def __init__(self, log: DiskLog, told: Sequence[tuple[int, int]] = ()) -> None:
+        self._told = told
         tables: dict[int, dict[str, tuple[int, int]]] = {}
         waiting: dict[int, set[Key]] = {}
         self._safe: list[tuple[int, set[Key]]] = []  # from which operation on
@@ -77,6 +100,17 @@ class Acknowledged:
     def by(self, place: int) -> set[Key]:
         """What was safe when operation `place` was the last one asked for."""
         return set().union(*(keys for since, keys in self._safe if since <= place))
+
+    @property
+    def told(self) -> int:
+        """Frames that the recorder told of."""
+        return sum(frames for _, frames in self._told)
+
+    def told_too_soon(self) -> list[int]:
+        """Each time that the recorder had told of more frames than were safe: of how many more."""
+        sums = accumulate(frames for _, frames in self._told)
+        excess = [many - len(self.by(place)) for (place, _), many in zip(self._told, sums, strict=True)]
+        return [frames for frames in excess if frames > 0]
 
 
 Logged = tuple[DiskLog, Truth, Acknowledged]
@@ -161,14 +195,14 @@ def recover_through_cuts(folder: Path, random: Random, cuts: int) -> None:
     put_in_order(folder)
 
 
-def log_a_session(folder: Path, seconds: float) -> Logged:
+def log_a_session(folder: Path, seconds: float, *, virtual: bool = True) -> Logged:
     """What was asked of the disk during one session, what the cameras delivered, and what was safe when."""
     (folder / "sessions").mkdir()
     log = DiskLog(folder / "sessions")
     rig = write_rig(folder, faults="lost_frames: 3, ghost_frames: 2, last_pulse: 150")
-    with log.logging(), delivered() as truth:
-        record(folder, rig, write_protocol(folder, ("a", seconds, "all")))
-    return log, truth, Acknowledged(log)
+    with log.logging(), delivered() as truth, telling(log, virtual=virtual) as told:
+        record(folder, rig, write_protocol(folder, ("a", seconds, "all")), virtual=virtual)
+    return log, truth, Acknowledged(log, told)
 
 
 def stages(log: DiskLog) -> dict[str, list[int]]:
@@ -206,11 +240,14 @@ class Killed:
 
 
 def kill_a_recording(folder: Path, rig: Path, protocol: Path, moment: str, random: Random) -> Killed:
-    """Record in real time below `folder`/sessions, and kill it at a moment of this kind: arm, sync, close or any."""
+    """Record in real time below `folder`/sessions, and kill it at a moment of this kind: arm, sync, close,
+    switch (to a further file: its plan is too short) or any.
+    """
     told, said = folder / "told.jsonl", folder / "said.txt"
     told.touch()
     record = ["record", str(protocol), "--rig", str(rig), "--subject", "001", "--out", str(folder / "sessions")]
-    command = [sys.executable, "-m", "tests.telling", str(told), *record]
+    program = "tests.telling_briefly" if moment == "switch" else "tests.telling"
+    command = [sys.executable, "-m", program, str(told), *record]
     with said.open("wb") as output:
         recorder = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
     try:
@@ -232,10 +269,10 @@ def _told(key: tuple[str, int, int]) -> Key:
 
 def _wait_for(moment: str, told: Path, recorder: subprocess.Popen[bytes], random: Random) -> None:
     """Until the moment has come, and a little longer."""
-    times = {"arm": random.randint(1, 2), "sync": random.randint(2, 8), "close": random.randint(1, 3), "any": 1}[moment]
-    word, longest_s = ("armed", 3.0) if moment == "any" else (moment, 0.03)
+    times = {"arm": random.randint(1, 2), "sync": random.randint(2, 8), "close": random.randint(1, 3), "switch": 2}
+    word, longest_s = {"any": ("armed", 3.0), "switch": ("armed", 1.0)}.get(moment, (moment, 0.03))
     until = time.monotonic() + ENDS_WITHIN_S
-    while told.read_text().count(f'"at": "{word}"') < times and recorder.poll() is None:
+    while told.read_text().count(f'"at": "{word}"') < times.get(moment, 1) and recorder.poll() is None:
         assert time.monotonic() < until, "the moment never came"
         time.sleep(0.001)
     time.sleep(random.uniform(0, longest_s))

@@ -136,9 +136,22 @@ def make_run(directory: Path, plan: Plan | None = None, *, subject: str = "001")
     path.unlink(missing_ok=True)  # one made before is read-only
     with h5py.File(path, "w", libver=("v110", "v110")) as file:
         _Maker(file, plan).make(subject)
+        if plan.closed:
+            note_checksums(file)
     if plan.closed:
         path.chmod(0o400)
     return path
+
+
+def note_checksums(file: h5py.File) -> None:
+    """Of every data set but pictures, as it is now: after a table was edited, a file is as if it had been closed so."""
+
+    def note(name: str, item: object) -> None:
+        if isinstance(item, h5py.Dataset) and not name.endswith("/data"):
+            data = item[()] if isinstance(item[()], bytes) else item[()].tobytes()
+            item.attrs["xxh3_64"] = np.uint64(xxhash.xxh3_64_intdigest(data))
+
+    file.visititems(note)
 
 
 class _Maker:

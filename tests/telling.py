@@ -96,9 +96,13 @@ def _name(fd: int) -> str:
     return str(Path(f"/proc/self/fd/{fd}").readlink())
 
 
-if __name__ == "__main__":
+def tell() -> None:
     Teller(sys.argv[1]).watch()
     sys.argv[:2] = ["rig"]
     from rig.__main__ import main
 
     main()
+
+
+if __name__ == "__main__":
+    tell()

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -75,20 +76,19 @@ def measure(folder: Path, rig: Rig) -> Speeds:
     return Speeds(disk_bytes_s, {name: _packed(*_shape(rig, name), clock) for name in rig.cameras})
 
 
+def too_full(folder: Path) -> str:
+    """Why the disk of a folder cannot be measured; empty when it can."""
+    if host.free_bytes(folder) // 4 >= LEAST_BYTES:
+        return ""
+    return f"{folder} is too full to be measured: {spelled_size(4 * LEAST_BYTES)} free are needed for that"
+
+
 def disk_speed(folder: Path, clock: Clock) -> float:
     """Bytes a second that the disk of a folder takes for good. Raises StorageError; nothing stays there."""
-    path = folder / f".rig-check-{os.getpid()}"
     size = min(MOST_BYTES, host.free_bytes(folder) // 4)
-    if size < LEAST_BYTES:
-        allowed = f"{spelled_size(4 * LEAST_BYTES)} free at least"
-        raise StorageError(str(folder), "is too full to be measured", allowed=allowed)
     try:
-        fd = host.open_private(path)
-        try:
-            return _written_per_s(fd, size, clock)
-        finally:
-            os.close(fd)
-            path.unlink()
+        with TemporaryFile(dir=folder) as file:  # it has no name: whatever ends this program, nothing stays
+            return _written_per_s(file.fileno(), size, clock)
     except OSError as exc:
         raise StorageError(str(folder), f"refused a write: {exc.strerror}") from exc
 

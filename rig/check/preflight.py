@@ -13,12 +13,12 @@ from rig import host, wiring
 from rig.cameras.camera import CameraInfo
 from rig.cameras.found import FoundCamera
 from rig.check.computer import NETWORK, USB, computer_warnings
-from rig.check.disk import Measure, Speeds, judge
+from rig.check.disk import Measure, Speeds, judge, too_full
 from rig.children import working_folder
 from rig.clips.cadence import require_refresh
 from rig.clips.manifest import FilmClip, clip_problems, find_clips
 from rig.config.find import find_protocol, find_rig
-from rig.config.measured import find_measured
+from rig.config.measured import find_others
 from rig.config.model import Look
 from rig.config.rig import Rig, RigFile, look_at_rig, rig_of
 from rig.elicitation.protocol import ProtocolFile, look_at_protocol, protocol_of, store_problems, unroll
@@ -87,7 +87,7 @@ def check(
     if protocol_name is not None:
         clips = _check_protocol(found, protocol_name, rig_look)
     if found.rig:
-        _gather(found, partial(find_measured, found.rig.folder))
+        _gather(found, partial(find_others, found.rig.document.path))
     if found.rig and clips is not None:
         _check_refresh(found, found.rig, clips)
     if found.rig and found.protocol and clips is not None:
@@ -154,6 +154,9 @@ def _check_plan(
 
 def _check_speeds(found: Checked, rig: RigFile, folder: Path, measure: Measure) -> None:
     """Whether disk and cores keep up with the cameras."""
+    if why := too_full(folder):
+        found.warnings.append(why)
+        return
     found.speeds = _gather(found, partial(measure, folder, rig.rig))
     if found.speeds is not None:
         judged = judge(rig.rig, found.speeds, str(rig.document.path))

@@ -23,7 +23,8 @@ def archive(
     """Copy sessions to another disk, read the copies back, and compare them with their sources.
 
     May be broken off at any time: nothing is taken for a session before it is proved, and the next run goes on.
-    Ends with 0 when every session is safe in DEST, 1 when one is not, 2 when nothing could be begun.
+    Ends with 0 when all was done, 1 when a session is not safe in DEST or its source could not be removed, 2 when
+    nothing could be begun.
 
     Example: rig archive sessions/sub-001/ses-01 /mnt/nas/archive
     """
@@ -38,14 +39,14 @@ def archive(
     jobs = jobs_for(sessions, dest)
     host.stand_back()
     console = Console(stderr=True)
-    with Progress(console=console, disable=json or not console.is_terminal) as progress:
+    with Progress(console=console, transient=True, disable=json or not console.is_terminal) as progress:
         done = [_archive_one(job, progress, move=move, compress=compress) for job in jobs]
     if json:
         typer.echo(dumps({"sessions": done}, indent=1))
     else:
         for line in map(_line, done):
             typer.echo(line)
-    if any(not one["safe"] for one in done):
+    if any(one["error"] for one in done):
         raise typer.Exit(1)
 
 
@@ -56,12 +57,13 @@ def _archive_one(job: Job, progress: Progress, *, move: bool, compress: bool) ->
     from rig.clock import HostClock
     from rig.errors import RigError
     from rig.session.archive import archive, work_bytes
+    from rig.session.archived import State
 
-    task = progress.add_task(escape(str(job.source)), total=work_bytes(job))
+    task = progress.add_task(escape(str(job.source)), total=work_bytes(job) or None)
     try:
         found = archive(job, HostClock(), move=move, compress=compress, tell=lambda size: progress.advance(task, size))
     except RigError as exc:
-        return {**_head(job), "state": "not safe", "safe": False, "error": str(exc), "notes": job.notes}
+        return {**_head(job), "state": str(State.FAILED), "safe": False, "error": str(exc), "notes": job.notes}
     return {**_head(job), **_described(found)}
 
 
@@ -73,7 +75,7 @@ def _described(found: Archived) -> dict[str, Any]:
     return {
         "state": str(found.state),
         "safe": True,
-        "error": "",
+        "error": found.problem,
         "files": len(found.kept),
         "bytes": sum(file.bytes for file in found.kept),
         "compressed": [file.name for file in found.kept if file.compressed],
@@ -90,5 +92,6 @@ def _line(one: dict[str, Any]) -> str:
     count = f"{one['files']} file{'s' if one['files'] != 1 else ''}"
     parts = [f"{count}, {spelled_size(one['bytes'])}, read back and equal"]
     parts += [f"{len(one['compressed'])} compressed"] if one["compressed"] else []
-    said = "; ".join([", ".join(parts), *one["notes"]])
-    return printable(f"{one['source']}: {one['state']}: {one['target']}: {said}")
+    said = "; ".join([", ".join(parts), *one["notes"], *([one["error"]] if one["error"] else [])])
+    state = one["state"].upper() if one["error"] else one["state"]
+    return printable(f"{one['source']}: {state}: {one['target']}: {said}")

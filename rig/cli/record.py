@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rig.cli.status_line import StatusLine
+
 if TYPE_CHECKING:
     from rig.record.recording import Recorded, Recording, Status
+
+
+NAMING_S = 1.0  # how long a recording may wait until what an earlier one has left is named
 
 
 class Participant(StrEnum):
@@ -36,7 +44,7 @@ def record(
     participant: Annotated[Participant, typer.Option(help="Who answers.")] = Participant.HUMAN,
     speed: Annotated[Speed, typer.Option(help="max: in virtual time, simulated rigs only.")] = Speed.REAL,
 ) -> None:
-    """Record a session. Ctrl-C once ends it in order, twice at once; both leave a good file.
+    """Record a session. Ctrl-C once ends it in order, twice at once; both leave a good file. Ctrl-Z does nothing.
 
     Exit code 0: finished, or stopped by you, with frames of every camera; 1: it ended in another way, or without one
     frame of a camera; 2: it could not begin.
@@ -53,27 +61,48 @@ def record(
     is_scripted, is_virtual = participant is Participant.SCRIPTED, speed is Speed.MAX
     request = Request(found.rig, found.protocol, subject, out, session, scripted=is_scripted, virtual=is_virtual)
     _name_left(out)
-    recording = Recording(request, _say_status)
-    _stop_on_signals(recording)
-    _say_end(recording.record())
+    with StatusLine(_say) as line:
+        recording = Recording(request, lambda status: line.show(_spelled(status)))
+        with _ended_by_signals(recording):
+            recorded = recording.record()
+    _say_end(recorded)
 
 
 def _name_left(out: Path) -> None:
-    """Name the sessions that a crash has left unfinished; a new one does not wait for them."""
+    """Name the sessions that a crash has left unfinished; a new one waits a second for that at most."""
     from shlex import quote
 
-    from rig.session.leftovers import not_closed
+    from rig.session.leftovers import not_closed_within
 
-    for folder in not_closed(out):
+    left, is_all = not_closed_within(out, NAMING_S)
+    for folder in left:
         _say(f"not closed: {folder}; next: rig recover {quote(str(folder))}")
+    if not is_all:
+        _say(f"{out} is slow: more may lie there that was not closed; later: rig recover --all --out {quote(str(out))}")
 
 
-def _stop_on_signals(recording: Recording) -> None:
-    """Ctrl-C, a closed terminal and a polite kill all end a recording in order."""
+@contextmanager
+def _ended_by_signals(recording: Recording) -> Iterator[None]:
+    """Ctrl-C ends it in order, and at once from the second on. A polite kill and a closed terminal end it in order,
+    however often: when a window is closed, system and shell both tell of it. Nothing lets it stand still (Ctrl-Z).
+    """
     from rig import host
 
-    for number in host.end_signals():
-        signal.signal(number, lambda *_: recording.stop())
+    interrupts = count()
+
+    def end(number: int, _: object) -> None:
+        if number == signal.SIGINT and next(interrupts) > 0:
+            recording.abort()
+        else:
+            recording.stop()
+
+    meant = dict.fromkeys(host.end_signals(), end) | dict.fromkeys(host.pause_signals(), signal.SIG_IGN)
+    before = {number: signal.signal(number, handler) for number, handler in meant.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _say(text: str) -> None:
@@ -82,17 +111,20 @@ def _say(text: str) -> None:
     typer.echo(printable(text))
 
 
-def _say_status(status: Status) -> None:
+def _spelled(status: Status) -> str:
     trial = f"{status.step_number}/{status.steps} {status.step}" if status.step else status.state.name.lower()
     streams = "  ".join(f"{n} {c.arrived} lost {c.lost_spelled}" for n, c in status.counts.items()) or "line walk"
-    disk = f"{status.stored_bytes / 1e6:.0f} MB, {status.free_bytes / 1e9:.0f} GB free"
+    free = f"{status.free_bytes / 1e9:.0f}" if status.free_bytes >= 0 else "?"
+    disk = f"{status.stored_bytes / 1e6:.0f} MB, {free} GB free"
     alarms = f"  ALARM {status.alarms[-1]}" if status.alarms else ""
     simulated = "SIMULATED  " if status.is_simulated else ""
-    _say(f"{status.seconds:6.1f} s  {simulated}{trial:24} {streams}  {disk}{alarms}")
+    return f"{status.seconds:6.1f} s  {simulated}{trial:24} {streams}  {disk}{alarms}"
 
 
 def _say_end(recorded: Recorded) -> None:
     from shlex import quote
+
+    from rig.session.layout import Outcome
 
     for alarm in recorded.alarms:
         _say(f"ALARM   {alarm}")
@@ -101,13 +133,17 @@ def _say_end(recorded: Recorded) -> None:
     _say(f"lost:    {losses or 'nothing was recorded'}")
     if recorded.slowest_ms is not None:
         _say(f"on disk: every frame at latest {recorded.slowest_ms:.0f} ms after it arrived")
-    if not recorded.path.exists():
+    if recorded.is_given_up:
         _say("stopped before anything was recorded; the session's number is free again")
         return
     for log in recorded.logs:
         _say(f"log:     {log}")
     _say(f"session: {recorded.path.parent}")
-    _say(f"next:    rig verify {quote(str(recorded.path.parent))}")
+    if not recorded.path.exists():
+        _say("         it is not there any more. If its folder was given another name: rig recover that one")
+    else:
+        command = "recover" if recorded.outcome is Outcome.CLOSE_FAILED else "verify"
+        _say(f"next:    rig {command} {quote(str(recorded.path.parent))}")
     if blank := [name for name, c in recorded.counts.items() if 0 < c.due <= c.lost]:
         _say(f"NOT ONE FRAME of {', '.join(blank)}")
     if blank or not recorded.outcome.is_orderly:

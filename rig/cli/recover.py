@@ -38,23 +38,12 @@ def recover(
     """
     from json import dumps
 
-    from rig.errors import RigError, UserError, raise_all
+    from rig.errors import UserError, raise_all
     from rig.session.folder import sessions_below
-    from rig.session.recover import recover as put_in_order
 
     if bool(sessions) == every:
         raise UserError("rig recover", "takes sessions, or --all", hint="rig recover --help")
-    done: list[Recovery] = []
-    errors: list[RigError] = []
-    with _progress(is_quiet=json) as on_progress:
-        for session in sessions_below(out) if every else sessions or []:
-            try:
-                found, refused = put_in_order(session, on_progress)
-            except RigError as exc:
-                found, refused = [], [exc]
-            done, errors = done + found, errors + refused
-            if not json:
-                _show(found)
+    done, errors = _put_in_order(sessions_below(out) if every else sessions or [], is_quiet=json)
     if json:
         problems = [str(error) for error in errors]
         typer.echo(dumps({"files": [one.to_json() for one in done], "problems": problems}, indent=1))
@@ -63,6 +52,25 @@ def recover(
     raise_all(errors)
     if not all(one.is_good for one in done):
         raise typer.Exit(1)
+
+
+def _put_in_order(sessions: list[Path], *, is_quiet: bool) -> tuple[list[Recovery], list[RigError]]:
+    """What became of each file, shown as it goes, and an error for each that could not be dealt with."""
+    from rig.errors import RigError
+    from rig.session.recover import recover
+
+    done: list[Recovery] = []
+    errors: list[RigError] = []
+    with _progress(is_quiet=is_quiet) as on_progress:
+        for session in sessions:
+            try:
+                found, refused = recover(session, on_progress)
+            except RigError as exc:
+                found, refused = [], [exc]
+            done, errors = done + found, errors + refused
+            if not is_quiet:
+                _show(found)
+    return done, errors
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """What was measured on a rig: dated files beside its rig.yaml, which every session carries as they were.
 
+Of all other files there a session says which they were: pictures, tables, flat fields.
+
 calibration/smic/rig.yaml
                  2026-03-01T101500Z_geometry/result.yaml    <-- a YAML file in a folder whose name begins with a date
                  2026-03-02_delay.yaml                      <-- or one whose own name does
@@ -32,6 +34,34 @@ def find_measured(folder: Path) -> list[Measured]:
     """The dated files of a rig, in the order of their names. Raises ConfigError naming one that cannot be kept."""
     found = [*folder.glob("*.yaml"), *folder.glob("*/*.yaml")]
     return [_read(path, folder) for path in sorted(found) if _DATED.match(path.relative_to(folder).parts[0])]
+
+
+@dataclass(frozen=True)
+class Other:
+    """A file that a session only names. `name` as in Measured."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+def find_others(rig: Path) -> list[Other]:
+    """All other files beside a rig.yaml and in dated folders there, by name. Raises ConfigError for one unreadable."""
+    folder = rig.parent
+    kept = {rig, *(each.path for each in find_measured(folder))}
+    beside = [path for path in folder.glob("*") if not path.name.startswith(".")]
+    below = [path for dated in beside if dated.is_dir() and _DATED.match(dated.name) for path in dated.rglob("*")]
+    return [_named(path, folder) for path in sorted({*beside, *below} - kept) if path.is_file()]
+
+
+def _named(path: Path, folder: Path) -> Other:
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256")
+            return Other(path.relative_to(folder).as_posix(), file.tell(), digest.hexdigest())
+    except OSError as exc:
+        hint = "Mend it, or take it out of the rig's folder: each session says which files were there"
+        raise ConfigError(str(path), f"cannot be read: {exc.strerror}", hint=hint) from None
 
 
 def _read(path: Path, folder: Path) -> Measured:

@@ -10,7 +10,7 @@ import numpy as np
 
 from rig.clips.manifest import FilmClip
 from rig.clock import utc_now
-from rig.config.measured import Measured, find_measured
+from rig.config.measured import Measured, find_measured, find_others
 from rig.config.rig import RigFile
 from rig.config.yaml import Document
 from rig.elicitation.protocol import ProtocolFile
@@ -66,6 +66,7 @@ def header(
         "host": json.dumps(surroundings.computer(subject.folder.path)),
         "plan": json.dumps(_plan(plan)),
         "description": description.text(),
+        "rig_files": json.dumps([asdict(other) for other in find_others(rig_file.document.path)]),
         "/README": description.readme(),
     }
     measured, about = _kept(find_measured(rig_file.folder))

@@ -109,6 +109,13 @@ class RoomRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class Mishap:
+    """Something went wrong that recording does not need; for the log."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class StopRequested:
     """The operator wants the run to end in order."""
 
@@ -136,6 +143,7 @@ Event = (
     | Stock
     | RoomAdded
     | RoomRefused
+    | Mishap
     | StopRequested
     | AbortRequested
     | Tick

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from rig.clock import NS
-from rig.record.alarms import Alarms, log
+from rig.record.alarms import Alarms, log, note
 from rig.record.cameras import Cameras
-from rig.record.messages import Action, AppendText, Event, Queue, Stock, Synced, TableFull
+from rig.record.messages import Action, AppendText, Event, Mishap, Queue, Stock, Synced, TableFull
 from rig.record.rows import row_of
 from rig.record.steps_shown import StepsShown
 from rig.record.watch import BOX, SCREEN, Watch
@@ -43,6 +43,8 @@ class Noting:
                 return [AppendText(layout.ANSWERS, now, asdict(event))]
             case ScreenNote():
                 return [log(now, {"kind": "note", "text": f"screen: {event.text}"})]
+            case Mishap():
+                return [note(now, event.text)]
             case TableFull():
                 text = f"the room reserved for {event.table} is used up; its further rows are lost"
                 return self._alarms.sound(now, text, "disk")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 from math import ceil
 
@@ -62,7 +63,8 @@ class RunPlan:
     def _room(self, streams: tuple[StreamSpec, ...], seconds: float) -> Room:
         """Some pulses more than planned; contacts that bounce, or noise, may bring some more edges, too."""
         pulses = round(seconds * self.rate_hz) + PULSE_ROOM
-        return Room(streams, seconds, pulses, ceil(seconds * EDGE_HEADROOM * self.edges_per_s) + EDGE_ROOM)
+        edges = ceil(seconds * EDGE_HEADROOM * self.edges_per_s) + EDGE_ROOM
+        return Room(streams, seconds, pulses, edges, len(self.steps), sum(map(_answer_bytes, self.steps)))
 
     def frames(self, stream: str, seconds: float) -> int:
         """Frames of a stream within so many seconds."""
@@ -70,11 +72,13 @@ class RunPlan:
 
     @property
     def least(self) -> dict[str, int]:
-        """Rows left in a table at which the next file is made: those of LEAD_S.
+        """Rows left in a table, or bytes in the text of a log, at which the next file is made: those of LEAD_S.
 
-        Tables that only a flood can fill, as that of the edges, are no reason for another file.
+        Tables that only a flood can fill, as that of the edges, are no reason for another file. Those of steps and
+        answers have room for the whole plan.
         """
         rows = {path: ceil(LEAD_S * count) for path, count in layout.ROWS_A_SECOND.items()}
+        rows |= {f"{layout.LOG}/rows": layout.LOG_ROWS // 4, f"{layout.LOG}/text": layout.LOG_BYTES // 2}
         rows |= {layout.frames_path(name): self.frames(name, LEAD_S) for name in self.names}
         return rows | {layout.PULSES: ceil(LEAD_S * self.rate_hz)}
 
@@ -97,13 +101,18 @@ class RunPlan:
 
     def _next_room(self, seconds: float) -> Room:
         """Room for all frames of all streams: nobody knows what is kept in a session that outlasts its plan."""
-        streams = tuple(replace(spec, capacity=self.frames(spec.name, seconds) + 1) for spec in self.streams)
+        streams = tuple(replace(spec, capacity=self.frames(spec.name, seconds) + 1, due=0) for spec in self.streams)
         return self._room(streams, seconds)
 
     @property
     def low_bytes(self) -> int:
         """Bytes that must be free for a further file to be made."""
         return 2 * self.next_bytes(LEAST_NEXT_S)
+
+
+def _answer_bytes(step: Step) -> int:
+    """Bytes of the longest answer to a step, in the log of answers."""
+    return len(json.dumps(step.name)) + max((len(json.dumps(label)) for label in step.keys.values()), default=0)
 
 
 def edges_per_s(rig: Rig) -> float:
@@ -127,13 +136,13 @@ def plan_run(rig: Rig, steps: list[Step]) -> RunPlan:
     group_s = rig.group * rig.box.period_ticks / TICKS_HZ
     ends_s = (len(PREAMBLE) + len(POSTAMBLE)) * group_s + MARGIN_S
     pulses, lines = pulse_plan(rig)
+    seconds = ends_s + sum(step.max_seconds + STEP_MARGIN_S for step in steps)
     specs = []
     for name, camera in rig.cameras.items():
         kept_s = ends_s + sum(step.max_seconds + STEP_MARGIN_S for step in steps if name in step.store)
-        frames = ceil(kept_s * rig.box.rate_hz / camera.divisor) + 1
+        frames, due = (ceil(length * rig.box.rate_hz / camera.divisor) + 1 for length in (kept_s, seconds))
         form, is_compressed = FORMATS[camera.pixel_format], camera.compression != "none"
-        specs.append(StreamSpec(name, camera.height, camera.width, frames, form, is_compressed=is_compressed))
-    seconds = ends_s + sum(step.max_seconds + STEP_MARGIN_S for step in steps)
+        specs.append(StreamSpec(name, camera.height, camera.width, frames, form, is_compressed=is_compressed, due=due))
     inputs = {number: name for name, number in rig.box.inputs.items() if name in rig.cameras}
     buffers = {name: buffers_of(rig.box.rate_hz, camera.divisor) for name, camera in rig.cameras.items()}
     return RunPlan(tuple(steps), pulses, lines, tuple(specs), edges_per_s(rig), seconds, group_s, inputs, buffers)

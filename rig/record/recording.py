@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -15,12 +15,12 @@ from rig.clips.manifest import FilmClip, find_clips
 from rig.clock import NS, Clock, Reading, read_raw, read_utc
 from rig.config.rig import RigFile
 from rig.elicitation.protocol import ProtocolFile, unroll
-from rig.errors import RigError, StorageError, raise_all
+from rig.errors import StorageError, raise_all
 from rig.record.abilities import beyond_box
 from rig.record.camera_rules import camera_infos, unfit_cameras
 from rig.record.header import Subject, header
 from rig.record.keeping import Counts
-from rig.record.messages import Event, Synced
+from rig.record.messages import Event, Mishap, Synced
 from rig.record.packers import kinds
 from rig.record.plan import RunPlan, plan_run
 from rig.record.run import Run
@@ -32,7 +32,7 @@ from rig.record.virtual import VirtualRecorder
 from rig.session.files import RunFiles
 from rig.session.folder import SessionFolder, beside, new_session, write_private
 from rig.session.layout import Outcome
-from rig.stimulus.screen import ScreenNote, StepBegan
+from rig.stimulus.screen import StepBegan
 from rig.streams import ClockPair, DeviceInfo, Frame
 from rig.trigger.box import RunEnded
 
@@ -64,7 +64,7 @@ class Status:
     steps: int
     counts: dict[str, Counts]
     stored_bytes: int
-    free_bytes: int
+    free_bytes: int  # on the session's disk; -1: the system did not tell
     alarms: tuple[str, ...]  # without those of what is over
     is_simulated: bool  # any device of it
 
@@ -79,6 +79,7 @@ class Recorded:
     alarms: tuple[str, ...]
     slowest_ms: float | None  # the longest from grab to acknowledged; None when the disk acknowledged nothing
     logs: tuple[Path, ...] = ()  # of child processes, when it did not end in order
+    is_given_up: bool = False  # stopped before the first frame, and nothing of it was kept
 
 
 @dataclass(frozen=True)
@@ -106,17 +107,29 @@ class _Job:
 
 
 class Recording:
-    """A recording. `stop` may be called from a signal handler: once it ends in order, twice at once."""
+    """A recording. `stop` and `abort` may be called from a signal handler."""
 
     def __init__(self, request: Request, on_status: Callable[[Status], None]) -> None:
         self._request, self._on_status = request, on_status
         self._recorder: ThreadedRecorder | VirtualRecorder | None = None
+        self._is_interrupted = False
 
     def stop(self) -> None:
-        """End it. Before anything is recorded it raises KeyboardInterrupt: there is nothing to put in order."""
+        """End it in order; however often it is called.
+
+        Before anything is recorded it raises KeyboardInterrupt, once: there is nothing to put in order.
+        """
+        if self._recorder is not None:
+            self._recorder.stop()
+        elif not self._is_interrupted:
+            self._is_interrupted = True
+            raise KeyboardInterrupt
+
+    def abort(self) -> None:
+        """End it at once; the file is closed, too. Before anything is recorded it raises KeyboardInterrupt."""
         if self._recorder is None:
             raise KeyboardInterrupt
-        self._recorder.stop()
+        self._recorder.abort()
 
     def record(self) -> Recorded:
         """Run it to its end; blocks. Raises UserError, DeviceError or StorageError; what was recorded is kept."""
@@ -151,7 +164,7 @@ class Recording:
 
         storage = Storage(writer, release, telemetry, kinds(job.plan))
         run = Run(job.plan, walk_id=job.subject.run_id ^ 1, run_id=job.subject.run_id, box_name=job.devices.box.name)
-        observer = _Observer(run, job, storage, path, self._on_status)
+        observer = _Observer(run, job, storage, self._on_status)
         if job.virtual is not None:
             self._recorder = VirtualRecorder(run, job.virtual, storage)
         else:
@@ -162,20 +175,21 @@ class Recording:
         except StorageError as error:  # all frames are in the file; readers see a run that was never closed
             run.outcome = Outcome.CLOSE_FAILED
             run.alarms.append(f"disk: {error}")
-        if run.outcome is Outcome.STOPPED and not any(c.arrived for c in run.counts.values()):
-            for written in writer.paths:  # stopped before the first frame: the number is free again
-                written.unlink()
-        return Recorded(path, run.outcome, run.counts, tuple(run.alarms), observer.slowest_ms)
+        is_given_up = run.outcome is Outcome.STOPPED and not any(c.arrived for c in run.counts.values())
+        if is_given_up:
+            for written in writer.paths:  # the number is free again
+                written.unlink(missing_ok=True)
+        told = tuple(run.alarms), observer.slowest_ms
+        return Recorded(path, run.outcome, run.counts, *told, is_given_up=is_given_up)
 
 
 class _Observer:
     """Sees what the core sees: keeps the status, the times of acknowledging, and the participant informed."""
 
-    def __init__(self, run: Run, job: _Job, storage: Storage, path: Path, on_status: Callable[[Status], None]) -> None:
+    def __init__(self, run: Run, job: _Job, storage: Storage, on_status: Callable[[Status], None]) -> None:
         self.slowest_ms: float | None = None
         self.tell: Callable[[Event], None] = lambda _: None
-        self._run, self._job, self._storage = run, job, storage
-        self._folder, self._on_status = path.parent, on_status
+        self._run, self._job, self._storage, self._on_status = run, job, storage, on_status
         self._began_ns = job.clock.now_ns()
         self._seconds = 0
 
@@ -187,17 +201,24 @@ class _Observer:
             took_ms = (event.returned_host_ns - event.oldest_arrived_host_ns) / 1e6
             self.slowest_ms = max(took_ms, self.slowest_ms or 0.0)
         elif isinstance(event, StepBegan):
-            try:
-                self._job.devices.on_step(self._job.plan.steps[event.step])
-            except RigError as error:
-                self.tell(ScreenNote(event.host_ns, str(error)))
+            self._beside("the scripted participant", self._job.devices.on_step, self._job.plan.steps[event.step])
 
     def on_second(self) -> None:
         """Show the status; now and then read the other clocks of this machine."""
         if self._seconds % UTC_EVERY_S == 0:
             self._read_clocks()
         self._seconds += 1
-        self._on_status(self._status())
+        if not self._beside("the status", lambda: self._on_status(self._status())):
+            self._on_status = lambda _: None
+
+    def _beside(self, what: str, work: Callable[..., None], *of: object) -> bool:
+        """Do what is not recording itself: if it goes wrong it is noted, and the run goes on."""
+        try:
+            work(*of)
+        except Exception as exc:
+            self.tell(Mishap(f"{what}: {exc}"))
+            return False
+        return True
 
     def _read_clocks(self) -> None:
         """Read this machine's other clocks against the host clock; virtual time has none."""
@@ -216,7 +237,7 @@ class _Observer:
             steps=len(steps),
             counts=run.counts,
             stored_bytes=self._storage.stored_bytes,
-            free_bytes=host.free_bytes(self._folder),
+            free_bytes=self._storage.telemetry.free_bytes,
             alarms=tuple(run.standing_alarms),
             is_simulated=self._job.is_simulated,
         )
@@ -269,5 +290,5 @@ def _with_logs(recorded: Recorded, folder: Path) -> Recorded:
 
 def _drop_if_empty(folder: SessionFolder) -> None:
     """A session in which nothing was recorded keeps no number."""
-    if not any(folder.path.iterdir()):
+    with suppress(OSError):  # it holds something, or is not there any more
         folder.path.rmdir()

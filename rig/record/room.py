@@ -1,4 +1,4 @@
-"""Watches the room that a run has: in its file, and on the disk for the file after that."""
+"""Watches the room that a run has: in its file, on the disk for the file after that, and in memory."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from rig.record.plan import LEAST_FREE_BYTES, RunPlan
 from rig.session.layout import Outcome, spelled_size
 
 DISK = "disk"
+MOST_WAITING = 100_000  # rows and texts, of about 0.5 kB: ten minutes of SMIC's load on a disk that stands still
 
 
 class RoomWatch:
@@ -29,11 +30,20 @@ class RoomWatch:
                 self.ends_as = event.outcome
                 text = f"the session outlasts its plan and cannot go on: {event.error}"
                 return self._alarms.sound(now, text, DISK, cause=event.error.__cause__)
-        return self._free(event.disk.free_bytes, now)
+        return self._waiting(event.disk.actions, now) + self._free(event.disk.free_bytes, now)
+
+    def _waiting(self, actions: int, now: int) -> list[Action]:
+        """Frames have their cameras' buffers and no more; what is told of them, and of all else, has this bound."""
+        if actions <= MOST_WAITING:
+            return []
+        self.ends_as = Outcome.DISK_FULL
+        return self._alarms.sound(
+            now, f"{actions} entries wait to be written: the disk takes none, and the run ends", DISK
+        )
 
     def _go_on(self, event: RoomAdded, now: int) -> list[Action]:
         """No alarm: nothing is lost by it. The file that ends says that another follows."""
-        text = f"the session outlasts its plan and goes on in the file of run {event.number}"
+        text = f"what was planned is nearly used up: the session goes on in the file of run {event.number}"
         told = log(now, {"kind": "goes_on", "run": event.number, "text": text})
         return [told, NextFile(self._cameras.go_on(event.frames))]
 

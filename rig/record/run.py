@@ -21,6 +21,7 @@ Why it ended is the outcome, not the state. The first reason stays; but a failur
                  +-----------------------------------------+--> DEVICE_LOST   box, camera or screen
                                                            +--> DISK_FULL     the disk failed, or has no room left
                                                            +--> FAILED        this program
+    any of them, once CLOSED ------------------------------------> CLOSE_FAILED  the file cannot be put in order
 
 A lost camera or screen never ends a recording by itself: what is left goes on, and an alarm says so. A camera that
 comes back goes on in the same stream; then the run may still be FINISHED. What it lost is in its gap.

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
@@ -83,17 +81,16 @@ class Storage:
         match action:
             case StoreFrame():
                 self._store(action)
-            case Packing():
-                self._store_packed(action)
-            case ReleaseFrame():
-                self.release(action.frame)
             case AppendRow() if not self._has_failed:
                 self.writer.append(action.path, action.row)
                 if action.arrived_host_ns >= 0:
                     self._rows.append(action.arrived_host_ns)
+            case Packing():
+                self._store_packed(action)
+            case ReleaseFrame():
+                self.release(action.frame)
             case AppendText() if not self._has_failed:
-                with self._writing():
-                    self.writer.append_text(action.path, action.host_ns, action.record)
+                self._write(0, self.writer.append_text, action.path, action.host_ns, action.record)
             case AppendText() if action.path == LOG and len(self._last_words) < LAST_WORDS:
                 self._last_words.append(action)
             case NextFile():
@@ -103,8 +100,7 @@ class Storage:
         """Hand all rows to the system. Raises StorageError once."""
         if self._has_failed:
             return
-        with self._writing():
-            self.writer.flush()
+        self._write(0, self.writer.flush)
         self._unsynced += self._rows
         self._rows.clear()
 
@@ -128,9 +124,8 @@ class Storage:
                 payload = pack(action.frame.pixels, self._scratch[action.path])
                 self._write_payload(action.path, action.index, payload)
             else:
-                with self._writing(action.frame.pixels.nbytes):
-                    self.writer.store_frame(action.path, action.index, action.frame.pixels)
-                self.stored_bytes += action.frame.pixels.nbytes
+                pixels = action.frame.pixels
+                self._write(pixels.nbytes, self.writer.store_frame, action.path, action.index, pixels)
         finally:
             self.release(action.frame)
 
@@ -143,21 +138,37 @@ class Storage:
             packing.close()
 
     def _write_payload(self, path: str, index: int, payload: memoryview) -> None:
-        with self._writing(len(payload)):
-            self.writer.store_packed(path, index, payload)
-        self.stored_bytes += len(payload)
+        self._write(len(payload), self.writer.store_packed, path, index, payload)
 
-    @contextmanager
-    def _writing(self, picture_bytes: int = 0) -> Iterator[None]:
+    def _write(self, picture_bytes: int, hand_over: Callable[..., object], *what: object) -> None:
+        """Hand something to the system, of which so many bytes are pictures. Raises StorageError, the last."""
+        written = 0
+        self.telemetry.writing()
         try:
-            with self.telemetry.writing(picture_bytes):
-                yield
+            hand_over(*what)
+            written = picture_bytes
         except StorageError:
-            self.fail()
+            self._has_failed = True
             raise
+        finally:
+            self.telemetry.wrote(written)
+        self.stored_bytes += written
 
     def close(self, outcome: Outcome, host_ns: int) -> None:
-        """Put the file in order; rows that a full table did not take are told in its log. Raises StorageError."""
+        """Put the file in order; rows that a full table did not take are told in its log. Raises StorageError.
+
+        A disk that does not take the last words may still let the file be put in order.
+        """
+        refused: StorageError | None = None
+        try:
+            self._say_last(outcome, host_ns)
+        except StorageError as error:
+            refused = error if outcome is not Outcome.DISK_FULL else None
+        self.writer.close(outcome if refused is None else Outcome.CLOSE_FAILED)
+        if refused is not None:
+            raise refused
+
+    def _say_last(self, outcome: Outcome, host_ns: int) -> None:
         if outcome is not Outcome.DISK_FULL:
             for told in self._last_words:
                 self.writer.append_text(told.path, told.host_ns, told.record)
@@ -165,11 +176,19 @@ class Storage:
             text = f"{rows} rows of {table} did not fit into the room that was reserved"
             record = {"kind": "alarm", "stream": "disk", "text": text, "table": table, "rows": rows}
             self.writer.append_text(LOG, host_ns, record)
-        self.writer.close(outcome)
 
-    def fail(self) -> None:
-        """The disk refused: nothing is written any more."""
+    def failed(self, exc: Exception) -> DeviceFailed:
+        """Write nothing any more; what the core is told of an exception of this class or of a sync."""
         self._has_failed = True
+        path = str(self.writer.path)
+        match exc:
+            case StorageError():
+                return DeviceFailed("disk", exc)
+            case OSError():
+                return DeviceFailed("disk", StorageError(path, f"was not written: {exc.strerror}"))
+        fault = StorageError(path, "was not written, by a fault of this program", hint=REPORT)
+        fault.__cause__ = exc
+        return DeviceFailed("recorder", fault)
 
 
 def sync(ticket: Ticket, clock: Clock) -> Synced:
@@ -186,6 +205,9 @@ def next_file(files: RunFiles) -> RoomAdded | RoomRefused:
         return RoomAdded(*files.arm_next())
     except RigError as error:
         return RoomRefused(error, Outcome.DISK_FULL)
+    except OSError as exc:
+        refused = StorageError(str(files.path), f"gets no further file: {exc.strerror}")
+        return RoomRefused(refused, Outcome.DISK_FULL)
     except Exception as exc:  # a bug here must not end a recording that still has room
         fault = StorageError(str(files.path), "gets no further file, by a fault of this program", hint=REPORT)
         fault.__cause__ = exc
@@ -205,7 +227,7 @@ class StorageThreads:
         self._tickets: queue.SimpleQueue[Ticket | None] = queue.SimpleQueue()
         self._wanted: queue.SimpleQueue[RunFiles | None] = queue.SimpleQueue()  # those that need another
         self._is_syncing = False
-        self.close_error: StorageError | None = None
+        self.close_error: RigError | None = None
         self._threads = [
             threading.Thread(target=self._write, name="writer"),
             threading.Thread(target=self._sync, name="syncer"),
@@ -253,7 +275,7 @@ class StorageThreads:
                 if isinstance(action, CloseFile):
                     self._close(action)
                     return
-                self._attempt(partial(self._storage.do, action))
+                self._attempt(self._storage.do, action)
                 self._done += 1
             if self._clock.now_ns() >= due:
                 due = self._clock.now_ns() + FLUSH_NS
@@ -280,7 +302,7 @@ class StorageThreads:
     def _sync(self) -> None:
         host.ask_real_time(host.Priority.RECORDER)
         while (ticket := self._tickets.get()) is not None:
-            self._attempt(partial(self._sync_one, ticket))
+            self._attempt(self._sync_one, ticket)
             self._is_syncing = False
 
     def _sync_one(self, ticket: Ticket) -> None:
@@ -299,22 +321,14 @@ class StorageThreads:
         self._wanted.put(None)
         for thread in self._threads[1:]:
             thread.join()
-        self.close_error = self._attempt(lambda: self._storage.close(action.outcome, self._clock.now_ns()))
+        self.close_error = self._attempt(self._storage.close, action.outcome, self._clock.now_ns())
 
-    def _attempt(self, work: Callable[[], None]) -> StorageError | None:
+    def _attempt(self, work: Callable[..., None], *of: object) -> RigError | None:
         """Do it; whatever goes wrong ends the run in order, and never this thread: buffers must be given back."""
-        path, device = str(self._storage.writer.path), "disk"
         try:
-            work()
-        except StorageError as exc:
-            error = exc
-        except OSError as exc:
-            error = StorageError(path, f"was not written: {exc.strerror}")
+            work(*of)
         except Exception as exc:  # a bug here would otherwise stop all storing without a word
-            error, device = StorageError(path, "was not written, by a fault of this program", hint=REPORT), "recorder"
-            error.__cause__ = exc
-        else:
-            return None
-        self._storage.fail()
-        self._tell(DeviceFailed(device, error))
-        return error
+            failed = self._storage.failed(exc)
+            self._tell(failed)
+            return failed.error
+        return None

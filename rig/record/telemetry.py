@@ -32,8 +32,9 @@ class _Waiting:
             self._span_ns = frame.arrived_host_ns - next(iter(self._arrived_ns.values()))
 
     def gave(self, frame: Frame, now: int) -> None:
-        arrived_ns = self._arrived_ns.pop(id(frame), now)
-        self._longest_ns = max(self._longest_ns, now - arrived_ns)
+        waited_ns = now - self._arrived_ns.pop(id(frame), now)
+        if waited_ns > self._longest_ns:
+            self._longest_ns = waited_ns
 
     def queue(self, stream: str, now: int) -> Queue:
         """How it stands; what is the most from now on begins with what waits now."""
@@ -53,14 +54,16 @@ class _Calls:
         self._count = self._total_ns = self._longest_ns = 0
 
     def began(self, now: int) -> None:
+        """One assignment: needs no lock."""
         self._began_ns = now
 
     def returned(self, now: int) -> None:
-        took_ns = now - (self._began_ns if self._began_ns is not None else now)
+        took_ns = now - self._began_ns if self._began_ns is not None else 0
         self._began_ns = None
         self._count += 1
         self._total_ns += took_ns
-        self._longest_ns = max(self._longest_ns, took_ns)
+        if took_ns > self._longest_ns:
+            self._longest_ns = took_ns
 
     def taken(self, now: int) -> tuple[int, int, int]:
         """Count, sum and longest since this was last asked; one that has not returned counts for the longest."""
@@ -75,7 +78,8 @@ class Telemetry:
 
     def __init__(self, clock: Clock, buffers: Mapping[str, int], free_bytes: Callable[[], int]) -> None:
         """`buffers`: frames that each camera's buffers hold. `free_bytes` of the session's disk; may raise OSError."""
-        self._clock, self._free_bytes = clock, free_bytes
+        self.free_bytes = -1  # of the session's disk when it was last looked at; -1: the system did not tell
+        self._clock, self._look_at_free = clock, free_bytes
         self._lock = threading.Lock()
         self._waiting = {stream: _Waiting(count) for stream, count in buffers.items()}
         self._writes, self._syncs = _Calls(), _Calls()
@@ -91,43 +95,41 @@ class Telemetry:
         with self._lock:
             self._waiting[frame.stream].gave(frame, self._clock.now_ns())
 
-    @contextmanager
-    def writing(self, picture_bytes: int = 0) -> Iterator[None]:
-        """While the system is handed so many bytes of pictures, or rows."""
-        with self._timed(self._writes):
-            yield
+    def writing(self) -> None:
+        """The system is about to be handed something. A plain call, as `wrote`: there are two for every frame."""
+        self._writes.began(self._clock.now_ns())
+
+    def wrote(self, picture_bytes: int) -> None:
+        """What `writing` began has returned, with so many bytes of pictures written."""
+        now = self._clock.now_ns()
         with self._lock:
+            self._writes.returned(now)
             self._picture_bytes += picture_bytes
 
     @contextmanager
     def syncing(self) -> Iterator[None]:
         """While a sync is waited for."""
-        with self._timed(self._syncs):
-            yield
-
-    @contextmanager
-    def _timed(self, calls: _Calls) -> Iterator[None]:
-        with self._lock:
-            calls.began(self._clock.now_ns())
+        self._syncs.began(self._clock.now_ns())
         try:
             yield
         finally:
+            now = self._clock.now_ns()
             with self._lock:
-                calls.returned(self._clock.now_ns())
+                self._syncs.returned(now)
 
     def stock(self, actions: int) -> Stock:
         """All of it since this was last asked; `actions` wait for the writer."""
-        free_bytes, now = self._free(), self._clock.now_ns()
+        self.free_bytes, now = self._free(), self._clock.now_ns()
         with self._lock:
             queues = tuple(waiting.queue(stream, now) for stream, waiting in self._waiting.items())
             writes, writing_ns, longest_write_ns = self._writes.taken(now)
             syncs, syncing_ns, longest_sync_ns = self._syncs.taken(now)
             written, self._picture_bytes = self._picture_bytes, 0
         times = writing_ns, longest_write_ns, syncing_ns, longest_sync_ns
-        return Stock(queues, DiskUse(actions, now, writes, syncs, written, *times, free_bytes))
+        return Stock(queues, DiskUse(actions, now, writes, syncs, written, *times, self.free_bytes))
 
     def _free(self) -> int:
         try:
-            return self._free_bytes()
+            return self._look_at_free()
         except OSError:
             return -1

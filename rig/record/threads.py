@@ -188,12 +188,14 @@ class ThreadedRecorder:
         self._box = _BoxWorker(devices.box, self.tell)
         self._screen = _ScreenWorker(devices.screen, self.tell)
         self._ticker, self._is_over = threading.Thread(target=self._tick, name="ticker"), threading.Event()
-        self._stops = 0
 
     def stop(self) -> None:
-        """From any thread or a signal handler: once ends in order, twice at once."""
-        self._stops += 1
-        self._inbox.put(StopRequested() if self._stops == 1 else AbortRequested())
+        """From any thread or a signal handler: end in order."""
+        self._inbox.put(StopRequested())
+
+    def abort(self) -> None:
+        """From any thread or a signal handler: end at once."""
+        self._inbox.put(AbortRequested())
 
     def tell(self, event: Event) -> None:
         """From any thread: give the core an event."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from rig.cameras.camera import Camera
 from rig.clock import NS
-from rig.errors import RigError, StorageError
+from rig.errors import RigError
 from rig.record.grab import drain
 from rig.record.messages import (
     AbortRequested,
@@ -46,15 +46,17 @@ class VirtualRecorder:
         self.run = run
         self._virtual, self._devices, self._clock = virtual, virtual.devices, virtual.clock
         self._storage = storage
-        self._stops = 0
         self._events: deque[Event] = deque()
         self._lost: set[str] = set()  # devices that failed; as their thread would, they end
         self._next_tick = self._next_flush = self._clock.now_ns()
 
     def stop(self) -> None:
-        """Once ends in order, twice at once; from a signal handler too."""
-        self._stops += 1
-        self._events.append(StopRequested() if self._stops == 1 else AbortRequested())
+        """End in order; from a signal handler too."""
+        self._events.append(StopRequested())
+
+    def abort(self) -> None:
+        """End at once; from a signal handler too."""
+        self._events.append(AbortRequested())
 
     def tell(self, event: Event) -> None:
         """Give the core an event of the recorder's own."""
@@ -102,7 +104,7 @@ class VirtualRecorder:
             self._events.append(Tick())
         if now >= self._next_flush:
             self._next_flush = now + FLUSH_NS
-            self._flush()
+            self._attempt(self._flush)
 
     def _ask(self, device: str, events: Callable[[], Sequence[Event]]) -> None:
         if device in self._lost:
@@ -125,30 +127,28 @@ class VirtualRecorder:
             self._events.append(DeviceFailed(name, error))
 
     def _flush(self) -> None:
-        try:
-            self._storage.flush()
-            self._events.extend(self._storage.newly_full())
-            if self._storage.writer.ask_next():
-                self._events.append(next_file(self._storage.writer))
-            with self._storage.telemetry.syncing():
-                synced = sync(self._storage.take_ticket(), self._clock)
-            if synced.frames:
-                self._events.append(synced)
-        except StorageError as error:
-            self._events.append(DeviceFailed("disk", error))
+        self._storage.flush()
+        self._events.extend(self._storage.newly_full())
+        if self._storage.writer.ask_next():
+            self._events.append(next_file(self._storage.writer))
+        with self._storage.telemetry.syncing():
+            synced = sync(self._storage.take_ticket(), self._clock)
+        if synced.frames:
+            self._events.append(synced)
 
     def _perform(self, actions: list[Action]) -> None:
         for action in actions:
             if isinstance(action, CloseFile):
                 self._storage.close(action.outcome, self._clock.now_ns())
             elif not self._command(action):
-                self._write(action)
+                self._attempt(self._storage.do, action)
 
-    def _write(self, action: Action) -> None:
+    def _attempt(self, work: Callable[..., None], *of: object) -> None:
+        """As the writer's and the syncer's thread do it."""
         try:
-            self._storage.do(action)
-        except StorageError as error:
-            self._events.append(DeviceFailed("disk", error))
+            work(*of)
+        except Exception as exc:
+            self._events.append(self._storage.failed(exc))
 
     def _command(self, action: Action) -> bool:
         """Do what is asked of a device; False when it was asked of the file."""

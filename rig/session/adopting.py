@@ -10,7 +10,8 @@ works on an overlay (overlay.py), so that nothing has happened to the file if on
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import h5py
 import numpy as np
@@ -36,7 +37,6 @@ def adopt(overlay: Overlay) -> None:
             return
         rows, start = packed_rows(file), file[layout.HEAP].id.get_offset()
         del file[layout.HEAP]
-    packing.register()
     # HDF5 forgets what it has freed when a file is closed, so that nothing else is left to give but the end.
     with h5py.File(overlay, "r+", libver=LIBVER) as file:
         _adopt_all(file, overlay, rows, start)
@@ -46,14 +46,35 @@ def adopt(overlay: Overlay) -> None:
 
 
 def _adopt_all(file: h5py.File, overlay: Overlay, rows: Mapping[str, NDArray[np.void]], start: int) -> None:
-    data, payloads = [file[path] for path in rows], in_order(list(rows.values()))
+    longest = max((int(of_stream["length"].max(initial=0)) for of_stream in rows.values()), default=0)
+    nothing = memoryview(bytes(longest))
+    for chunk in chunks_of(file, rows):
+        overlay.expect(start + chunk.offset, chunk.length)
+        chunk.write(nothing[: chunk.length])
+        if overlay.is_expecting:
+            raise NotAdopted(f"HDF5 gave picture {chunk.index} of {chunk.data.name} another place than its own")
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A payload that becomes chunk `index` of its data set; `offset` and `length` in the heap."""
+
+    data: h5py.Dataset
+    index: int
+    offset: int
+    length: int
+
+    def write(self, payload: bytes | memoryview) -> None:
+        """Let HDF5 write it."""
+        place = (self.index, *(0 for _ in self.data.shape[1:]))
+        self.data.id.write_direct_chunk(place, payload, packing.STORED_RAW if is_raw(self.data, self.length) else 0)
+
+
+def chunks_of(file: h5py.File, rows: Mapping[str, NDArray[np.void]]) -> Iterator[Chunk]:
+    """The payloads of all streams in the order of the heap, `rows` those of packed_rows; makes place for them."""
+    packing.register()
+    data = [file[path] for path in rows]
     for into, of_stream in zip(data, rows.values(), strict=True):
         into.resize(len(of_stream), axis=0)
-    nothing = memoryview(bytes(int(payloads["length"].max(initial=0))))
-    for stream, index, length, offset in payloads.tolist():
-        into = data[stream]
-        overlay.expect(start + offset, length)
-        place = (index, *(0 for _ in into.shape[1:]))
-        into.id.write_direct_chunk(place, nothing[:length], packing.STORED_RAW if is_raw(into, length) else 0)
-        if overlay.is_expecting:
-            raise NotAdopted(f"HDF5 gave picture {index} of {into.name} another place than its own")
+    for stream, index, length, offset in in_order(list(rows.values())).tolist():
+        yield Chunk(data[stream], index, offset, length)

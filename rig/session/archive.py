@@ -13,7 +13,10 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from shlex import quote
 from stat import S_IMODE
+
+import xxhash
 
 from rig import host
 from rig.clock import Clock
@@ -22,22 +25,21 @@ from rig.errors import (
     ChecksumError,
     NotASession,
     RigError,
-    SessionError,
     SessionExists,
     StorageError,
     UserError,
     raise_all,
 )
-from rig.session import compressing, moving
+from rig.session import compressing, moving, replacing
 from rig.session.archived import PART, Archived, Job, State, changed, files_in, prove_equal
-from rig.session.copying import Identity, Pace, checksum_of, copy_blocks, made, opened, read_back
+from rig.session.copying import Identity, Pace, checksum_of, copy_blocks, read_back
 from rig.session.folder import RUN_SUFFIX, find_runs, is_run_name, sessions_below, write_private
-from rig.session.layout import Outcome, spelled_size
+from rig.session.layout import spelled_size
 from rig.session.manifest import NOTHING_TOUCHED, Kept, Progress, manifest_of
-from rig.session.runfile import RunFile
 
 WAIT = "Wait for its end, then run the same command again"
-AGAIN = "The source was not touched. Run the same command again: it goes on from there"
+AGAIN = f"The source was not touched. {moving.ON_AGAIN}"
+REPLACED = "an earlier copy, made before the session was closed, was replaced"
 
 
 def _job_for(path: Path, destination: Path) -> Job:
@@ -49,6 +51,8 @@ def _job_for(path: Path, destination: Path) -> Job:
     if folder is None:
         runs = find_runs(path)
         folder = runs[0].parent
+        if folder.name in ("", ".."):  # as of the folder that one is in
+            folder = folder.resolve()
         if not is_run_name(runs[0].name):
             raise NotASession(
                 str(path), "does not say whose it is", allowed=f"a run named as rig record does, {RUN_SUFFIX}"
@@ -106,29 +110,46 @@ def archive(
 ) -> Archived:
     """Copy a session, read it back, compare, and with `move` remove the source; `tell` is given bytes that are done.
 
-    Returns only when the copy is proved. Raises a RigError otherwise; the source is as it was then.
+    Returns only when the copy is proved, also when the source could not be removed. Raises a RigError otherwise; the
+    source is as it was then.
     """
     pace = Pace(clock, lambda: is_recorded_beside(job.source.parent.parent), tell)
-    try:
-        if not job.source.exists():
-            moving.check_target(job)
-            with _alone(job):
-                return moving.go_on(job, pace)
+    if not job.source.exists():
+        moving.check_target(job)
+        with _refusals(job, moving.ON_AGAIN), _alone(job):
+            return moving.go_on(job, pace)
+    with _refusals(job, AGAIN):
         closed = _look_at(job, move=move)
         with _alone(job):
             files = files_in(job.source, job.manifest)
-            state = State.ALREADY if job.target.exists() else State.ARCHIVED
-            if state is State.ALREADY:
-                kept = prove_equal(job.source, files, job, pace)
-            else:
-                kept = _Copy(job, files, closed if compress else set(), pace).make()
+            to_compress = {name for name in closed if compress and compressing.is_of_use(job.source / name)}
+            state, kept = _bring_over(job, files, to_compress, pace)
             _clear(job)
-            if move:
-                moving.remove_source(job, files)
-            return Archived(job.source, job.target, State.MOVED if move else state, kept, job.notes)
+            problem = moving.remove_source(job, files) if move else ""
+    if move:
+        state = State.NOT_REMOVED if problem else State.MOVED
+    return Archived(job.source, job.target, state, kept, job.notes, problem)
+
+
+@contextmanager
+def _refusals(job: Job, hint: str) -> Iterator[None]:
+    """Turns what the system refuses into an error of the user's."""
+    try:
+        yield
     except OSError as exc:
         problem = f"cannot be archived: {exc.strerror or exc}"
-        raise StorageError(str(exc.filename or job.target), problem, hint=AGAIN) from exc
+        raise StorageError(str(exc.filename or job.target), problem, hint=hint) from exc
+
+
+def _bring_over(job: Job, files: dict[str, Identity], to_compress: set[str], pace: Pace) -> tuple[State, list[Kept]]:
+    """Let the archive hold the session: by a copy, unless it is there."""
+    is_there = job.target.exists()
+    if is_there and not replacing.is_earlier(job, files, pace):
+        return State.ALREADY, prove_equal(job.source, files, job, pace)
+    kept = _Copy(job, files, to_compress, pace).make(replace=is_there)
+    if is_there:
+        job.notes.append(REPLACED)
+    return State.ARCHIVED, kept
 
 
 def is_recorded_beside(directory: Path) -> bool:
@@ -143,6 +164,8 @@ def is_recorded_beside(directory: Path) -> bool:
 def _look_at(job: Job, *, move: bool) -> set[str]:
     """The names of the runs that are closed. Raises StorageError for a session that may not be archived now."""
     runs = find_runs(job.source)
+    if move:
+        moving.check_place(job)
     if list(job.source.glob("*.arming")) or any(run.stat().st_size == 0 for run in runs):
         hint = "Wait a moment; when it stays so, a crash left it: rig recover"
         raise StorageError(str(job.source), "is being armed for a recording", hint=hint)
@@ -150,25 +173,14 @@ def _look_at(job: Job, *, move: bool) -> set[str]:
     for run in runs:
         if host.is_held(run):
             raise StorageError(str(run), "is being recorded right now", hint=WAIT)
-        if problem := _why_not_closed(run):
-            if move:
-                raise StorageError(
-                    str(run), f"{problem}; it is not moved", hint=f"rig recover {job.source}, then again"
-                )
-            job.notes.append(f"{run.name} {problem}: copied as it is")
-        else:
+        if not (problem := replacing.why_not_closed(run)):
             closed.add(run.name)
+            continue
+        if move:
+            hint = f"rig recover {quote(str(job.source))}, then again. Without --move it is copied as it is"
+            raise StorageError(str(run), f"{problem}; it is not moved", hint=hint)
+        job.notes.append(f"{run.name} {problem}: copied as it is")
     return closed
-
-
-def _why_not_closed(run: Path) -> str:
-    try:
-        with RunFile(run) as file:
-            if file.outcome is Outcome.INCOMPLETE or run.with_suffix(".journal").exists():
-                return "was not closed"
-    except SessionError as exc:
-        return f"cannot be read ({exc.problem})"
-    return ""
 
 
 @contextmanager
@@ -176,7 +188,7 @@ def _alone(job: Job) -> Iterator[None]:
     """Keep other archivings of this session out, and make the subject's folder."""
     _make_home(job)
     lock = job.beside("lock")
-    with made(lock) as fd:
+    with host.made(lock) as fd:
         try:
             host.hold_alone(fd)
             if not lock.exists() or not os.path.samestat(lock.stat(), os.fstat(fd)):
@@ -199,7 +211,7 @@ def _make_home(job: Job) -> None:
         hint = "On many disks the two would share their files. Give another DEST"
         raise SessionExists(str(job.home), problem, hint=hint)
     if not job.home.is_dir():
-        job.home.mkdir(mode=host.PRIVATE_FOLDER)
+        host.make_folder(job.home)
         host.sync_folder(job.destination)
 
 
@@ -210,27 +222,37 @@ class _Copy:
         self._job, self._files, self._to_compress, self._pace = job, files, to_compress, pace
         self._progress = Progress(job.beside("state"))
 
-    def make(self) -> list[Kept]:
-        """Bring all files over, prove them, and publish them. Raises ChecksumError, StorageError, OSError."""
+    def make(self, *, replace: bool) -> list[Kept]:
+        """Bring all files over, prove them, and publish them, with `replace` in the place of an earlier copy.
+
+        Raises ChecksumError, StorageError, OSError.
+        """
         self._tidy()
         self._check_room()
         kept = [self._bring(name) for name in self._files]
         if files_in(self._job.source, self._job.manifest) != self._files:
             raise changed(self._job.source)
-        self._publish(kept)
+        self._publish(kept, replace=replace)
         return kept
 
     def _tidy(self) -> None:
         """What an earlier run left: files that belong here get back the names of copies, others go."""
         part = self._job.part
-        part.mkdir(mode=host.PRIVATE_FOLDER, exist_ok=True)
-        host.make_private(part)
+        self._make_folder(part)
         for path in [p for p in sorted(part.rglob("*")) if p.is_file()]:
             name = path.relative_to(part).as_posix()
             if name in self._files:
                 host.rename(path, self._job.part_of(name))
             elif name.removesuffix(PART) not in self._files or not name.endswith(PART):
                 host.remove(path)
+
+    def _make_folder(self, folder: Path) -> None:
+        """Make a folder of the copy, and what is missing above it; never the subject's, whose disk may be gone."""
+        if not folder.is_dir():
+            if folder != self._job.part:
+                self._make_folder(folder.parent)
+            host.make_folder(folder)
+        host.make_private(folder)
 
     def _check_room(self) -> None:
         """Raise StorageError when what is still to be copied does not fit."""
@@ -250,7 +272,7 @@ class _Copy:
         if kept and kept.compressed == is_packed:
             self._pace.rest(2 * identity.size)
             return kept
-        part.parent.mkdir(mode=host.PRIVATE_FOLDER, parents=True, exist_ok=True)
+        self._make_folder(part.parent)
         try:
             checksum = self._compress(name) if is_packed else self._copy(name)
         except ChecksumError:
@@ -290,7 +312,7 @@ class _Copy:
             host.put_times(part, found.st_mtime_ns)
         except PermissionError:  # some file systems keep neither
             self._note("DEST keeps no permissions: whoever has the disk can read it")
-        with opened(part) as fd:
+        with host.opened(part) as fd:  # which may be read-only by now
             host.sync_file(fd)
         host.sync_folder(part.parent)
 
@@ -298,18 +320,25 @@ class _Copy:
         if text not in self._job.notes:
             self._job.notes.append(text)
 
-    def _publish(self, kept: list[Kept]) -> None:
+    def _publish(self, kept: list[Kept], *, replace: bool) -> None:
         """All files are equal: give them their names, then the folder. From that rename on it is a session."""
         job = self._job
-        write_private(job.part_of(job.manifest), manifest_of(kept))
+        self._write_manifest(job.part_of(job.manifest), manifest_of(kept))
         for name in [*self._files, job.manifest]:
             host.rename(job.part_of(name), job.part / name)
         for folder in [*(p for p in job.part.rglob("*") if p.is_dir()), job.part]:
             host.sync_folder(folder)
+        if replace:
+            replacing.set_aside(job)
         if job.target.exists():
             raise SessionExists(str(job.target), "has come into being meanwhile", hint=NOTHING_TOUCHED)
         host.rename(job.part, job.target)
         host.sync_folder(job.home)
+
+    def _write_manifest(self, path: Path, data: bytes) -> None:
+        write_private(path, data)
+        if checksum_of(path, self._pace) != xxhash.xxh3_128_hexdigest(data):
+            raise ChecksumError(str(path), "read back, it differs from what was written", hint=AGAIN)
 
 
 def _occupied(path: Path) -> int:
@@ -319,7 +348,8 @@ def _occupied(path: Path) -> int:
 
 
 def _clear(job: Job) -> None:
-    """Remove the note of what was done, also one that a crash left beside a whole session."""
+    """Remove the note of what was done and an earlier copy, also those that a crash left beside a whole session."""
+    replacing.clear(job)
     if job.beside("state").exists():
         host.remove(job.beside("state"))
         host.sync_folder(job.home)

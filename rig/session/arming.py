@@ -7,6 +7,7 @@ moment, whatever happens (docs/decisions/0008).
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +20,8 @@ from numpy.typing import NDArray
 
 from rig import host
 from rig.errors import SessionExists, StorageError
-from rig.session import journal, layout, packing
-from rig.session.layout import Room, StreamSpec, Table
+from rig.session import checksums, journal, layout, packing
+from rig.session.layout import Room, StreamSpec, Table, TextLog
 from rig.session.overlay import PAGE
 from rig.streams import TEXT
 
@@ -50,6 +51,7 @@ class Places:
     """Where everything lies in an armed file, by the path of its dataset; offsets in bytes."""
 
     tables: dict[str, Table]
+    logs: dict[str, TextLog]
     rows: dict[str, int]
     texts: dict[str, int]  # by the path of the log
     pictures: dict[str, list[int]]  # of the streams that are not compressed
@@ -57,12 +59,17 @@ class Places:
     heap: int  # where their payloads begin; 0 without any
 
 
+def arming_of(path: Path) -> Path:
+    """Where a run file lies while it is made: what is not whole must not lie under the name of a run."""
+    return path.with_suffix(".arming")
+
+
 def arm(path: Path, header: Header, room: Room) -> tuple[int, Places]:
     """Make `path`, reserve all its room, sync it; returns it open for writing, and held against other writers.
 
     Raises SessionExists, for nothing is ever overwritten, and StorageError when the disk refuses.
     """
-    arming = path.with_suffix(".arming")  # what is not whole must not lie under the name of a run
+    arming = arming_of(path)
     fd = _claim(arming, path)
     with ExitStack() as undo:
         undo.callback(_undo, arming, path, journal.part_of(path))
@@ -116,16 +123,17 @@ def _undo(*paths: Path) -> None:
 
 
 def _create(path: Path, header: Header, room: Room) -> Places:
-    tables = {t.path: t for t in layout.tables(room)}
-    tables |= {f"{log.path}/rows": Table(f"{log.path}/rows", TEXT, log.rows) for log in layout.TEXT_LOGS}
+    logs = layout.text_logs(room)
+    tables = {t.path: t for t in (*layout.tables(room), *map(_rows_of, logs))}
     with h5py.File(path, "w", libver=LIBVER, locking=False, meta_block_size=_meta_bytes(room)) as file:
         _write_header(file, header)
         rows = {t.path: _allocate_rows(file, t) for t in tables.values()}
-        texts = _allocate_texts(file, max(map(_end, rows.values())))
+        texts = _allocate_texts(file, logs, max(map(_end, rows.values())))
         pictures = _allocate_pictures(file, room.streams)
         compressed = [spec for spec in room.streams if spec.is_compressed]
         return Places(
             tables,
+            {log.path: log for log in logs},
             {p: _chunk_offsets(d)[0] for p, d in rows.items()},
             {p: _chunk_offsets(d)[0] for p, d in texts.items()},
             {p: _chunk_offsets(d) for p, d in pictures.items()},
@@ -136,12 +144,17 @@ def _create(path: Path, header: Header, room: Room) -> Places:
 
 def reserved_bytes(room: Room) -> int:
     """Bytes that `arm` reserves on the disk, or a little more."""
-    tables = layout.tables(room)
-    tables += [Table(log.path, TEXT, log.rows) for log in layout.TEXT_LOGS]
+    logs = layout.text_logs(room)
+    tables = [*layout.tables(room), *map(_rows_of, logs)]
     rows = sum(table.capacity * table.dtype.itemsize for table in tables)
-    texts = sum(log.text_bytes for log in layout.TEXT_LOGS)
+    texts = sum(log.text_bytes for log in logs)
     pictures = sum((spec.capacity + layout.WALK_FRAMES) * spec.frame_bytes for spec in room.streams)
     return _meta_bytes(room) + _journal_bytes(room) + HEADER_ROOM + rows + texts + pictures
+
+
+def _rows_of(log: TextLog) -> Table:
+    """The table that tells where each entry of a text log lies."""
+    return Table(f"{log.path}/rows", TEXT, log.rows)
 
 
 def _meta_bytes(room: Room) -> int:
@@ -159,10 +172,11 @@ def _write_header(file: h5py.File, header: Header) -> None:
     for name, text in header.texts.items():
         dataset = file.create_dataset(join(layout.CONFIG, name), data=text, dtype=h5py.string_dtype())
         dataset.attrs.update(header.text_attributes.get(name, {}))
+        checksums.note(dataset)
     for name, (attributes, pts_s) in header.clips.items():
         group = file.create_group(f"{layout.CONFIG}/clips/{name}")
         group.attrs.update(attributes)
-        group.create_dataset("pts", data=pts_s)
+        checksums.note(group.create_dataset("pts", data=pts_s))
 
 
 def _early(chunk: tuple[int, ...], *, fill: bool) -> h5py.h5p.PropDCID:
@@ -185,20 +199,25 @@ def _make(
 
 
 def _allocate_rows(file: h5py.File, table: Table) -> h5py.Dataset:
-    size = (table.capacity,)
-    return _make(file, table.path, table.dtype, size, size, fill=True)
+    return _make_summed(file, table.path, table.dtype, table.capacity)
 
 
-def _allocate_texts(file: h5py.File, start: int) -> dict[str, h5py.Dataset]:
+def _make_summed(file: h5py.File, path: str, dtype: np.dtype[Any], size: int) -> h5py.Dataset:
+    """A data set in one piece, that gets its checksum at the close."""
+    made = _make(file, path, dtype, (size,), (size,), fill=True)
+    checksums.make_place(made)
+    return made
+
+
+def _allocate_texts(file: h5py.File, logs: Sequence[TextLog], start: int) -> dict[str, h5py.Dataset]:
     """The text logs, from `start` on; the last one is so long that the pictures behind it begin with a page.
 
     The system copies a picture that lies on whole pages a little quicker.
     """
     made: dict[str, h5py.Dataset] = {}
-    for log in layout.TEXT_LOGS:
-        rest = -(start + log.text_bytes) % PAGE if log is layout.TEXT_LOGS[-1] else 0
-        size = (log.text_bytes + rest,)
-        made[log.path] = _make(file, f"{log.path}/text", np.dtype("u1"), size, size, fill=True)
+    for log in logs:
+        rest = -(start + log.text_bytes) % PAGE if log is logs[-1] else 0
+        made[log.path] = _make_summed(file, f"{log.path}/text", np.dtype("u1"), log.text_bytes + rest)
         start = _end(made[log.path])
     return made
 

@@ -5,6 +5,7 @@ Readers need HDF5's filter 32008, which `hdf5plugin` brings. The copy is compare
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,18 +17,43 @@ import numpy as np
 import xxhash
 
 from rig import host
-from rig.errors import ChecksumError
+from rig.errors import ChecksumError, StorageError
 from rig.session import layout
 from rig.session.arming import LIBVER
-from rig.session.copying import Pace, made
+from rig.session.copying import Pace
 from rig.session.opening import open_file
 
 _HINT = "The source was not touched. Run the same command again: this file is compressed anew"
 
 
+def is_of_use(path: Path) -> bool:
+    """Whether a stream of a closed run file is not compressed; the few pictures of the line walk do not count.
+
+    Raises SessionError, StorageError when the file is damaged.
+    """
+    with _readable(path), open_file(path) as file:
+        streams = [file[layout.data_path(name)] for name in json.loads(file.attrs["streams"])]
+        return any(pictures.shape[0] and not _is_compressed(pictures) for pictures in streams)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turns what HDF5 says of a damaged file into one sentence. What the system refuses goes on as it is."""
+    try:
+        yield
+    except (OSError, KeyError, RuntimeError, ValueError) as exc:
+        if isinstance(exc, OSError) and exc.errno is not None:
+            raise
+        hint = "Archive it without --compress, and see what rig verify says"
+        raise StorageError(str(path), f"cannot be compressed: {exc}", hint=hint) from None
+
+
 def compress(source: Path, target: Path, pace: Pace) -> None:
-    """Make `target`, a copy of a closed run file whose raw pictures are compressed; synced. Raises OSError."""
-    with made(target) as fd:
+    """Make `target`, a copy of a closed run file with all of its pictures compressed; synced.
+
+    Raises OSError, StorageError when the source is damaged.
+    """
+    with _readable(source), host.made(target) as fd:
         host.cut(fd, 0)
         with open_file(source) as given, h5py.File(target, "w", libver=LIBVER) as copy:
             _copy_attributes(given, copy)
@@ -64,18 +90,11 @@ def _objects(file: h5py.File) -> list[tuple[str, h5py.Group | h5py.Dataset]]:
 def _copy_object(path: str, found: h5py.Group | h5py.Dataset, copy: h5py.File, syncing: _Syncing) -> None:
     if isinstance(found, h5py.Group):
         _copy_attributes(found, copy.create_group(path))
-    elif is_raw(found):
+    elif layout.is_pictures(found.name):
         _copy_pictures(found, copy, syncing)
     else:
         copy.copy(found, path)
         syncing.wrote(found.nbytes)
-
-
-def is_raw(dataset: h5py.Dataset) -> bool:
-    """Whether a dataset holds pictures that are not compressed."""
-    parts = dataset.name.split("/")
-    is_picture = len(parts) == 4 and f"/{parts[1]}" in (layout.ACQUISITION, layout.LINE_WALK) and parts[3] == "data"
-    return is_picture and dataset.id.get_create_plist().get_nfilters() == 0
 
 
 def _copy_pictures(given: h5py.Dataset, copy: h5py.File, syncing: _Syncing) -> None:
@@ -85,9 +104,19 @@ def _copy_pictures(given: h5py.Dataset, copy: h5py.File, syncing: _Syncing) -> N
         **hdf5plugin.Bitshuffle(cname="lz4"),
     )  # fmt: skip
     _copy_attributes(given, made_here)
+    is_compressed = _is_compressed(given)
     for index in range(given.shape[0]):
-        made_here[index] = given[index]
+        if is_compressed:  # as it is: what is damaged stays damaged alike
+            place = (index, *(0 for _ in shape))
+            mask, payload = given.id.read_direct_chunk(place)
+            made_here.id.write_direct_chunk(place, payload, mask)
+        else:
+            made_here[index] = given[index]
         syncing.wrote(given.dtype.itemsize * int(np.prod(shape)))
+
+
+def _is_compressed(pictures: h5py.Dataset) -> bool:
+    return bool(pictures.id.get_create_plist().get_nfilters())
 
 
 def _copy_attributes(given: h5py.HLObject, copy: h5py.HLObject) -> None:
@@ -98,7 +127,8 @@ def _copy_attributes(given: h5py.HLObject, copy: h5py.HLObject) -> None:
 def compare(source: Path, target: Path, pace: Pace) -> int:
     """Compare a run file with its compressed copy, read from the disk: every picture, row, text and attribute.
 
-    Returns how many pictures had been damaged in the source already. Raises ChecksumError naming what differs.
+    Returns how many pictures had been damaged in the source already, of those that it had not compressed. Raises
+    ChecksumError naming what differs.
     """
     with _read_anew(source) as given, _read_anew(target) as copy:
         there = dict(_objects(copy))
@@ -125,8 +155,8 @@ def _compare_object(given: Any, copy: Any, target: Path, pace: Pace) -> int:
         return 0
     if (given.shape, given.dtype, given.maxshape) != (copy.shape, copy.dtype, copy.maxshape):
         raise _differs(target, f"the shape of {given.name}")
-    if is_raw(given):
-        return _compare_pictures(given, copy, target, pace)
+    if layout.is_pictures(given.name):
+        return (_compare_payloads if _is_compressed(given) else _compare_pictures)(given, copy, target, pace)
     if not _is_same(given[()], copy[()]):
         raise _differs(target, given.name)
     return 0
@@ -146,6 +176,21 @@ def _compare_pictures(given: h5py.Dataset, copy: h5py.Dataset, target: Path, pac
             pace.rest(waiting)
             waiting = 0
     return damaged
+
+
+def _compare_payloads(given: h5py.Dataset, copy: h5py.Dataset, target: Path, pace: Pace) -> int:
+    """Payload by payload: none is unpacked. Always 0."""
+    waiting = 0
+    for index in range(given.shape[0]):
+        place = (index, *(0 for _ in given.shape[1:]))
+        mine, its = (pictures.id.read_direct_chunk(place) for pictures in (given, copy))
+        if mine != its:
+            raise _differs(target, f"picture {index} of {given.name}")
+        waiting += len(mine[1])
+        if waiting >= pace.piece:
+            pace.rest(waiting)
+            waiting = 0
+    return 0
 
 
 def _compare_attributes(given: h5py.HLObject, copy: h5py.HLObject, target: Path) -> None:

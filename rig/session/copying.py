@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +20,9 @@ from rig.errors import ChecksumError, StorageError
 
 BLOCK = 64 << 20  # has one checksum; so much at most is copied again after an interruption
 PIECE, SMALL_PIECE = 16 << 20, 2 << 20  # written before it is synced; while somebody records
-REST = 3  # so many times as long as a piece took, the disk is left to the recorder
+BESIDE_BYTES_S = 50_000_000  # read or written a second while somebody records
+BUSY_NS = NS // 10  # a piece that takes longer shows that the disk has more to do than it can
+REST = 3  # then the disk is left to the recorder for so many times as long
 LOOK_NS = 2 * NS  # how often is looked whether somebody records
 
 
@@ -47,7 +48,9 @@ class Pace:
         self._tell(done)
         now = self._clock.now_ns()
         if self._is_slow:
-            self._clock.sleep_until(now + REST * (now - self._since_ns))
+            took_ns = now - self._since_ns
+            is_busy = took_ns > BUSY_NS
+            self._clock.sleep_until(now + REST * took_ns if is_busy else self._since_ns + done * NS // BESIDE_BYTES_S)
         self._since_ns = self._clock.now_ns()
 
 
@@ -69,7 +72,7 @@ def copy_blocks(source: Path, target: Path, blocks: int, pace: Pace) -> Iterator
 
     `target` is made when it is missing. Raises OSError, StorageError when the source becomes shorter.
     """
-    with opened(source) as given, made(target) as copy:
+    with host.opened(source) as given, host.made(target) as copy:
         size = os.fstat(given).st_size
         host.cut(copy, min(blocks * BLOCK, size))
         for start in range(blocks * BLOCK, size, BLOCK):
@@ -118,7 +121,7 @@ def checksum_of(path: Path, pace: Pace) -> str:
 
 def _digests(path: Path, whole: xxhash.xxh3_128, pace: Pace) -> Iterator[str]:
     """The checksum of each block of a file, read from the disk; all of it goes into `whole`."""
-    with opened(path) as fd:
+    with host.opened(path) as fd:
         host.forget(fd)
         size = os.fstat(fd).st_size
         for start in range(0, size, BLOCK):
@@ -139,23 +142,3 @@ def _read_piece(fd: int, start: int, end: int, pace: Pace) -> bytes:
     if not data:
         raise StorageError("the file", "became shorter while it was read", hint="Run the same command again")
     return data
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[int]:
-    """A file open for reading."""
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
-
-
-@contextmanager
-def made(path: Path) -> Iterator[int]:
-    """A file open for writing, for its owner only if it is new."""
-    fd = host.open_private(path)
-    try:
-        yield fd
-    finally:
-        os.close(fd)

@@ -42,7 +42,7 @@ def text() -> str:
 
 @cache
 def description() -> Json:
-    """The description: schema, readme, objects by path, log, rows and words."""
+    """The description: schema, readme, objects by path, attributes of every object of a kind, log, rows and words."""
     return dict(json.loads(text()))
 
 
@@ -104,6 +104,7 @@ def _compare(path: str, item: h5py.Group | h5py.Dataset, entry: Json, found: Dif
         found.other.append(f"{path} has another type or shape")
     described: Json = entry.get("attributes", {})
     found.missing += [f"{path} {name}" for name in described if name not in item.attrs]
+    described = described | {name: a for name, a in description()["every"].items() if entry["kind"] in a["kinds"]}
     found.unknown += [f"{path} {name}" for name in item.attrs if name not in described]
     for name, attribute in described.items():
         if name in item.attrs and np.asarray(item.attrs[name]).dtype.kind not in _TYPES[attribute["type"]]:

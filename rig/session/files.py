@@ -49,8 +49,9 @@ class RunFiles:
     ) -> None:
         """Make the first file. Raises SessionExists, StorageError.
 
-        `path_of` gives the path of each file by its number; `least`: rows left in a table at which the next file is to
-        be made; `next_room`: what that one has room for when so many bytes are free, raises StorageError.
+        `path_of` gives the path of each file by its number; `least`: rows left in a table, or bytes in the text of a
+        log, at which the next file is to be made; `next_room`: what that one has room for when so many bytes are free,
+        raises StorageError.
         """
         self._path_of, self._header = path_of, header
         self._least, self._next_room = least, next_room
@@ -107,6 +108,9 @@ class RunFiles:
         self._next, self._is_asked = None, False
 
     def _of_picture(self, path: str, index: int) -> _Part:
+        last = self._parts[-1]  # nearly always
+        if index >= last.begins(path):
+            return last
         return next(part for part in reversed(self._parts) if part.begins(path) <= index)
 
     # --- writing ---------------------------------------------------------------------------------------------
@@ -161,20 +165,22 @@ class RunFiles:
 
         Raises the StorageError of the first that is not put in order; those behind it then say so, too.
         """
-        self._discard_unused()
+        unremoved = self._discard_unused()
         failed: StorageError | None = None
         for part in self._parts:
             try:
                 part.writer.close(outcome if failed is None else Outcome.CLOSE_FAILED)
             except StorageError as error:
                 failed = failed or error
+        failed = failed or unremoved
         if failed is not None:
             raise failed
 
-    def _discard_unused(self) -> None:
-        """The run ended before the file that was made for it was begun."""
+    def _discard_unused(self) -> StorageError | None:
+        """Remove the file that was made for the run when it ended before that was begun; what refused it, if any."""
         if self._next is not None:
             try:
                 self._next.discard()
             except OSError as exc:
-                raise StorageError(str(self._next.path), f"cannot be removed: {exc.strerror}") from exc
+                return StorageError(str(self._next.path), f"cannot be removed: {exc.strerror}")
+        return None

@@ -25,7 +25,7 @@ _NUMBER = "(0[1-9]|[1-9][0-9]{1,3})"  # 1 to MAX_NUMBER as the names below write
 _RUN_NAME = re.compile(rf"(?P<session>sub-{SUBJECT.pattern}_ses-{_NUMBER})_run-(?P<run>{_NUMBER})_session\.h5")
 _SESSION_FOLDER = re.compile(f"ses-{_NUMBER}")
 _TAKEN = re.compile(rf"\.?ses-{_NUMBER}(\..*)?")  # also by a copy under way, or by a session moved to an archive
-_UNDER_WAY = re.compile(rf"\.ses-{_NUMBER}\.(part|moved)")  # folders of an archiving that is not finished
+_UNDER_WAY = re.compile(rf"\.ses-{_NUMBER}\.(part|moved|replaced)")  # folders of an archiving that is not finished
 
 
 @dataclass(frozen=True)
@@ -102,14 +102,16 @@ def _make_folders(directory: Path) -> None:
     if directory.exists():
         return
     _make_folders(directory.parent)
-    directory.mkdir(mode=host.PRIVATE_FOLDER, exist_ok=True)
+    with suppress(FileExistsError):  # another recorder may just have made it
+        host.make_folder(directory)
+    host.sync_folder(directory.parent)
 
 
 def _subject_folder(directory: Path, subject: str) -> Path:
     """The subject's folder, made if it is missing; refused beside one that differs only in case."""
     home = directory / f"sub-{subject}"
     try:
-        home.mkdir(mode=host.PRIVATE_FOLDER)
+        host.make_folder(home)
         made = True
     except FileExistsError:
         made = False
@@ -118,10 +120,11 @@ def _subject_folder(directory: Path, subject: str) -> Path:
     twins = [p.name for p in directory.iterdir() if p.name != home.name and p.name.lower() == home.name.lower()]
     if twins:
         if made:
-            home.rmdir()
+            host.remove_folder(home)
         problem = f"differs only in upper and lower case from {twins[0][4:]}, which has sessions here"
         hint = "On many disks the two would share their files: take another pseudonym"
         raise SessionExists("--subject", problem, value=subject, hint=hint)
+    host.sync_folder(directory)
     return home
 
 
@@ -133,7 +136,7 @@ def _take(home: Path, subject: str, number: int | None) -> SessionFolder:
         try:
             if number is not None and (there := _taken(home).get(number)):
                 raise FileExistsError(str(there))
-            path.mkdir(mode=host.PRIVATE_FOLDER)
+            host.make_folder(path)
         except FileExistsError as exc:
             if number is not None:
                 problem = f"exists already: {exc.filename or exc}"
@@ -229,6 +232,13 @@ def _refuse_unless_one_session(path: Path, runs: list[Path], *, is_folder: bool)
         raise NotASession(str(path), "holds no run of a session", allowed=allowed, hint=hint)
 
 
+def is_bare(folder: Path) -> bool:
+    """Whether it is the folder of a session in which nothing was recorded, as a crash may leave it."""
+    if not _SESSION_FOLDER.fullmatch(folder.name) or not folder.is_dir():
+        return False
+    return not any(path.suffix == ".h5" for path in _listed(folder))
+
+
 def sessions_below(directory: Path) -> list[Path]:
     """The session folders `sub-*/ses-*` below `directory`, which may itself be one subject's folder; sorted.
 
@@ -261,15 +271,15 @@ def write_private(path: Path, data: bytes) -> None:
     """Put `data` at `path` at once or not at all, readable by the owner only. Raises StorageError."""
     part = path.with_name(f".{path.name}.part-{os.getpid()}")
     try:
-        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, host.PRIVATE_FILE)
-        with os.fdopen(fd, "wb") as file:
-            file.write(data)
-            host.sync_data(file.fileno())
+        with host.made(part) as fd:
+            host.cut(fd, 0)
+            host.write_at(fd, data, 0)
+            host.sync_data(fd)
         host.make_private(part)
-        part.replace(path)
+        host.rename(part, path)
     except OSError as exc:
         with suppress(OSError):
-            part.unlink()
+            host.remove(part)
         raise StorageError(
             str(path),
             f"cannot be written: {exc.strerror}",

@@ -13,7 +13,7 @@
     /log/                     rows TEXT, text uint8: alarms, notes and ends, one JSON object each
     /telemetry/               syncs SYNC, queues QUEUE, disk DISK: how recording itself went, looked at every second
     /README                   a page about the file
-    /config/                  rig, protocol, steps, devices, plan, versions, host, description: UTF-8 JSON or YAML text
+    /config/                  rig, protocol, steps, devices, plan, versions, host, rig_files, description: UTF-8 text
     /config/calibration/      dated files beside rig.yaml, one text each
     /config/clips/<NAME>/     pts float64 (frames,): presentation times of the clip's pictures, s
 
@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rig.pixels import FORMATS, PixelFormat
 from rig.streams import (
@@ -57,7 +58,15 @@ FLIPS, ANSWERS = "/stimulus/presentation/flips", "/stimulus/answers"
 TRIALS, NOT_STORED_ROWS = "/intervals/trials", "/intervals/not_stored"
 LOG, CONFIG, HEAP = "/log", "/config", "/heap"
 SYNCS, QUEUES, DISK_USE = "/telemetry/syncs", "/telemetry/queues", "/telemetry/disk"
-ROWS_A_SECOND = {CLOCK_PAIRS: 10, FLIPS: 260, SYNCS: 5}  # at most; of tables that grow with time alone
+ROWS_A_SECOND = {CLOCK_PAIRS: 10, BOX_REPORTS: 2, FLIPS: 260, SYNCS: 5, DISK_USE: 1}  # of tables that grow with time
+SPARE_ROWS = 1000  # beyond those: before the box begins, and at the end
+STEP_ROWS = 4  # of a step at most: its beginning and its end, and as much again; also of a part not stored, a stream
+STEPS_BESIDE = 25  # parts not stored that no step of the protocol begins
+ANSWER_BYTES = 1024  # of an answer, beside its text
+LOG_ROWS, LOG_BYTES = 20_000, 2 << 20  # of the log
+STREAM_LOG_BYTES = 1 << 20  # and for what a camera tells each time that it is armed or stopped, hundreds of features
+LAST_ROWS, LAST_BYTES = 100, 256 << 10  # of the log are kept for what is said at the end
+LOGS = (ANSWERS, LOG)
 
 
 class Outcome(StrEnum):
@@ -88,6 +97,7 @@ class StreamSpec:
     capacity: int
     pixel_format: PixelFormat = FORMATS["Mono8"]
     is_compressed: bool = False  # those of the line walk never are
+    due: int = 0  # frames of the whole length, also of what is not to be stored: any of them may be a gap or an extra
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -111,11 +121,13 @@ class Table:
 
 @dataclass(frozen=True)
 class TextLog:
-    """A log of JSON texts: rows and bytes below `path`."""
+    """A log of JSON texts: rows and bytes below `path`. The last ones are kept for what is said at the end."""
 
     path: str
     rows: int
     text_bytes: int
+    last_rows: int = 0
+    last_bytes: int = 0
 
 
 def data_path(stream: str, *, walk: bool = False) -> str:
@@ -126,6 +138,12 @@ def data_path(stream: str, *, walk: bool = False) -> str:
 def frames_path(stream: str, *, walk: bool = False) -> str:
     """The frame rows of a stream."""
     return f"{LINE_WALK if walk else ACQUISITION}/{stream}/frames"
+
+
+def is_pictures(path: str) -> bool:
+    """Whether the pictures of a stream lie at a path, those of the line walk included."""
+    parts = path.split("/")
+    return len(parts) == 4 and f"/{parts[1]}" in (ACQUISITION, LINE_WALK) and parts[3] == "data"
 
 
 def packed_path(data: str) -> str:
@@ -145,12 +163,14 @@ def extras_path(stream: str) -> str:
 
 @dataclass(frozen=True)
 class Room:
-    """What a run file has room for: its streams, a length, pulses, and edges at the box's inputs."""
+    """What a run file has room for: its streams, a length, pulses, edges at the box's inputs, steps, and answers."""
 
     streams: tuple[StreamSpec, ...]
     seconds: float
     pulses: int
     edges: int
+    steps: int = 0
+    answer_bytes: int = 0  # of the texts of all answers, the longest to each question
 
     @property
     def frames(self) -> int:
@@ -160,25 +180,27 @@ class Room:
 
 def tables(room: Room) -> list[Table]:
     """The tables of a run file, those of its text logs apart."""
-    second = int(room.seconds) + 1
+    by_time = {path: a_second * (int(room.seconds) + 1) + SPARE_ROWS for path, a_second in ROWS_A_SECOND.items()}
+    by_step = STEP_ROWS * (room.steps + STEPS_BESIDE)
     rows = [
         Table(PULSES, PULSE, room.pulses),
         Table(EDGES, EDGE, room.edges),
-        Table(CLOCK_PAIRS, CLOCK_PAIR, ROWS_A_SECOND[CLOCK_PAIRS] * second + 1000),
-        Table(BOX_REPORTS, BOX_STATUS, 2 * second + 100),
+        Table(CLOCK_PAIRS, CLOCK_PAIR, by_time[CLOCK_PAIRS]),
+        Table(BOX_REPORTS, BOX_STATUS, by_time[BOX_REPORTS]),
         Table(WALK_PULSES, PULSE, 256),
-        Table(FLIPS, FLIP, ROWS_A_SECOND[FLIPS] * second + 1000),
-        Table(TRIALS, TRIAL, 4_000),
-        Table(NOT_STORED_ROWS, NOT_STORED, 4_000),
-        Table(SYNCS, SYNC, ROWS_A_SECOND[SYNCS] * second + 1000),
-        Table(QUEUES, QUEUE, len(room.streams) * (second + 1000)),
-        Table(DISK_USE, DISK, second + 1000),
+        Table(FLIPS, FLIP, by_time[FLIPS]),
+        Table(TRIALS, TRIAL, by_step),
+        Table(NOT_STORED_ROWS, NOT_STORED, len(room.streams) * by_step),
+        Table(SYNCS, SYNC, by_time[SYNCS]),
+        Table(QUEUES, QUEUE, len(room.streams) * by_time[DISK_USE]),
+        Table(DISK_USE, DISK, by_time[DISK_USE]),
     ]
     for spec in room.streams:
+        holes = max(spec.capacity, spec.due)
         rows += [
             Table(frames_path(spec.name), FRAME, spec.capacity),
-            Table(gaps_path(spec.name), GAP, spec.capacity),
-            Table(extras_path(spec.name), EXTRA, spec.capacity),
+            Table(gaps_path(spec.name), GAP, holes),
+            Table(extras_path(spec.name), EXTRA, holes),
             Table(frames_path(spec.name, walk=True), FRAME, WALK_FRAMES),
         ]
         if spec.is_compressed:
@@ -186,9 +208,21 @@ def tables(room: Room) -> list[Table]:
     return rows
 
 
+def text_logs(room: Room) -> tuple[TextLog, TextLog]:
+    """The text logs of a run file: answers, of which there can be no more, and the log."""
+    answers = room.steps + STEPS_BESIDE
+    return (
+        TextLog(ANSWERS, answers, room.answer_bytes + ANSWER_BYTES * answers),
+        TextLog(LOG, LOG_ROWS, LOG_BYTES + STREAM_LOG_BYTES * len(room.streams), LAST_ROWS, LAST_BYTES),
+    )
+
+
+def written(rows: NDArray[np.void]) -> NDArray[np.void]:
+    """The rows of a table up to the first that was never written."""
+    wrong = np.flatnonzero(rows["seq"] != np.arange(1, len(rows) + 1, dtype=np.uint64))
+    return rows[: wrong[0]] if len(wrong) else rows
+
+
 def spelled_size(size: int) -> str:
     """Bytes for people: `12.3 MB`, `4.56 GB`."""
     return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
-
-
-TEXT_LOGS = (TextLog(ANSWERS, 20_000, 2 << 20), TextLog(LOG, 20_000, 2 << 20))

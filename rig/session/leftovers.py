@@ -1,31 +1,25 @@
-"""Finds what crashes have left below a folder, by names and attributes alone: no picture is looked at."""
+"""Finds what crashes have left below a folder, by names alone: no file is opened but to see whether it is held."""
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 from rig import host
 from rig.errors import NotASession, RigError
-from rig.session import journal
-from rig.session.folder import RUN_SUFFIX, find_runs, is_run_name, sessions_below
-from rig.session.layout import Outcome
-from rig.session.runfile import RunFile
+from rig.session.arming import arming_of
+from rig.session.folder import RUN_SUFFIX, find_runs, is_bare, is_run_name, sessions_below
 
-MOST_OPENED = 40  # files that are opened at most to find out how they ended; a closed one is told by its rights
 _BESIDE = (".arming", ".journal", ".journal-part", ".rewritten")
-
-
-def arming_of(path: Path) -> Path:
-    """Where a run file lies while it is made."""
-    return path.with_suffix(".arming")
 
 
 def files_left(session: Path) -> list[Path]:
     """The run files of a session, those included of which only what lies beside them is there, in order.
 
-    `session` is its folder or a file in it. Raises NotASession when there is nothing of a session.
+    `session` is its folder or a file in it. Empty when a crash left the folder alone.
+    Raises NotASession.
     """
     folder = session if session.is_dir() else session.parent
     begin = "" if session.is_dir() else session.name.split("_run-")[0]
@@ -33,7 +27,7 @@ def files_left(session: Path) -> list[Path]:
     try:
         return sorted({*find_runs(session), *made})
     except NotASession:
-        if made:
+        if made or is_bare(session):
             return sorted(made)
         raise
 
@@ -47,18 +41,35 @@ def _beside(folder: Path) -> list[Path]:
     return [p for p in found if p.suffix in _BESIDE and is_run_name(p.with_suffix(".h5").name)]
 
 
-def not_closed(directory: Path) -> list[Path]:
+def not_closed_within(directory: Path, seconds: float) -> tuple[list[Path], bool]:
+    """What `not_closed` finds in so many seconds, and whether that is all. Nobody waits longer, however slow the disk.
+
+    Of HDF5 nothing is asked: it would keep the whole program waiting.
+    """
+    found: list[Path] = []
+
+    def look() -> None:
+        for folder in not_closed(directory):
+            found.append(folder)
+
+    thread = threading.Thread(target=look, name="leftovers", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return list(found), not thread.is_alive()
+
+
+def not_closed(directory: Path) -> Iterator[Path]:
     """Session folders below `directory` that hold a file nobody closed and nobody records, newest first.
 
-    Never raises, and looks at no more than needed: it is asked while somebody waits for a recording to begin.
+    It is told by what lies beside a run file until it is closed. Never raises.
     """
     try:
         sessions = sessions_below(directory)
-    except RigError:
-        return []
-    to_open = [MOST_OPENED]
-    newest = sorted(sessions, key=_changed_ns, reverse=True)
-    return [folder for folder in newest if any(_is_left(path, to_open) for path in _doubtful(folder))]
+    except (RigError, OSError):
+        return
+    for folder in sorted(sessions, key=_changed_ns, reverse=True):
+        if any(not _is_held(run) for run in _unclosed(folder)):
+            yield folder
 
 
 def _changed_ns(folder: Path) -> int:
@@ -68,36 +79,21 @@ def _changed_ns(folder: Path) -> int:
         return 0
 
 
-def _doubtful(folder: Path) -> Iterator[Path]:
-    """What may be left of a run: what lies beside it until it is closed, and run files that can be written to."""
+def _unclosed(folder: Path) -> set[Path]:
+    """The run files of a session beside which something lies, and those in which nothing is."""
     try:
         with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.endswith(_BESIDE) or _is_writable_run(entry):
-                    yield Path(entry.path)
+            return {Path(entry.path).with_suffix(".h5") for entry in entries if _tells_of_unclosed(entry)}
     except OSError:
-        pass
+        return set()
 
 
-def _is_writable_run(entry: os.DirEntry[str]) -> bool:
-    return entry.name.endswith(RUN_SUFFIX) and bool(entry.stat().st_mode & 0o200)
+def _tells_of_unclosed(entry: os.DirEntry[str]) -> bool:
+    return entry.name.endswith(_BESIDE) or (entry.name.endswith(RUN_SUFFIX) and not entry.stat().st_size)
 
 
-def _is_left(path: Path, to_open: list[int]) -> bool:
+def _is_held(run: Path) -> bool:
     try:
-        run_file = path.with_suffix(".h5")
-        if any(p.exists() and host.is_held(p) for p in (arming_of(run_file), run_file)):
-            return False
-        if path.suffix != ".h5":
-            return True
-        if to_open[0] == 0 or not path.stat().st_size:
-            return True
-        to_open[0] -= 1
-        return journal.journal_of(path).exists() or _outcome(path) is Outcome.INCOMPLETE
-    except (RigError, OSError):
+        return any(path.exists() and host.is_held(path) for path in (arming_of(run), run))
+    except OSError:
         return False
-
-
-def _outcome(path: Path) -> Outcome:
-    with RunFile(path) as file:
-        return file.outcome

@@ -29,14 +29,9 @@ def packed_rows(file: h5py.File) -> dict[str, NDArray[np.void]]:
     Payloads behind a missing one were never acknowledged: a sync that acknowledges one covers all before it.
     """
     tables = {layout.data_path(name): f"{layout.ACQUISITION}/{name}/packed" for name in file[layout.ACQUISITION]}
-    rows = {data: _written(file[table][:]) for data, table in tables.items() if table in file}
+    rows = {data: layout.written(file[table][:]) for data, table in tables.items() if table in file}
     counts = np.bincount(in_order(list(rows.values()))["stream"], minlength=len(rows))
     return {data: of_stream[:count] for (data, of_stream), count in zip(rows.items(), counts, strict=True)}
-
-
-def _written(rows: NDArray[np.void]) -> NDArray[np.void]:
-    wrong = np.flatnonzero(rows["seq"] != np.arange(1, len(rows) + 1, dtype=np.uint64))
-    return rows[: wrong[0]] if len(wrong) else rows
 
 
 def in_order(rows: Sequence[NDArray[np.void]]) -> NDArray[np.void]:

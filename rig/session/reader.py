@@ -18,18 +18,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rig import pixels
 from rig.clock import NS
 from rig.elicitation.steps import Step
 from rig.errors import NotASession, SessionError, UserError
 from rig.session.folder import find_runs
 from rig.session.pictures import Pictures
-from rig.session.run import Run, Stream
+from rig.session.run import Run, Shown, Stream
 from rig.session.runfile import Json, Rows, RunFile
 from rig.session.timeline import Instant, Timeline, in_ns, offsets_ns, span
 
 
-class JoinedStream:
+class JoinedStream(Shown):
     """One camera's frames over all runs, oldest first.
 
     stream = session.streams["HS"]
@@ -55,11 +54,6 @@ class JoinedStream:
         """The run of each frame, int64 (n,); with `pulse_numbers` its place in the session."""
         return np.repeat([part.run.number for part in self.parts], [len(part.frames) for part in self.parts])
 
-    @property
-    def pulse_numbers(self) -> NDArray[np.int64]:
-        """The pulse of each frame within its run, int64 (n,); -1 for an extra."""
-        return np.asarray(self.frames["pulse_number"], np.int64)
-
     @cached_property
     def times_s(self) -> NDArray[np.float64]:
         """Start of exposure of each frame, float64 (n,), s: host clock, from pulse 0 of the session as `Session.at`.
@@ -80,17 +74,6 @@ class JoinedStream:
         """
         _refuse_mixed(self.parts)
         return Pictures(self.name, [piece for part in self.parts for piece in part.parts])
-
-    def grey(self, index: int) -> pixels.Grey:
-        """Picture `index` for measuring: linear, float32 (height, width), 0 to 1; see rig.pixels.grey.
-
-        Raises as `data[index]` does.
-        """
-        return pixels.grey(self.data[index], self.pixel_format, self.height, self.width)
-
-    def rgb(self, index: int) -> pixels.Shown:
-        """Picture `index` for people: uint8 (height, width, 3); see rig.pixels.rgb. Raises as `data[index]` does."""
-        return pixels.rgb(self.data[index], self.pixel_format, self.height, self.width)
 
     @cached_property
     def gaps(self) -> Rows:

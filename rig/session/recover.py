@@ -26,9 +26,10 @@ from rig import host
 from rig.clock import utc_now
 from rig.errors import RigError, StorageError
 from rig.session import journal, layout
+from rig.session.arming import arming_of
 from rig.session.closing import close_file
 from rig.session.layout import Outcome
-from rig.session.leftovers import arming_of, files_left
+from rig.session.leftovers import files_left
 from rig.session.opening import reading
 from rig.session.reader import runs_of
 from rig.session.rewriting import copy_of
@@ -150,16 +151,16 @@ def _settle(path: Path, held: ExitStack) -> Recovery | None:
     if outcome is Outcome.INCOMPLETE:
         return None
     _remove(journal.part_of(path))
-    host.make_read_only(path)
+    if path.stat().st_mode & 0o222:  # a closed one may lie on a disk that takes no change
+        host.make_read_only(path)
     return Recovery(path, Found.CLOSE_FINISHED if is_replayed else Found.CLOSED, str(outcome))
 
 
 def _hold(path: Path, held: ExitStack) -> bool:
     """Hold a file, if there is one; False when somebody else does."""
-    try:
-        fd = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
+    if not path.is_file():  # nothing there; or a pipe, for which one would wait
         return True
+    fd = os.open(path, os.O_RDONLY)
     held.callback(os.close, fd)
     try:
         host.hold_alone(fd)
@@ -181,7 +182,8 @@ def _recover_run(group: list[Path], closed: Collection[Path], on_progress: Progr
         return
     for path in (path for path in group if path not in closed):
         with _refusals(path):
-            _sync(path)
+            host.make_private(path)
+            host.sync_path(path)  # what is in memory alone, as after a kill, must not be lost once it is found whole
     unused = _unused(group, closed)
     with Run(*(path for path in group if path not in unused)) as run, reading(run.path, "what is left of it"):
         looked = look_at(run, on_progress)
@@ -196,16 +198,6 @@ def _recover_run(group: list[Path], closed: Collection[Path], on_progress: Progr
         with _refusals(path):
             _remove(path, journal.part_of(path))
         yield Recovery(path, Found.EMPTY)
-
-
-def _sync(path: Path) -> None:
-    """What is in memory alone, as after a kill, must not be lost any more once it has been found to be whole."""
-    host.make_private(path)
-    fd = os.open(path, os.O_RDWR)
-    try:
-        host.sync_file(fd)
-    finally:
-        os.close(fd)
 
 
 def _unused(group: list[Path], closed: Collection[Path]) -> list[Path]:

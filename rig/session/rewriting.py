@@ -5,7 +5,6 @@ The copy takes the name of the file when it is whole and on the disk. It needs r
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -13,10 +12,11 @@ from pathlib import Path
 import h5py
 
 from rig import host
-from rig.session import layout, packing
+from rig.session import layout
+from rig.session.adopting import chunks_of
 from rig.session.arming import LIBVER
 from rig.session.journal import part_of
-from rig.session.packed import in_order, is_raw, packed_rows
+from rig.session.packed import packed_rows
 
 
 def copy_of(path: Path) -> Path:
@@ -30,12 +30,13 @@ def rewrite(path: Path, work: Callable[[h5py.File], None]) -> None:
     Raises OSError, or what `work` raises; the file is as it was then.
     """
     new = copy_of(path)
-    os.close(host.open_private(new))
+    with host.made(new):
+        pass
     try:
         with h5py.File(path, locking=False) as old, h5py.File(new, "w", libver=LIBVER, locking=False) as file:
             _copy(old, file)
             work(file)
-        _sync(new)
+        host.sync_path(new)
         host.rename(new, path)
     except BaseException:
         with suppress(OSError):
@@ -52,22 +53,8 @@ def _copy(old: h5py.File, file: h5py.File) -> None:
     for name in old:
         if f"/{name}" != layout.HEAP:
             old.copy(name, file)
-    packing.register()
-    rows = packed_rows(old)
-    data, payloads = [file[path] for path in rows], in_order(list(rows.values()))
-    for into, of_stream in zip(data, rows.values(), strict=True):
-        into.resize(len(of_stream), axis=0)
-    for stream, index, length, offset in payloads.tolist():
-        into, payload = data[stream], old[layout.HEAP][offset : offset + length].tobytes()
-        place = (index, *(0 for _ in into.shape[1:]))
-        into.id.write_direct_chunk(place, payload, packing.STORED_RAW if is_raw(into, length) else 0)
+    rows, heap = packed_rows(old), old[layout.HEAP]
+    for chunk in chunks_of(file, rows):
+        chunk.write(heap[chunk.offset : chunk.offset + chunk.length].tobytes())
     for path in rows:
         del file[layout.packed_path(path)]
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDWR)
-    try:
-        host.sync_file(fd)
-    finally:
-        os.close(fd)

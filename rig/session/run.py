@@ -6,6 +6,7 @@ A run that outlasted its plan lies in several files, one after the other (runfil
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
@@ -42,7 +43,41 @@ from rig.streams import (
 MOST_DIVISOR = 1 << 16  # far above what a trigger box can do; keeps the least common multiple of several small
 
 
-class Stream:
+class Shown(ABC):
+    """Frames of one camera, with pictures of one kind. Width and height in px."""
+
+    pixel_format: pixels.PixelFormat
+    width: int
+    height: int
+
+    @property
+    @abstractmethod
+    def frames(self) -> Rows:
+        """Frame rows, FRAME (n,)."""
+
+    @property
+    @abstractmethod
+    def data(self) -> Pictures:
+        """The pictures as delivered, read when they are asked for."""
+
+    @property
+    def pulse_numbers(self) -> NDArray[np.int64]:
+        """The pulse of each frame within its run, int64 (n,); NO_PULSE for an extra."""
+        return np.asarray(self.frames["pulse_number"], np.int64)
+
+    def grey(self, index: int) -> pixels.Grey:
+        """Picture `index` for measuring: linear, float32 (height, width), 0 to 1; see rig.pixels.grey.
+
+        Raises as `data[index]` does.
+        """
+        return pixels.grey(self.data[index], self.pixel_format, self.height, self.width)
+
+    def rgb(self, index: int) -> pixels.Shown:
+        """Picture `index` for people: uint8 (height, width, 3); see rig.pixels.rgb. Raises as `data[index]` does."""
+        return pixels.rgb(self.data[index], self.pixel_format, self.height, self.width)
+
+
+class Stream(Shown):
     """One camera's frames in one run, oldest first."""
 
     def __init__(self, run: Run, name: str, *, walk: bool = False) -> None:
@@ -77,26 +112,10 @@ class Stream:
             parts.append(Part(file, pictures, file.table(rows, FRAME)[: pictures.shape[0]]))
         return parts
 
-    @property
-    def pulse_numbers(self) -> NDArray[np.int64]:
-        """The pulse of each frame, int64 (n,); NO_PULSE for an extra."""
-        return np.asarray(self.frames["pulse_number"], np.int64)
-
     @cached_property
     def data(self) -> Pictures:
         """The pictures as delivered, read lazily."""
         return Pictures(self.name, self.parts)
-
-    def grey(self, index: int) -> pixels.Grey:
-        """Picture `index` for measuring: linear, float32 (height, width), 0 to 1; see rig.pixels.grey.
-
-        Raises as `data[index]` does.
-        """
-        return pixels.grey(self.data[index], self.pixel_format, self.height, self.width)
-
-    def rgb(self, index: int) -> pixels.Shown:
-        """Picture `index` for people: uint8 (height, width, 3); see rig.pixels.rgb. Raises as `data[index]` does."""
-        return pixels.rgb(self.data[index], self.pixel_format, self.height, self.width)
 
     def shown(self, index: int) -> pixels.Shown:
         """The same without a third axis where there are no colours; see rig.pixels.shown."""

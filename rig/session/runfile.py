@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from rig import host
 from rig.errors import NotASession
-from rig.session import layout, texts
+from rig.session import checksums, layout, texts
 from rig.session.description import Differences, differences
 from rig.session.folder import SUBJECT, misplaced
 from rig.session.layout import SCHEMA, Outcome
@@ -114,11 +114,16 @@ class RunFile:
             self._file.visititems(note)
         return found
 
+    @cached_property
+    def checksums(self) -> dict[str, tuple[int, int | None]]:
+        """Of each table and text by path: the checksum of what it holds, and the one that was noted for it, if any."""
+        with reading(self.path, "its tables and texts"):
+            found = checksums.have_checksum(self._file)
+            return {str(each.name): (checksums.checksum_of(each), checksums.noted(each)) for each in found}
+
     def table(self, path: str, dtype: np.dtype[np.void]) -> Rows:
         """The written rows of a table, (n,) of `dtype`."""
-        rows = self.reserved(path, dtype)
-        wrong = np.flatnonzero(rows["seq"] != np.arange(1, len(rows) + 1, dtype=np.uint64))
-        return rows[: wrong[0]] if len(wrong) else rows
+        return layout.written(self.reserved(path, dtype))
 
     def reserved(self, path: str, dtype: np.dtype[np.void]) -> Rows:
         """All rows of a table, those not written included. Raises NotASession when they have another layout."""

@@ -133,8 +133,8 @@ class _File:
 
     def left(self, acknowledged: int) -> FileLeft:
         lengths = {path: written(dataset) for path, dataset in self._file.tables().items()}
-        for log in layout.TEXT_LOGS:
-            lengths |= self._texts(log.path, lengths[f"{log.path}/rows"])
+        for path in layout.LOGS:
+            lengths |= self._texts(path, lengths[f"{path}/rows"])
         streams = {}
         for path, stream in _all_streams(self._run).items():
             streams[path] = self._stream(stream)

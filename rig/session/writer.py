@@ -46,11 +46,10 @@ class SessionWriter:
     def __init__(self, path: Path, header: Header, room: Room) -> None:
         """Create `path`, reserve all its room and sync it. Raises SessionExists, StorageError."""
         self.path = path
-        self._logs = {log.path: log for log in layout.TEXT_LOGS}
-        self._text_used = dict.fromkeys(self._logs, 0)
         self._stored: dict[str, int] = {}
         self.fd, places = arm(path, header, room)
         self._rows = {p: _Rows(table, places.rows[p]) for p, table in places.tables.items()}
+        self._logs, self._text_used = places.logs, dict.fromkeys(places.logs, 0)
         self._text_offsets, self._frame_offsets = places.texts, places.pictures
         self._compressed, self._heap, self._heap_used = places.capacities, places.heap, 0
 
@@ -87,15 +86,20 @@ class SessionWriter:
         rows.pending.append((rows.count + 1, *row))
 
     def append_text(self, path: str, host_ns: int, record: Mapping[str, Any]) -> None:
-        """Add a JSON record to a text log. Raises StorageError."""
+        """Add a JSON record to a text log. Raises StorageError.
+
+        One that does not fit is dropped and counted. The outcome, and what tells of dropped rows, have room kept.
+        """
         data = json.dumps(record, ensure_ascii=False).encode()
-        used = self._text_used[path]
-        if used + len(data) > self._logs[path].text_bytes:
-            self._rows[f"{path}/rows"].dropped += 1
+        log, used = self._logs[path], self._text_used[path]
+        rows, is_last = f"{path}/rows", record.get("kind") == "outcome" or "table" in record
+        kept_rows, kept_bytes = (0, 0) if is_last else (log.last_rows, log.last_bytes)
+        if used + len(data) > log.text_bytes - kept_bytes or self.left(rows) <= kept_rows:
+            self._rows[rows].dropped += 1
             return
         self._write(memoryview(data), self._text_offsets[path] + used)
         self._text_used[path] = used + len(data)
-        self.append(f"{path}/rows", (len(data), used, host_ns))
+        self.append(rows, (len(data), used, host_ns))
 
     def flush(self) -> bool:
         """Hand all waiting rows to the system; whether there were any. Raises StorageError."""
@@ -107,9 +111,12 @@ class SessionWriter:
             rows.pending.clear()
         return bool(waiting)
 
-    def left(self, table: str) -> int:
-        """Rows that still fit into a table."""
-        return self._rows[table].table.capacity - self._rows[table].count
+    def left(self, path: str) -> int:
+        """Rows that still fit into a table, or bytes into the text of a log."""
+        if path in self._rows:
+            return self._rows[path].table.capacity - self._rows[path].count
+        log = path.removesuffix("/text")
+        return self._logs[log].text_bytes - self._text_used[log]
 
     def dropped(self) -> dict[str, int]:
         """Rows that a full table did not take, by table; empty when none."""

@@ -187,7 +187,9 @@ def _agreement(seen: Times, due: Times, horizon: float) -> float:
 
 
 def _near_share(times: Times, others: Times) -> float:
-    """Share of `times` that have one of `others` (rising) within a quarter period."""
+    """Share of `times` that have one of `others` (rising) within a quarter period; 0 of none."""
+    if not len(times) or not len(others):
+        return 0.0
     place = np.searchsorted(others, times)
     left = np.abs(times - others[np.clip(place - 1, 0, len(others) - 1)])
     right = np.abs(times - others[np.clip(place, 0, len(others) - 1)])

@@ -17,7 +17,7 @@ from rig.streams import NO_PULSE, Evidence
 from rig.verify.arms import same_arm
 from rig.verify.findings import Finding, Numbers, Word, ranges_of, spelled
 from rig.verify.last_word import seen_in_part
-from rig.verify.paired import BOX_HZ, ClockStep, Paired, clock_steps, paired
+from rig.verify.paired import BOX_HZ, ClockStep, Paired, clock_steps, paired, usual_rate
 
 NEAR_PERIODS = 0.25  # a frame further from its pulse than a quarter period may belong to the next one
 MAX_SKEW_MS = 1.0  # between cameras, that the field aims at; a hardware trigger jitters by microseconds: verdict.md
@@ -68,7 +68,7 @@ def _rates(camera: Periods, box: Periods, parts: list[Numbers], own_rate_periods
 
 def _rate(camera: Periods, box: Periods) -> float:
     stretch = max(1, min(len(box) // 4, SLOPE_FRAMES))
-    return float(np.median((camera[stretch:] - camera[:-stretch]) / (box[stretch:] - box[:-stretch])))
+    return usual_rate(camera[stretch:] - camera[:-stretch], box[stretch:] - box[:-stretch])
 
 
 def _detrended(values: Periods, limit: float) -> Periods:
@@ -109,6 +109,9 @@ def _stamps(run: Run, stream: Stream) -> Finding:
     pairs, first = pairs[np.concatenate(pieces)], sum(len(piece) for piece in pieces if piece[0] < longest[0])
     near = np.flatnonzero(~far[first : first + len(longest)]) + first
     near = near if len(near) > 1 else np.arange(first, first + len(longest))
+    if pairs.camera_ticks[near[0]] == pairs.camera_ticks[near[-1]]:
+        text = "the camera's clock stood still: its timestamps say nothing of when frames were exposed"
+        return Finding("stamps", stream.name, Word.FAIL, None, limit, looked_at, text)
     fit = fit_clocks(pairs.camera_ticks[near], pairs.box_ticks[near])
     ppm = (fit.rate * ticks_hz / BOX_HZ - 1) * 1e6
     worst_ms = float(np.abs(off_ms).max())
@@ -164,8 +167,7 @@ def _intervals(run: Run, stream: Stream) -> Finding:
     if not stream.baseline.get("ticks_hz") or len(camera) < 3:
         reason = "no timestamps, or too few frames"
         return Finding("intervals", stream.name, Word.NOT_MEASURED, None, limit, looked_at, reason)
-    rate = float(np.median(camera / box))
-    off = np.abs(camera - box * rate)
+    off = np.abs(camera - box * usual_rate(camera, box))
     worst = float(off.max())
     where = ranges_of(pulses[off > MAX_SKEW_MS], stream.divisor)
     note = f", before pulses {spelled(where)}" if where else ""
@@ -228,7 +230,7 @@ def check_host_clock(run: Run) -> list[Finding]:
     looked_at = f"{len(raw)} raw and {len(utc)} UTC pairs"
     steps_s = np.diff(utc["reading"] - _middles(utc)) / 1e9
     jumps = steps_s[np.abs(steps_s) > MAX_UTC_STEP_S]
-    is_measured = len(np.unique(raw["reading"])) >= 2
+    is_measured = len(raw) >= 2 and raw["reading"][0] != raw["reading"][-1]
     ppm = (fit_clocks(np.asarray(raw["reading"], np.int64), _middles(raw)).rate - 1) * 1e6 if is_measured else None
     rate = f"host clock against CLOCK_MONOTONIC_RAW {ppm:+.1f} ppm" if ppm is not None else "too few raw clock pairs"
     set_by = "".join(f"; the computer's UTC was set by {jump:+.1f} s" for jump in jumps[:5])

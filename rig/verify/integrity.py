@@ -73,6 +73,22 @@ def check_rows(run: Run) -> list[Finding]:
     return [Finding("rows", "", Word.PASS, 0, "0 holes", looked_at, "no holes")]
 
 
+def check_tables(run: Run) -> list[Finding]:
+    """Every table and text of the run is as it was when it was written for good, bit by bit."""
+    sums = {(file.path.name, path): pair for file in run.files for path, pair in file.checksums.items()}
+    name = "{1}" if len(run.files) == 1 else "{1} in {0}"
+    changed = [name.format(*where) for where, (found, noted) in sums.items() if noted not in (None, found)]
+    unknown = [name.format(*where) for where, (_, noted) in sums.items() if noted is None]
+    looked_at, limit = f"{len(sums) - len(unknown)} tables and texts", "0 changed"
+    if changed:
+        text = f"not as they were written: {_listed(changed)}"
+        return [Finding("tables", "", Word.FAIL, len(changed), limit, looked_at, text)]
+    if unknown:
+        text = f"without a checksum, as in a file that nobody closed: {_listed(unknown)}"
+        return [Finding("tables", "", Word.NOT_MEASURED, None, limit, looked_at, text)]
+    return [Finding("tables", "", Word.PASS, 0, limit, looked_at, "as they were written")]
+
+
 def check_ending(run: Run) -> list[Finding]:
     """How the run ended, in the recorder's words; before that, which cameras were gone or are back."""
     said = [str(e.get("text", "")) for e in run.log if e.get("kind") in ("outcome", "recovered")]

@@ -9,6 +9,7 @@ Arrivals are uneven, so that only a jump of half a period or more can be told to
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,9 +109,17 @@ def _steps(run: Run, stream: Stream, frames: Rows, box_ticks: Numbers) -> list[t
 def _jumps(camera_ticks: Numbers, box_ticks: Numbers, ticks_hz: int) -> NDArray[np.float64]:
     """How much more time passed between two frames by the camera than between their pulses, box ticks, (n - 1,)."""
     camera, box = np.diff(camera_ticks) * (BOX_HZ / ticks_hz), np.diff(box_ticks)
+    return np.asarray(camera / usual_rate(camera, box) - box)
+
+
+def usual_rate(camera: NDArray[Any], box: NDArray[Any]) -> float:
+    """How fast a camera's clock goes against the box's, by intervals of both (n,): their median, 1 if that is none.
+
+    Damaged rows may claim that no time passed by the box.
+    """
     rises = box > 0
     rate = float(np.median(camera[rises] / box[rises])) if rises.any() else 1.0
-    return np.asarray(camera / (rate if rate > 0 else 1.0) - box)
+    return rate if rate > 0 else 1.0
 
 
 def _neighbours(edges: Numbers, places: Numbers) -> tuple[Numbers, Numbers]:

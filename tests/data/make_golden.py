@@ -15,7 +15,7 @@ import shutil
 import sys
 import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ from rig.config.rig import read_rig
 from rig.elicitation.protocol import read_protocol
 from rig.record import surroundings
 from rig.record.recording import Recording, Request
+from rig.session import journal
+from rig.session.overlay import PAGE
 from rig.session.recover import recover
 from rig.verify.verdict import verify_run
 from tests.rigs import write_film_protocol, write_protocol, write_rig
@@ -109,9 +111,27 @@ def recovered(folder: Path) -> list[Path]:
     return killed(folder)
 
 
+def half_closed(folder: Path) -> list[Path]:
+    """A close that was decided, and broke off when every second page of it had reached the file."""
+    apply = journal._apply
+
+    def broken_off(path: Path, pages: Mapping[int, bytes | bytearray], size: int) -> None:
+        for beside in (path, journal.journal_of(path)):
+            shutil.copyfile(beside, folder / f"left{beside.suffix}")
+        with (folder / "left.h5").open("r+b") as left:
+            for number in sorted(pages)[::2]:
+                left.seek(number * PAGE)
+                left.write(pages[number])
+        apply(path, pages, size)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(journal, "_apply", broken_off)
+        return recorded(folder, quiet_rig(folder, camera=COMPRESSED), seconds=0.1)
+
+
 MAKERS: dict[str, Callable[[Path], list[Path]]] = {
     maker.__name__: maker
-    for maker in (closed, lossy, colour, compressed, two_files, killed, killed_compressed, recovered)
+    for maker in (closed, lossy, colour, compressed, two_files, killed, killed_compressed, recovered, half_closed)
 }
 
 
@@ -125,10 +145,14 @@ def make(name: str, folder: Path) -> None:
         left.rename(files[0])
         if name == "recovered":
             recover(files[0].parent)
-    expected = contents(files, whole) | {"files": [path.name for path in files]} | judged(files[0])
+    read = files
+    if (left := folder / "left.journal").exists():  # nobody can read it until it is recovered: as it will be then
+        files, read = [*files, files[0].with_suffix(".journal")], whole
+        left.rename(files[1])
+    expected = contents(read, whole) | {"files": [path.name for path in files]} | judged(read[0])
     for number, path in enumerate(files, 1):
         packed = gzip.compress(path.read_bytes(), 9, mtime=0)
-        (FOLDER / f"{name}-{number}.h5.gz").write_bytes(packed)
+        (FOLDER / f"{name}-{number}{path.suffix}.gz").write_bytes(packed)
     text = json.dumps(expected, indent=1)
     (FOLDER / f"{name}.json").write_text(text + "\n")
     sizes = sum(path.stat().st_size for path in FOLDER.glob(f"{name}-*"))

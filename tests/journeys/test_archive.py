@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import json
 import os
@@ -14,11 +15,16 @@ import time
 from pathlib import Path
 
 import pytest
+from rich.progress import Progress
 
 from rig import host
+from rig.cli.archive import _archive_one, _line
+from rig.session.archive import jobs_for
 from rig.session.folder import find_runs, sessions_below
 from tests import commands
+from tests.archives import tree
 from tests.handmade import Plan, make_run
+from tests.rights import without_root
 
 
 @pytest.fixture
@@ -28,11 +34,6 @@ def lab(tmp_path) -> Path:
         make_run(tmp_path / "sessions", Plan(number_of_session=number))
     (tmp_path / "nas").mkdir()
     return tmp_path
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    files = [p for p in sorted(folder.rglob("*")) if p.is_file() and not p.name.endswith("_archive.json")]
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in files}
 
 
 def test_help_has_an_example():
@@ -92,6 +93,54 @@ def test_a_mistake_is_named_before_anything_is_done(lab, arguments):
     before = tree(lab)
     assert commands.refused("archive", "--move", *arguments, cwd=lab)
     assert tree(lab) == before
+
+
+def test_a_session_with_a_damaged_run_is_copied_and_said_and_moved_is_only_the_other(lab):
+    run = find_runs(lab / "sessions/sub-001/ses-01")[0]
+    run.chmod(0o600)
+    run.write_bytes(run.read_bytes()[:5000])
+    before = tree(lab / "sessions")
+    both = "sessions/sub-001/ses-01", "sessions/sub-001/ses-02"
+    done = commands.run("archive", *both, "nas", "--move", "--compress", cwd=lab)
+    assert done.returncode == 1
+    first, second = done.stdout.splitlines()
+    assert first.startswith(f"{both[0]}: NOT SAFE: {both[0]}/{run.name}: cannot be read (")
+    assert "is not moved" in first and "Without --move it is copied as it is" in first
+    assert second.startswith(f"{both[1]}: moved: ")
+    done = commands.run("archive", both[0], "nas", "--compress", cwd=lab)
+    assert done.returncode == 0
+    assert f"{run.name} cannot be read (" in done.stdout and "): copied as it is" in done.stdout
+    assert tree(lab / "nas/sub-001/ses-01") == tree(lab / both[0])
+    assert len(before) == len(tree(lab / "nas"))
+
+
+def test_a_source_that_may_not_be_removed_is_said_so_and_its_copy_is_safe():
+    with without_root() as (lab, take_rights):
+        source = make_run(lab / "sessions", Plan(body_groups=1)).parent
+        (lab / "nas").mkdir()
+        before = tree(source)
+        take_rights(source.parent, 0o500)
+        (job,) = jobs_for([source], lab / "nas")  # in this process: another one would be root's again
+        one = _archive_one(job, Progress(disable=True), move=True, compress=False)
+        assert _line(one).startswith(f"{source}: NOT REMOVED: {lab}/nas/sub-001/ses-01: 1 file, ")
+        assert "read back and equal; the source is as it was: cannot be written: Permission denied. Run" in _line(one)
+        assert one["safe"] and one["state"] == "not removed"
+        assert tree(source) == tree(lab / "nas/sub-001/ses-01") == before
+
+
+def test_it_goes_last_at_processor_and_disk(lab):
+    """nice 19, and the I/O class idle (3), of the process that archives."""
+    (lab / "sessions/sub-001/ses-01/notes.bin").write_bytes(bytes(range(256)) * (64 << 12))
+    process = commands.start("archive", "sessions/sub-001/ses-01", "nas", cwd=lab)
+    try:
+        while process.poll() is None and not (lab / "nas/sub-001/.ses-01.part/notes.bin.part").exists():
+            time.sleep(0.001)
+        assert os.getpriority(os.PRIO_PROCESS, process.pid) == 19
+        if (number := {"x86_64": 252, "aarch64": 31}.get(os.uname().machine)) is not None:
+            assert ctypes.CDLL(None).syscall(number, 1, process.pid) >> 13 == 3
+    finally:
+        process.kill()
+        process.communicate()
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -143,12 +143,19 @@ def test_a_second_ctrl_c_in_the_postamble_leaves_no_frame_with_a_wrong_pulse(rec
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
-def test_a_polite_kill_or_a_closed_terminal_ends_in_order(recorder, name):
-    process, _ = recorder
-    process.send_signal(getattr(signal, name))
+def test_a_polite_kill_or_a_closed_terminal_ends_in_order_however_often_it_is_told(recorder, name):
+    process, folder = recorder
+    for _ in range(3):
+        process.send_signal(getattr(signal, name))
+        time.sleep(0.05)
     out, _ = process.communicate(timeout=commands.ENDS_WITHIN_S)
     assert process.returncode == 0
     assert "outcome: stopped" in out
+    with rig.open(folder) as session:
+        said = [entry.get("text", "") for entry in session.log]
+        assert len(session.streams["HS"].frames) == len(session.pulses)
+    assert said.count("stopped by the operator") == 1
+    assert "aborted by the operator" not in said
 
 
 def test_a_dead_world_is_named_and_what_came_before_is_kept(recorder):

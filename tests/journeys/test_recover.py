@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from rig.session.journal import part_of
 from tests import commands
 from tests.crashes import kill_a_recording, losses
 from tests.handmade import Plan, make_run
@@ -23,6 +24,17 @@ def test_a_recorder_killed_at_any_moment_loses_no_frame_that_was_safe(tmp_path, 
     assert killed.safe or moment == "arm"
 
 
+@pytest.mark.parametrize("seed", range(2))
+def test_a_recorder_killed_while_it_goes_on_in_a_further_file_loses_no_frame_that_was_safe(tmp_path, seed):
+    files = write_rig(tmp_path), write_protocol(tmp_path, ("a", 30, "all"))
+    killed = kill_a_recording(tmp_path, *files, "switch", Random(seed))
+    assert len(list(tmp_path.rglob("*_session.h5"))) == 2
+    done = commands.run("recover", "--all", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert losses(tmp_path / "sessions", killed.truth, killed.safe) == ""
+    assert killed.safe
+
+
 def test_recover_says_what_was_kept_and_what_is_missing(tmp_path):
     path = make_run(tmp_path / "sessions", Plan(closed=False, outcome="incomplete", written=120))
     done = commands.run("recover", path.parent, cwd=tmp_path)
@@ -36,13 +48,17 @@ def test_recover_says_what_was_kept_and_what_is_missing(tmp_path):
 
 def test_recover_all_goes_on_behind_a_session_that_is_damaged_and_ends_with_2(tmp_path):
     for number in (1, 2, 3):
-        path = make_run(tmp_path / "sessions", Plan(closed=False, written=120, number_of_session=number))
+        plan = Plan(closed=False, outcome="incomplete", written=120, number_of_session=number)
+        path = make_run(tmp_path / "sessions", plan)
         if number == 2:
             path.write_bytes(b"x" * 1000)
     done = commands.run("recover", "--all", "--json", cwd=tmp_path)
     assert done.returncode == 2
     told = json.loads(done.stdout)
-    assert [one["found"] for one in told["files"]] == ["closed", "closed"] or len(told["files"]) == 2
+    assert [(one["found"], one["path"].split("ses-")[1][:2]) for one in told["files"]] == [
+        ("recovered", "01"),
+        ("recovered", "03"),
+    ]
     assert len(told["problems"]) == 1
     assert "is no HDF5 file" in done.stderr
 
@@ -66,7 +82,9 @@ def test_recover_wants_sessions_or_all(tmp_path):
 
 
 def test_record_names_what_is_left_and_begins(tmp_path):
-    folder = make_run(tmp_path / "sessions", Plan(closed=False, outcome="incomplete", written=120)).parent
+    path = make_run(tmp_path / "sessions", Plan(closed=False, outcome="incomplete", written=120))
+    part_of(path).touch()
+    folder = path.parent
     files = write_protocol(tmp_path, ("a", 1, "all")), write_rig(tmp_path)
     arguments = ("record", files[0], "--rig", files[1], "--subject", "001", "--speed", "max")
     done = commands.run(*arguments, cwd=tmp_path)

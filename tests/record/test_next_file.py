@@ -149,6 +149,15 @@ def no_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RunPlan, "next_room", lambda plan, _: next_room(plan, 1000))
 
 
+def no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system does not tell what is free."""
+
+    def refuse(_: Path) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(host, "free_bytes", refuse)
+
+
 def no_further_file(error: Callable[[], Exception]) -> Callable[[pytest.MonkeyPatch], None]:
     """The disk refuses when the second file is made."""
 
@@ -170,6 +179,7 @@ def no_further_file(error: Callable[[], Exception]) -> Callable[[pytest.MonkeyPa
     ("refuse", "said", "outcome"),
     [
         (no_room, "has too little room for a further file", Outcome.DISK_FULL),
+        (no_answer, "gets no further file: Input/output error", Outcome.DISK_FULL),
         (no_further_file(lambda: OSError(errno.ENOSPC, "No space left on device")), "No space left", Outcome.DISK_FULL),
         (no_further_file(lambda: OSError(errno.EIO, "Input/output error")), "Input/output error", Outcome.DISK_FULL),
         (no_further_file(lambda: ValueError("a bug")), "by a fault of this program", Outcome.FAILED),

@@ -18,6 +18,7 @@ from rig.record.messages import (
     StoreFrame,
 )
 from rig.record.plan import LEAST_FREE_BYTES
+from rig.record.room import MOST_WAITING
 from rig.record.states import RunState
 from rig.session.layout import Outcome
 from tests.record.test_run import STREAMS, Rehearsal, alarms, frame
@@ -143,3 +144,16 @@ def test_before_the_disk_is_full_to_the_last_byte_the_run_ends_in_order(rehearsa
     assert rehearsal.asked(StopBox)
     assert (rehearsal.run.state, rehearsal.run.outcome) == (RunState.DRAINING, Outcome.DISK_FULL)
     assert "less than 33.6 MB is free" in alarms(rehearsal)[-1]
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_entries_that_wait_without_end_are_alarmed_and_end_the_run_in_order(rehearsal, more):
+    """A disk that takes nothing: frames wait in their cameras' buffers, and what is told of them in memory."""
+    rehearsal.tell(Stock((), DiskUse(MOST_WAITING + more, 1, 0, 0, 0, 0, 0, 0, 0, GB)))
+    if not more:
+        assert (rehearsal.run.state, rehearsal.run.alarms) == (RunState.RECORDING, [])
+        return
+    (alarm,) = alarms(rehearsal)
+    assert "100001 entries wait to be written" in alarm
+    assert rehearsal.asked(StopBox)
+    assert (rehearsal.run.state, rehearsal.run.outcome) == (RunState.DRAINING, Outcome.DISK_FULL)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
 from rig.cameras.camera import AtStop
 from rig.errors import DeviceLost, DeviceNotReady, StorageError
+from rig.record import run
 from rig.record.messages import (
     AbortRequested,
     CloseFile,
@@ -236,7 +239,24 @@ def test_a_failure_takes_the_place_of_an_orderly_end_and_the_first_failure_stays
     assert rehearsal.asked(CloseFile) == [CloseFile(Outcome.DEVICE_LOST)]
 
 
+def drawn(drawing: str) -> set[tuple[RunState, RunState]]:
+    """The pairs of states that a drawing joins: each with the one below it, and by a line to the right with the one
+    into which an arrow leads from the right."""
+    states = re.compile(r"^    ([A-Z]+)\b", re.M)
+    names = [RunState[name] for name in states.findall(drawing)]
+    (target,) = (RunState[name] for name in re.findall(r"^    ([A-Z]+) <-+\+$", drawing, re.M))
+    leaves = {
+        name for name, below in zip(names, states.split(drawing)[2::2], strict=True) if re.search(r"\+---", below)
+    }
+    return {*pairwise(names), *((name, target) for name in leaves - {target})}
+
+
 def test_every_edge_of_the_drawing_has_a_test():
-    """Each pair of states that the drawing joins, and no other."""
-    drawn = {(ARMING, RECORDING), (RECORDING, DRAINING)} | {(s, CLOSED) for s in (ARMING, RECORDING, DRAINING)}
-    assert {(start, end) for start, _, end, _ in EDGES.values()} == drawn
+    """Each pair of states that the drawing joins, and no other; the first is how any core begins."""
+    drawing = run.__doc__.split("Why it ended")[0]
+    assert set(drawn(drawing)) - {(RunState.IDLE, ARMING)} == {(start, end) for start, _, end, _ in EDGES.values()}
+
+
+def test_the_drawing_names_every_outcome_of_a_recording():
+    drawing = run.__doc__.split("Why it ended")[1]
+    assert set(re.findall(r"\b[A-Z]+(?:_[A-Z]+)?\b", drawing)) >= {o.name for o in Outcome} - {"RECOVERED"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import h5py
@@ -76,7 +77,7 @@ THREADS: dict[str, tuple[str, str, Callable[[Plant], None]]] = {
     "camera NIR": ("NIR", "device_lost", camera("NIR")),
     "box": ("box", "device_lost", lambda plant: plant.into(threads._BoxWorker, "turn")),
     "screen": ("screen", "device_lost", lambda plant: plant.into(threads._ScreenWorker, "turn")),
-    "ticker": ("recorder", "failed", lambda plant: plant.into(threads, "Tick")),
+    "ticker": ("recorder", "failed", lambda plant: plant.into(threads.Tick, "__init__")),
     "writer": ("recorder", "failed", lambda plant: plant.into(Storage, "do")),
     "syncer": ("recorder", "failed", lambda plant: plant.into(host, "sync_data")),
     "successor": ("disk", "failed", successor),
@@ -87,15 +88,15 @@ THREADS: dict[str, tuple[str, str, Callable[[Plant], None]]] = {
 def recorded(folder: Path, monkeypatch) -> Result:
     """`rig record` of three seconds in this process, in real time; HS is compressed."""
     operator: list[Recording] = []  # stops when there is no screen any more; signals are this test's own
-    monkeypatch.setattr(command, "_stop_on_signals", operator.append)
-    say = command._say_status
+    monkeypatch.setattr(command, "_ended_by_signals", lambda recording: nullcontext(operator.append(recording)))
+    spelled = command._spelled
 
-    def watched(status: Status) -> None:
-        say(status)
+    def watched(status: Status) -> str:
         if any(alarm.startswith("screen") for alarm in status.alarms) and operator:
             operator.pop().stop()
+        return spelled(status)
 
-    monkeypatch.setattr(command, "_say_status", watched)
+    monkeypatch.setattr(command, "_spelled", watched)
     own = write_rig(folder)
     own.write_text(own.read_text().replace("SIM-HS,", "SIM-HS, compression: bitshuffle-lz4,"))
     protocol = write_protocol(folder, ("still", 3, "all"))

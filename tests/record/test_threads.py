@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 import threading
 import time
 
@@ -105,6 +106,31 @@ def test_a_full_disk_keeps_what_was_written_and_says_so(tmp_path, monkeypatch, v
         assert run.attrs["outcome"] == "disk_full"
         assert 300 < len(run["/acquisition/HS/data"]) < 600
         assert len(run["/acquisition/HS/data"]) >= len(run["/acquisition/HS/frames"])
+
+
+@pytest.mark.parametrize("virtual", [True, False])
+@pytest.mark.parametrize("is_disk", [True, False])
+def test_a_sync_that_fails_ends_the_run_in_order_and_nothing_is_acknowledged_by_it(
+    tmp_path, monkeypatch, virtual, is_disk
+):
+    real, syncs = host.sync_data, [0]
+
+    def sync_data(fd):
+        syncs[0] += 1
+        if syncs[0] == 8:
+            raise OSError(errno.EIO, "Input/output error") if is_disk else IndexError("planted")
+        real(fd)
+
+    monkeypatch.setattr(host, "sync_data", sync_data)
+    protocol = write_protocol(tmp_path, ("still", 8, "all"))
+    recorded = record(tmp_path, write_rig(tmp_path), protocol, virtual=virtual)
+    assert recorded.outcome is (Outcome.DISK_FULL if is_disk else Outcome.FAILED)
+    said = "disk: .*: was not written: Input/output error" if is_disk else "recorder: .*by a fault of this program"
+    assert re.match(said, recorded.alarms[0])
+    with Run(recorded.path) as run:
+        assert str(run.outcome) == str(recorded.outcome)
+        acknowledged = int(run.syncs["frames"].sum())
+        assert 0 < acknowledged < sum(len(stream.frames) for stream in run.streams.values())
 
 
 @pytest.mark.parametrize("virtual", [True, False])

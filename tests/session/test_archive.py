@@ -24,17 +24,22 @@ import rig.session.archive
 from rig import host
 from rig.clock import NS, VirtualClock
 from rig.errors import ChecksumError, NotASession, RigError, SessionExists, StorageError, UserError
-from rig.session import copying
-from rig.session.archive import archive, is_recorded_beside, jobs_for
-from rig.session.archived import Archived, State
+from rig.session import copying, writer
+from rig.session.archive import is_recorded_beside, jobs_for
+from rig.session.archived import State
 from rig.session.copying import PIECE, SMALL_PIECE, Pace
 from rig.session.folder import find_runs, new_session, sessions_below
+from rig.session.recover import recover
 from rig.verify.verdict import load, save, verify_run
+from tests.archives import assert_equal_hdf5, assert_no_session, bring, listed, tree
 from tests.handmade import Plan, make_run
+from tests.record.test_compressed import compressing
+from tests.rigs import record, write_protocol, write_rig
+from tests.short_plans import shorten_plans
 
 DISK_CALLS = (
     "write_at", "open_private", "rename", "remove", "remove_folder", "cut", "sync_file", "sync_data", "sync_folder",
-    "put_times", "make_private",
+    "put_times", "make_private", "make_folder",
 )  # fmt: skip
 SMALL = Plan(body_groups=1)
 
@@ -75,21 +80,6 @@ def dest(tmp_path) -> Path:
     return made
 
 
-def bring(session: Path, dest: Path, **options: bool) -> Archived:
-    (job,) = jobs_for([session], dest)
-    return archive(job, VirtualClock(), **options)
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder, the manifests of archives apart."""
-    files = [p for p in sorted(folder.rglob("*")) if p.is_file() and not p.name.endswith("_archive.json")]
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in files}
-
-
-def listed(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
-
-
 def path_of(fd: int) -> Path:
     """The file that is open."""
     return Path(f"/proc/self/fd/{fd}").readlink()
@@ -128,14 +118,6 @@ def stop_at(number: int, exc: BaseException) -> Callable[[int, str], None]:
     return act
 
 
-def assert_no_session(dest: Path) -> None:
-    """No command takes anything at DEST for a session: neither folders nor files, also when they are named."""
-    assert sessions_below(dest) == []
-    for path in [p for p in dest.rglob("*") if p.suffix != ".tsv"]:
-        with pytest.raises(NotASession):
-            find_runs(path)
-
-
 def test_a_copy_has_all_files_of_the_session_for_its_owner_only_and_a_manifest(session, dest):
     done = bring(session, dest)
     target = dest / "sub-001/ses-01"
@@ -172,21 +154,23 @@ def test_an_unclosed_run_is_copied_with_its_holes_and_this_is_said(tmp_path, des
     assert done.notes == [f"{run.name} was not closed: copied as it is"]
 
 
-@pytest.mark.parametrize("number", [1, 5, 12])
+@pytest.mark.parametrize("number", [1, 5, 12, "manifest"])
 def test_one_bit_flipped_on_the_way_is_found_and_the_next_run_ends_well(session, dest, monkeypatch, number):
     real, calls = host.write_at, []
 
     def flips(fd: int, data: memoryview, offset: int) -> None:
-        calls.append(offset)
+        name = path_of(fd).name
+        calls.extend(() if "part-state" in name else (name,))
+        is_chosen = "_archive.json" in name if number == "manifest" else len(calls) == number
         bad = bytearray(data)
-        bad[len(bad) // 2] ^= 16 if len(calls) == number else 0
+        bad[len(bad) // 2] ^= 16 if is_chosen else 0
         real(fd, bytes(bad), offset)
 
     before = tree(session)
-    monkeypatch.setattr(host, "write_at", flips)
-    with pytest.raises(ChecksumError, match=r"read back, it differs from its source in bytes [\d,]+ to"):
-        bring(session, dest, move=True)
-    assert len(calls) >= number
+    with monkeypatch.context() as patch:
+        patch.setattr(host, "write_at", flips)
+        with pytest.raises(ChecksumError, match=r"read back, it differs from (its source in bytes [\d,]+ to|what was)"):
+            bring(session, dest, move=True)
     assert tree(session) == before
     assert_no_session(dest)
     assert bring(session, dest, move=True).state is State.MOVED
@@ -264,25 +248,8 @@ def _assert_same(target: Path, truth: dict[str, bytes], *, compressed: bool) -> 
             continue
         original = target.parents[2] / "original.h5"
         original.write_bytes(data)
-        _assert_equal_hdf5(original, target / name)
+        assert_equal_hdf5(original, target / name)
         original.unlink()
-
-
-def _assert_equal_hdf5(one: Path, other: Path) -> None:
-    """By plain h5py: every object, its attributes, its values."""
-    with h5py.File(one) as first, h5py.File(other) as second:
-        names: list[str] = []
-        first.visit(names.append)
-        theirs: list[str] = []
-        second.visit(theirs.append)
-        assert names == theirs
-        assert dict(first.attrs) == dict(second.attrs)
-        for name in names:
-            mine, yours = first[name], second[name]
-            assert {k: str(v) for k, v in mine.attrs.items()} == {k: str(v) for k, v in yours.attrs.items()}
-            if isinstance(mine, h5py.Dataset):
-                assert (mine.dtype, mine.shape, mine.maxshape) == (yours.dtype, yours.shape, yours.maxshape), name
-                assert np.asarray(mine[()]).tobytes() == np.asarray(yours[()]).tobytes() or mine[()] == yours[()], name
 
 
 def test_a_second_run_goes_on_and_copies_nothing_twice(session, dest, monkeypatch):
@@ -517,16 +484,82 @@ def test_a_file_that_comes_into_the_source_at_the_last_moment_keeps_all_of_it(se
         if name == "rename" and (session.parent / "ses-01.archived").exists() and session.exists():
             (session / "late.txt").write_text("late")
 
-    with disk(add, monkeypatch), pytest.raises(StorageError, match="was changed"):
-        bring(session, dest, move=True)
+    with disk(add, monkeypatch):
+        done = bring(session, dest, move=True)
+    assert done.state is State.NOT_REMOVED
+    assert done.problem == f"the source was changed after it was copied, and stays. Move {done.target} away, then again"
     assert tree(session) == before | {"late.txt": b"late"}
+    assert tree(done.target) == before
+    assert listed(session.parent) == ["ses-01"]
+    done.target.rename(dest / "earlier")
+    assert bring(session, dest, move=True).state is State.MOVED
+    assert tree(done.target) == before | {"late.txt": b"late"}
+
+
+@pytest.mark.parametrize("name", ["sub-001_ses-01_run-02_session.h5", "ann.tsv", "ses-01.archived", "folder"])
+def test_a_source_that_cannot_be_removed_is_said_to_be_half_removed_and_the_copy_to_be_safe(
+    session, dest, monkeypatch, name
+):
+    before = tree(session)
+    refusal = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    remove, rename = host.remove, host.rename
+
+    def refuses(path: Path) -> None:
+        if path.name == name and ".moved" in str(path):
+            raise refusal
+        remove(path)
+
+    def refuses_name(old: Path, new: Path) -> None:
+        if new.name == {"ses-01.archived": "ses-01.archived", "folder": ".ses-01.moved"}.get(name):
+            raise refusal
+        rename(old, new)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(host, "remove", refuses)
+        patch.setattr(host, "rename", refuses_name)
+        done = bring(session, dest, move=True)
+    assert done.state is State.NOT_REMOVED
+    assert tree(done.target) == before
+    is_half = name.startswith("sub") or name == "ann.tsv"
+    moved = session.parent / ".ses-01.moved"
+    assert done.problem.startswith(
+        f"the source is {f'half removed, and {moved} has the rest' if is_half else 'as it was'}: "
+    )
+    assert done.problem.endswith("Run the same command again: it goes on from there")
+    assert is_half or tree(session) == before
+    assert sessions_below(session.parent) == ([] if is_half else [session])
+    assert bring(session, dest, move=True).state is State.MOVED
+    assert listed(session.parent) == ["ses-01.archived"]
+    assert tree(done.target) == before
+
+
+@pytest.mark.parametrize("kind", ["link", "other folder"])
+def test_a_session_that_could_not_be_found_again_is_copied_but_not_moved(session, dest, tmp_path, kind):
+    before = tree(session)
+    other = tmp_path / "mine/sub-001/ses-01" if kind == "link" else tmp_path / "mine/sub-001/first"
+    other.parent.mkdir(parents=True)
+    other.symlink_to(session) if kind == "link" else session.rename(other)
+    with pytest.raises(StorageError, match="it is not moved"):
+        bring(other, dest, move=True)
+    assert tree(other) == before
+    assert tree(dest) == {}
+    bring(other, dest)
+    assert tree(dest / "sub-001/ses-01") == tree(other) == before
+
+
+def test_the_folder_that_one_is_in_can_be_archived_and_moved(session, dest, monkeypatch):
+    before = tree(session)
+    monkeypatch.chdir(session)
+    assert bring(Path(), dest, move=True).state is State.MOVED
+    assert tree(dest / "sub-001/ses-01") == before
+    assert listed(session.parent) == ["ses-01.archived"]
 
 
 def test_compressed_pictures_are_the_same_pictures_and_all_else_is_equal(session, dest):
     done = bring(session, dest, compress=True)
     for name in ("run-01", "run-02"):
         file = f"sub-001_ses-01_{name}_session.h5"
-        _assert_equal_hdf5(session / file, done.target / file)
+        assert_equal_hdf5(session / file, done.target / file)
         assert (done.target / file).stat().st_size < (session / file).stat().st_size / 3
         with h5py.File(done.target / file) as run:
             data = run["acquisition/HS/data"]
@@ -581,7 +614,7 @@ def test_a_picture_damaged_before_stays_as_it_is_and_is_told(tmp_path, dest):
     run = make_run(tmp_path, Plan(body_groups=4, damaged={"HS": {3, 5}}))
     done = bring(run, dest, compress=True)
     assert done.notes == [f"{run.name}: 2 pictures were damaged in the source already, and are so in the copy"]
-    _assert_equal_hdf5(run, done.target / run.name)
+    assert_equal_hdf5(run, done.target / run.name)
 
 
 def test_an_unclosed_run_is_not_compressed(tmp_path, dest):
@@ -589,6 +622,93 @@ def test_an_unclosed_run_is_not_compressed(tmp_path, dest):
     done = bring(run, dest, compress=True)
     assert (done.target / run.name).read_bytes() == run.read_bytes()
     assert not done.kept[0].compressed
+
+
+def recorded(folder: Path, *compressed: str, seconds: float = 1) -> Path:
+    """The session of a recording by our own recorder, these streams compressed."""
+    folder.mkdir()
+    rig_file = compressing(write_rig(folder), *compressed)
+    return record(folder, rig_file, write_protocol(folder, ("a", seconds, "all"))).path.parent
+
+
+def left_by_a_kill(folder: Path, *compressed: str, seconds: float = 1) -> Path:
+    """The same, as SIGKILL would leave it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(writer, "close_file", lambda *_: None)
+        return recorded(folder, *compressed, seconds=seconds)
+
+
+@pytest.mark.parametrize("streams", [(), ("HS", "NIR"), ("HS", "VIS", "NIR")])
+@pytest.mark.parametrize("compress", [False, True])
+def test_recordings_that_are_compressed_already_come_over_picture_by_picture(tmp_path, dest, streams, compress):
+    session = recorded(tmp_path / "lab", *streams)
+    done = bring(session, dest, compress=compress)
+    (run,) = find_runs(session)
+    assert_equal_hdf5(run, done.target / run.name)
+    is_written_anew = compress and len(streams) < 3
+    assert done.kept[0].compressed is is_written_anew
+    assert ((done.target / run.name).read_bytes() == run.read_bytes()) is not is_written_anew
+    with rig.open(session) as one, rig.open(done.target) as other:
+        assert verify_run(one.runs[0]).findings == verify_run(other.runs[0]).findings
+    assert bring(session, dest, move=True).state is State.MOVED
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_a_run_in_several_files_is_one_run_in_the_archive(tmp_path, dest, monkeypatch, compress):
+    shorten_plans(monkeypatch)
+    session = recorded(tmp_path / "lab", "HS", seconds=8)
+    files = find_runs(session)
+    assert len(files) > 1
+    done = bring(session, dest, compress=compress)
+    for path in files:
+        assert_equal_hdf5(path, done.target / path.name)
+    with rig.open(session) as one, rig.open(done.target) as other:
+        assert len(one.runs) == len(other.runs) == 1
+        assert verify_run(one.runs[0]).findings == verify_run(other.runs[0]).findings
+
+
+@pytest.mark.parametrize("streams", [(), ("HS", "NIR")])
+def test_a_copy_from_before_rig_recover_is_replaced_once_the_recovered_session_is_proved(tmp_path, dest, streams):
+    session = left_by_a_kill(tmp_path / "lab", *streams)
+    first = bring(session, dest)
+    assert first.notes == [f"{find_runs(session)[0].name} was not closed: copied as it is"]
+    (room,) = session.glob("*.journal-part")
+    assert set(listed(session)) - set(listed(first.target)) == {room.name}
+    assert bring(session, dest).state is State.ALREADY
+    (kept,), _ = recover(session)
+    (own,), _ = recover(Path(shutil.copytree(first.target, tmp_path / "copy/sub-001/ses-01")))
+    assert own.frames == kept.frames > 100  # what was archived could have been recovered as well
+    (session / "notes.txt").write_text("recovered")
+    done = bring(session, dest, compress=True, move=True)
+    assert (done.state, done.notes) == (
+        State.MOVED,
+        ["an earlier copy, made before the session was closed, was replaced"],
+    )
+    assert listed(dest / "sub-001") == ["ses-01"]
+    with rig.open(done.target) as opened:
+        assert str(opened.runs[0].outcome) == "recovered"
+        assert sum(len(stream.data) for stream in opened.runs[0].streams.values()) > 100
+
+
+@pytest.mark.parametrize("kind", ["other session", "changed there", "more there", "damaged there"])
+def test_nothing_else_is_taken_for_an_earlier_copy(tmp_path, dest, kind):
+    session = left_by_a_kill(tmp_path / "lab")
+    target = bring(session, dest).target
+    recover(session)
+    run = find_runs(target)[0]
+    if kind == "other session":
+        session = recorded(tmp_path / "other")
+    elif kind == "more there":
+        (target / "mine.txt").write_text("mine")
+    else:
+        data = bytearray(run.read_bytes())
+        data[-1 if kind == "damaged there" else 3000] ^= 1
+        run.write_bytes(data)
+    before = tree(dest)
+    with pytest.raises((SessionExists, ChecksumError)):
+        bring(session, dest, move=True)
+    assert tree(dest) == before
+    assert find_runs(session)
 
 
 def test_no_more_than_a_piece_waits_for_the_disk_at_any_time(session, dest, monkeypatch):
@@ -611,14 +731,15 @@ def test_no_more_than_a_piece_waits_for_the_disk_at_any_time(session, dest, monk
     assert PIECE == 16 << 20
 
 
-def test_while_somebody_records_the_disk_is_left_to_them_three_quarters_of_the_time():
+@pytest.mark.parametrize(("took_ns", "rest_ns"), [(0, NS // 25), (NS // 50, NS // 50), (NS // 20, 0), (NS, 3 * NS)])
+def test_while_somebody_records_it_keeps_to_50_mb_a_second_and_a_busy_disk_is_left_alone_longer(took_ns, rest_ns):
     clock, is_recording = VirtualClock(), [True]
     pace = Pace(clock, lambda: is_recording[0], lambda _: None)
     assert pace.piece == SMALL_PIECE
-    clock.sleep_until(clock.now_ns() + NS)
+    clock.sleep_until(clock.now_ns() + took_ns)
     began = clock.now_ns()
-    pace.rest(SMALL_PIECE)
-    assert clock.now_ns() - began == 3 * NS
+    pace.rest(2_000_000)
+    assert clock.now_ns() - began == rest_ns
     is_recording[0] = False
     clock.sleep_until(clock.now_ns() + 2 * NS)
     assert pace.piece == copying.PIECE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -74,8 +75,9 @@ def _all_objects(file: h5py.File) -> list[str]:
 
 def test_the_tables_of_the_layout_are_those_of_the_description() -> None:
     specs = tuple(layout.StreamSpec(name, 2, 2, 3, is_compressed=name == "HS") for name in NAMES)
-    tables = {table.path: table.dtype for table in layout.tables(layout.Room(specs, 1, 1, 1))}
-    tables |= {f"{log.path}/rows": streams.TEXT for log in layout.TEXT_LOGS}
+    room = layout.Room(specs, 1, 1, 1)
+    tables = {table.path: table.dtype for table in layout.tables(room)}
+    tables |= {f"{log.path}/rows": streams.TEXT for log in layout.text_logs(room)}
     objects, rows = description.description()["objects"], description.description()["rows"]
     for path, dtype in tables.items():
         entry = description._entry(path, objects)
@@ -193,7 +195,7 @@ def test_long_texts_are_stored_and_read_back_by_plain_h5py(tmp_path: Path) -> No
     }
     texts = {"protocol": said["protocol"], "devices": json.dumps({"HS": FEATURES})}
     header = Header({}, {}, texts, {}, clips)
-    room = layout.Room((layout.StreamSpec("HS", 2, 2, 3),), 1, 1, 1)
+    room = layout.Room((layout.StreamSpec("HS", 2, 2, 3),), 1, 1, 1, steps=1, answer_bytes=2 * LONG["answer"])
     writer = SessionWriter(tmp_path / "run.h5", header, room)
     writer.append_text(layout.LOG, 1, {"kind": "armed", "features": FEATURES})
     writer.append_text(layout.LOG, 2, {"kind": "note", "text": said["note"]})
@@ -235,3 +237,25 @@ def test_what_was_measured_and_cannot_be_kept_is_refused_before_anything_is_arme
     assert not list(tmp_path.glob("sessions/sub-001/*"))
     checked = check(str(path), str(protocol), out=tmp_path, with_devices=False)
     assert [str(problem) for problem in checked.problems] == [str(refused.value)]
+
+
+def test_other_files_beside_the_rig_are_named_with_size_and_checksum(tmp_path: Path) -> None:
+    """Pictures, tables and flat fields are too large to be kept, and say what was measured as much as texts do."""
+    others = {
+        "2026-03-01T101500Z_geometry/flat/HS.tiff": b"flat" * 500_000,
+        "2026-03-01T101500Z_geometry/table.csv": b"a,b\n",
+        "lens.png": b"\x89PNG",
+        "notes.yaml": b"not: dated\n",
+    }
+    for name, held in {**others, **{name: text.encode() for name, text in MEASURED.items()}}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_bytes(held)
+    (tmp_path / "another").mkdir()
+    (tmp_path / "another/deep.png").write_bytes(b"of no rig")
+    path = record(tmp_path, write_rig(tmp_path), write_protocol(tmp_path, ("still", 0.1, "all"))).path
+    with h5py.File(path) as file:
+        told = json.loads(file["/config/rig_files"].asstr()[()])
+    found = {each["name"]: (each["bytes"], each["sha256"]) for each in told}
+    expected = {name: (len(held), hashlib.sha256(held).hexdigest()) for name, held in others.items()}
+    assert {name: found[name] for name in expected} == expected
+    assert found.keys() - expected.keys() == {"still.yaml"}  # the protocol; neither rig.yaml nor what is kept as a text

@@ -7,7 +7,11 @@ from random import Random
 
 import pytest
 
+from rig.clock import Clock, HostClock
 from rig.errors import RigError
+from rig.record import storage, virtual
+from rig.record.messages import Synced
+from rig.record.storage import Storage, Ticket
 from tests.crashes import log_a_session, lost_by_a_cut, stages
 from tests.short_plans import shorten_plans
 
@@ -43,6 +47,38 @@ def test_nor_does_one_while_a_run_goes_on_in_the_next_file(recorded_in_several_f
     place = random.choice(renamed[1:]) + random.randint(-10, 400)
     cut = min(place, len(log.ops))
     assert lost_by_a_cut(recorded_in_several_files, cut, random, tmp_path, recoveries_cut=seed % 2) == ""
+
+
+def test_the_recorder_tells_of_frames_once_the_sync_that_made_them_safe_has_returned(recorded, tmp_path):
+    for _, truth, acknowledged in (recorded, log_a_session(tmp_path, 1, virtual=False)):
+        assert acknowledged.told_too_soon() == []
+        assert len(truth) - 40 < acknowledged.told <= len(truth)  # those of the last quarter of a second are closed
+
+
+def test_nor_before_it_where_they_lie_in_two_files(recorded_in_several_files):
+    _, truth, acknowledged = recorded_in_several_files
+    assert acknowledged.told_too_soon() == []
+    assert len(truth) - 40 < acknowledged.told <= len(truth)
+
+
+def test_a_recorder_that_tells_of_frames_before_their_sync_is_found_out(tmp_path, monkeypatch):
+    """The harness itself can find it: each sync is made just before the next flush, and was told of long before."""
+    late: list[Ticket] = []
+    flush = Storage.flush
+
+    def told_at_once(ticket: Ticket, clock: Clock) -> Synced:
+        late.append(ticket)
+        return Synced(ticket.frames, ticket.oldest_arrived_host_ns, clock.now_ns(), clock.now_ns())
+
+    def sync_and_flush(self: Storage) -> None:
+        while late:
+            storage.sync(late.pop(), HostClock())
+        flush(self)
+
+    monkeypatch.setattr(virtual, "sync", told_at_once)
+    monkeypatch.setattr(Storage, "flush", sync_and_flush)
+    _, _, acknowledged = log_a_session(tmp_path, 1)
+    assert acknowledged.told_too_soon()
 
 
 def test_the_log_tells_a_close_without_a_journal_from_one_with_it(recorded, tmp_path):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import shutil
+import threading
 from pathlib import Path
 from random import Random
 
@@ -17,8 +19,9 @@ import rig
 from rig import host
 from rig.errors import ChecksumError, NotASession, SessionError, StorageError, Truncated
 from rig.record.virtual import VirtualRecorder
-from rig.session import leftovers, writer
-from rig.session.leftovers import not_closed
+from rig.session import writer
+from rig.session.journal import part_of
+from rig.session.leftovers import not_closed, not_closed_within
 from rig.session.recover import Found, Recovery, recover
 from rig.verify.verdict import verify_run
 from tests.crashes import Acknowledged, delivered, frames_in, losses, put_in_order
@@ -33,7 +36,9 @@ STREAMS = {"HS": 1, "VIS": 4, "NIR": 4}
 
 def left(folder: Path, **planted: object) -> Path:
     """A run that nobody closed: of its 264 pulses, frames of the first 120."""
-    return make_run(folder, Plan(**{"closed": False, "outcome": "incomplete", "written": 120, **planted}))
+    path = make_run(folder, Plan(**{"closed": False, "outcome": "incomplete", "written": 120, **planted}))
+    part_of(path).touch()
+    return path
 
 
 def acknowledge(path: Path, frames: int) -> None:
@@ -208,9 +213,9 @@ def test_a_session_that_is_being_recorded_is_left_alone(tmp_path):
     with path.open("rb") as held:
         host.hold_shared(held.fileno())
         assert recovered(path).found is Found.HELD
-        assert not_closed(tmp_path) == []
+        assert list(not_closed(tmp_path)) == []
     assert path.read_bytes() == before
-    assert not_closed(tmp_path) == [path.parent]
+    assert list(not_closed(tmp_path)) == [path.parent]
 
 
 def test_a_session_that_is_being_armed_is_left_alone(tmp_path):
@@ -220,7 +225,7 @@ def test_a_session_that_is_being_armed_is_left_alone(tmp_path):
     with arming.open("rb") as held:
         host.hold_shared(held.fileno())
         assert recovered(folder).found is Found.HELD
-        assert not_closed(tmp_path) == []
+        assert list(not_closed(tmp_path)) == []
     assert arming.exists()
 
 
@@ -230,7 +235,7 @@ def test_what_a_crash_while_arming_leaves_is_removed(tmp_path, suffixes):
     path.unlink()
     for suffix in suffixes:
         path.with_suffix(suffix).write_bytes(b"" if suffix == ".h5" else b"x")
-    assert not_closed(tmp_path) == [path.parent]
+    assert list(not_closed(tmp_path)) == [path.parent]
     assert recovered(path.parent).found is Found.EMPTY
     assert list(path.parent.iterdir()) == []
 
@@ -448,11 +453,117 @@ def test_a_journal_that_was_changed_is_not_followed(unclosed, monkeypatch):
     assert path.read_bytes() == before
 
 
-def test_looking_for_what_is_left_opens_no_more_files_than_needed(tmp_path, monkeypatch):
-    for number in range(1, 8):
-        make_run(tmp_path, Plan(number_of_session=number))
-    open_ones = [left(tmp_path, number_of_session=number).parent for number in (8, 9, 10)]
-    opened = []
-    monkeypatch.setattr(leftovers, "RunFile", lambda path: opened.append(path) or rig.session.runfile.RunFile(path))
+@pytest.mark.parametrize("other", ["another run", "cut off", "empty", "gone"])
+def test_a_journal_is_followed_only_beside_the_file_that_it_was_made_for(unclosed, tmp_path, monkeypatch, other):
+    path, truth = unclosed
+    half_closed(path, monkeypatch)
+    kept, journal = path.with_suffix(".kept"), path.with_suffix(".journal")
+    path.rename(kept)
+    if other == "another run":
+        shutil.copy(make_run(tmp_path / "other", Plan(written=120)), path)
+    elif other == "cut off":
+        path.write_bytes(kept.read_bytes()[:3_000_000])
+    elif other == "empty":
+        path.touch()
+    before = path.read_bytes() if path.exists() else None
+    done, (error,) = recover(path.parent)
+    assert done == []
+    assert "is not the journal of" in str(error)
+    assert (path.read_bytes() if path.exists() else None) == before
+    kept.replace(path)
+    assert journal.exists()
+    assert recovered(path).found is Found.CLOSE_FINISHED
+    assert frames_in(path.parent) == truth
+
+
+def test_the_folder_of_a_session_in_which_nothing_was_recorded_is_no_fault(tmp_path):
+    folder = left(tmp_path).parent
+    for path in folder.iterdir():
+        path.unlink()
+    assert recover(folder) == ([], [])
+    (folder / "sub-001_ses-01_run-01_truth.jsonl").touch()
+    assert recover(folder) == ([], [])
+    folder.rename(other := tmp_path / "other")
+    with pytest.raises(NotASession):
+        recover(other)
+
+
+def test_a_closed_run_on_a_disk_that_takes_no_change_is_closed(tmp_path, monkeypatch):
+    path = make_run(tmp_path)
+    path.chmod(0o400)
+
+    def refuse(path):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(host, "make_read_only", refuse)
+    assert recovered(path).found is Found.CLOSED
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".arming"])
+def test_a_pipe_is_not_waited_for(tmp_path, suffix):
+    path = left(tmp_path)
+    pipe = path.with_suffix(suffix) if suffix != ".h5" else path.with_name(path.name.replace("run-01", "run-02"))
+    os.mkfifo(pipe)
+    done, errors = recover(path.parent)
+    assert len(done) + len(errors) == 1 + (suffix == ".h5")
+    pipe.unlink(missing_ok=True)
+
+
+def test_what_is_left_is_told_by_what_lies_beside_it_and_a_closed_file_is_not_named_whatever_its_rights(tmp_path):
+    for number in range(1, 61):
+        make_run(tmp_path, Plan(number_of_session=number, body_groups=1)).chmod(0o600)
+    open_ones = [left(tmp_path, number_of_session=number).parent for number in (61, 62, 63)]
     assert sorted(not_closed(tmp_path)) == sorted(open_ones)
-    assert len(opened) == 3
+
+
+def test_to_name_what_is_left_takes_no_longer_than_asked_however_slow_the_disk(tmp_path, monkeypatch):
+    first = left(tmp_path).parent
+    second = left(tmp_path, number_of_session=2).parent
+    os.utime(first, ns=(1, 1))
+    answers = threading.Event()
+    scandir = os.scandir
+
+    def slow(folder):
+        if Path(folder) == first:
+            answers.wait()
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", slow)
+    assert not_closed_within(tmp_path, 0.5) == ([second], False)
+    answers.set()
+    assert not_closed_within(tmp_path, 30) == ([second, first], True)
+
+
+def test_who_looks_whether_a_file_is_held_gets_in_nobodys_way(tmp_path):
+    path = make_run(tmp_path)
+    told: list[bool] = []
+    start = threading.Barrier(3)
+
+    def look() -> None:
+        start.wait()
+        told.extend(host.is_held(path) for _ in range(500))
+
+    lookers = [threading.Thread(target=look) for _ in range(2)]
+    for looker in lookers:
+        looker.start()
+    start.wait()
+    for _ in range(500):
+        with path.open("rb") as file:
+            host.hold_shared(file.fileno())  # never refused
+    for looker in lookers:
+        looker.join()
+    with path.open("rb") as reader:
+        fcntl.flock(reader, fcntl.LOCK_SH)  # as h5py's readers do
+        assert not host.is_held(path)
+
+
+@pytest.mark.parametrize("mode", [os.O_RDONLY, os.O_WRONLY, os.O_RDWR])
+@pytest.mark.parametrize("hold", [host.hold_shared, host.hold_alone])
+def test_a_file_is_held_until_it_is_closed(tmp_path, hold, mode):
+    path = tmp_path / "run.h5"
+    path.touch()
+    assert not host.is_held(path)
+    with host.opened(path, mode) as fd:
+        hold(fd)
+        assert host.is_held(path)
+    assert not host.is_held(path)

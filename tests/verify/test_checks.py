@@ -15,7 +15,7 @@ from rig import host
 from rig.streams import EXTRA
 from rig.verify.findings import Finding, Word
 from rig.verify.verdict import CHECKS, Verdict, verify_run
-from tests.handmade import Plan, make_run
+from tests.handmade import Plan, make_run, note_checksums
 
 Judge = Callable[..., Verdict]
 
@@ -28,6 +28,8 @@ def judge(tmp_path: Path) -> Judge:
             path.chmod(0o600)
             with h5py.File(path, "r+") as file:
                 edit(file)
+                if "xxh3_64" in file["config/rig"].attrs:
+                    note_checksums(file)
         with rig.open(path) as session:
             return verify_run(session.runs[0])
 

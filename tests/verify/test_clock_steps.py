@@ -14,7 +14,7 @@ from rig.sim.faults import Fault, read_truth
 from rig.verify.findings import Finding, Word
 from rig.verify.paired import clock_steps
 from rig.verify.verdict import verify_run
-from tests.handmade import CAMERA_HZ, Plan, make_run
+from tests.handmade import CAMERA_HZ, Plan, make_run, note_checksums
 from tests.rigs import record, write_protocol, write_rig
 
 
@@ -34,6 +34,7 @@ def stepped(path: Path, stream: str, place: int, seconds: float, *, has_counter:
         if not has_counter:
             rows["counter"] = -1
         file[f"acquisition/{stream}/frames"][:] = rows
+        note_checksums(file)
     return path
 
 

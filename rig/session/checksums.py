@@ -1,0 +1,55 @@
+"""A checksum beside each table and text of a run file: what no picture's own checksum, in its frame row, can tell.
+
+HDF5 keeps checksums of its own of everything else, attributes among it, but not of what data sets hold.
+"""
+
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import xxhash
+
+from rig.session import layout
+
+NAME = "xxh3_64"  # the attribute
+PIECE_BYTES = 1 << 20  # read at a time: the tables of an hour are a hundred times as long
+
+
+def make_place(dataset: h5py.Dataset) -> None:
+    """Keep room for a checksum that is not known yet: what grows at the close would lie behind the pictures."""
+    dataset.attrs.create(NAME, 0, dtype=np.uint64)
+
+
+def note(dataset: h5py.Dataset) -> None:
+    """Write the checksum of what a data set holds now beside it."""
+    dataset.attrs.modify(NAME, np.uint64(checksum_of(dataset)))
+
+
+def noted(dataset: h5py.Dataset) -> int | None:
+    """The checksum that stands beside a data set; None while there is none, as in a file that was not closed."""
+    found = dataset.attrs.get(NAME)
+    return int(found) if isinstance(found, np.integer) and found else None
+
+
+def checksum_of(dataset: h5py.Dataset) -> int:
+    """The checksum (xxh3_64) of the bytes of a data set with one axis, or of a text, as they lie in the file."""
+    if dataset.ndim == 0:
+        return xxhash.xxh3_64_intdigest(dataset[()])
+    digest = xxhash.xxh3_64()
+    step = max(1, PIECE_BYTES // dataset.dtype.itemsize)
+    for start in range(0, dataset.shape[0], step):
+        digest.update(dataset[start : start + step].tobytes())
+    return digest.intdigest()
+
+
+def have_checksum(file: h5py.File) -> list[h5py.Dataset]:
+    """The data sets of a file that are to have one: all but pictures and their payloads."""
+    found: list[h5py.Dataset] = []
+
+    def look(name: str, item: object) -> None:
+        path = f"/{name}"
+        if isinstance(item, h5py.Dataset) and path != layout.HEAP and not layout.is_pictures(path):
+            found.append(item)
+
+    file.visititems(look)
+    return found

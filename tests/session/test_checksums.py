@@ -1,0 +1,173 @@
+"""Each table and text of a closed file has a checksum, and verify names the one of which a single bit is another."""
+
+from __future__ import annotations
+
+import shutil
+import tracemalloc
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import xxhash
+
+from rig.session import adopting, checksums, closing
+from rig.session.recover import recover
+from rig.session.run import Run
+from rig.verify.findings import Finding, Word
+from rig.verify.integrity import check_tables
+from rig.verify.verdict import contents, verify_run
+from tests import commands
+from tests.rigs import record, write_film_protocol, write_rig
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with a film, an answer, a gap and an extra, and a file that was measured, of which one stream is packed."""
+    folder = tmp_path_factory.mktemp("closed")
+    (folder / "2026-03-02_delay.yaml").write_text("us: 20\n")
+    rig = write_rig(folder, faults="lost_frames: 2, ghost_frames: 2, last_pulse: 300")
+    rig.write_text(rig.read_text().replace("divisor: 1", "divisor: 1, compression: bitshuffle-lz4"))
+    return record(folder, rig, write_film_protocol(folder)).path
+
+
+def copy_of(path: Path, folder: Path) -> Path:
+    copy = folder / "/".join(path.parts[-3:])
+    copy.parent.mkdir(parents=True)
+    shutil.copyfile(path, copy)
+    return copy
+
+
+def datasets(path: Path) -> dict[str, bytes]:
+    """Every data set but pictures, by plain h5py, with the bytes in it."""
+    found: dict[str, bytes] = {}
+
+    def look(name: str, item: object) -> None:
+        if isinstance(item, h5py.Dataset) and not name.endswith("/data"):
+            found[f"/{name}"] = item[()] if item.ndim == 0 else item[:].tobytes()
+
+    with h5py.File(path) as file:
+        file.visititems(look)
+    return found
+
+
+def judged(path: Path) -> Finding:
+    with Run(path) as run:
+        (finding,) = check_tables(run)
+    return finding
+
+
+def test_the_attribute_is_the_checksum_of_the_bytes_by_plain_h5py(closed: Path) -> None:
+    with h5py.File(closed) as file:
+        for path, data in datasets(closed).items():
+            assert file[path].attrs["xxh3_64"] == xxhash.xxh3_64_intdigest(data), path
+        assert "xxh3_64" not in file["/acquisition/HS/data"].attrs  # each picture has its own, in its frame row
+    assert (judged(closed).word, judged(closed).looked_at) == (Word.PASS, f"{len(datasets(closed))} tables and texts")
+
+
+def test_one_bit_in_any_table_or_text_is_named(closed: Path, tmp_path: Path) -> None:
+    copy, data = copy_of(closed, tmp_path), closed.read_bytes()
+    filled = {path: held for path, held in datasets(closed).items() if held}
+    assert {"/acquisition/HS/gaps", "/telemetry/syncs", "/log/text", "/config/rig"} <= filled.keys()
+    assert [path for path in filled if path.endswith("/pts")]
+    for path, held in filled.items():
+        at = place_of(closed, path, held)
+        assert data[at : at + len(held)] == held
+        changed = bytearray(data)
+        changed[at + len(held) // 2] ^= 1 << (len(held) % 8)
+        copy.write_bytes(changed)
+        finding = judged(copy)
+        assert (finding.word, finding.value) == (Word.FAIL, 1), path
+        assert finding.text == f"not as they were written: {path}"
+
+
+def place_of(file: Path, path: str, held: bytes) -> int:
+    """Where the bytes of a data set lie in its file: a text in a heap of HDF5's own."""
+    with h5py.File(file) as run:
+        dataset = run[path]
+        if dataset.chunks:
+            return int(dataset.id.get_chunk_info(0).byte_offset)
+        return int(dataset.id.get_offset() if dataset.ndim else file.read_bytes().index(held))
+
+
+def test_a_changed_table_makes_a_run_incomplete_and_its_verdict_old(closed: Path, tmp_path: Path) -> None:
+    copy = copy_of(closed, tmp_path)
+    with h5py.File(copy, "r+") as file:
+        rows = file["/acquisition/HS/frames"][:]
+        rows["exposure_us"][7] += 1
+        file["/acquisition/HS/frames"][:] = rows
+    with Run(closed) as before, Run(copy) as after:
+        failed = [{f.check for f in verify_run(run).findings if f.word is Word.FAIL} for run in (before, after)]
+        assert failed[1] - failed[0] == {"tables"}
+        assert contents(before) != contents(after)
+
+
+def test_a_copy_that_rig_archive_compressed_has_them_and_verifies(closed: Path, tmp_path: Path) -> None:
+    (tmp_path / "archive").mkdir()
+    copy = copy_of(closed, tmp_path)
+    copy.chmod(0o400)
+    commands.run("archive", copy.parent, tmp_path / "archive", "--compress", cwd=tmp_path)
+    (archived,) = tmp_path.glob("archive/*/*/*.h5")
+    assert datasets(archived) == datasets(closed)
+    assert judged(archived).word is Word.PASS
+
+
+def test_a_run_that_nobody_closed_has_none_until_it_is_recovered(tmp_path: Path, closed: Path, monkeypatch) -> None:
+    """Also where HDF5 does not adopt payloads, and the file is closed by a copy."""
+
+    def refuse(*_: object) -> None:
+        raise adopting.NotAdopted("no")
+
+    for name, is_copied in (("adopted", False), ("copied", True)):
+        left = left_by_a_kill(tmp_path / name, monkeypatch)
+        finding = judged(left)
+        assert finding.word is Word.NOT_MEASURED
+        assert "/acquisition/pulses" in finding.text or "and" in finding.text
+        with monkeypatch.context() as patch:
+            if is_copied:
+                patch.setattr(closing, "adopt", refuse)
+            (recovered,), errors = recover(left)
+        assert (str(recovered.found), errors) == ("recovered", [])
+        assert judged(left).word is Word.PASS
+
+
+def left_by_a_kill(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file with a packed stream as it was before its close."""
+    folder.mkdir()
+    rig = write_rig(folder)
+    rig.write_text(rig.read_text().replace("divisor: 1", "divisor: 1, compression: bitshuffle-lz4"))
+    left: list[Path] = []
+    change = closing.change
+
+    def copied(path: Path, work: object) -> None:
+        left.append(copy_of(path, folder / "left"))
+        change(path, work)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(closing, "change", copied)
+        record(folder, rig, write_film_protocol(folder))
+    return left[0]
+
+
+def test_a_text_that_changed_before_the_close_is_not_certified_by_it(tmp_path: Path, monkeypatch) -> None:
+    """What was written when the run was armed has its checksum from then on."""
+    left = left_by_a_kill(tmp_path / "one", monkeypatch)
+    data = bytearray(left.read_bytes())
+    data[data.index(datasets(left)["/config/devices"]) + 5] ^= 1
+    left.write_bytes(data)
+    assert judged(left).text == "not as they were written: /config/devices"
+    recover(left)
+    assert judged(left).text == "not as they were written: /config/devices"
+
+
+def test_a_long_table_is_not_read_at_once(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "long.h5", "w", libver=("v110", "v110")) as file:
+        size = (64 << 20,)
+        table = file.create_dataset("table", size, np.uint8, chunks=size, maxshape=(None,))
+        table[1 << 20] = 7
+        tracemalloc.start()
+        found = checksums.checksum_of(table)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 4 * checksums.PIECE_BYTES
+        assert found == xxhash.xxh3_64_intdigest(table[:].tobytes())
