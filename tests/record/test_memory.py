@@ -11,7 +11,7 @@ from rig.record.recording import Recording, Request, Status
 from rig.session.layout import Outcome
 from tests.rigs import write_protocol, write_rig
 
-LOOKS_S = 20, 80  # of virtual time
+LOOKS_S = 15, 45  # of virtual time
 FRAMES_BETWEEN = (LOOKS_S[1] - LOOKS_S[0]) * 150
 MOST_BYTES = 150_000  # a list with a number for each frame would take 360,000, one with an object far more
 
