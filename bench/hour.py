@@ -22,6 +22,7 @@ from pathlib import Path
 import h5py
 
 from bench.report import markdown, replace_part, show_table
+from bench.runs import resident_mb, still_protocol
 from rig.clock import NS, HostClock
 from rig.config.rig import read_rig
 from rig.elicitation.protocol import read_protocol
@@ -38,15 +39,7 @@ cameras:
 screen: {backend: simulated, width: 960, height: 540, refresh_hz: 60}
 simulation: {seed: 1}
 """
-PROTOCOL = """\
-schema: 1
-name: still
-title: a neutral screen
-blocks:
-  - {kind: baseline, name: still, seconds: SECONDS, store: all}
-"""
 MOST_GROWTH_MB, COPIES = 10.0, 4.0
-PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def main() -> None:
@@ -70,23 +63,18 @@ def main() -> None:
 def record(minutes: int, out: Path, early: int) -> None:
     """Record one session in this process, and print what it held resident after `early` minutes and at the end, MB."""
     (out / "rig.yaml").write_text(RIG)
-    (out / "still.yaml").write_text(PROTOCOL.replace("SECONDS", str(60 * minutes)))
-    resident_mb: dict[str, float] = {}
+    (out / "still.yaml").write_text(still_protocol(60 * minutes))
+    looked_mb: dict[str, float] = {}
 
     def look(status: Status) -> None:
         if status.seconds >= 60 * early:
-            resident_mb.setdefault("early", resident())
+            looked_mb.setdefault("early", resident_mb())
         if status.seconds <= 60 * minutes:
-            resident_mb["late"] = resident()
+            looked_mb["late"] = resident_mb()
 
     files = read_rig(out / "rig.yaml"), read_protocol(out / "still.yaml")
     recorded = Recording(Request(*files, "001", out / "sessions", scripted=True, virtual=True), look).record()
-    print(json.dumps({"outcome": recorded.outcome, "path": str(recorded.path), **resident_mb}))
-
-
-def resident() -> float:
-    """What this process holds in memory, MB."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_MB
+    print(json.dumps({"outcome": recorded.outcome, "path": str(recorded.path), **looked_mb}))
 
 
 def compare(folder: Path, early: int, minutes: int, documented: Path | None) -> int:

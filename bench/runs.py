@@ -1,11 +1,33 @@
-"""What the file of a run tells, read alike by all benches."""
+"""What benches that record have in common: a protocol, memory, and what the file of a run tells."""
 
 from __future__ import annotations
+
+import os
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rig.session.run import Run
+
+STILL = """\
+schema: 1
+name: still
+title: a neutral screen
+blocks:
+  - {kind: baseline, name: still, seconds: SECONDS, store: all}
+"""
+PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def still_protocol(seconds: int) -> str:
+    """A protocol that shows one neutral screen for so long, every frame stored."""
+    return STILL.replace("SECONDS", str(seconds))
+
+
+def resident_mb() -> float:
+    """What this process holds in memory, MB."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_MB
 
 
 def lost_in(run: Run) -> dict[str, int]:

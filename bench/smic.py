@@ -22,7 +22,7 @@ import numpy as np
 import rig
 from bench.recording import cpu_of, family
 from bench.report import markdown, replace_part, show_table
-from bench.runs import lost_in, waited_ms
+from bench.runs import lost_in, resident_mb, still_protocol, waited_ms
 from rig.clock import NS, HostClock, thread_cpu_ns
 from rig.config.rig import read_rig
 from rig.elicitation.protocol import read_protocol
@@ -39,17 +39,9 @@ screen: {backend: simulated, width: 960, height: 540, refresh_hz: 60}
 simulation: {seed: 1}
 cameras:
 """
-PROTOCOL = """\
-schema: 1
-name: still
-title: a neutral screen
-blocks:
-  - {kind: baseline, name: still, seconds: SECONDS, store: all}
-"""
 SETTLED_S, LAST_S = 3.0, 2.0  # after the first step, and before its end, that are not measured
 LEAST_PERCENT = 0.05  # threads that take less are not named
 MOST_ACKNOWLEDGED_MS, MOST_CPU_PERCENT, MOST_GROWTH_MB = 1000.0, 10.0, 10.0
-PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 @dataclass(frozen=True)
@@ -77,7 +69,7 @@ def record(folder: Path, seconds: int) -> tuple[Path, Look, Look]:
     """Record a session; its run file, the recorder when it had settled, and before its end. Exits if it failed."""
     cameras = (f"  {name}: {CAMERA.format(name, *of)}\n" for name, of in CAMERAS.items())
     (folder / "rig.yaml").write_text(RIG + "".join(cameras))
-    (folder / "still.yaml").write_text(PROTOCOL.replace("SECONDS", str(seconds)))
+    (folder / "still.yaml").write_text(still_protocol(seconds))
     looks: list[Look] = []
     began_s: list[float] = []
 
@@ -97,8 +89,7 @@ def record(folder: Path, seconds: int) -> tuple[Path, Look, Look]:
 def look_now() -> Look:
     """This process, in which the recorder runs, and the processes that it started."""
     children = family(os.getpid())[1:]
-    resident_mb = int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_MB
-    return Look(HostClock().now_ns(), thread_cpu_ns(), sum(map(cpu_of, children)), resident_mb)
+    return Look(HostClock().now_ns(), thread_cpu_ns(), sum(map(cpu_of, children)), resident_mb())
 
 
 def report(path: Path, early: Look, late: Look, documented: Path | None) -> int:

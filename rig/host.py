@@ -496,10 +496,13 @@ def holder_of(path: Path) -> Holder | None:
     if sys.platform != "linux":
         return None
     wanted = path.resolve()
-    for process in Path("/proc").glob("[0-9]*"):
-        if int(process.name) != os.getpid() and wanted in _open_files(process):
-            return Holder(int(process.name), _program(process))
-    return None
+    found = next((process for process in _others() if wanted in _open_files(process)), None)
+    return Holder(int(found.name), _program(found)) if found is not None else None
+
+
+def _others() -> Iterator[Path]:
+    """What the system shows of every process but this one."""
+    return (process for process in Path("/proc").glob("[0-9]*") if int(process.name) != os.getpid())
 
 
 def _open_files(process: Path) -> list[Path]:
@@ -520,8 +523,7 @@ def is_written_by_others(*endings: str) -> bool:
     """Whether another process, as far as this user may see, has a file open for writing whose name ends so."""
     if sys.platform != "linux":
         return False
-    others = (p for p in Path("/proc").glob("[0-9]*") if int(p.name) != os.getpid())
-    return any(_is_written_by(process, endings) for process in others)
+    return any(_is_written_by(process, endings) for process in _others())
 
 
 def _is_written_by(process: Path, endings: tuple[str, ...]) -> bool:

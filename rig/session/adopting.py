@@ -66,7 +66,7 @@ class Chunk:
 
     def write(self, payload: bytes | memoryview) -> None:
         """Let HDF5 write it."""
-        place = (self.index, *(0 for _ in self.data.shape[1:]))
+        place = layout.chunk_of(self.index, self.data.shape[1:])
         self.data.id.write_direct_chunk(place, payload, packing.STORED_RAW if is_raw(self.data, self.length) else 0)
 
 

@@ -55,7 +55,7 @@ class Places:
     rows: dict[str, int]
     texts: dict[str, int]  # by the path of the log
     pictures: dict[str, list[int]]  # of the streams that are not compressed
-    capacities: dict[str, int]  # of the streams that are: pictures
+    compressed: tuple[str, ...]  # the pictures of the streams that are
     heap: int  # where their payloads begin; 0 without any
 
 
@@ -137,7 +137,7 @@ def _create(path: Path, header: Header, room: Room) -> Places:
             {p: _chunk_offsets(d)[0] for p, d in rows.items()},
             {p: _chunk_offsets(d)[0] for p, d in texts.items()},
             {p: _chunk_offsets(d) for p, d in pictures.items()},
-            {layout.data_path(spec.name): spec.capacity for spec in compressed},
+            tuple(layout.data_path(spec.name) for spec in compressed),
             _allocate_heap(file, compressed) if compressed else 0,
         )
 
@@ -268,7 +268,7 @@ def _make_indexed(file: h5py.File, spec: StreamSpec) -> None:
     space = h5py.h5s.create_simple((spec.capacity, *spec.shape))
     kind = h5py.h5t.py_create(spec.pixel_format.dtype, logical=True)
     data = h5py.h5d.create(file.id, layout.data_path(spec.name).encode(), kind, space, properties)
-    data.write_direct_chunk((spec.capacity - 1, *(0 for _ in spec.shape)), bytes(PLACEHOLDER_BYTES))
+    data.write_direct_chunk(layout.chunk_of(spec.capacity - 1, spec.shape), bytes(PLACEHOLDER_BYTES))
     data.set_extent((0, *spec.shape))
 
 

@@ -1,6 +1,6 @@
 """A checksum beside each table and text of a run file: what no picture's own checksum, in its frame row, can tell.
 
-HDF5 keeps checksums of its own of everything else, attributes among it, but not of what data sets hold.
+HDF5 keeps checksums of its own of most of the rest, but not of what data sets hold, nor of texts in attributes.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ Readers need HDF5's filter 32008, which `hdf5plugin` brings. The copy is compare
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from rig.session import layout
 from rig.session.arming import LIBVER
 from rig.session.copying import Pace
 from rig.session.opening import open_file
+from rig.session.rewriting import copy_attributes
 
 _HINT = "The source was not touched. Run the same command again: this file is compressed anew"
 
@@ -56,7 +57,7 @@ def compress(source: Path, target: Path, pace: Pace) -> None:
     with _readable(source), host.made(target) as fd:
         host.cut(fd, 0)
         with open_file(source) as given, h5py.File(target, "w", libver=LIBVER) as copy:
-            _copy_attributes(given, copy)
+            copy_attributes(given, copy)
             for path, found in _objects(given):
                 _copy_object(path, found, copy, _Syncing(copy, fd, pace))
         host.sync_file(fd)
@@ -89,7 +90,7 @@ def _objects(file: h5py.File) -> list[tuple[str, h5py.Group | h5py.Dataset]]:
 
 def _copy_object(path: str, found: h5py.Group | h5py.Dataset, copy: h5py.File, syncing: _Syncing) -> None:
     if isinstance(found, h5py.Group):
-        _copy_attributes(found, copy.create_group(path))
+        copy_attributes(found, copy.create_group(path))
     elif layout.is_pictures(found.name):
         _copy_pictures(found, copy, syncing)
     else:
@@ -103,11 +104,11 @@ def _copy_pictures(given: h5py.Dataset, copy: h5py.File, syncing: _Syncing) -> N
         given.name, given.shape, given.dtype, maxshape=given.maxshape, chunks=(1, *shape), fillvalue=given.fillvalue,
         **hdf5plugin.Bitshuffle(cname="lz4"),
     )  # fmt: skip
-    _copy_attributes(given, made_here)
+    copy_attributes(given, made_here)
     is_compressed = _is_compressed(given)
     for index in range(given.shape[0]):
         if is_compressed:  # as it is: what is damaged stays damaged alike
-            place = (index, *(0 for _ in shape))
+            place = layout.chunk_of(index, shape)
             mask, payload = given.id.read_direct_chunk(place)
             made_here.id.write_direct_chunk(place, payload, mask)
         else:
@@ -117,11 +118,6 @@ def _copy_pictures(given: h5py.Dataset, copy: h5py.File, syncing: _Syncing) -> N
 
 def _is_compressed(pictures: h5py.Dataset) -> bool:
     return bool(pictures.id.get_create_plist().get_nfilters())
-
-
-def _copy_attributes(given: h5py.HLObject, copy: h5py.HLObject) -> None:
-    for name in given.attrs:
-        copy.attrs.create(name, given.attrs[name], dtype=given.attrs.get_id(name).dtype)
 
 
 def compare(source: Path, target: Path, pace: Pace) -> int:
@@ -165,32 +161,38 @@ def _compare_object(given: Any, copy: Any, target: Path, pace: Pace) -> int:
 def _compare_pictures(given: h5py.Dataset, copy: h5py.Dataset, target: Path, pace: Pace) -> int:
     """Picture by picture; how many differ from their checksums on both sides."""
     sums = given.parent["frames"]["checksum"]
-    damaged, waiting = 0, 0
-    for index in range(given.shape[0]):
-        picture = copy[index].tobytes()
-        if picture != given[index].tobytes():
-            raise _differs(target, f"picture {index} of {given.name}")
+    damaged = 0
+    for index, picture in enumerate(_equal(given, copy, target, pace, lambda data, index: data[index].tobytes())):
         damaged += index < len(sums) and xxhash.xxh3_64_intdigest(picture) != int(sums[index])
-        waiting += len(picture)
-        if waiting >= pace.piece:
-            pace.rest(waiting)
-            waiting = 0
     return damaged
 
 
 def _compare_payloads(given: h5py.Dataset, copy: h5py.Dataset, target: Path, pace: Pace) -> int:
     """Payload by payload: none is unpacked. Always 0."""
+
+    def payload(data: h5py.Dataset, index: int) -> bytes:
+        mask, packed = data.id.read_direct_chunk(layout.chunk_of(index, data.shape[1:]))
+        return int(mask).to_bytes(4, "little") + bytes(packed)
+
+    for _ in _equal(given, copy, target, pace, payload):
+        pass
+    return 0
+
+
+def _equal(
+    given: h5py.Dataset, copy: h5py.Dataset, target: Path, pace: Pace, read: Callable[[h5py.Dataset, int], bytes]
+) -> Iterator[bytes]:
+    """What `read` gives of each picture, the same on both sides."""
     waiting = 0
     for index in range(given.shape[0]):
-        place = (index, *(0 for _ in given.shape[1:]))
-        mine, its = (pictures.id.read_direct_chunk(place) for pictures in (given, copy))
-        if mine != its:
+        data = read(copy, index)
+        if data != read(given, index):
             raise _differs(target, f"picture {index} of {given.name}")
-        waiting += len(mine[1])
+        yield data
+        waiting += len(data)
         if waiting >= pace.piece:
             pace.rest(waiting)
             waiting = 0
-    return 0
 
 
 def _compare_attributes(given: h5py.HLObject, copy: h5py.HLObject, target: Path) -> None:

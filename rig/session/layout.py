@@ -146,6 +146,11 @@ def is_pictures(path: str) -> bool:
     return len(parts) == 4 and f"/{parts[1]}" in (ACQUISITION, LINE_WALK) and parts[3] == "data"
 
 
+def chunk_of(index: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Where the chunk of picture `index` begins in a data set of pictures of this shape, as HDF5 wants it."""
+    return (index, *(0 for _ in shape))
+
+
 def packed_path(data: str) -> str:
     """The rows that tell where the compressed pictures of `data` lie in the heap."""
     return f"{data.removesuffix('/data')}/packed"

@@ -88,7 +88,7 @@ class ChunkPictures(PackedPictures):
         self._data = data
 
     def _payload(self, index: int) -> tuple[bytes, bool]:
-        mask, payload = self._data.id.read_direct_chunk((index, *(0 for _ in self.shape[1:])))
+        mask, payload = self._data.id.read_direct_chunk(layout.chunk_of(index, self.shape[1:]))
         return payload, bool(mask & packing.STORED_RAW)
 
 

@@ -47,9 +47,14 @@ def rewrite(path: Path, work: Callable[[h5py.File], None]) -> None:
     host.sync_folder(path.parent)
 
 
+def copy_attributes(given: h5py.HLObject, copy: h5py.HLObject) -> None:
+    """Give an object the attributes of another, with their types."""
+    for name in given.attrs:
+        copy.attrs.create(name, given.attrs[name], dtype=given.attrs.get_id(name).dtype)
+
+
 def _copy(old: h5py.File, file: h5py.File) -> None:
-    for name in old.attrs:
-        file.attrs.create(name, old.attrs[name], dtype=old.attrs.get_id(name).dtype)
+    copy_attributes(old, file)
     for name in old:
         if f"/{name}" != layout.HEAP:
             old.copy(name, file)

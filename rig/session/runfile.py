@@ -97,11 +97,6 @@ class RunFile:
         with reading(self.path, "what is in it"):
             return differences(self._file, self.stream_names)
 
-    def has(self, path: str) -> bool:
-        """Whether there is such an object in the file."""
-        with reading(self.path, path):
-            return path in self._file
-
     def tables(self) -> dict[str, h5py.Dataset]:
         """Every table of the file, those of text logs included, by path; rows not written yet are in it."""
         found: dict[str, h5py.Dataset] = {}

@@ -51,15 +51,7 @@ class SessionWriter:
         self._rows = {p: _Rows(table, places.rows[p]) for p, table in places.tables.items()}
         self._logs, self._text_used = places.logs, dict.fromkeys(places.logs, 0)
         self._text_offsets, self._frame_offsets = places.texts, places.pictures
-        self._compressed, self._heap, self._heap_used = places.capacities, places.heap, 0
-
-    def capacity(self, path: str) -> int:
-        """Pictures that fit into the data set at `path`."""
-        return self._compressed[path] if self.compresses(path) else len(self._frame_offsets[path])
-
-    def compresses(self, path: str) -> bool:
-        """Whether the pictures of the data set at `path` are to be packed (packing.py) before they are stored."""
-        return path in self._compressed
+        self._compressed, self._heap, self._heap_used = places.compressed, places.heap, 0
 
     def store_frame(self, path: str, index: int, pixels: Picture) -> None:
         """Write one picture, shaped as in rig.pixels, at its place. Raises StorageError; the file keeps what it had."""

@@ -128,7 +128,8 @@ class SerialBox(TriggerBox):
     def events(self, timeout_s: float) -> list[BoxEvent]:
         """What the box told since the last call, in its order; sends and repeats requests meanwhile.
 
-        Blocks at most `timeout_s`, less when there is something to tell. Raises DeviceLost naming the port.
+        Blocks at most `timeout_s`; when there is something to tell, it gathers what follows within GATHER_NS, and less
+        while an answer is waited for. Raises DeviceLost naming the port.
         """
         until_ns = self._clock.now_ns() + round(timeout_s * NS)
         told, self._early = self._early, []

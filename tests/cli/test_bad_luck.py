@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import subprocess
@@ -11,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from rig import host
 from rig.cli.app import app
 from rig.errors import RigError
 from rig.record import recording
@@ -19,6 +17,7 @@ from rig.session.layout import Outcome
 from rig.session.run import Run
 from rig.sim.faults import Fault, Truth, read_truth
 from tests import commands
+from tests.full_disk import fill_disk_after
 from tests.rigs import record, write_protocol, write_rig
 
 OPTIONS = "--rig", "demo", "--subject", "001", "--speed", "max"
@@ -117,17 +116,7 @@ def test_a_world_whose_truth_cannot_be_written_goes_on(tmp_path: Path, monkeypat
 def test_a_disk_that_is_full_while_a_camera_is_away_keeps_what_was_written(
     virtual: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    left, write = [2_000_000], host.write_at
-    first: list[int] = []
-
-    def full_disk(fd: int, data: bytes, offset: int) -> None:
-        first.append(fd)  # the run file; the room of its journal is reserved
-        left[0] -= memoryview(data).nbytes
-        if left[0] < 0 and fd == first[0]:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        write(fd, data, offset)
-
-    monkeypatch.setattr(host, "write_at", full_disk)
+    fill_disk_after(monkeypatch, 2_000_000)
     rig = write_rig(tmp_path, faults="disconnects: 1, away_s: 0, first_pulse: 40, last_pulse: 120")
     recorded = record(tmp_path, rig, write_protocol(tmp_path, ("still", 8, "all")), virtual=virtual)
     assert recorded.outcome is Outcome.DISK_FULL

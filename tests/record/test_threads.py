@@ -23,6 +23,7 @@ from rig.sim.camera import SimulatedCamera
 from rig.sim.world import World
 from rig.trigger.wire import Cause
 from rig.verify.verdict import verify_run
+from tests.full_disk import fill_disk_after
 from tests.rigs import record, write_film_protocol, write_protocol, write_rig
 
 FAULTS = "lost_frames: 5, lost_pulses: 4, ghost_frames: 3, last_pulse: 250"
@@ -87,17 +88,7 @@ def _verdict(path) -> list[tuple[str, str, str]]:
 
 @pytest.mark.parametrize("virtual", [True, False])
 def test_a_full_disk_keeps_what_was_written_and_says_so(tmp_path, monkeypatch, virtual):
-    left, first = [4_000_000], []
-    write = host.write_at
-
-    def full_disk(fd, data, offset):
-        first.append(fd)  # the run file; the room of its journal is reserved
-        left[0] -= memoryview(data).nbytes
-        if left[0] < 0 and fd == first[0]:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        write(fd, data, offset)
-
-    monkeypatch.setattr(host, "write_at", full_disk)
+    fill_disk_after(monkeypatch, 4_000_000)
     protocol = write_protocol(tmp_path, ("still", 8, "all"))
     recorded = record(tmp_path, write_rig(tmp_path), protocol, virtual=virtual)
     assert recorded.outcome is Outcome.DISK_FULL

@@ -78,7 +78,7 @@ def store(writer: SessionWriter, pulses: range) -> Pixels:
 
 def put(writer: SessionWriter, spec: StreamSpec, index: int, written: Pixels) -> None:
     pixels, path = picture(spec, index), data_path(spec.name)
-    if writer.compresses(path):
+    if spec.is_compressed:
         out = np.empty(room_for(pixels.shape, pixels.dtype), np.uint8)
         writer.store_packed(path, index, pack(pixels, out))
     else:
