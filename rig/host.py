@@ -145,10 +145,10 @@ def data_ranges(fd: int, start: int, end: int) -> Iterator[tuple[int, int]]:
         yield begin, start
 
 
-def forget(fd: int) -> None:
-    """Drop a file from memory, so that what is read next comes from the disk. What is not synced yet stays."""
+def forget(fd: int, start: int = 0) -> None:
+    """Drop a file from memory, from byte `start` on, so that it is read from the disk. What is not synced yet stays."""
     if sys.platform == "linux":
-        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        os.posix_fadvise(fd, start, 0, os.POSIX_FADV_DONTNEED)
 
 
 def put_times(path: Path, modified_ns: int) -> None:

@@ -38,6 +38,7 @@ from rig.record.telemetry import Telemetry
 from rig.session.files import RunFiles
 from rig.session.layout import LOG, Outcome
 from rig.session.packing import pack
+from rig.session.writer import SessionWriter
 from rig.streams import Frame
 
 FLUSH_NS = NS // 4
@@ -51,7 +52,7 @@ class Ticket:
 
     frames: int
     oldest_arrived_host_ns: int
-    fds: tuple[int, ...] = ()  # the files in which they lie
+    files: tuple[SessionWriter, ...] = ()  # in which they lie
 
 
 class Storage:
@@ -194,8 +195,8 @@ class Storage:
 def sync(ticket: Ticket, clock: Clock) -> Synced:
     """Wait until the disk acknowledges a ticket. Raises OSError."""
     started = clock.now_ns()
-    for fd in ticket.fds:
-        host.sync_data(fd)
+    for file in ticket.files:
+        file.sync()
     return Synced(ticket.frames, ticket.oldest_arrived_host_ns, started, clock.now_ns())
 
 

@@ -49,6 +49,7 @@ from rig.trigger.box import TriggerBox
 from rig.wiring import Devices
 
 TICK_NS = NS // 20
+GATHER_NS = NS // 50  # what comes within it is taken at once: waking a thread costs more than most events
 GRAB_S = BOX_S = SCREEN_S = 0.05
 JOIN_S = 10.0
 Tell = Callable[[Event], None]
@@ -238,6 +239,8 @@ class ThreadedRecorder:
             if now >= second or len(self.run.alarms) > alarms:  # an alarm is shown at once
                 second, alarms = second + NS * (now >= second), len(self.run.alarms)
                 on_second()
+            if self._inbox.empty():
+                self._clock.sleep_until(now + GATHER_NS)
             event = self._inbox.get()
             on_event(event)
             self._perform(self.run.step(event, self._clock.now_ns()))

@@ -58,6 +58,11 @@ class Places:
     compressed: tuple[str, ...]  # the pictures of the streams that are
     heap: int  # where their payloads begin; 0 without any
 
+    @property
+    def pictures_from(self) -> int:
+        """Where the first picture of the file lies, those of the line walk included; all behind it are pictures."""
+        return min(offsets[0] for offsets in self.pictures.values())
+
 
 def arming_of(path: Path) -> Path:
     """Where a run file lies while it is made: what is not whole must not lie under the name of a run."""

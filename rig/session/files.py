@@ -61,7 +61,7 @@ class RunFiles:
         self._number = int(header.attributes["run"])  # of the file that was made last
         first = SessionWriter(path_of(self._number), header, room)
         self._parts = [_Part(first, dict.fromkeys(self._pictures_of.values(), 0))]
-        self._unsynced = {first.fd}
+        self._unsynced = {first}
         self._next: SessionWriter | None = None
         self._is_asked = False
 
@@ -119,13 +119,13 @@ class RunFiles:
         """See SessionWriter.store_frame; `index` counts over all files."""
         part = self._of_picture(path, index)
         part.writer.store_frame(path, index - part.begins(path), pixels)
-        self._unsynced.add(part.writer.fd)
+        self._unsynced.add(part.writer)
 
     def store_packed(self, path: str, index: int, payload: memoryview) -> None:
         """See SessionWriter.store_packed; `index` counts over all files."""
         part = self._of_picture(path, index)
         part.writer.store_packed(path, index - part.begins(path), payload)
-        self._unsynced.add(part.writer.fd)
+        self._unsynced.add(part.writer)
 
     def append(self, path: str, row: tuple[Any, ...]) -> None:
         """See SessionWriter.append. The rows of frames lie beside their pictures, whatever was begun meanwhile."""
@@ -138,19 +138,19 @@ class RunFiles:
     def append_text(self, path: str, host_ns: int, record: Mapping[str, Any]) -> None:
         """See SessionWriter.append_text."""
         self._now.append_text(path, host_ns, record)
-        self._unsynced.add(self._now.fd)
+        self._unsynced.add(self._now)
 
     def flush(self) -> None:
         """Hand all waiting rows to the system. Raises StorageError."""
         for part in self._parts:
             if part.writer.flush():
-                self._unsynced.add(part.writer.fd)
+                self._unsynced.add(part.writer)
 
-    def take_unsynced(self) -> tuple[int, ...]:
-        """Open files that the system was handed something for since this was last asked."""
-        fds = tuple(sorted(self._unsynced))
+    def take_unsynced(self) -> tuple[SessionWriter, ...]:
+        """Files that the system was handed something for since this was last asked, in any order; to be synced."""
+        unsynced = tuple(self._unsynced)
         self._unsynced.clear()
-        return fds
+        return unsynced
 
     def dropped(self) -> dict[str, int]:
         """Rows that a full table did not take, by table; empty when none."""

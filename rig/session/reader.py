@@ -24,7 +24,7 @@ from rig.errors import NotASession, SessionError, UserError
 from rig.session.folder import find_runs
 from rig.session.pictures import Pictures
 from rig.session.run import Run, Shown, Stream
-from rig.session.runfile import Json, Rows, RunFile
+from rig.session.runfile import Json, Rows, RunFile, joined
 from rig.session.timeline import Instant, Timeline, in_ns, offsets_ns, span
 
 
@@ -47,7 +47,7 @@ class JoinedStream(Shown):
     @cached_property
     def frames(self) -> Rows:
         """Frame rows, FRAME (n,)."""
-        return np.concatenate([part.frames for part in self.parts])
+        return joined(part.frames for part in self.parts)
 
     @cached_property
     def run_numbers(self) -> NDArray[np.int64]:
@@ -78,12 +78,12 @@ class JoinedStream(Shown):
     @cached_property
     def gaps(self) -> Rows:
         """Pulses without a frame, GAP (n,)."""
-        return np.concatenate([part.gaps for part in self.parts])
+        return joined(part.gaps for part in self.parts)
 
     @cached_property
     def extras(self) -> Rows:
         """Frames without a pulse, EXTRA (n,); `frame_index` counts within the run."""
-        return np.concatenate([part.extras for part in self.parts])
+        return joined(part.extras for part in self.parts)
 
     def index_at(self, pulses: ArrayLike, *, run: int = 1) -> NDArray[np.int64]:
         """Index (over all runs) of the frame of each of `pulses` in run `run`, int64 of the same shape; -1: none.
@@ -165,32 +165,32 @@ class Session:
     @cached_property
     def pulses(self) -> Rows:
         """Pulses of all runs, PULSE (n,)."""
-        return np.concatenate([run.pulses for run in self.runs])
+        return joined(run.pulses for run in self.runs)
 
     @cached_property
     def edges(self) -> Rows:
         """Edges at the box's inputs, all runs, EDGE (n,)."""
-        return np.concatenate([run.edges for run in self.runs])
+        return joined(run.edges for run in self.runs)
 
     @cached_property
     def flips(self) -> Rows:
         """Refreshes of the participant's screen, all runs, FLIP (n,)."""
-        return np.concatenate([run.flips for run in self.runs])
+        return joined(run.flips for run in self.runs)
 
     @cached_property
     def trials(self) -> Rows:
         """Steps with onset and end, all runs, TRIAL (n,)."""
-        return np.concatenate([run.trials for run in self.runs])
+        return joined(run.trials for run in self.runs)
 
     @cached_property
     def not_stored(self) -> Rows:
         """Pulses not stored on purpose, all runs, NOT_STORED (n,)."""
-        return np.concatenate([run.not_stored for run in self.runs])
+        return joined(run.not_stored for run in self.runs)
 
     @cached_property
     def clock_pairs(self) -> Rows:
         """Other clocks read against the host clock, all runs, CLOCK_PAIR (n,)."""
-        return np.concatenate([run.clock_pairs for run in self.runs])
+        return joined(run.clock_pairs for run in self.runs)
 
     @property
     def answers(self) -> list[Json]:

@@ -22,7 +22,7 @@ from rig.session import layout, texts
 from rig.session.folder import RUN_SUFFIX, run_name
 from rig.session.opening import FOREIGN, reading
 from rig.session.pictures import Part, Pictures
-from rig.session.runfile import Json, Rows, RunFile, number_in
+from rig.session.runfile import Json, Rows, RunFile, joined, number_in
 from rig.streams import (
     BOX_STATUS,
     CLOCK_PAIR,
@@ -99,7 +99,7 @@ class Stream(Shown):
     @cached_property
     def frames(self) -> Rows:
         """Frame rows, FRAME (n,): only those with a picture."""
-        return np.concatenate([part.frames for part in self.parts])
+        return joined(part.frames for part in self.parts)
 
     @cached_property
     def parts(self) -> list[Part]:
@@ -239,7 +239,7 @@ class Run:
 
     def table(self, path: str, dtype: np.dtype[np.void]) -> Rows:
         """The written rows of a table, (n,) of `dtype`."""
-        return np.concatenate([file.table(path, dtype) for file in self.files])
+        return joined(file.table(path, dtype) for file in self.files)
 
     def texts(self, path: str) -> list[Json]:
         """A log's JSON objects with their `host_ns`."""

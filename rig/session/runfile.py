@@ -6,6 +6,7 @@ Rows count as written while their `seq` is their index + 1; nothing behind the f
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
@@ -182,6 +183,12 @@ class RunFile:
         """A whole dataset that is no table."""
         with reading(self.path, path):
             return np.asarray(self._file[path][:])
+
+
+def joined(parts: Iterable[Rows]) -> Rows:
+    """Rows one after another; those of a single part are not copied, for they may be most of what is in memory."""
+    first, *others = parts
+    return np.concatenate([first, *others]) if others else first
 
 
 def number_in(attributes: Json, name: str, path: Path) -> int:

@@ -41,7 +41,7 @@ class _Rows:
 
 
 class SessionWriter:
-    """One run file, open for recording. All methods are called by one thread; `fd` may be synced by another."""
+    """One run file, open for recording. All methods are called by one thread, but `sync` by another."""
 
     def __init__(self, path: Path, header: Header, room: Room) -> None:
         """Create `path`, reserve all its room and sync it. Raises SessionExists, StorageError."""
@@ -52,6 +52,7 @@ class SessionWriter:
         self._logs, self._text_used = places.logs, dict.fromkeys(places.logs, 0)
         self._text_offsets, self._frame_offsets = places.texts, places.pictures
         self._compressed, self._heap, self._heap_used = places.compressed, places.heap, 0
+        self._pictures_from = places.pictures_from
 
     def store_frame(self, path: str, index: int, pixels: Picture) -> None:
         """Write one picture, shaped as in rig.pixels, at its place. Raises StorageError; the file keeps what it had."""
@@ -102,6 +103,15 @@ class SessionWriter:
             rows.written += len(rows.pending)
             rows.pending.clear()
         return bool(waiting)
+
+    def sync(self) -> None:
+        """Return when all that was written is on the disk; the system then holds no picture in memory. Raises OSError.
+
+        Otherwise a recording would push everything else out of there, film clips that are shown too, and a system
+        without a free page takes twice as long to store a picture.
+        """
+        host.sync_data(self.fd)
+        host.forget(self.fd, self._pictures_from)
 
     def left(self, path: str) -> int:
         """Rows that still fit into a table, or bytes into the text of a log."""

@@ -70,6 +70,21 @@ def test_rows_wait_for_the_flush_and_pictures_do_not(writer):
         assert not run[FRAMES]["seq"].any()
 
 
+def test_what_is_on_the_disk_leaves_the_memory_of_the_system_but_rows_that_are_still_added_to(writer, monkeypatch):
+    """Rows share pages with those that follow: these would have to be read back."""
+    dropped = []
+    monkeypatch.setattr(host, "forget", lambda fd, start=0: dropped.append((fd, start)))
+    store(writer, range(40))
+    writer.flush()
+    assert dropped == []
+    writer.sync()
+    with h5py.File(writer.path) as run:
+        pictures = [run[f"/{room}/HS/data"].id.get_chunk_info(0).byte_offset for room in ("acquisition", "line_walk")]
+        rows = [run[path].id.get_chunk_info(0).byte_offset for path in (FRAMES, GAPS, f"{LOG}/text")]
+    assert dropped == [(writer.fd, min(pictures))]
+    assert max(rows) < min(pictures)
+
+
 def test_the_files_metadata_never_changes_while_recording(writer):
     """Only bytes inside the pictures, rows and texts that were reserved at arm may change."""
     before = writer.path.read_bytes()
