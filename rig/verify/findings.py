@@ -34,10 +34,11 @@ class Finding:
     stream: str  # stream or step; empty: the whole run
     word: Word
     value: float | int | None  # what was measured; None: nothing
-    limit: str  # what it was held against, and where that comes from
+    limit: str  # what it was held against, and where that comes from; of a tolerance `str` of tolerances.Limit
     looked_at: str  # how much was looked at, e.g. "264 pulses, 264 frames"
     text: str  # one sentence for people
     ranges: tuple[tuple[int, int], ...] = ()  # pulses (or film frames, or steps) at fault, first and last of each range
+    origin: str = "default"  # who set the limit: default, rig or protocol
     is_expected: bool = False  # NOT MEASURED although this rig says it has what measures it
 
     def to_json(self) -> dict[str, Any]:

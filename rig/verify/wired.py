@@ -1,7 +1,8 @@
-"""What the rig.yaml in a session says is wired to the box."""
+"""What the rig.yaml and the protocol in a session say: what is wired to the box, and whatever else a check needs."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -11,9 +12,19 @@ from rig.session.run import Run
 
 def rig_part(run: Run, part: str) -> dict[str, Any]:
     """A part of the rig.yaml in the session; {} without it."""
-    config = YAML(typ="safe", pure=True).load(run.config("rig"))
-    found = config.get(part) if isinstance(config, dict) else None
+    return config_part(run, "rig", part)
+
+
+def config_part(run: Run, text: str, part: str) -> dict[str, Any]:
+    """A part of a YAML text below /config, "rig" or "protocol"; {} without it. Raises what reading YAML raises."""
+    found = _parsed(run.config(text)).get(part)
     return found if isinstance(found, dict) else {}
+
+
+@lru_cache(maxsize=8)
+def _parsed(text: str) -> dict[str, Any]:
+    config = YAML(typ="safe", pure=True).load(text)
+    return config if isinstance(config, dict) else {}
 
 
 def box_input(run: Run, signal: str) -> int | None:
