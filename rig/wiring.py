@@ -322,8 +322,11 @@ class _Opening:
         """The simulated world, with the box in it that has this port; a box outside it has a real one."""
         from rig.sim import protocol_sim
         from rig.sim.camera import SimulatedCamera
+        from rig.sim.faults import Truth
+        from rig.sim.film_faults import FilmFaults
         from rig.sim.process import WorldProcess
         from rig.sim.screen import SimulatedScreen
+        from rig.sim.world import simulation_of
 
         log = self._folder / "world.log"
         self._world = world = WorldProcess(self._rig, truth=self._truth, framebuffer=self._framebuffer, log=log)
@@ -343,6 +346,7 @@ class _Opening:
                 scripted=self._scripted,
                 light=world.light,
                 glow=world.glow,
+                faults=FilmFaults(simulation_of(self._rig).faults, self._seed, Truth(self._truth)),
             )
             self.devices.has_screen(screen)
 
@@ -351,6 +355,8 @@ def open_virtual(rig: Rig, clips: dict[str, FilmClip], *, truth: Path | None, sc
     """Open all devices of a rig for `--speed max`, in this thread. Raises UserError for a rig that cannot."""
     from rig.sim import protocol_sim
     from rig.sim.camera import SimulatedCamera
+    from rig.sim.film_faults import FilmFaults
+    from rig.sim.light import Display
     from rig.sim.links import LocalLink
     from rig.sim.screen import SimulatedScreen
     from rig.sim.world import World, pool_shape, simulation_of
@@ -362,15 +368,16 @@ def open_virtual(rig: Rig, clips: dict[str, FilmClip], *, truth: Path | None, sc
         raise UserError("--speed", "is not possible with this rig", value="max", allowed=allowed)
     simulation, clock, devices = simulation_of(rig), VirtualClock(), Devices()
     world = World(rig, clock.now_ns(), truth)
-    latency_ns = round(simulation.display_latency_ms * 1e6)
+    display = Display(simulation.display_latency_ms, simulation.display_jitter_ms, simulation.seed)
     screen = SimulatedScreen(
         rig.screen,
         clips,
         clock,
         seed=simulation.seed,
         scripted=scripted,
-        light=lambda host_ns, level: world.light(host_ns + latency_ns, level),
-        glow=lambda host_ns, brightness: world.glow(host_ns + latency_ns, brightness),
+        light=lambda host_ns, level: world.light(display.patch_ns(host_ns), level),
+        glow=lambda host_ns, brightness: world.glow(display.shines_ns(host_ns), brightness),
+        faults=FilmFaults(simulation.faults, simulation.seed, world.truth),
     )
     devices.has_screen(screen)
     name = f"virtual-{secrets.token_hex(8)}"

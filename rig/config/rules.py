@@ -42,11 +42,15 @@ OLDER_KEYS = {"ExposureTimeAbs": "exposure_us", "ExposureTimeRaw": "exposure_us"
 RIG_SETS = ("AcquisitionMode", "TriggerSelector", "TriggerMode")  # by itself, for every camera
 STRIKE_ONCE = (
     "lost_frames", "lost_pulses", "ghost_frames", "unnumbered_frames", "duplicate_frames", "late_frames",
-    "damaged_frames",
+    "damaged_frames", "frozen_frames",
 )  # fmt: skip
 STRIKE_LONG = (
     "stalls", "timeouts", "long_exposures", "overheatings", "clock_steps", "disconnects", "bus_resets",
+    "clock_steps_back", "ghost_swallows",
 )  # fmt: skip
+GHOSTS = ("ghost_frames", "ghost_swallows")
+OF_ONE_CAMERA = ("dead_line", "falling_edge", "free_run")  # faults that name it
+BY_CAMERA = ("undeclared_delay_us", "start_jitter_us", "timestamp_jitter_us", "clock_ppm")  # a number for each
 _NOT_ASKED = {  # of what only the simulated box can do: key of simulation, and what it says when nothing is wanted
     ("loop_back",): None,
     ("faults", "dropped_bytes"): 0,
@@ -74,6 +78,8 @@ def check_rules(look: Look[Any], period_us: float | None) -> None:
         _check_pools(look, period_us)
     _check_faults(look)
     _check_box_faults(look)
+    _check_named_cameras(look)
+    _check_seen_leds(look)
     _check_wires(look)
 
 
@@ -214,13 +220,13 @@ def _check_edges(look: Look[Any], period_us: float | None) -> None:
 def _check_exposures(look: Look[Any], period_us: float) -> None:
     """An exposure ends before the next pulse, or before the ghost half-way to it."""
     divisors = _of_cameras(look, int, "divisor")
-    has_ghosts = bool(look.get(int, "simulation", "faults", "ghost_frames"))
+    has_ghosts = any(look.get(int, "simulation", "faults", key) for key in GHOSTS)
     for name, exposure_us in _of_cameras(look, float, "exposure_us").items():
         every_us = divisors.get(name, inf) * period_us
         most_us = every_us / (2 if has_ghosts else 1) - READY_US
         if exposure_us > most_us:
             allowed = f"at most {most_us:g} us, as a pulse comes every {every_us:g} us"
-            allowed += ", with ghost_frames between" if has_ghosts else ""
+            allowed += ", with ghosts between" if has_ghosts else ""
             look.note(("cameras", name, "exposure_us"), "is not allowed", value=f"{exposure_us:g}", allowed=allowed)
 
 
@@ -274,16 +280,49 @@ def _check_places(look: Look[Any], places: list[int], first: int, last: int) -> 
 
 
 def _check_box_faults(look: Look[Any]) -> None:
-    """Faults of the box and its lines: what they name is there, and each lost byte has a pulse of its own."""
+    """Each lost byte has a pulse of its own."""
     here = ("simulation", "faults")
-    cameras, dead = look.names("cameras"), look.get(str, *here, "dead_line")
-    if dead is not None and cameras and dead not in cameras and cameras == list(filter(str.isupper, cameras)):
-        look.note((*here, "dead_line"), "is no camera of this rig", value=dead, allowed=", ".join(cameras))
     first, last = look.get(int, *here, "first_pulse"), look.get(int, *here, "last_pulse")
     dropped = look.get(int, *here, "dropped_bytes") or 0
     if first is not None and last is not None and first <= last < first + dropped - 1:
         allowed = f"at most {last - first + 1}, one for each pulse from {first} to {last}"
         look.note((*here, "dropped_bytes"), "is not allowed", value=str(dropped), allowed=allowed)
+
+
+def _check_named_cameras(look: Look[Any]) -> None:
+    """Faults of a camera by its name: it is there."""
+    here = ("simulation", "faults")
+    named: list[tuple[Place, str | None]] = [((*here, key), look.get(str, *here, key)) for key in OF_ONE_CAMERA]
+    named += [((*here, key, name), name) for key in BY_CAMERA for name in look.names(*here, key)]
+    swapped = look.get(list, *here, "swapped_cables") or []
+    named += [((*here, "swapped_cables", place), name) for place, name in enumerate(swapped)]
+    cameras = look.names("cameras")
+    are_names = cameras == list(filter(str.isupper, cameras)) != []
+    for place, name in named:
+        if name is not None and are_names and place not in look.unsound and name not in cameras:
+            look.note(place, "is no camera of this rig", value=str(name), allowed=", ".join(cameras))
+    if swapped and len(set(map(str, swapped))) != 2:
+        look.note((*here, "swapped_cables"), "is not allowed", allowed="two different cameras, such as [VIS, NIR]")
+
+
+def _check_seen_leds(look: Look[Any]) -> None:
+    """The sync LEDs lie in the picture, one beside the other, and are drawn into each picture."""
+    for name in look.names("cameras"):
+        here: Place = ("cameras", name, "simulated", "leds")
+        if look.get(dict, *here) is None or look.get(bool, *here, "in_view") is False:
+            continue
+        if look.get(int, *here[:-1], "pre_rendered"):
+            look.note(here, "is not allowed", allowed="only without pre_rendered")
+        size, spacing = look.get(int, *here, "size_px"), look.get(int, *here, "spacing_px")
+        if size is None or spacing is None:
+            continue
+        if spacing < size:
+            look.note((*here, "spacing_px"), "is not allowed", value=str(spacing), allowed=f"at least size_px ({size})")
+        for key, takes, side in (("x", 2 * spacing + size, "width"), ("y", size, "height")):
+            at, most = look.get(int, *here, key), look.get(int, "cameras", name, side)
+            if at is not None and most is not None and at + takes > most:
+                allowed = f"at most {most - takes}, as the LEDs take {takes} px of the picture's {most}"
+                look.note((*here, key), "is not allowed", value=str(at), allowed=allowed)
 
 
 def _check_wires(look: Look[Any]) -> None:

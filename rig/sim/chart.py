@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from rig.clock import NS
 from rig.config.rig import Camera
+from rig.sim.focus import out_of_focus
 from rig.sim.response import Response, Roots
 
 STEPS, TOP, FOOT = 8, 24, 16
@@ -36,7 +37,8 @@ class Chart:
         ratio = np.float32(camera.exposure_us / white)
         still = np.full((camera.height, camera.width), DARK, np.float32)
         still[TOP : camera.height // 2] = np.linspace(FIRST, LAST, STEPS)[np.arange(self._width) * STEPS // self._width]
-        self._still = response.roots(still * ratio)
+        self._blur_px = camera.simulated.blur_px
+        self._still = response.roots(out_of_focus(still, self._blur_px) * ratio)
         self._bars = self._moving(camera.exposure_us, response, ratio)
 
     def fill(self, out: Roots, begins_ns: int, exposure_ns: int) -> None:  # noqa: ARG002  always the camera's
@@ -56,7 +58,8 @@ class Chart:
         parts = self._twice_summed(begins + 1) - self._twice_summed(begins)
         parts -= self._twice_summed(ends + 1) - self._twice_summed(ends)
         light = DARK + (BRIGHT - DARK) * (0.5 + parts / moves)
-        return response.roots(light.astype(np.float32) * ratio)
+        seen = out_of_focus(light.astype(np.float32), self._blur_px, axes=(1,), beyond="wrap")
+        return response.roots(seen * ratio)
 
     def _twice_summed(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """The second integral of the bars, +1/2 where bright and -1/2 where dark: once for a pixel, once for time."""

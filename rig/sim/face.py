@@ -21,6 +21,7 @@ from PIL import Image
 from rig.config.rig import Camera
 from rig.pixels import FORMATS
 from rig.sim.expressions import Performance, Tell
+from rig.sim.focus import out_of_focus
 from rig.sim.response import Light, Response, Roots
 from rig.sim.warp import LEFT_EYE, MOVEMENTS, RIGHT_EYE, Warp
 
@@ -127,7 +128,7 @@ def _light(size: tuple[int, int], box: Box, camera: Camera) -> Light:
     elif form.channels == 1 and not form.pattern:
         photo = photo @ LUMINANCE
     ratio = camera.exposure_us / (sensor.white_exposure_us or camera.exposure_us)
-    return photo * np.float32(WHITE * ratio)
+    return out_of_focus(photo, sensor.blur_px) * np.float32(WHITE * ratio)
 
 
 def _near_infrared(photo: Light, box: Box) -> Light:

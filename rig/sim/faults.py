@@ -24,10 +24,11 @@ from rig.config.rig import Camera, Faults
 from rig.config.rules import SPAN_PULSES
 from rig.errors import ConfigError
 from rig.sim.expressions import Movement, Shown
+from rig.stimulus.showing import NO_FILM
 from rig.streams import NO_PULSE
 
 T = TypeVar("T")
-BOX = "box"
+BOX, SCREEN = "box", "screen"
 REQUESTS_S = 0.25  # the host says something at least so often: it asks for clock pairs five times a second
 APPEND = os.O_CREAT | os.O_APPEND | os.O_WRONLY
 
@@ -52,17 +53,31 @@ class Fault(StrEnum):
     STALL = "stall"  # nothing is delivered for 0.5 s, then all that was exposed meanwhile
     FIRST_FRAME_DELAY = "first_frame_delay"  # the first frame after arming is delivered so late
     CLOCK_STEP = "clock_step"  # the camera's clock jumps forward by 0.02 to 10 s
+    CLOCK_STEP_BACK = "clock_step_back"  # the same, backward
+    FROZEN_FRAME = "frozen_frame"  # delivered with the picture of the frame before
     LONG_EXPOSURE = "long_exposure"  # the camera exposes for one and a half periods
     HOT = "hot"  # the camera says that it is too hot
     BUMPED_NUMBERS = "bumped_numbers"  # its first number is not the one announced
     KEPT_NUMBERS = "kept_numbers"  # its numbers go on from the epoch before
     DEAD_LINE = "dead_line"  # no edge ever reaches the camera
+    SWAPPED_CABLES = "swapped_cables"  # the camera is on the line of another one
+    FALLING_EDGE = "falling_edge"  # it exposes at the falling edge of its pulses
+    UNDECLARED_DELAY = "undeclared_delay"  # it exposes later than it says
+    START_JITTER = "start_jitter"  # it begins to expose late, each time by another time
+    TIMESTAMP_JITTER = "timestamp_jitter"  # its timestamps are off
+    CLOCK_PPM = "clock_ppm"  # its clock is so fast or slow
+    FREE_RUN = "free_run"  # from this pulse on it exposes at a rate of its own
     BYTE_TO_BOX = "byte_to_box"  # a byte lost on the serial line
     BYTE_TO_HOST = "byte_to_host"
     SWALLOWED_START = "swallowed_start"  # a START that never reached the box
     LATE_BOOT = "late_boot"  # the box was deaf for a while after its port was opened
     RESET = "reset"  # the box restarted in mid-run, instead of the pulse
     DRIFT = "drift"  # the box's clock changes its rate
+    PHOTODIODE_OFF = "photodiode_off"  # the photodiode is not connected
+    SKIPPED_FILM_FRAME = "skipped_film_frame"  # a film frame never shown
+    HELD_FILM_FRAME = "held_film_frame"  # a film frame shown too long
+    DROPPED_FLIP = "dropped_flip"  # a refresh without a flip
+    LATE_FLIP = "late_flip"  # a flip that came between two refreshes
 
 
 LOSES = frozenset(  # the pulse has no whole frame
@@ -88,6 +103,7 @@ ONCE = {  # at one pulse: key of simulation.faults, and the fault
     "duplicate_frames": Fault.DUPLICATE_FRAME,
     "late_frames": Fault.LATE_FRAME,
     "damaged_frames": Fault.DAMAGED_FRAME,
+    "frozen_frames": Fault.FROZEN_FRAME,
 }
 # At several pulses of a camera in a row, of SPAN_PULSES that it has to itself: key, and the fault at each of them.
 MIDDLE = SPAN_PULSES // 2
@@ -99,6 +115,8 @@ LONG: dict[str, dict[int, Fault]] = {
     "clock_steps": {MIDDLE: Fault.CLOCK_STEP},
     "disconnects": {MIDDLE: Fault.DISCONNECTED},
     "bus_resets": {MIDDLE: Fault.BUS_RESET},
+    "clock_steps_back": {MIDDLE: Fault.CLOCK_STEP_BACK},
+    "ghost_swallows": {MIDDLE: Fault.GHOST_FRAME, MIDDLE + 1: Fault.LOST_PULSE},
 }
 
 
@@ -107,8 +125,9 @@ class Committed:
     """One fault as it was committed."""
 
     fault: Fault
-    stream: str  # the camera's name, or BOX
+    stream: str  # the camera's name, BOX, SCREEN, or the step of a film
     pulse: int  # the pulse it struck; the last one before a ghost or a lost byte; NO_PULSE where it is no matter of one
+    film_frame: int = NO_FILM  # the film frame it struck
 
 
 class Truth:
@@ -122,9 +141,9 @@ class Truth:
         self.movements: list[Shown] = []
         self._path = path
 
-    def add(self, fault: Fault, stream: str, pulse: int = NO_PULSE) -> None:
+    def add(self, fault: Fault, stream: str, pulse: int = NO_PULSE, *, film_frame: int = NO_FILM) -> None:
         """Note a fault at the moment it is committed."""
-        self.committed.append(Committed(fault, stream, pulse))
+        self.committed.append(Committed(fault, stream, pulse, film_frame))
         self._write(asdict(self.committed[-1]))
 
     def shown(self, movement: Shown) -> None:
@@ -147,7 +166,7 @@ class Truth:
 def read_truth(path: Path) -> list[Committed]:
     """The faults as a simulator wrote them, in their order."""
     entries = [json.loads(line) for line in path.read_text().splitlines()]
-    return [Committed(Fault(e["fault"]), e["stream"], e["pulse"]) for e in entries if "fault" in e]
+    return [Committed(**{**e, "fault": Fault(e["fault"])}) for e in entries if "fault" in e]
 
 
 def read_movements(path: Path) -> list[Shown]:

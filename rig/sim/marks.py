@@ -51,11 +51,16 @@ class Marks:
     def leds(self, out: Picture, shares: NDArray[np.float64]) -> None:
         """The LEDs: `shares`, of the exposure in which each was lit, 0 to 1: (3,), or (LED_PX, 3) for row by row."""
         greys = np.rint((LED_OFF + LED_SPAN * shares) * (self._white / 255)).astype(out.dtype)
-        top = len(out) - LED_UP
+        rows = marked_rows(len(out))
         for led in range(LEDS):
             left = LED_X + led * LED_STEP_PX
             grey = greys[..., led].reshape(-1, 1)  # one, or one a row
-            out[top : top + LED_PX, left : left + LED_PX] = _over(out, grey)
+            out[rows, left : left + LED_PX] = _over(out, grey)
+
+
+def marked_rows(height: int) -> slice:
+    """The rows of the LEDs in a picture of this height."""
+    return slice(height - LED_UP, height - LED_UP + LED_PX)
 
 
 def _over(out: Picture, grey: Picture) -> Picture:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rig.clock import NS
-from rig.config.rig import Faults
+from rig.config.rig import Camera, Faults
 from rig.sim.faults import Fault
 from rig.streams import NO_PULSE
 
@@ -31,7 +31,8 @@ class Treatment:
     copies: int = 1
     held_ns: int = 0  # it and all frames after it are not delivered before so long after its time
     exposes_too_long: bool = False
-    clock_steps: bool = False
+    clock_steps: int = 0  # 1 forward, -1 back
+    is_frozen: bool = False  # its picture is that of the frame before
     temperature_c: float | None = None  # told in an event
 
 
@@ -47,7 +48,9 @@ TREATMENTS = {
     Fault.DUPLICATE_FRAME: Treatment(copies=2),
     Fault.LATE_FRAME: Treatment(held_ns=LATE_NS),
     Fault.STALL: Treatment(held_ns=STALL_NS),
-    Fault.CLOCK_STEP: Treatment(clock_steps=True),
+    Fault.CLOCK_STEP: Treatment(clock_steps=1),
+    Fault.CLOCK_STEP_BACK: Treatment(clock_steps=-1),
+    Fault.FROZEN_FRAME: Treatment(is_frozen=True),
     Fault.LONG_EXPOSURE: Treatment(exposes_too_long=True),
 }
 GOES_AWAY = frozenset({Fault.DISCONNECTED, Fault.BUS_RESET})
@@ -111,19 +114,52 @@ class Numbers:
 class CameraClock:
     """A camera's own clock, of nanoseconds that are a little off."""
 
-    def __init__(self, rng: np.random.Generator) -> None:
+    def __init__(self, rng: np.random.Generator, ppm: float | None = None) -> None:
+        """`ppm`: its error; None: by the `rng`."""
         self._rng = rng
-        self._rate = 1 + rng.uniform(-50e-6, 50e-6)
+        usual = rng.uniform(-50e-6, 50e-6)
+        self._rate = 1 + (usual if ppm is None else ppm * 1e-6)
         self._offset = int(rng.integers(10**9, 10**12))
 
     def ticks(self, host_ns: int) -> int:
         """What it shows at an instant."""
         return self._offset + round(host_ns * self._rate)
 
-    def step(self) -> None:
-        """It jumps forward."""
-        self._offset += round(self._rng.uniform(*CLOCK_STEP_S) * NS)
+    def step(self, host_ns: int, way: int) -> None:
+        """It jumps, 1 forward or -1 back; never to before its zero."""
+        step = round(self._rng.uniform(*CLOCK_STEP_S) * NS)
+        self._offset += max(way * step, -self.ticks(host_ns) // 2)
 
     def restart(self, host_ns: int) -> None:
         """The camera was switched on, not long ago."""
         self._offset += int(self._rng.integers(NS // 10, BOOT_NS)) - self.ticks(host_ns)
+
+
+class Timing:
+    """When a camera truly begins to expose, beside what it declares, and how far its timestamps are off."""
+
+    def __init__(self, name: str, camera: Camera, faults: Faults, seed: int) -> None:
+        falls_us = camera.pulse_width_us if faults.falling_edge == name else 0.0
+        delay_us = faults.undeclared_delay_us.get(name, 0.0)
+        self._late_us = falls_us + delay_us
+        self._start_us = faults.start_jitter_us.get(name, 0.0)
+        self._stamp_us = faults.timestamp_jitter_us.get(name, 0.0)
+        self._starts = np.random.default_rng((seed, camera.line, 27))
+        self._stamps = np.random.default_rng((seed, camera.line, 31))
+        wrong = {
+            Fault.FALLING_EDGE: falls_us,
+            Fault.UNDECLARED_DELAY: delay_us,
+            Fault.START_JITTER: self._start_us,
+            Fault.TIMESTAMP_JITTER: self._stamp_us,
+            Fault.CLOCK_PPM: faults.clock_ppm.get(name, 0.0),
+        }
+        self.faults = [fault for fault, amount in wrong.items() if amount]  # told at each arming
+
+    def late_ns(self) -> int:
+        """By how much the next exposure begins later than declared: a jitter makes it late, never early."""
+        jitter_us = abs(self._starts.normal()) * self._start_us if self._start_us else 0.0
+        return round((self._late_us + jitter_us) * 1000)
+
+    def stamp_ns(self) -> int:
+        """By how much the next timestamp is off."""
+        return round(self._stamps.normal() * self._stamp_us * 1000) if self._stamp_us else 0

@@ -1,6 +1,7 @@
 """What one simulated camera sees: its picture of an exposure, in its own pixel format.
 
     scene (face.py, chart.py) --> light while a row exposes --> electrons, noise, grey values (response.py)
+                                       sync LEDs placed in it (led_light.py) ---+
     sync LEDs (leds.py), pulse number -----------------------> marks over it (marks.py) --> samples, packed or not
 
 A picture depends on the seed and on the exposure alone: the same one drawn again is the same picture. Where a computer
@@ -20,9 +21,10 @@ from rig.pixels import FORMATS
 from rig.sim.chart import Chart
 from rig.sim.expressions import Tell
 from rig.sim.face import Face
+from rig.sim.led_light import LedLight
 from rig.sim.leds import LedHistory
-from rig.sim.light import ScreenLight
-from rig.sim.marks import LED_PX, LED_UP, Marks
+from rig.sim.light import Lamps, ScreenLight
+from rig.sim.marks import Marks, marked_rows
 from rig.sim.response import Noise, Response, Roots, packed
 from rig.streams import Picture
 
@@ -58,14 +60,22 @@ class Optics:
         seed: int,
         scene: Literal["face", "chart"],
         tell: Tell,
+        lamps: Lamps | None = None,
     ) -> None:
-        """It sees the `leds` and, on a face, the `glow` of the screen; `tell` hears of each movement of the face."""
+        """It sees the `leds` and, on a face, the `glow` of the screen; `tell` hears of each movement of the face.
+
+        `lamps`: None: steady ones.
+        """
         form, sensor = FORMATS[camera.pixel_format], camera.simulated
         self._leds, self._glow = leds, glow
         self._row_ns = sensor.row_time_us * 1000 if sensor.shutter == "rolling" else 0.0
         self._height = camera.height
         self._usual_ns = camera.exposure_us * 1000
-        self._sees_screen = scene == "face" and sensor.spectrum == "visible"
+        is_visible = sensor.spectrum == "visible"
+        self._sees_screen = scene == "face" and is_visible
+        self._lamps = lamps or Lamps()
+        self._ripples = is_visible and self._lamps.ripples
+        self._leak = sensor.nir_leak_percent / 100 if is_visible else 0.0
         self._response = Response(sensor, form)
         is_face = scene == "face"
         self._scene: Scene = (
@@ -77,6 +87,8 @@ class Optics:
         self._form = form
         self._samples: Picture = np.zeros(shape if form.is_packed else 0, np.uint16)
         self._marks = Marks(self._response.white)
+        self._led_light = LedLight(sensor.leds, camera, self._response) if sensor.leds else None
+        self._led_rows = self._led_light.rows if self._led_light else marked_rows(camera.height)
         self._drawn = self._draw_beforehand(sensor.pre_rendered, shape)
 
     def expose(self, out: Picture, exposure: Exposure) -> None:
@@ -88,7 +100,8 @@ class Optics:
         else:
             self._draw(samples, begins_ns, lasts_ns)
         self._marks.number(samples, exposure.pulse)
-        self._marks.leds(samples, self._led_shares(begins_ns, lasts_ns))
+        if self._led_light is None:
+            self._marks.leds(samples, self._led_shares(begins_ns, lasts_ns))
         if self._form.is_packed:
             out[...] = packed(samples, self._form)
 
@@ -102,22 +115,32 @@ class Optics:
     def _draw(self, samples: Picture, begins_ns: int, lasts_ns: int) -> None:
         """Everything but the marks."""
         self._scene.fill(self._roots, begins_ns, lasts_ns)
-        np.multiply(self._roots, np.float32(self._brightness(begins_ns, lasts_ns) ** 0.5), out=self._roots)
+        np.multiply(self._roots, np.asarray(self._brightness(begins_ns, lasts_ns) ** 0.5, np.float32), out=self._roots)
+        if self._led_light is not None:
+            self._led_light.add(self._roots, self._led_shares(begins_ns, lasts_ns))
         np.add(self._roots, self._noise.at(begins_ns), out=self._roots)
         self._response.develop(self._roots, samples)
 
-    def _brightness(self, begins_ns: int, lasts_ns: int) -> float:
-        """Light to that of the lamps in the usual exposure; of a rolling shutter that of its middle row."""
-        longer = lasts_ns / self._usual_ns
-        if not self._sees_screen:
-            return longer
-        begins_ns += round(self._row_ns * self._height / 2)
-        return longer * (1 + SCREEN_SHARE * self._glow.mean(begins_ns, begins_ns + lasts_ns))
+    def _brightness(self, begins_ns: int, lasts_ns: int) -> float | NDArray[np.float64]:
+        """Light to that of the lamps in the usual exposure; of a rolling shutter that of its middle row.
+
+        The ripple of the lamps is that of each row: (height, 1), or (height, 1, 1) with colours.
+        """
+        bright = lasts_ns / self._usual_ns
+        middle_ns = begins_ns + round(self._row_ns * self._height / 2)
+        if self._sees_screen:
+            bright *= 1 + SCREEN_SHARE * self._glow.mean(middle_ns, middle_ns + lasts_ns)
+        if self._leak:
+            bright *= 1 + self._leak * self._lamps.near_infrared(middle_ns, middle_ns + lasts_ns)
+        if not self._ripples:
+            return bright
+        starts = begins_ns + self._row_ns * np.arange(self._height if self._row_ns else 1, dtype=np.float64)
+        return (bright * self._lamps.visible(starts, lasts_ns)).reshape(-1, *[1] * (self._roots.ndim - 1))
 
     def _led_shares(self, begins_ns: int, lasts_ns: int) -> NDArray[np.float64]:
         """The share of the exposure in which each LED was lit; row by row where rows differ."""
         if not self._row_ns:
             return np.array(self._leds.shares(begins_ns, begins_ns + lasts_ns))
-        top = self._height - LED_UP
-        starts = [begins_ns + round(self._row_ns * (top + row)) for row in range(LED_PX)]
+        rows = range(self._led_rows.start, self._led_rows.stop)
+        starts = [begins_ns + round(self._row_ns * row) for row in rows]
         return np.array([self._leds.shares(start, start + lasts_ns) for start in starts])

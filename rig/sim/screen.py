@@ -16,6 +16,7 @@ from rig.clips.manifest import FilmClip
 from rig.clock import NS, Clock
 from rig.config import rig as config_of
 from rig.elicitation.steps import Step
+from rig.sim.film_faults import FilmFaults
 from rig.sim.participant import script
 from rig.stimulus.screen import Screen, ScreenEvent, ScreenNote
 from rig.stimulus.showing import FlipLog, Showing
@@ -29,7 +30,7 @@ Glow = Callable[[int, float], None]
 
 
 class SimulatedScreen(Screen):
-    """A screen that shows perfectly: every flip exactly on its refresh, every film frame in time."""
+    """A screen that shows perfectly, but for its faults: every flip exactly on its refresh, film frames in time."""
 
     def __init__(
         self,
@@ -41,17 +42,18 @@ class SimulatedScreen(Screen):
         scripted: bool,
         light: Light,
         glow: Glow,
+        faults: FilmFaults | None = None,
     ) -> None:
         """`light(host_ns, level)` is called for each change of the patch, level 1 white, 0 black, before the event.
 
         So is `glow(host_ns, brightness)` for each change of the whole screen's mean brightness, 0 black to 1 white.
         `scripted`: a scripted participant, by `seed`, answers; otherwise nobody does, and steps end by their time.
-        Raises ClipError for a clip faster than the screen.
+        `faults`: None: it has none. Raises ClipError for a clip faster than the screen.
         """
         for clip in clips.values():
             require_refresh(clip, config.refresh_hz)
         self._config, self._clips, self._clock = config, clips, clock
-        self._light, self._glow = light, glow
+        self._light, self._glow, self._faults = light, glow, faults
         self._seed, self._scripted = seed, scripted
         self._origin_ns = clock.now_ns()
         self._refresh = 0  # number of the next flip's refresh, counted from the origin
@@ -83,12 +85,14 @@ class SimulatedScreen(Screen):
         """When `events` will next have something, host clock ns; None while nothing is shown."""
         if self._told:
             return self._clock.now_ns()
-        return self._refresh_ns(self._refresh) if self._showing else None
+        return self._due_ns(self._showing) if self._showing else None
 
     def show(self, step: Step) -> None:
         """Begin a step, at the first refresh after now."""
         clip = self._clips[step.clip] if step.clip else None
         self._showing = Showing(step, clip, self._flips.period_ns)
+        if self._faults:
+            self._faults.begin(self._showing)
         self._end_film()
         self._film = _FilmLight(clip, (self._config.width, self._config.height)) if clip else None
         since_ns = self._clock.now_ns() - self._origin_ns
@@ -101,8 +105,8 @@ class SimulatedScreen(Screen):
         due = self.next_host_ns()
         self._clock.sleep_until(latest if due is None else min(due, latest))
         now = self._clock.now_ns()
-        while self._showing and self._refresh_ns(self._refresh) <= now:
-            self._flip(self._showing, self._refresh_ns(self._refresh))
+        while self._showing and (due_ns := self._due_ns(self._showing)) <= now:
+            self._flip(self._showing, due_ns)
             self._refresh += 1
         told, self._told = self._told, []
         return told
@@ -125,6 +129,16 @@ class SimulatedScreen(Screen):
     def _refresh_ns(self, refresh: int) -> int:
         return self._origin_ns + round(refresh * NS / self._config.refresh_hz)
 
+    def _due_ns(self, showing: Showing) -> int:
+        """When the next flip comes, which a fault may drop or delay."""
+        due_ns, faults = self._refresh_ns(self._refresh), self._faults
+        if faults is None or showing.ended_by:
+            return due_ns
+        if faults.drops(showing, due_ns):
+            self._refresh += 1
+            due_ns = self._refresh_ns(self._refresh)
+        return due_ns + round(faults.late_share(showing, due_ns) * self._flips.period_ns)
+
     def _flip(self, showing: Showing, host_ns: int) -> None:
         if showing.is_over(host_ns):
             flip = self._flips.between_steps(host_ns, host_ns / NS)
@@ -133,7 +147,7 @@ class SimulatedScreen(Screen):
             self._told += [flip, showing.ended(host_ns), self._clock_pair(host_ns)]
             self._showing, self._press = None, None
             return
-        film_frame = showing.target(host_ns)
+        film_frame = self._faults.shown(showing, host_ns) if self._faults else showing.target(host_ns)
         flip = self._flips.of_step(showing, film_frame, host_ns, host_ns, host_ns / NS, underrun=False)
         self._shine(flip.patch, self._film.brightness(film_frame) if self._film else NEUTRAL, host_ns)
         began = showing.flipped(flip)

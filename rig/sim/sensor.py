@@ -22,7 +22,7 @@ from rig.config.rig import Camera, Faults
 from rig.pixels import FORMATS
 from rig.sim.faults import ADDS, Fault, Placed, Truth
 from rig.sim.features import LINES, NodeMap
-from rig.sim.misbehaving import GOES_AWAY, TOO_LONG, CameraClock, Numbers, Shot
+from rig.sim.misbehaving import GOES_AWAY, TOO_LONG, CameraClock, Numbers, Shot, Timing
 from rig.sim.optics import Exposure, Optics
 from rig.streams import NO_COUNTER, NO_PULSE, CameraEventKind, Picture, Status
 
@@ -52,16 +52,18 @@ class Sensor:
         """It sees through the `optics`; faults `placed` by stream and pulse are committed and told to the `truth`."""
         self.name, self.config = name, config
         self._optics, self._truth, self._faults, self._placed = optics, truth, faults, placed
-        self._clock = CameraClock(np.random.default_rng((seed, config.line, 3)))
+        self._clock = CameraClock(np.random.default_rng((seed, config.line, 3)), faults.clock_ppm.get(name))
+        self._timing = Timing(name, config, faults, seed)
         self._numbers = Numbers(faults, config.divisor, np.random.default_rng((seed, config.line, 9)))
         self._epoch = -1
         self._counter = 0
         self._readout_ns = round(config.height * config.simulated.row_time_us * 1000)
         self._exposing = 0  # exposures under way; two when it was armed anew during one
         self._slot = self._events_since_frame = 0
-        self._is_there = True
+        self._is_there, self._is_free = True, False
         self._gone_by: Fault | None = None  # why it must be armed again
         self._last: tuple[Message, Picture] | None = None  # delivered, where it may come again as a stale one
+        self._seen: Picture | None = None  # the picture before, where one may freeze
         self._switch_on()
 
     def attach(self, at: At, deliver_at: At, active: Active, post: Post, pool: Picture, states: Picture) -> None:
@@ -83,7 +85,7 @@ class Sensor:
             case "latch":
                 self._post({"is": "latched", "ticks": self._clock.ticks(host_ns)})
             case "arm":
-                self._arm(message["epoch"])
+                self._arm(message["epoch"], host_ns)
             case "stop":
                 self._epoch = -1
                 self._post({"is": "stopped", **self._state()})
@@ -95,6 +97,8 @@ class Sensor:
             self.go_away(host_ns, shot.fault)
         if self._gone_by is not None:
             self._tell(self._gone_by, shot)
+        elif self._runs_free(host_ns, shot):
+            self._counter += self.config.simulated.counter == "line"
         elif not shot.treatment.reaches_camera:
             self._tell(shot.fault, shot)
         else:
@@ -103,6 +107,32 @@ class Sensor:
             ghost = Shot(NO_PULSE, pulse, walk, Fault.GHOST_FRAME)
             at_ns = host_ns + period_ns * self.config.divisor // 2
             self._at(at_ns, lambda: self._trigger(at_ns, ghost, period_ns))
+
+    def _runs_free(self, host_ns: int, shot: Shot) -> bool:
+        """Whether it exposes by itself, from this pulse or an earlier one on, whatever its line does."""
+        at = self._faults.free_run_pulse
+        is_due = self._faults.free_run == self.name and at is not None and shot.pulse >= at and not shot.is_walk
+        if is_due and not self._is_free and self._epoch >= 0:
+            self._fall_back(host_ns, shot.pulse)
+        return self._is_free
+
+    def _fall_back(self, host_ns: int, pulse: int) -> None:
+        """Its trigger mode is off from now on."""
+        self._is_free = True
+        self.nodes.write("TriggerMode", "Off")
+        self._truth.add(Fault.FREE_RUN, self.name, pulse)
+        self._run_free(host_ns, Shot(NO_PULSE, pulse, is_walk=False), self._epoch)
+
+    def _run_free(self, host_ns: int, shot: Shot, epoch: int) -> None:
+        """Expose, and again after a period of its own, as long as it is armed."""
+        if self._epoch != epoch:
+            return
+        period_ns = round(NS / self._faults.free_run_hz)
+        if host_ns >= self._ready_ns:
+            self._counter += self.config.simulated.counter == "frame"
+            self._expose(host_ns, shot, period_ns)
+        after_ns, after = host_ns + period_ns, Shot(NO_PULSE, shot.last_pulse, is_walk=False)
+        self._at(after_ns, lambda: self._run_free(after_ns, after, epoch))
 
     def go_away(self, host_ns: int, fault: Fault = Fault.DISCONNECTED) -> None:
         """It is unplugged; what was under way is lost. It is back by itself if rig.yaml says after how long."""
@@ -179,18 +209,21 @@ class Sensor:
         """What its trigger counter counts, as a GenICam event source."""
         return {"line": self.config.trigger_source, "frame": "FrameStart", "none": ""}[self.config.simulated.counter]
 
-    def _arm(self, epoch: int) -> None:
+    def _arm(self, epoch: int, host_ns: int) -> None:
+        self.nodes.write("TriggerMode", "On")
         if any(state.problem for state in self._asked):
             self._post({"is": "refused", **self._state()})
             return
         self._epoch, self._gone_by = epoch, None
         self._counter = NO_COUNTER if self.config.simulated.counter == "none" else 0
         self._forget_exposures()
-        self._is_first = True
-        for fault in self._numbers.arm():
+        self._is_first, self._is_free = True, False
+        for fault in [*self._numbers.arm(), *self._timing.faults]:
             self._truth.add(fault, self.name)
         self._post({"is": "armed", **self._baseline(), **self._state()})
         self._deliver_stale()
+        if self._faults.free_run == self.name and self._faults.free_run_pulse is None:
+            self._fall_back(host_ns, NO_PULSE)
 
     def _baseline(self) -> Message:
         sensor = self.config.simulated
@@ -226,19 +259,20 @@ class Sensor:
 
     def _expose(self, host_ns: int, shot: Shot, period_ns: int) -> None:
         how = shot.treatment
-        begins_ns = host_ns + self._delay_ns
+        late_ns = self._delay_ns + self._timing.late_ns()
+        begins_ns = host_ns + late_ns
         exposure_ns = round(TOO_LONG * period_ns) if how.exposes_too_long else self._exposure_ns
         ends_ns = begins_ns + exposure_ns
         self._ready_ns = max(ends_ns, host_ns + self._readable_ns)
         self._at(begins_ns, lambda: self._activate(1))
         self._at(ends_ns, lambda: self._activate(-1))
         if how.clock_steps:
-            self._clock.step()
+            self._clock.step(host_ns, how.clock_steps)
         if how.temperature_c is not None:
             self._notice(CameraEventKind.TEMPERATURE, "it is too hot", how.temperature_c, host_ns)
         if shot.fault not in ADDS:
             self._tell(shot.fault, shot)
-        frame = self._numbered(shot, begins_ns, exposure_ns)
+        frame = self._numbered(shot, begins_ns, exposure_ns) | {"line_status": self._line_levels(late_ns)}
         if how.is_delivered:
             self._under_way.append(shot)
             exposure = Exposure(begins_ns, exposure_ns, shot.pulse)
@@ -251,18 +285,18 @@ class Sensor:
             "is": "frame",
             "epoch": self._epoch,
             "number": self._numbers.take(is_used=shot.treatment.is_numbered),
-            "ticks": self._ticks(begins_ns),
+            "ticks": self._ticks(begins_ns + self._timing.stamp_ns()),
             "counter": self._counter,
             "exposure_us": self._exposure_us if exposure_ns == self._exposure_ns else exposure_ns / 1000,
-            "line_status": self._line_levels,
             "status": Status.OK if is_whole else Status.DAMAGED,
             "error": "" if is_whole else DAMAGED,
         }
 
-    @property
-    def _line_levels(self) -> int:
-        """Its input lines as an exposure begins, bit 0 for Line1: the pulse may be over by then."""
-        is_high = self._delay_ns < self.config.pulse_width_us * 1000 and self.config.trigger_source in LINES
+    def _line_levels(self, late_ns: int) -> int:
+        """Its input lines as an exposure begins, `late_ns` after its pulse, bit 0 for Line1: it may be over by then."""
+        is_high = (
+            not self._is_free and late_ns < self.config.pulse_width_us * 1000 and self.config.trigger_source in LINES
+        )
         return 1 << LINES.index(self.config.trigger_source) if is_high else 0
 
     def _due_ns(self, ends_ns: int, shot: Shot) -> int:
@@ -309,12 +343,21 @@ class Sensor:
             return False
         picture = self._pool[slot]
         self._optics.expose(picture, exposure)
+        self._freeze(picture, shot)
         if not shot.treatment.is_whole:
             picture.reshape(-1)[picture.size // 2 :] = 0
         if self._faults.stale_frames:
             self._last = (frame, picture.copy())
         self._give(slot, frame)
         return True
+
+    def _freeze(self, picture: Picture, shot: Shot) -> None:
+        """Where pictures may freeze, keep this one, or put the one before in its place."""
+        if not self._faults.frozen_frames:
+            return
+        if shot.treatment.is_frozen and self._seen is not None:
+            picture[...] = self._seen
+        self._seen = picture.copy()
 
     def _give(self, slot: int, frame: Message) -> None:
         self._slot = (slot + 1) % len(self._pool)

@@ -26,9 +26,9 @@ from rig.config.rules import buffers_of
 from rig.errors import ConfigError
 from rig.pixels import FORMATS
 from rig.sim.box import SimulatedBox
-from rig.sim.faults import BoxFaults, Fault, Truth, place_faults
+from rig.sim.faults import SCREEN, BoxFaults, Fault, Truth, place_faults
 from rig.sim.leds import LedHistory
-from rig.sim.light import ScreenLight
+from rig.sim.light import Lamps, ScreenLight
 from rig.sim.optics import Optics
 from rig.sim.sensor import Message, Post, Sensor
 from rig.sim.wires import OutsideBox
@@ -78,6 +78,9 @@ class World:
         self._order = 0
         self._now = start_host_ns  # of what is being done
         self._leds, self._glow = LedHistory(), ScreenLight()
+        self._lamps = Lamps(
+            ripple_percent=config.ripple_percent, mains_hz=config.mains_hz, strobed=config.strobed_lamps
+        )
         self._outside: OutsideBox | None = None
         self._tell_pulse: OnPulse = lambda _host_ns, _lines: None
         self.box = SimulatedBox(
@@ -91,19 +94,22 @@ class World:
             loop_back=config.loop_back,
             faults=BoxFaults(config.faults, config.seed, self.truth, rate_hz=rig.box.rate_hz),
         )
-        self._dead = config.faults.dead_line  # camera whose line never rises
-        self._told_dead = False
+        self._faults = config.faults
+        self._told: set[tuple[Fault, str]] = set()  # faults that are told once
         cameras = simulated_cameras(rig)
+        self._wired = _wired(cameras, config.faults.swapped_cables)
         self.placed = place_faults(config.faults, cameras, config.seed)
         self.sensors: dict[str, Sensor] = {}
         for name, camera in cameras.items():
             tell = self.truth.shown
-            optics = Optics(camera, self._leds, self._glow, seed=config.seed, scene=config.scene, tell=tell)
+            optics = Optics(
+                camera, self._leds, self._glow, seed=config.seed, scene=config.scene, tell=tell, lamps=self._lamps
+            )
             self.sensors[name] = Sensor(name, camera, optics, self.truth, config.faults, self.placed, config.seed)
 
     def attach(self, name: str, post: Post, pool: Picture, states: Picture) -> None:
         """Connect a camera's driver."""
-        active = partial(self._input, name)
+        active = partial(self._exposing, name)
         self.sensors[name].attach(self._at, self._deliver_at, active, post, pool, states)
 
     def give_wires_to(self, far: socket.socket) -> OutsideBox:
@@ -130,7 +136,10 @@ class World:
         self._at(host_ns, lambda: self._glow.change(host_ns, brightness))
 
     def light(self, host_ns: int, level: int) -> None:
-        """The photodiode patch changed; reaches the box when world time comes to it."""
+        """The photodiode patch changed; reaches the box when world time comes to it, and if a photodiode is there."""
+        if self._faults.photodiode_off:
+            self._tell_once(Fault.PHOTODIODE_OFF, SCREEN)
+            return
         self._at(host_ns, lambda: self._input("photodiode", level))
 
     def next_host_ns(self) -> int | None:
@@ -156,6 +165,12 @@ class World:
         """What looks at the light of the past waits for wires that tell of it late."""
         self._at(host_ns + (self._outside.late_ns if self._outside else 0), what)
 
+    def _exposing(self, name: str, level: int) -> None:
+        """A camera begins or ends to expose now."""
+        if self.sensors[name].config.simulated.spectrum == "near_infrared":
+            self._lamps.exposing(self._now, 1 if level else -1)
+        self._input(name, level)
+
     def _input(self, signal: str, level: int) -> None:
         """A signal changes now that may be wired to an input of the box."""
         number = self._rig.box.inputs.get(signal)
@@ -167,17 +182,26 @@ class World:
         self._tell_pulse(host_ns, lines)
         period_ns = round(1e9 / self._rig.box.rate_hz)
         for name, sensor in self.sensors.items():
-            if lines >> sensor.config.line & 1 and not self._is_dead(name):
+            if not lines >> self._wired[name] & 1:
+                continue
+            if self._wired[name] != sensor.config.line:
+                self._tell_once(Fault.SWAPPED_CABLES, name)
+            if name == self._faults.dead_line:
+                self._tell_once(Fault.DEAD_LINE, name)
+            else:
                 sensor.edge(host_ns, pulse_number, period_ns, walk=walk)
 
-    def _is_dead(self, name: str) -> bool:
-        """Whether the line of a camera never rises; told to the truth when it should have risen first."""
-        if name != self._dead:
-            return False
-        if not self._told_dead:
-            self._told_dead = True
-            self.truth.add(Fault.DEAD_LINE, name)
-        return True
+    def _tell_once(self, fault: Fault, stream: str) -> None:
+        """Tell the truth of what is wrong all the time, when it shows first."""
+        if (fault, stream) not in self._told:
+            self._told.add((fault, stream))
+            self.truth.add(fault, stream)
+
+
+def _wired(cameras: dict[str, Camera], swapped: list[str]) -> dict[str, int]:
+    """The trigger line that each camera is really on."""
+    others = dict(zip(swapped, reversed(swapped), strict=True))
+    return {name: cameras[others.get(name, name)].line for name in cameras}
 
 
 def empty_pool(shape: PoolShape) -> tuple[Picture, Picture]:

@@ -11,7 +11,7 @@ from rig.config.rig import Camera
 from rig.pixels import FORMATS, unpack
 from rig.sim.expressions import Shown
 from rig.sim.leds import LedHistory
-from rig.sim.light import ScreenLight
+from rig.sim.light import Lamps, ScreenLight
 from rig.sim.optics import Exposure, Optics
 
 NS, US, MS = 1_000_000_000, 1_000, 1_000_000
@@ -26,10 +26,12 @@ def camera(**changes: Any) -> Camera:
 class Eye:
     """One camera; what it took is given as samples, one array element each."""
 
-    def __init__(self, config: Camera, scene: Literal["face", "chart"] = "face", *, seed: int = 1) -> None:
+    def __init__(
+        self, config: Camera, scene: Literal["face", "chart"] = "face", *, seed: int = 1, lamps: Lamps | None = None
+    ) -> None:
         self.leds, self.glow, self.shown = LedHistory(), ScreenLight(), set[Shown]()
         self.config, self.form = config, FORMATS[config.pixel_format]
-        self._optics = Optics(config, self.leds, self.glow, seed=seed, scene=scene, tell=self.shown.add)
+        self._optics = Optics(config, self.leds, self.glow, seed=seed, scene=scene, tell=self.shown.add, lamps=lamps)
 
     def stored(self, host_ns: int, pulse: int = 7, *, exposure_us: float | None = None) -> np.ndarray:
         """A picture as delivered."""

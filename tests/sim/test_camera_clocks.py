@@ -7,6 +7,7 @@ import numpy as np
 from rig.clock import VirtualClock
 from rig.sim.camera import SimulatedCamera
 from rig.sim.links import LocalLink
+from rig.sim.misbehaving import CameraClock
 from rig.sim.world import World, pool_shape
 from rig.streams import CameraEvent
 from tests.sim.test_misbehaving import rig
@@ -50,3 +51,12 @@ def test_zeros_differ() -> None:
     zeros_s = [(ticks[0] - edges_ns[0]) / NS for seed in (1, 2) for edges_ns, ticks in ticks_of_edges(seed).values()]
     assert np.diff(sorted(zeros_s)).min() > 0.1
     assert min(zeros_s) >= 1
+
+
+def test_a_clock_that_was_just_switched_on_steps_back_without_going_below_zero() -> None:
+    for seed in range(20):
+        clock = CameraClock(np.random.default_rng(seed))
+        clock.restart(50 * NS)
+        before = clock.ticks(50 * NS)
+        clock.step(50 * NS, -1)
+        assert 0 <= clock.ticks(50 * NS) < before < 2 * NS

@@ -96,7 +96,8 @@ def test_rig_yaml_allows_as_many_faults_as_can_be_placed(tmp_path: Path, long: i
     """HS has 200 pulses and VIS 50: 8 and 2 spans of 24, and 10 places beside them."""
     keys = f"stalls: {long}, late_frames: {once}, first_pulse: 40, last_pulse: 239"
     path = write_rig(tmp_path, faults=keys)
-    path.write_text("".join(line for line in path.read_text().splitlines(keepends=True) if "NIR" not in line))
+    before, _, after = path.read_text().partition("  NIR:")
+    path.write_text(before + after[after.index("screen:") :])
     faults = Faults(stalls=long, late_frames=once, first_pulse=40, last_pulse=239)
     if not allowed:
         assert len(place_faults(faults, read_rig(path).rig.cameras, seed=1)) == 20
@@ -122,6 +123,7 @@ def test_the_truth_in_the_file_is_the_one_in_memory(tmp_path: Path) -> None:
     truth.add(Fault.DUPLICATE_FRAME, "HS", 4)
     truth.add(Fault.DISCONNECTED, "HS", 6)
     truth.add(Fault.LOST_FRAME, "VIS", 8)
+    truth.add(Fault.LATE_FLIP, "clip1", film_frame=12)
     found = read_truth(tmp_path / "truth.jsonl")
     assert found == truth.committed
     assert read_movements(tmp_path / "truth.jsonl") == [blink]
