@@ -1,6 +1,6 @@
 """Archiving beside a recording, archiving that is killed, and archiving that loses its power.
 
-    python -m bench.archive [--seconds 60] [--gigabytes 1] [--kills 0] [--cuts 0] [--seed 1] [--folder DIR]
+    python -m bench.archive [--seconds 60] [--gigabytes 1] [--kills 0] [--cuts 0] [--seed 1] [--folder DIR] [--document]
 
 SMIC's load (100/25/25 fps, 640x480, real time, 46 MB/s) is recorded alone, then again while gigabytes are archived from
 and to the same disk, again and again. Ends with 1 when a pulse of it has no frame, when the p99 from grab to
@@ -34,6 +34,7 @@ from tests.session.test_archive_power import KINDS, make_archiving, wrong
 
 ARCHIVE = [sys.executable, "-m", "rig", "archive"]
 BLOCK = 16 << 20
+HEADS = ["archiving", "times", "looked safe and was not, or a source not whole"]
 MINUTES_S = 600.0  # more than an archiving takes
 
 
@@ -52,11 +53,13 @@ def main() -> None:
         bad = 0
         if options.seconds:
             bad += beside_a_recording(folder, options.seconds, options.gigabytes, document=options.document)
-        if options.kills:
-            bad += killed(folder, options.kills, random.Random(options.seed))
-        if options.cuts:
-            bad += cut(folder, options.cuts)
-    sys.exit(int(bad > 0))
+        rows = [killed(folder, options.kills, random.Random(options.seed))] if options.kills else []
+        rows += cut(folder, options.cuts) if options.cuts else []
+        if rows:
+            show_table("archivings broken off", HEADS, rows)
+            if options.document:
+                replace_part("soak archive", markdown(HEADS, rows), folder)
+    sys.exit(int(bad > 0 or any(int(row[-1]) for row in rows)))
 
 
 def beside_a_recording(folder: Path, seconds: int, gigabytes: float, *, document: bool) -> int:
@@ -141,7 +144,7 @@ def fill(path: Path, size: int, rng: random.Random) -> None:
             file.write(block[: size - file.tell()])
 
 
-def killed(folder: Path, kills: int, rng: random.Random) -> int:
+def killed(folder: Path, kills: int, rng: random.Random) -> list[str]:
     """Kill one archiving after another; how often something looked safe that was not, or the source was not whole."""
     made = make_session(folder / "made", rng)
     truth = tree(made)
@@ -166,8 +169,7 @@ def killed(folder: Path, kills: int, rng: random.Random) -> int:
         false += not is_good
         shutil.rmtree(dest)
         shutil.rmtree(folder / "kill")
-    print(f"{kills} archivings with --move killed, {published} once the copy was there: {false} not as they should be")
-    return false
+    return [f"killed with --move, {published} once the copy was there", str(kills), str(false)]
 
 
 def kill_one(session: Path, dest: Path, after_s: float) -> float:
@@ -189,17 +191,17 @@ def make_session(folder: Path, rng: random.Random) -> Path:
     return session
 
 
-def cut(folder: Path, cuts: int) -> int:
-    """Cut the power of one archiving after another; how often something was not as it should be."""
-    bad = 0
+def cut(folder: Path, cuts: int) -> list[list[str]]:
+    """Cut the power of one archiving after another; of each kind how often something was not as it should be."""
+    rows = []
     for kind in KINDS:
         (place := folder / kind.replace(" ", "-")).mkdir()
         done = make_archiving(place, kind)
         said = wrong(done, place, cuts)
-        print(f"{cuts} power cuts, {kind}: {len(said)} not as they should be", *said[:5], sep="\n    ")
-        bad += len(said)
+        print(f"power cuts, {kind}: {len(said)} of {cuts} not as they should be", *said[:5], sep="\n    ")
+        rows.append([f"power cut: {kind}", str(cuts), str(len(said))])
         shutil.rmtree(place)
-    return bad
+    return rows
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 """The crash matrix, at length: whatever happens, no frame that was acknowledged is lost, and none is changed.
 
-    python -m bench.crashes [--kills 50] [--cuts 200] [--flips 200] [--full 4] [--seed 0]
+    python -m bench.crashes [--kills 50] [--cuts 200] [--flips 200] [--full 4] [--seed 0] [--document]
 
 SIGKILL of a recording in real time, at random moments and while it arms, syncs, closes and goes on in a further file;
 half of them compressed.
 Power cuts of a recording in virtual time, of one file and of several, also while it is recovered. A disk without a free
 byte (tmpfs, and ext4 in a file; needs root to mount). Flipped bits in pictures. Prints a line for each kind; ends with
-1 on any loss.
+1 on any loss, and when something could not be measured.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
@@ -27,6 +28,7 @@ import hdf5plugin  # noqa: F401  compressed pictures are read by plain h5py
 import pytest
 
 import rig
+from bench.report import markdown, replace_part, show_table
 from rig import host
 from rig.errors import ChecksumError, RigError
 from rig.session import writer
@@ -47,57 +49,90 @@ from tests.short_plans import shorten_plans
 
 MOMENTS = ("any", "any", "arm", "sync", "close", "switch")
 DISK_MB = 200
+HEADS = ["what happened", "times", "acknowledged frames at stake", "went wrong", "how it was found"]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for option, many in (("kills", 50), ("cuts", 200), ("flips", 200), ("full", 4), ("seed", 0)):
         parser.add_argument(f"--{option}", type=int, default=many)
+    parser.add_argument("--document", action="store_true")
     asked = parser.parse_args()
-    print("| what happened | times | went wrong | how it was found |")
-    print("|---|---|---|---|")
-    wrong = [
+    tallies = [
         tell("SIGKILL", asked.kills, lambda n, folder: kill(n, folder, asked.seed)),
         *power(asked.cuts, asked.seed),
         tell("disk full: tmpfs", asked.full, lambda n, folder: on_a_full_disk(n, folder, "tmpfs")),
         tell("disk full: ext4", asked.full, lambda n, folder: on_a_full_disk(n, folder, "ext4")),
         flipped(asked.flips, asked.seed),
     ]
-    return int(any(wrong))
+    rows = [tally.row() for tally in tallies]
+    show_table("the crash matrix", HEADS, rows)
+    if asked.document:
+        replace_part("soak", markdown(HEADS, rows), Path())
+    return int(any(tally.wrong or tally.not_measured for tally in tallies))
 
 
-def tell(what: str, times: int, once: Callable[[int, Path], tuple[str, str]]) -> int:
-    """Do it so often, each in a folder of its own; print what came of it. Returns how often it went wrong.
+@dataclass(frozen=True)
+class Once:
+    """What came of one crash: what was found after it, what went wrong, and how many frames had been acknowledged."""
 
-    `once` returns what was found, and what went wrong.
-    """
-    found: Counter[str] = Counter()
-    wrong: list[str] = []
+    found: str
+    wrong: str = ""
+    at_stake: int = 0
+
+
+class NotMeasured(Exception):
+    """This machine does not let it be tried."""
+
+
+@dataclass
+class Tally:
+    """What came of all crashes of a kind."""
+
+    what: str
+    times: int = 0
+    not_measured: int = 0
+    at_stake: int = 0
+    wrong: list[str] = field(default_factory=list)
+    found: Counter[str] = field(default_factory=Counter)
+
+    def row(self) -> list[str]:
+        spelled = ", ".join(f"{how} {count}" for how, count in self.found.most_common())
+        spelled += f" NOT MEASURED {self.not_measured}" if self.not_measured else ""
+        return [self.what, str(self.times), f"{self.at_stake}", str(len(self.wrong)), spelled.strip()]
+
+
+def tell(what: str, times: int, once: Callable[[int, Path], Once]) -> Tally:
+    """Do it so often, each in a folder of its own; print what came of it."""
+    tally = Tally(what)
     for number in range(times):
         with tempfile.TemporaryDirectory(dir=".") as folder:
             try:
-                how, said = once(number, Path(folder).resolve())
+                came = once(number, Path(folder).resolve())
+            except NotMeasured:
+                tally.not_measured += 1
+                continue
             except (AssertionError, RigError, OSError) as exc:
-                how, said = "error", f"{type(exc).__name__}: {exc}"
-        found[how] += 1
-        wrong += [f"{number}: {said}"] if said else []
-    spelled = ", ".join(f"{how} {count}" for how, count in found.most_common())
-    print(f"| {what} | {times} | {len(wrong)} | {spelled} |", flush=True)
-    for line in wrong[:5]:
-        print(f"    {line}", flush=True)
-    return len(wrong)
+                came = Once("error", f"{type(exc).__name__}: {exc}")
+        tally.times += 1
+        tally.at_stake += came.at_stake
+        tally.found[came.found] += 1
+        tally.wrong += [f"{number}: {came.wrong}"] if came.wrong else []
+    print(*tally.row(), *tally.wrong[:5], sep="\n    ", flush=True)
+    return tally
 
 
-def kill(number: int, folder: Path, seed: int) -> tuple[str, str]:
+def kill(number: int, folder: Path, seed: int) -> Once:
     moment = MOMENTS[number % len(MOMENTS)]
     rig_file = compressing(write_rig(folder), "HS", "NIR") if number // len(MOMENTS) % 2 else write_rig(folder)
     files = rig_file, write_protocol(folder, ("a", 30 if moment == "switch" else 1, "all"))
     killed = kill_a_recording(folder, *files, moment, Random(f"{seed} {number}"))
     found = sorted({str(one.found) for one in put_in_order(folder / "sessions")})
-    return "+".join(found) or "nothing left", losses(folder / "sessions", killed.truth, killed.safe)
+    wrong = losses(folder / "sessions", killed.truth, killed.safe)
+    return Once("+".join(found) or "nothing left", wrong, len(killed.safe))
 
 
-def power(times: int, seed: int) -> Iterator[int]:
+def power(times: int, seed: int) -> Iterator[Tally]:
     """Cuts at every stage of one file, then anywhere in a run of several."""
     with tempfile.TemporaryDirectory(dir=".") as folder:
         logged = log_a_session(Path(folder).resolve(), 2)
@@ -110,19 +145,19 @@ def power(times: int, seed: int) -> Iterator[int]:
     yield tell("power cut: a run in several files", times, lambda n, f: cut(several, anywhere, n, f, f"{seed}"))
 
 
-def cut(logged: Logged, places: list[int], number: int, folder: Path, seed: str) -> tuple[str, str]:
+def cut(logged: Logged, places: list[int], number: int, folder: Path, seed: str) -> Once:
     random = Random(f"{seed} {number}")
-    again = number % 3
-    said = lost_by_a_cut(logged, random.choice(places), random, folder, recoveries_cut=again)
-    return f"recovery cut {again} times:", said
+    again, place = number % 3, random.choice(places)
+    wrong = lost_by_a_cut(logged, place, random, folder, recoveries_cut=again)
+    return Once(f"recovery cut {again} times:", wrong, len(logged[2].by(place)))
 
 
-def on_a_full_disk(number: int, folder: Path, kind: str) -> tuple[str, str]:
+def on_a_full_disk(number: int, folder: Path, kind: str) -> Once:
     """Take every free byte of a disk while a session is recorded on it; its close may fail, too."""
     disk = folder / "disk"
     with mounted(disk, folder, kind) as is_mounted:
         if not is_mounted:
-            return "NOT MEASURED: may not mount", ""
+            raise NotMeasured
         (disk / "sessions").mkdir()
         with delivered() as truth, pytest.MonkeyPatch.context() as patch:
             patch.setattr(host, "sync_data", filling(host.sync_data, disk / "filler"))
@@ -131,8 +166,8 @@ def on_a_full_disk(number: int, folder: Path, kind: str) -> tuple[str, str]:
             recorded = record(disk, write_rig(folder), write_protocol(folder, ("a", 2, "all")))
         free = host.free_bytes(disk)
         found = sorted({str(one.found) for one in put_in_order(disk / "sessions")})
-        said = losses(disk / "sessions", truth, set(truth))
-        return f"{recorded.outcome}, {free} bytes free, {'+'.join(found)}:", said
+        wrong = losses(disk / "sessions", truth, set(truth))
+        return Once(f"{recorded.outcome}, {free} bytes free, {'+'.join(found)}:", wrong, len(truth))
 
 
 def filling(real: Callable[[int], None], filler: Path) -> Callable[[int], None]:
@@ -173,7 +208,7 @@ def mounted(disk: Path, folder: Path, kind: str) -> Iterator[bool]:
             subprocess.run(["umount", str(disk)], check=True)
 
 
-def flipped(times: int, seed: int) -> int:
+def flipped(times: int, seed: int) -> Tally:
     """One bit of one picture, in a closed file: found when that picture is read, and in no other."""
     with tempfile.TemporaryDirectory(dir=".") as name:
         folder = Path(name).resolve()
@@ -183,7 +218,7 @@ def flipped(times: int, seed: int) -> int:
         return tell("flipped bit", times, lambda n, _: flip(path, Random(f"{seed} {n}")))
 
 
-def flip(path: Path, random: Random) -> tuple[str, str]:
+def flip(path: Path, random: Random) -> Once:
     with h5py.File(path) as file:
         stream = random.choice(["HS", "VIS", "NIR"])
         data = file[f"acquisition/{stream}/data"]
@@ -197,10 +232,10 @@ def flip(path: Path, random: Random) -> tuple[str, str]:
             pictures[(index + 1) % len(pictures)]
             pictures[index]
     except ChecksumError as exc:
-        return "found", "" if f"frame {index} " in str(exc) else f"another was named: {exc}"
+        return Once("found", "" if f"frame {index} " in str(exc) else f"another was named: {exc}", 1)
     finally:
         change(path, place, bit)
-    return "not found", f"{stream} {index}: a flipped bit was not found"
+    return Once("not found", f"{stream} {index}: a flipped bit was not found", 1)
 
 
 def change(path: Path, place: int, bit: int) -> None:

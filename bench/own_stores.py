@@ -124,7 +124,7 @@ class Rig(Store):
 
     def close(self) -> None:
         assert self._acknowledged == self.shape.frames
-        self._storage.close(Outcome.FINISHED, self._clock.now_ns())
+        self._storage.close(Outcome.FINISHED, self._clock)
 
     @staticmethod
     def opened(path: Path, shape: Shape) -> Iterator[Stored]:  # noqa: ARG004

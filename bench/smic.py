@@ -5,7 +5,7 @@
 Three simulated cameras at 100/25/25 fps and 640x480 on a simulated box, a still screen without a window. CPU is that of
 the recorder's threads, the core among them as MainThread, from three seconds after the first step to shortly before its
 end; the threads of a simulated camera's driver are its grab threads. Exits 1 when a frame was lost, when the p99 from
-grab to acknowledged is over 1 s, when the threads take 10 % of a core or more, or when memory grew by more than 10 MB.
+grab to acknowledged is over 1 s, when the threads take 10 % of a core or more, or when memory grew by more than 3 MB.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ cameras:
 """
 SETTLED_S, LAST_S = 3.0, 2.0  # after the first step, and before its end, that are not measured
 LEAST_PERCENT = 0.05  # threads that take less are not named
-MOST_ACKNOWLEDGED_MS, MOST_CPU_PERCENT, MOST_GROWTH_MB = 1000.0, 10.0, 10.0
+MOST_ACKNOWLEDGED_MS, MOST_CPU_PERCENT, MOST_GROWTH_MB = 1000.0, 10.0, 3.0
 
 
 @dataclass(frozen=True)

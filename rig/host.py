@@ -39,6 +39,23 @@ def read_at(fd: int, size: int, offset: int) -> bytes:
     return os.pread(fd, size, offset)
 
 
+def read_into(fd: int, out: memoryview, offset: int) -> bool:
+    """Fill `out` with the bytes from `offset`; False when the file ends before. Raises OSError."""
+    done = 0
+    while done < len(out):
+        if sys.platform == "win32":
+            os.lseek(fd, offset + done, os.SEEK_SET)
+            part = os.read(fd, len(out) - done)
+            count = len(part)
+            out[done : done + count] = part
+        else:
+            count = os.preadv(fd, [out[done:]], offset + done)
+        if count == 0:
+            return False
+        done += count
+    return True
+
+
 def open_private(path: Path) -> int:
     """A file open for writing, for its owner only if it is new; what is in it stays. Raises OSError."""
     return os.open(path, os.O_WRONLY | os.O_CREAT, PRIVATE_FILE)

@@ -105,23 +105,37 @@ def unpack(stored: Samples, form: PixelFormat, height: int, width: int) -> Sampl
     """
     if not form.is_packed:
         return stored
+    return samples_at(stored, form, np.arange(height * width)).reshape(height, width)
+
+
+def samples_at(stored: Samples, form: PixelFormat, index: NDArray[np.intp]) -> Samples:
+    """Single samples of stored pictures, which lie along the last axis: (..., len(index)), as `unpack` has them.
+
+    `index`: places in a picture as `unpack` makes it, flattened.
+    """
+    if not form.is_packed:
+        return stored.take(index, axis=-1)
     read = _in_pairs if form.packing == "Packed" else _one_behind_the_other
-    return read(stored.astype(np.uint16), np.arange(height * width), form.bits).reshape(height, width)
+    return read(stored, index, form.bits)
 
 
-def _one_behind_the_other(data: NDArray[np.uint16], index: NDArray[np.intp], bits: int) -> NDArray[np.uint16]:
+def _one_behind_the_other(data: Samples, index: NDArray[np.intp], bits: int) -> NDArray[np.uint16]:
     """Samples from bytes in which they lie without gaps, lowest bit first."""
     first_bits = index * bits
     # Any sample lies in two bytes: it has 10 or 12 bits and begins at an even bit.
     byte, shift = first_bits >> 3, (first_bits & 7).astype(np.uint16)
-    return np.asarray((data[byte] | data[byte + 1] << 8) >> shift & np.uint16((1 << bits) - 1))
+    return np.asarray((_bytes(data, byte) | _bytes(data, byte + 1) << 8) >> shift & np.uint16((1 << bits) - 1))
 
 
-def _in_pairs(data: NDArray[np.uint16], index: NDArray[np.intp], bits: int) -> NDArray[np.uint16]:
+def _in_pairs(data: Samples, index: NDArray[np.intp], bits: int) -> NDArray[np.uint16]:
     """Samples from groups of three bytes: the high bits of one, the low bits of both, the high bits of the other."""
     group, is_second = index // 2 * 3, (index & 1).astype(np.uint16)
-    low = data[group + 1] >> 4 * is_second & np.uint16((1 << bits - 8) - 1)
-    return np.asarray(data[group + 2 * is_second] << bits - 8 | low)
+    low = _bytes(data, group + 1) >> 4 * is_second & np.uint16((1 << bits - 8) - 1)
+    return np.asarray(_bytes(data, group + 2 * is_second) << bits - 8 | low)
+
+
+def _bytes(data: Samples, places: NDArray[np.intp]) -> NDArray[np.uint16]:
+    return data.take(places, axis=-1).astype(np.uint16)
 
 
 def grey(stored: Samples, form: PixelFormat, height: int, width: int) -> Grey:

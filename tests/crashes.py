@@ -1,4 +1,4 @@
-"""What a crash may not take: the truth about each frame from the camera's side, and what the disk had acknowledged."""
+"""What a crash may not take: each frame as the camera handed it over, and what the disk had acknowledged."""
 
 from __future__ import annotations
 
@@ -9,24 +9,26 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import accumulate
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
+import xxhash
 
-from rig.record.messages import StoreFrame, Synced
+from rig.record.messages import Synced
 from rig.record.run import Run
 from rig.record.threads import ThreadedRecorder
-from rig.record.virtual import VirtualRecorder
 from rig.session.recover import Recovery, recover
-from rig.streams import FRAME
+from rig.sim.camera import SimulatedCamera
+from rig.streams import FRAME, Frame
 from tests.power import DiskLog
 from tests.rigs import record, write_protocol, write_rig
 
@@ -39,24 +41,24 @@ def digest(picture: np.ndarray) -> bytes:
     return blake2b(picture.tobytes(), digest_size=16).digest()
 
 
+def watching(grab: Callable[..., Any], note: Callable[[Key, bytes], None]) -> Callable[..., Any]:
+    """A camera's `grab` that tells of each frame and its digest before anybody else has seen it."""
+
+    def watched(camera: SimulatedCamera, timeout_s: float) -> Any:
+        came = grab(camera, timeout_s)
+        if isinstance(came, Frame):
+            note((came.stream, came.epoch, came.frame_number), digest(came.pixels))
+        return came
+
+    return watched
+
+
 @contextmanager
 def delivered() -> Iterator[Truth]:
-    """Digests of all pictures that the core hands over to be stored, while in here."""
+    """Digests of all pictures that the cameras hand over while in here."""
     truth: Truth = {}
-
-    def watched(real):
-        def perform(self, actions):
-            for action in actions:
-                if isinstance(action, StoreFrame):
-                    frame = action.frame
-                    truth[(frame.stream, frame.epoch, frame.frame_number)] = digest(frame.pixels)
-            real(self, actions)
-
-        return perform
-
     with pytest.MonkeyPatch.context() as patch:
-        for recorder in (VirtualRecorder, ThreadedRecorder):
-            patch.setattr(recorder, "_perform", watched(recorder._perform))
+        patch.setattr(SimulatedCamera, "grab", watching(SimulatedCamera.grab, truth.__setitem__))
         yield truth
 
 
@@ -146,7 +148,10 @@ def groups_in(file: h5py.File) -> list[str]:
 
 
 def frames_in(folder: Path) -> Truth:
-    """Every frame of the run files in a folder, read by plain h5py; each file has to be closed and read-only."""
+    """Every frame of the run files in a folder, read by plain h5py and held against the checksum in its row.
+
+    Each file has to be closed and read-only.
+    """
     found: Truth = {}
     for path in sorted(folder.rglob("*_session.h5")):
         assert path.stat().st_mode & 0o777 == 0o400, path
@@ -155,12 +160,15 @@ def frames_in(folder: Path) -> Truth:
             for group in groups_in(file):
                 rows, data = file[f"{group}/frames"][:], file[f"{group}/data"]
                 assert rows["seq"].tolist() == list(range(1, len(data) + 1)), (path, group)
-                found |= {_key(group, row): digest(picture) for row, picture in zip(rows, data, strict=True)}
+                for row, picture in zip(rows, data, strict=True):
+                    key = _key(group, row)
+                    assert xxhash.xxh3_64_intdigest(picture.tobytes()) == row["checksum"], f"{key} is damaged"
+                    found[key] = digest(picture)
     return found
 
 
 def put_in_order(folder: Path) -> list[Recovery]:
-    """Recover every session below a folder. Raises what refused."""
+    """Recover every session below a folder, without a word of lost or damaged frames. Raises what refused."""
     done: list[Recovery] = []
     for session in sorted(folder.glob("sub-*/ses-*")):
         if any(session.iterdir()):
@@ -168,6 +176,7 @@ def put_in_order(folder: Path) -> list[Recovery]:
             done += found
             if errors:
                 raise errors[0]
+    assert all(one.is_good for one in done), [one for one in done if not one.is_good]
     return done
 
 

@@ -1,4 +1,4 @@
-"""Runs the command `rig` and tells, in a file that survives its sudden end, what it delivered and what was safe when.
+"""Runs the command `rig` and tells, in a file that survives its sudden end, what cameras delivered and what was safe.
 
     python -m tests.telling FILE ARGUMENTS...
 
@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from rig import host
-from rig.record.messages import StoreFrame
-from rig.record.threads import ThreadedRecorder
-from tests.crashes import digest, frame_tables, keys_in
+from rig.sim.camera import SimulatedCamera
+from tests.crashes import Key, frame_tables, keys_in, watching
 
 
 class Teller:
@@ -36,17 +35,10 @@ class Teller:
     def watch(self) -> None:
         for name in ("write_at", "sync_data", "rename", "reserve", "cut"):
             setattr(host, name, getattr(self, f"_{name}")(getattr(host, name)))
-        real = ThreadedRecorder._perform
+        SimulatedCamera.grab = watching(SimulatedCamera.grab, self._came)  # type: ignore[method-assign]
 
-        def perform(recorder: ThreadedRecorder, actions: list[Any]) -> None:
-            for action in actions:
-                if isinstance(action, StoreFrame):
-                    frame = action.frame
-                    key = [frame.stream, frame.epoch, frame.frame_number]
-                    self.tell(truth=key, digest=digest(frame.pixels).hex())
-            real(recorder, actions)
-
-        ThreadedRecorder._perform = perform  # type: ignore[method-assign]
+    def _came(self, key: Key, picture: bytes) -> None:
+        self.tell(truth=key, digest=picture.hex())
 
     def _write_at(self, real: Any) -> Any:
         def write_at(fd: int, data: Any, offset: int) -> None:

@@ -18,7 +18,7 @@ _FOUND = {
     "empty": "nothing had been recorded: removed",
     "closed": "closed already: nothing to do",
     "close_finished": "its close had broken off, and is finished",
-    "recovered": "nobody closed it: the recorder was killed or lost power; put in order",
+    "recovered": "nobody closed it: the recorder was killed, lost power, or the disk refused its close; put in order",
 }
 
 

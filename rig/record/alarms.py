@@ -10,6 +10,7 @@ from rig.session import layout
 from rig.trigger.box import EventsLost
 
 EVENTS, MISSING, WAITING = "events", "missing frames", "waiting frames"  # beside what is counted of cameras
+SILENT = "silence"
 
 
 def log(now: int, record: dict[str, Any]) -> Action:
@@ -108,9 +109,14 @@ class Alarms:
 
     def silent(self, now: int, name: str, seconds: float) -> list[Action]:
         """Nothing was heard for so long: of a pulse from the box, at all from a camera or the screen."""
+        text = f"has said nothing for {seconds:g} s"
         if name == BOX:
-            return self.of_box(now, f"has told of no pulse for {seconds:g} s; pulses may go on")
-        return self.sound(now, f"has said nothing for {seconds:g} s", name)
+            text = f"{self._box_name}: has told of no pulse for {seconds:g} s; pulses may go on"
+        return self._stands(now, SILENT, text, name)
+
+    def heard_again(self, now: int, name: str) -> list[Action]:
+        """Its silence is over."""
+        return self._is_over(now, SILENT, "is heard again", name)
 
     def events_lost(self, now: int, event: EventsLost) -> list[Action]:
         """A record of each loss, and one alarm with the count of all so far."""

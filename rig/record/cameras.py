@@ -29,6 +29,7 @@ WALK_EPOCH, RUN_EPOCH = 0, 1
 RETRY_NS = NS // 2  # from one attempt to arm a lost camera again to the next
 NONE_LEFT_S = 60.0  # so long no camera at all may be there
 ANSWER_S = 20.0  # an arm or a stop takes seconds on a busy bus; later the driver hangs
+LOSES = "frames are being lost"
 ALARMED = {CameraEventKind.OVERTRIGGER: "triggers that came too early", CameraEventKind.OVERRUN: "overruns"}
 
 
@@ -48,6 +49,7 @@ class Cameras:
         self._capacity = {spec.name: spec.capacity for spec in plan.streams}
         self._losses: dict[str, str] = {}  # of those not here: what was alarmed
         self._lost_by_then: dict[str, int] = {}  # pulses known to be lost when the last frame came
+        self._likely: set[str] = set()  # streams whose loss was told of before it was certain
         self._try_at: dict[str, int] = {}
         self._none_since: int | None = None
 
@@ -169,12 +171,26 @@ class Cameras:
         keeper = self.keepers[frame.stream]
         lost, missing = keeper.counts.lost, keeper.counts.missing
         actions = damaged + keeper.frame(frame)
-        if keeper.counts.lost > lost:
-            actions += self._alarms.sound(now, "frames are being lost", frame.stream)
+        actions += self._loss(keeper, now, is_certain=keeper.counts.lost > lost)
         self._lost_by_then[frame.stream] = keeper.counts.lost
         if keeper.counts.missing != missing:
             actions += self._alarms.missing(now, keeper.counts.missing, frame.stream)
         return actions
+
+    def _loss(self, keeper: StreamKeeper, now: int, *, is_certain: bool) -> list[Action]:
+        """Frames are lost, or most likely are: told at once, and taken back if the camera's clock was set instead."""
+        name = keeper.stream
+        if is_certain:
+            self._likely.discard(name)
+            return self._alarms.sound(now, LOSES, name)
+        if keeper.is_in_doubt:
+            actions = self._alarms.sound(now, LOSES, name)
+            self._likely |= {name} if actions else set()
+            return actions
+        if name not in self._likely:
+            return []
+        self._likely.discard(name)
+        return self._alarms.take_back(now, LOSES, name, "lost no frame after all: its timestamps jumped")
 
     def _damaged(self, frame: Frame, now: int) -> list[Action]:
         record = {"kind": "damaged", "stream": frame.stream, "epoch": frame.epoch, "frame_number": frame.frame_number}

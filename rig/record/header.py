@@ -10,7 +10,7 @@ import numpy as np
 
 from rig.clips.manifest import FilmClip
 from rig.clock import utc_now
-from rig.config.measured import Measured, find_measured, find_others
+from rig.config.measured import Measured, find_others, measured_on
 from rig.config.rig import RigFile
 from rig.config.yaml import Document
 from rig.elicitation.protocol import ProtocolFile
@@ -69,7 +69,7 @@ def header(
         "rig_files": json.dumps([asdict(other) for other in find_others(rig_file.document.path)]),
         "/README": description.readme(),
     }
-    measured, about = _kept(find_measured(rig_file.folder))
+    measured, about = _kept(measured_on(rig_file.document.path, rig_file.rig.name))
     about |= {"rig": _about(rig_file.document), "protocol": _about(protocol_file.document)}
     return Header(attributes, _streams(plan, devices), texts | measured, about, _clips(protocol_file, clips))
 

@@ -147,6 +147,11 @@ class StreamKeeper:
         """The camera is armed again; its frames are of a new epoch."""
         self._pairing.returns(baseline)
 
+    @property
+    def is_in_doubt(self) -> bool:
+        """See Pairs.is_in_doubt."""
+        return self._pairing.is_in_doubt
+
     def exposed(self, edge: Edge) -> None:
         """The camera's ExposureActive line rose at an input of the box."""
         self._pairing.exposed(edge)

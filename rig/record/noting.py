@@ -72,8 +72,8 @@ class Noting:
         return [row_of(event)]
 
     def _synced(self, event: Synced, now: int) -> list[Action]:
-        waited_ns = event.returned_host_ns - event.oldest_arrived_host_ns
-        return [row_of(event), *self._when_slow(now, waited_ns)]
+        """Its row is the storage's to write: the last ones return when there is no core any more."""
+        return self._when_slow(now, event.returned_host_ns - event.oldest_arrived_host_ns)
 
     def _when_slow(self, now: int, waited_ns: int) -> list[Action]:
         text = f"frames were not acknowledged within {ACKNOWLEDGE_S:g} s"

@@ -19,7 +19,7 @@ from itertools import pairwise
 from rig.cameras.camera import Baseline
 from rig.record.anchoring import MAX_RATE_ERROR, NEAR, RATE_DRIFT, Anchoring, ByPreamble, InMidRun, counter_index
 from rig.record.box_times import BoxTimes
-from rig.record.clock_steps import ClockSteps, Doubt, Ruling
+from rig.record.clock_steps import LOOKS, ClockSteps, Doubt, Ruling
 from rig.record.lateness import Lateness
 from rig.record.pairs import Pairs, Placed
 from rig.streams import NO_COUNTER, NO_PULSE, Edge, Evidence, Frame, Gap, GapCause, Pulse, Status
@@ -27,6 +27,7 @@ from rig.trigger.box import POSTAMBLE, PREAMBLE, TICKS_HZ, PulsePlan
 
 RATE_AFTER_S = 1.0  # the rate from the preamble is bettered once so much has been seen
 BEFORE_ARM_S = 0.25  # a frame exposed so long before its camera's clock was read at arm is of the arm before
+DOUBT_S, FEWEST_DOUBTFUL = 0.7, 4  # what waits longer for its clock's sake is behind a loss, or a clock that was set
 FARTHEST = 100_000  # numbers or counts that jump by more than so many frames say nothing
 
 
@@ -41,6 +42,7 @@ class Pairing(Pairs):
         self._times = times or BoxTimes(plan)
         self._lateness = Lateness(self._times)
         self._step_ticks, self._near = divisor * plan.period_ticks, NEAR * plan.period_ticks
+        self._doubtful = min(LOOKS, max(FEWEST_DOUBTFUL, int(DOUBT_S * TICKS_HZ / self._step_ticks)))
         self._clock_steps = ClockSteps(self._step_ticks, self._near, self._pulse_at, self._lateness)
         self._rate, self._rate_error = TICKS_HZ / baseline.ticks_hz, MAX_RATE_ERROR
         self._last_pulse = -divisor
@@ -63,6 +65,7 @@ class Pairing(Pairs):
         self._is_final = False  # no frame of this epoch is still to come
         self._strongest = Evidence.COUNTER
         self._is_unknown = False  # nothing proves the pulses of this epoch
+        self._is_in_doubt = False
         self._next_number = baseline.first_frame_number
         self._numbers_missing = self._damaged = 0
         self._counter_shift = 0  # edges that the counter missed, less those it saw too many
@@ -81,7 +84,17 @@ class Pairing(Pairs):
         self._waiting.append(frame)
         if self._origin is None and not self._is_unknown and not self._anchoring.is_ready(self._waiting):
             return stale
-        return stale + self._place_waiting()
+        placed = stale + self._place_waiting()
+        self._note_doubt()
+        return placed
+
+    def _note_doubt(self) -> None:
+        """Whether so many frames wait for their clock's sake that it is no ghost, which LOOKS frames settle.
+
+        Before the first one, and near the end, they wait for the plan.
+        """
+        is_new = self._seen is not None and self._held_from is None and len(self._waiting) >= self._doubtful
+        self._is_in_doubt = bool(self._waiting) and (self._is_in_doubt or is_new)
 
     def _stale_before(self, frame: Frame) -> list[Placed]:
         """Frames of a former arm that the driver delivered before this one, the first of the present arm."""
@@ -104,6 +117,11 @@ class Pairing(Pairs):
     def hold(self, from_pulse: int) -> None:
         """See Pairs.hold: nothing is placed after that."""
         self._held_from = from_pulse
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """See Pairs.is_in_doubt."""
+        return self._is_in_doubt
 
     @property
     def is_returning(self) -> bool:

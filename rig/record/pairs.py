@@ -60,6 +60,11 @@ class Pairs(ABC):
         return 0
 
     @property
+    def is_in_doubt(self) -> bool:
+        """Whether frames wait because one was lost before them, most likely, or else the camera's clock was set."""
+        return False
+
+    @property
     def is_returning(self) -> bool:
         """Whether it is not decided yet at which group a camera that came back begins again."""
         return False

@@ -11,6 +11,7 @@ from rig.config.rules import buffers_of
 from rig.elicitation.steps import Step
 from rig.errors import StorageError
 from rig.pixels import FORMATS
+from rig.record.watch import BOX
 from rig.session import layout
 from rig.session.arming import reserved_bytes
 from rig.session.layout import Room, StreamSpec, spelled_size
@@ -54,6 +55,11 @@ class RunPlan:
     def rate_hz(self) -> float:
         """Pulses a second."""
         return TICKS_HZ / self.pulses.period_ticks
+
+    @property
+    def periods_s(self) -> dict[str, float]:
+        """From one pulse to the next, for each stream and the box."""
+        return {name: line.divisor / self.rate_hz for name, line in self.lines.items()} | {BOX: 1 / self.rate_hz}
 
     @property
     def room(self) -> Room:

@@ -20,7 +20,7 @@ from rig.record.abilities import beyond_box
 from rig.record.camera_rules import camera_infos, unfit_cameras
 from rig.record.header import Subject, header
 from rig.record.keeping import Counts
-from rig.record.messages import Event, Mishap, Synced
+from rig.record.messages import Event, Mishap
 from rig.record.packers import kinds
 from rig.record.plan import RunPlan, plan_run
 from rig.record.run import Run
@@ -77,7 +77,7 @@ class Recorded:
     outcome: Outcome
     counts: dict[str, Counts]
     alarms: tuple[str, ...]
-    slowest_ms: float | None  # the longest from grab to acknowledged; None when the disk acknowledged nothing
+    slowest_ms: float | None  # longest from grab to acknowledged; None in virtual time, or when not all frames were
     logs: tuple[Path, ...] = ()  # of child processes, when it did not end in order
     is_given_up: bool = False  # stopped before the first frame, and nothing of it was kept
 
@@ -179,15 +179,14 @@ class Recording:
         if is_given_up:
             for written in writer.paths:  # the number is free again
                 written.unlink(missing_ok=True)
-        told = tuple(run.alarms), observer.slowest_ms
-        return Recorded(path, run.outcome, run.counts, *told, is_given_up=is_given_up)
+        slowest_ms = storage.slowest_ms if job.virtual is None else None
+        return Recorded(path, run.outcome, run.counts, tuple(run.alarms), slowest_ms, is_given_up=is_given_up)
 
 
 class _Observer:
-    """Sees what the core sees: keeps the status, the times of acknowledging, and the participant informed."""
+    """Sees what the core sees: keeps the status and the participant informed."""
 
     def __init__(self, run: Run, job: _Job, storage: Storage, on_status: Callable[[Status], None]) -> None:
-        self.slowest_ms: float | None = None
         self.tell: Callable[[Event], None] = lambda _: None
         self._run, self._job, self._storage, self._on_status = run, job, storage, on_status
         self._began_ns = job.clock.now_ns()
@@ -197,9 +196,6 @@ class _Observer:
         """Look at an event before the core takes it."""
         if isinstance(event, RunEnded):
             self._read_clocks()
-        elif isinstance(event, Synced):
-            took_ms = (event.returned_host_ns - event.oldest_arrived_host_ns) / 1e6
-            self.slowest_ms = max(took_ms, self.slowest_ms or 0.0)
         elif isinstance(event, StepBegan):
             self._beside("the scripted participant", self._job.devices.on_step, self._job.plan.steps[event.step])
 

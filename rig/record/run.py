@@ -94,7 +94,7 @@ class Run:
         self.state, self.outcome = RunState.IDLE, Outcome.INCOMPLETE
         self._plan, self._walk_id, self._run_id = plan, walk_id, run_id
         self._alarms = Alarms(box_name)
-        self._watch = Watch(plan.group_s)
+        self._watch = Watch(plan.periods_s)
         self._cameras = Cameras(plan, self._alarms, self._watch)
         self._walk, self._is_walking = self._cameras.walk, True
         self._pulses = PulsesTold(plan.pulses.period_ticks)
@@ -203,7 +203,7 @@ class Run:
             self._deadline = now + int((self._walk.pulses * self._plan.group_s + LATE_S) * NS)
         else:
             self.state, self._deadline = RunState.RECORDING, None
-            self._watch.heard(BOX, now)
+            self._watch.begin(now)
             self._steps.begin_at(now + int(len(PREAMBLE) * self._plan.group_s * NS))
         return [log(now, began)]
 
@@ -381,8 +381,10 @@ class Run:
         """Tell who has fallen silent; a screen that does not end its step counts as lost."""
         if self._cameras.have_been_gone(now):
             return [note(now, "no camera came back"), *self._give_up(Outcome.DEVICE_LOST, now)]
-        silent_s = self._watch.silent_s
-        actions = [action for name in self._watch.silent(now) for action in self._alarms.silent(now, name, silent_s)]
+        fallen, again = self._watch.look(now)
+        silences = [self._alarms.silent(now, name, self._watch.silent_s(name)) for name in fallen]
+        actions = [action for told in silences for action in told]
+        actions += [action for name in again for action in self._alarms.heard_again(now, name)]
         if self._watch.step_is_overdue(now):
             actions += self._alarms.sound(now, f"did not end step {self.step_index + 1}", SCREEN)
             actions += self._screen_lost(now)

@@ -34,6 +34,7 @@ from rig.record.messages import (
     TableFull,
 )
 from rig.record.packers import Kind, Packers, Packing
+from rig.record.rows import row_of
 from rig.record.telemetry import Telemetry
 from rig.session.files import RunFiles
 from rig.session.layout import LOG, Outcome
@@ -73,7 +74,8 @@ class Storage:
         self.release = release
         self._rows: list[int] = []  # arrival of each frame whose row waits for the flush
         self._unsynced: list[int] = []  # arrival of each frame that the system has, and the disk may not
-        self._has_failed = False
+        self._failure: StorageError | None = None
+        self._longest_ns: int | None = None  # that a frame waited until the disk had acknowledged it
         self._last_words: list[AppendText] = []  # of the log, once nothing else is written
         self._full: set[str] = set()  # tables told of
 
@@ -82,7 +84,7 @@ class Storage:
         match action:
             case StoreFrame():
                 self._store(action)
-            case AppendRow() if not self._has_failed:
+            case AppendRow() if self._failure is None:
                 self.writer.append(action.path, action.row)
                 if action.arrived_host_ns >= 0:
                     self._rows.append(action.arrived_host_ns)
@@ -90,7 +92,7 @@ class Storage:
                 self._store_packed(action)
             case ReleaseFrame():
                 self.release(action.frame)
-            case AppendText() if not self._has_failed:
+            case AppendText() if self._failure is None:
                 self._write(0, self.writer.append_text, action.path, action.host_ns, action.record)
             case AppendText() if action.path == LOG and len(self._last_words) < LAST_WORDS:
                 self._last_words.append(action)
@@ -99,7 +101,7 @@ class Storage:
 
     def flush(self) -> None:
         """Hand all rows to the system. Raises StorageError once."""
-        if self._has_failed:
+        if self._failure is not None:
             return
         self._write(0, self.writer.flush)
         self._unsynced += self._rows
@@ -117,9 +119,20 @@ class Storage:
         self._unsynced.clear()
         return ticket
 
+    def note_sync(self, synced: Synced) -> None:
+        """Keep the row of a sync that has returned; one that acknowledged no frame has none."""
+        if synced.frames:
+            self.do(row_of(synced))
+            self._longest_ns = max(synced.returned_host_ns - synced.oldest_arrived_host_ns, self._longest_ns or 0)
+
+    @property
+    def slowest_ms(self) -> float | None:
+        """The longest from a frame's arrival until the disk had acknowledged it; None when not all were, or none."""
+        return None if self._failure is not None or self._longest_ns is None else self._longest_ns / 1e6
+
     def _store(self, action: StoreFrame) -> None:
         try:
-            if self._has_failed:
+            if self._failure is not None:
                 return
             if action.path in self._scratch:
                 payload = pack(action.frame.pixels, self._scratch[action.path])
@@ -133,7 +146,7 @@ class Storage:
     def _store_packed(self, packing: Packing) -> None:
         """Write what packer threads have made of a picture; they have given its frame back already."""
         try:
-            if not self._has_failed:
+            if self._failure is None:
                 self._write_payload(packing.path, packing.index, packing.payload())
         finally:
             packing.close()
@@ -148,21 +161,23 @@ class Storage:
         try:
             hand_over(*what)
             written = picture_bytes
-        except StorageError:
-            self._has_failed = True
+        except StorageError as error:
+            self._failure = error
             raise
         finally:
             self.telemetry.wrote(written)
         self.stored_bytes += written
 
-    def close(self, outcome: Outcome, host_ns: int) -> None:
+    def close(self, outcome: Outcome, clock: Clock) -> None:
         """Put the file in order; rows that a full table did not take are told in its log. Raises StorageError.
 
-        A disk that does not take the last words may still let the file be put in order.
+        A disk that does not take the last words may still let the file be put in order. What has failed since the core
+        decided on an orderly outcome makes it none.
         """
-        refused: StorageError | None = None
+        refused = self._failure if outcome.is_orderly else None
         try:
-            self._say_last(outcome, host_ns)
+            self._say_last(outcome, clock.now_ns())
+            self._sync_last(clock)
         except StorageError as error:
             refused = error if outcome is not Outcome.DISK_FULL else None
         self.writer.close(outcome if refused is None else Outcome.CLOSE_FAILED)
@@ -178,18 +193,38 @@ class Storage:
             record = {"kind": "alarm", "stream": "disk", "text": text, "table": table, "rows": rows}
             self.writer.append_text(LOG, host_ns, record)
 
+    def _sync_last(self, clock: Clock) -> None:
+        """Acknowledge what the close would, while there can still be a row about it."""
+        if self._failure is not None:
+            return
+        self.flush()
+        try:
+            with self.telemetry.syncing():
+                self.note_sync(sync(self.take_ticket(), clock))
+        except OSError as exc:
+            raise self._not_written(exc) from exc
+
     def failed(self, exc: Exception) -> DeviceFailed:
         """Write nothing any more; what the core is told of an exception of this class or of a sync."""
-        self._has_failed = True
-        path = str(self.writer.path)
+        device = "disk" if isinstance(exc, OSError | StorageError) else "recorder"
         match exc:
             case StorageError():
-                return DeviceFailed("disk", exc)
+                self._failure = exc
             case OSError():
-                return DeviceFailed("disk", StorageError(path, f"was not written: {exc.strerror}"))
-        fault = StorageError(path, "was not written, by a fault of this program", hint=REPORT)
-        fault.__cause__ = exc
-        return DeviceFailed("recorder", fault)
+                self._failure = self._not_written(exc)
+            case _:
+                self._failure = _fault(self.writer, "was not written", exc)
+        return DeviceFailed(device, self._failure)
+
+    def _not_written(self, exc: OSError) -> StorageError:
+        return StorageError(str(self.writer.path), f"was not written: {exc.strerror}")
+
+
+def _fault(files: RunFiles, problem: str, cause: Exception) -> StorageError:
+    """What is told of an exception that nobody foresaw; its own words go to the log."""
+    error = StorageError(str(files.path), f"{problem}, by a fault of this program", hint=REPORT)
+    error.__cause__ = cause
+    return error
 
 
 def sync(ticket: Ticket, clock: Clock) -> Synced:
@@ -210,9 +245,7 @@ def next_file(files: RunFiles) -> RoomAdded | RoomRefused:
         refused = StorageError(str(files.path), f"gets no further file: {exc.strerror}")
         return RoomRefused(refused, Outcome.DISK_FULL)
     except Exception as exc:  # a bug here must not end a recording that still has room
-        fault = StorageError(str(files.path), "gets no further file, by a fault of this program", hint=REPORT)
-        fault.__cause__ = exc
-        return RoomRefused(fault, Outcome.FAILED)
+        return RoomRefused(_fault(files, "gets no further file", exc), Outcome.FAILED)
 
 
 class StorageThreads:
@@ -226,8 +259,10 @@ class StorageThreads:
         self._taken = self._done = 0  # actions
         self._packers = Packers(storage.compressed, storage.release)
         self._tickets: queue.SimpleQueue[Ticket | None] = queue.SimpleQueue()
+        self._returned: queue.SimpleQueue[Synced] = queue.SimpleQueue()
         self._wanted: queue.SimpleQueue[RunFiles | None] = queue.SimpleQueue()  # those that need another
         self._is_syncing = False
+        self._is_awaited = False  # the sync under way, by frames that came too late for it
         self.close_error: RigError | None = None
         self._threads = [
             threading.Thread(target=self._write, name="writer"),
@@ -278,7 +313,8 @@ class StorageThreads:
                     return
                 self._attempt(self._storage.do, action)
                 self._done += 1
-            if self._clock.now_ns() >= due:
+            self._note_syncs()
+            if self._clock.now_ns() >= due or (self._is_awaited and not self._is_syncing):
                 due = self._clock.now_ns() + FLUSH_NS
                 self._attempt(self._flush)
 
@@ -296,7 +332,8 @@ class StorageThreads:
             self._tell(event)
         if self._storage.writer.ask_next():
             self._wanted.put(self._storage.writer)
-        if not self._is_syncing:
+        self._is_awaited = self._is_syncing  # looked at once: one that ends meanwhile wakes the writer
+        if not self._is_awaited:
             self._is_syncing = True
             self._tickets.put(self._storage.take_ticket())
 
@@ -305,12 +342,19 @@ class StorageThreads:
         while (ticket := self._tickets.get()) is not None:
             self._attempt(self._sync_one, ticket)
             self._is_syncing = False
+            self._actions.put([])  # wakes the writer: what came meanwhile waits for the next sync
 
     def _sync_one(self, ticket: Ticket) -> None:
         with self._storage.telemetry.syncing():
             synced = sync(ticket, self._clock)
+        self._returned.put(synced)
         if ticket.frames:
             self._tell(synced)
+
+    def _note_syncs(self) -> None:
+        """In the writer's thread, which alone writes; the core may be gone when the last ones return."""
+        while not self._returned.empty():
+            self._attempt(self._storage.note_sync, self._returned.get())
 
     def _make_files(self) -> None:
         """At ordinary priority: it takes a second of time, and nobody waits for it."""
@@ -322,7 +366,8 @@ class StorageThreads:
         self._wanted.put(None)
         for thread in self._threads[1:]:
             thread.join()
-        self.close_error = self._attempt(self._storage.close, action.outcome, self._clock.now_ns())
+        self._note_syncs()
+        self.close_error = self._attempt(self._storage.close, action.outcome, self._clock)
 
     def _attempt(self, work: Callable[..., None], *of: object) -> RigError | None:
         """Do it; whatever goes wrong ends the run in order, and never this thread: buffers must be given back."""

@@ -77,7 +77,7 @@ class VirtualRecorder:
                     on_second()
         finally:
             if self.run.state is not RunState.CLOSED:
-                self._storage.close(Outcome.FAILED, self._clock.now_ns())
+                self._storage.close(Outcome.FAILED, self._clock)
 
     def _step(self, on_event: Callable[[Event], None]) -> None:
         """Let the core take what has been gathered, and do what it asks."""
@@ -133,13 +133,14 @@ class VirtualRecorder:
             self._events.append(next_file(self._storage.writer))
         with self._storage.telemetry.syncing():
             synced = sync(self._storage.take_ticket(), self._clock)
+        self._storage.note_sync(synced)
         if synced.frames:
             self._events.append(synced)
 
     def _perform(self, actions: list[Action]) -> None:
         for action in actions:
             if isinstance(action, CloseFile):
-                self._storage.close(action.outcome, self._clock.now_ns())
+                self._storage.close(action.outcome, self._clock)
             elif not self._command(action):
                 self._attempt(self._storage.do, action)
 

@@ -182,6 +182,7 @@ def _write_header(file: h5py.File, header: Header) -> None:
         group = file.create_group(f"{layout.CONFIG}/clips/{name}")
         group.attrs.update(attributes)
         checksums.note(group.create_dataset("pts", data=pts_s))
+    checksums.note_attributes(file)
 
 
 def _early(chunk: tuple[int, ...], *, fill: bool) -> h5py.h5p.PropDCID:

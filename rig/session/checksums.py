@@ -1,9 +1,13 @@
-"""A checksum beside each table and text of a run file: what no picture's own checksum, in its frame row, can tell.
+"""A checksum beside each table and text of a run file, and one of all its attributes: what no picture's own can tell.
 
-HDF5 keeps checksums of its own of most of the rest, but not of what data sets hold, nor of texts in attributes.
+HDF5 keeps checksums of its own of most of the rest, but not of what data sets hold, nor of texts in attributes. That of
+the attributes is noted when the file is made: none of them changes later but the outcome, and of no two words for an
+outcome is one the other with a bit flipped.
 """
 
 from __future__ import annotations
+
+import json
 
 import h5py
 import numpy as np
@@ -12,6 +16,7 @@ import xxhash
 from rig.session import layout
 
 NAME = "xxh3_64"  # the attribute
+NOT_SUMMED = (NAME, "outcome")  # attributes that change at the close
 PIECE_BYTES = 1 << 20  # read at a time: the tables of an hour are a hundred times as long
 
 
@@ -25,9 +30,17 @@ def note(dataset: h5py.Dataset) -> None:
     dataset.attrs.modify(NAME, np.uint64(checksum_of(dataset)))
 
 
-def noted(dataset: h5py.Dataset) -> int | None:
-    """The checksum that stands beside a data set; None while there is none, as in a file that was not closed."""
-    found = dataset.attrs.get(NAME)
+def note_attributes(file: h5py.File) -> None:
+    """Write the checksum of all attributes of a new file into its root."""
+    file.attrs.create(NAME, checksum_of_attributes(file), dtype=np.uint64)
+
+
+def noted(item: h5py.Dataset | h5py.File) -> int | None:
+    """The checksum that stands beside a data set, or in the root of a file; None while there is none.
+
+    That of a table or log is none in a file that was not closed.
+    """
+    found = item.attrs.get(NAME)
     return int(found) if isinstance(found, np.integer) and found else None
 
 
@@ -40,6 +53,24 @@ def checksum_of(dataset: h5py.Dataset) -> int:
     for start in range(0, dataset.shape[0], step):
         digest.update(dataset[start : start + step].tobytes())
     return digest.intdigest()
+
+
+def checksum_of_attributes(file: h5py.File) -> int:
+    """The checksum (xxh3_64) of all attributes of a file as one JSON object, {path: {name: value}}, keys sorted."""
+    held: dict[str, dict[str, object]] = {}
+
+    def look(path: str, item: h5py.HLObject) -> None:
+        if found := {name: value for name, value in item.attrs.items() if name not in NOT_SUMMED}:
+            held[path] = found
+
+    look("/", file)
+    file.visititems(lambda name, item: look(f"/{name}", item))
+    return xxhash.xxh3_64_intdigest(json.dumps(held, sort_keys=True, default=_plain).encode())
+
+
+def _plain(value: object) -> object:
+    """A number as JSON has it; of what no attribute of ours is, how it looks."""
+    return value.tolist() if isinstance(value, np.number | np.bool_) else repr(value)
 
 
 def have_checksum(file: h5py.File) -> list[h5py.Dataset]:

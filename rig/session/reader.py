@@ -27,6 +27,8 @@ from rig.session.run import Run, Shown, Stream
 from rig.session.runfile import Json, Rows, RunFile, joined
 from rig.session.timeline import Instant, Timeline, in_ns, offsets_ns, span
 
+_BESIDE = "hs.beside(vis) lays two streams beside each other over all runs"
+
 
 class JoinedStream(Shown):
     """One camera's frames over all runs, oldest first.
@@ -34,7 +36,8 @@ class JoinedStream(Shown):
     stream = session.streams["HS"]
     stream.data[5], stream.data[10:20]    pictures, read when asked for
     stream.times_s, stream.pulse_numbers  when each was exposed, and by which pulse
-    stream.index_at([100, 104])           where the frames of these pulses are
+    stream.index_at([100, 104])           where the frames of these pulses are; of several runs: run=2
+    stream.beside(session.streams["VIS"]) where the other's frames of the same pulses are, over all runs
     stream.gaps                           pulses without a frame
     """
 
@@ -85,21 +88,43 @@ class JoinedStream(Shown):
         """Frames without a pulse, EXTRA (n,); `frame_index` counts within the run."""
         return joined(part.extras for part in self.parts)
 
-    def index_at(self, pulses: ArrayLike, *, run: int = 1) -> NDArray[np.int64]:
+    @cached_property
+    def gap_run_numbers(self) -> NDArray[np.int64]:
+        """The run of each row of `gaps`, int64 (n,)."""
+        return np.repeat([part.run.number for part in self.parts], [len(part.gaps) for part in self.parts])
+
+    @cached_property
+    def extra_run_numbers(self) -> NDArray[np.int64]:
+        """The run of each row of `extras`, int64 (n,)."""
+        return np.repeat([part.run.number for part in self.parts], [len(part.extras) for part in self.parts])
+
+    def beside(self, other: JoinedStream) -> NDArray[np.int64]:
+        """Lays `other`, a stream of the same session, beside this one, over all runs.
+
+        Of each frame of this stream the index of the other's frame of the same run and pulse, int64 (n,); -1: none.
+        """
+        return np.concatenate([other.index_at(part.pulse_numbers, run=part.run.number) for part in self.parts])
+
+    def index_at(self, pulses: ArrayLike, *, run: int | None = None) -> NDArray[np.int64]:
         """Index (over all runs) of the frame of each of `pulses` in run `run`, int64 of the same shape; -1: none.
 
-        So `vis.index_at(hs.pulse_numbers)` lays two streams of one run beside each other.
+        Raises UserError for a run that there is not, and without `run` when the session has several: pulse numbers
+        start anew in each.
         """
+        number = self._session.only_run(f"stream {self.name}") if run is None else self._session.run(run).number
         start = 0
         for part in self.parts:
-            if part.run.number == run:
+            if part.run.number == number:
                 found = part.index_at(pulses)
                 return np.where(found < 0, -1, start + found)
             start += len(part.frames)
-        return np.full(np.shape(pulses), -1, np.int64)
+        return np.full(np.shape(pulses), -1, np.int64)  # the run has no such camera
 
-    def frame_of(self, pulse: int, *, run: int = 1) -> int | None:
-        """Index (over all runs) of the frame of `pulse` in run number `run`; None when there is none."""
+    def frame_of(self, pulse: int, *, run: int | None = None) -> int | None:
+        """Index (over all runs) of the frame of `pulse` in run number `run`; None when there is none.
+
+        Raises UserError as `index_at` does.
+        """
         index = int(self.index_at(pulse, run=run))
         return None if index < 0 else index
 
@@ -147,8 +172,18 @@ class Session:
         for run in self.runs:
             if run.number == number:
                 return run
-        allowed = ", ".join(str(run.number) for run in self.runs)
-        raise UserError("run", "does not exist", value=str(number), allowed=allowed)
+        raise UserError("run", "does not exist", value=str(number), allowed=self._run_numbers)
+
+    def only_run(self, asked: str) -> int:
+        """The number of the only run. Raises UserError, about what was `asked`, when there are several."""
+        if len(self.runs) > 1:
+            problem = "needs run=NUMBER: pulse numbers start anew in each run"
+            raise UserError(asked, problem, allowed=f"runs {self._run_numbers}", hint=_BESIDE)
+        return self.runs[0].number
+
+    @property
+    def _run_numbers(self) -> str:
+        return ", ".join(str(run.number) for run in self.runs)
 
     @cached_property
     def streams(self) -> dict[str, JoinedStream]:

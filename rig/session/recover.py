@@ -276,7 +276,7 @@ def _append_text(file: h5py.File, left: FileLeft, text: bytes) -> None:
 def _record(recovery: Recovery) -> dict[str, Any]:
     """The entry of the log."""
     kept = ", ".join(f"{name} {one.frames} frames" for name, one in recovery.streams.items())
-    text = f"nobody closed the file: the recorder was killed or lost power; kept: {kept}"
+    text = f"nobody closed the file: the recorder was killed, lost power, or the disk refused its close; kept: {kept}"
     streams = {name: asdict(one) for name, one in recovery.streams.items()}
     counts = {"frames": recovery.frames, "acknowledged": recovery.acknowledged, "lost": recovery.lost}
     return {"kind": "recovered", "utc": utc_now(), "text": text, **counts, "streams": streams}

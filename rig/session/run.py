@@ -249,6 +249,12 @@ class Run:
         """A text of /config: rig, protocol, steps, devices, versions or plan; "" when it is missing."""
         return self.files[0].config(name)
 
+    @cached_property
+    def measured(self) -> dict[str, str]:
+        """The texts of what was measured on the rig before the run, by file name; see rig.config.measured."""
+        names = self.files[0].config_names("calibration")
+        return {name: self.config(f"calibration/{name}") for name in names}
+
     def _config_json(self, name: str) -> Any:
         with reading(self.path, f"{layout.CONFIG}/{name}"):
             return json.loads(self.config(name) or "{}")

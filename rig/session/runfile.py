@@ -112,10 +112,14 @@ class RunFile:
 
     @cached_property
     def checksums(self) -> dict[str, tuple[int, int | None]]:
-        """Of each table and text by path: the checksum of what it holds, and the one that was noted for it, if any."""
+        """The checksum of what is there, and the one that was noted for it, if any.
+
+        Of each table and text by its path, and of all attributes by that word.
+        """
         with reading(self.path, "its tables and texts"):
             found = checksums.have_checksum(self._file)
-            return {str(each.name): (checksums.checksum_of(each), checksums.noted(each)) for each in found}
+            sums = {str(each.name): (checksums.checksum_of(each), checksums.noted(each)) for each in found}
+            return {"attributes": (checksums.checksum_of_attributes(self._file), checksums.noted(self._file)), **sums}
 
     def table(self, path: str, dtype: np.dtype[np.void]) -> Rows:
         """The written rows of a table, (n,) of `dtype`."""
@@ -178,6 +182,12 @@ class RunFile:
             if name not in self._file[layout.CONFIG]:
                 return ""
             return str(self._file[f"{layout.CONFIG}/{name}"].asstr()[()])
+
+    def config_names(self, group: str) -> list[str]:
+        """Names of the texts in a group below /config; none without it."""
+        path = f"{layout.CONFIG}/{group}"
+        with reading(self.path, path):
+            return sorted(self._file[path]) if path in self._file else []
 
     def array(self, path: str) -> NDArray[Any]:
         """A whole dataset that is no table."""

@@ -13,6 +13,7 @@ from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -272,9 +273,15 @@ def fit_box(pairs: Rows, pulses: Rows, *, baud: int) -> ClockMap:
     return _from_pulses(pulses)
 
 
+# Fitted once for all who ask; it does not keep a run from being closed and forgotten.
+_BOXES: WeakKeyDictionary[Run, ClockMap] = WeakKeyDictionary()
+
+
 def map_box(run: Run) -> ClockMap:
     """Box ticks of a run to host ns, as `fit_box`."""
-    return fit_box(run.clock_pairs, run.pulses, baud=box_baud(run))
+    if run not in _BOXES:
+        _BOXES[run] = fit_box(run.clock_pairs, run.pulses, baud=box_baud(run))
+    return _BOXES[run]
 
 
 def box_baud(run: Run) -> int:

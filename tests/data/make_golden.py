@@ -2,14 +2,16 @@
 
     python -m tests.data.make_golden [NAME...]
 
-They are kept for ever: a new layout gets a folder of its own. What is in a file is told by plain h5py; the pictures of
-one that a crash left are those of the same recording when it was over. All are 96x64 and almost without noise, so that
-they are small.
+They are kept for ever: a new layout gets a folder of its own. session-v1.sha256 pins every byte of them; what is made
+here is not in it until somebody puts the lines that this prints into it by hand (tests/README.md). What is in a file is
+told by plain h5py; the pictures of one that a crash left are those of the same recording when it was over. All are
+96x64 and almost without noise, so that they are small.
 """
 
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import shutil
 import sys
@@ -218,12 +220,19 @@ def judged(path: Path) -> dict[str, Any]:
     return {"complete": verdict.is_complete, "words": words}
 
 
+def sums_of(name: str) -> list[str]:
+    """The lines of session-v1.sha256 about one case, as sha256sum writes them."""
+    paths = [*sorted(FOLDER.glob(f"{name}-*")), FOLDER / f"{name}.json"]
+    return [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}" for path in paths]
+
+
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     surroundings.computer = lambda _: dict(COMPUTER)  # a developer's computer is nobody's business
     for name in sys.argv[1:] or MAKERS:
         with tempfile.TemporaryDirectory(prefix="golden-") as folder:
             make(name, Path(folder))
+        print(*sums_of(name), sep="\n")
 
 
 if __name__ == "__main__":

@@ -33,10 +33,10 @@ SOUND: dict[str, Feature] = {
 }
 
 
-def rig_with(folder: Path, of_hs: str = "") -> RigFile:
-    """A rig whose HS has some more keys."""
+def rig_with(folder: Path, of_hs: str = "start_delay_us: 0") -> RigFile:
+    """A rig whose HS has this key."""
     path = write_rig(folder)
-    path.write_text(path.read_text().replace("serial: SIM-HS,", f"serial: SIM-HS, {of_hs}"))
+    path.write_text(path.read_text().replace("start_delay_us: 0", of_hs, 1))
     return read_rig(path)
 
 
@@ -116,7 +116,7 @@ def test_what_it_waits_counts_like_what_it_exposes(tmp_path: Path) -> None:
         "camera VIS (SIM-VIS): ExposureTime: 8000 us is too long; at most 7999 us of the 40000 us from pulse to pulse, "
         "besides TriggerDelay 27001 us, its readout 5000 us. Write TriggerDelay: 0.0 in cameras.VIS.features"
     ]
-    slow = rig_with(tmp_path, "start_delay_us: 1000,")
+    slow = rig_with(tmp_path, "start_delay_us: 1000")
     assert told(slow, HS=camera(slow, "HS")) == []
     (problem,) = told(slow, HS=replace(camera(slow, "HS"), readout_us=5001.0))
     assert "at most 3999 us of the 10000 us from pulse to pulse, besides start_delay_us 1000 us, its readout" in problem
@@ -134,7 +134,7 @@ def test_a_trigger_delay_keeps_the_exposure_before_the_change_of_the_leds(tmp_pa
 
 def test_a_pulse_is_as_long_as_input_and_debouncer_need(tmp_path: Path) -> None:
     """100 us for Basler's opto-coupled inputs; a debouncer drops what is shorter than its time."""
-    rig_file = rig_with(tmp_path, "pulse_width_us: 150,")
+    rig_file = rig_with(tmp_path, "pulse_width_us: 150")
     assert told(rig_file, HS=camera(rig_file, "HS", LineDebouncerTime=50.0)) == []
     assert told(rig_file, HS=camera(rig_file, "HS", LineDebouncerTime=51.0)) == [
         "rig-1.yaml:5: cameras.HS.pulse_width_us: 150 us is too short; at least 151 us: 100 for its opto-coupled "
@@ -145,17 +145,17 @@ def test_a_pulse_is_as_long_as_input_and_debouncer_need(tmp_path: Path) -> None:
 
 
 def test_no_pulse_that_rig_yaml_allows_is_too_short_for_an_opto_coupler_alone(tmp_path: Path) -> None:
-    rig_file = rig_with(tmp_path, "pulse_width_us: 100,")
+    rig_file = rig_with(tmp_path, "pulse_width_us: 100")
     assert told(rig_file, HS=camera(rig_file, "HS", LineDebouncerTime=0.0)) == []
     with pytest.raises(ConfigError, match="what an opto-coupled input needs"):
-        rig_with(tmp_path, "pulse_width_us: 99,")
+        rig_with(tmp_path, "pulse_width_us: 99")
 
 
 def test_an_opto_coupler_falls_before_the_next_pulse(tmp_path: Path) -> None:
     """60 us at worst, by Basler's manual; a pulse comes every 10000 us."""
-    rig_file = rig_with(tmp_path, "pulse_width_us: 9940,")
+    rig_file = rig_with(tmp_path, "pulse_width_us: 9940")
     assert told(rig_file, HS=camera(rig_file, "HS", LineDebouncerTime=0.0)) == []
-    rig_file = rig_with(tmp_path, "pulse_width_us: 9941,")
+    rig_file = rig_with(tmp_path, "pulse_width_us: 9941")
     assert told(rig_file, HS=camera(rig_file, "HS", LineDebouncerTime=0.0)) == [
         "rig-1.yaml:5: cameras.HS.pulse_width_us: 9941 us is too long; at most 9940 us, and then low until the next: "
         "60 for its opto-coupled input, 0 for its LineDebouncerTime. Shorten it, or lower LineDebouncerTime of camera "

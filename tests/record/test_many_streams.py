@@ -36,7 +36,7 @@ GROUP, BODY_GROUPS = 10, 30
 WALK, RUN, S = 11, 12, 1_000_000_000
 CAMERA = (
     "  {name}: {{backend: simulated, serial: SIM-{name}, line: {line}, divisor: {divisor}, exposure_us: 4000, "
-    "width: 96, height: 64}}\n"
+    "start_delay_us: 0, width: 96, height: 64}}\n"
 )
 # From the drawing in trigger/box.py: slots of the preamble's and the postamble's groups, and of the body between.
 SLOTS = [0, 1, 3, *range(6, 6 + BODY_GROUPS), *(6 + BODY_GROUPS + after for after in (2, 4, 5))]
@@ -98,10 +98,11 @@ class Session:
     def _record(self) -> None:
         self.tell(RunBegan(RUN, 0, self.now))
         begun, numbers = self.now, dict.fromkeys(LINES, 0)
-        self.tell(Tick(), begun + S)
-        self.tell(StepBegan(0, self.now))
         for pulse in range(PULSES):
-            at = begun + S + due_ns(pulse)
+            at = begun + S // 10 + due_ns(pulse)
+            if pulse == 3 * GROUP:  # the preamble is over
+                self.tell(Tick(), at)
+                self.tell(StepBegan(0, at))
             if pulse == (BODY_GROUPS + 2) * GROUP:  # the last group of the body runs
                 self.tell(StepEnded(0, self.now, "time"))
             self.tell(Pulse(RUN, pulse, 1, due_ns(pulse) // 500, at), at)

@@ -103,7 +103,7 @@ def test_a_further_file_says_whose_it_is_and_explains_itself_as_the_first_does(t
         assert (head.attrs["run"], head.attrs["continues"]) == (1, 0)
         for number, path in enumerate(others, start=2):
             with h5py.File(path) as file:
-                own = {"run": number, "continues": number - 1}
+                own = {"run": number, "continues": number - 1, "xxh3_64": file.attrs["xxh3_64"]}
                 assert dict(file.attrs) == {**dict(head.attrs), **own}
                 assert {name: text[()] for name, text in file["config"].items() if isinstance(text, h5py.Dataset)} == {
                     name: text[()] for name, text in head["config"].items() if isinstance(text, h5py.Dataset)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -15,13 +16,15 @@ from rig.elicitation.protocol import read_protocol
 from rig.record.messages import ReleaseFrame, StoreFrame
 from rig.record.recording import Recording, Request
 from rig.record.storage import Storage
+from rig.session import packing
 from rig.session.folder import beside
 from rig.session.layout import Outcome
 from rig.session.run import Run
 from rig.sim.camera import SimulatedCamera
 from rig.sim.faults import Fault, read_truth
-from rig.streams import GapCause
+from rig.streams import Frame, GapCause
 from rig.verify.verdict import verify_run
+from tests.record.test_compressed import compressing
 from tests.rigs import record, write_protocol, write_rig
 
 STREAMS = {"HS": 1, "VIS": 4, "NIR": 4}
@@ -195,3 +198,35 @@ def test_a_picture_is_handed_to_the_system_from_the_cameras_own_memory(tmp_path,
     assert sum(c.stored for c in recorded.counts.values()) > 150
     assert len(handed) >= sum(c.stored for c in recorded.counts.values())
     assert sorted(handed) == sorted(delivered)
+
+
+def test_a_picture_that_is_compressed_is_copied_by_the_packer_alone(tmp_path, monkeypatch):
+    """The packer reads the camera's own memory, and what it made is handed to the system from where it made it."""
+    grab, write, library = SimulatedCamera.grab, host.write_at, packing._library()
+    delivered: list[int] = []
+    packed: list[tuple[int, int]] = []
+    written: set[int] = set()
+
+    def noted(self, timeout_s):
+        came = grab(self, timeout_s)
+        if isinstance(came, Frame) and came.epoch > 0:  # the line walk is never compressed
+            delivered.append(came.pixels.ctypes.data)
+        return came
+
+    def compress(source, to, *sizes):
+        packed.append((source, to))
+        return library.compress(source, to, *sizes)
+
+    def watched(fd, data, offset):
+        written.add(np.frombuffer(data, np.uint8).ctypes.data)
+        write(fd, data, offset)
+
+    watching = SimpleNamespace(compress=compress, bound=library.bound, block=library.block)
+    monkeypatch.setattr(SimulatedCamera, "grab", noted)
+    monkeypatch.setattr(packing, "_library", lambda: watching)
+    monkeypatch.setattr(host, "write_at", watched)
+    rig = compressing(write_rig(tmp_path), *STREAMS)
+    recorded = record(tmp_path, rig, write_protocol(tmp_path, ("still", 1, "all")))
+    assert sum(c.stored for c in recorded.counts.values()) == len(packed) > 150
+    assert sorted(source for source, _ in packed) == sorted(delivered)
+    assert {to - packing._HEAD.size for _, to in packed} <= written

@@ -1,4 +1,7 @@
-"""A fault in any thread of a recording ends it in order: a good file, exit code 1, and the name of who failed."""
+"""A fault in any thread of a recording leaves a good file, exit code 1, and the name of who failed.
+
+The run ends in order, but when a camera is all that failed: the others go on to the end of the protocol.
+"""
 
 from __future__ import annotations
 
@@ -115,7 +118,7 @@ def kept(folder: Path) -> tuple[str, dict[str, int], list[dict]]:
 
 
 @pytest.mark.parametrize("thread", THREADS)
-def test_a_fault_in_a_thread_ends_the_run_in_order_and_names_who_failed(tmp_path, monkeypatch, thread):
+def test_a_fault_in_a_thread_leaves_a_good_file_ends_with_1_and_names_who_failed(tmp_path, monkeypatch, thread):
     named, outcome, put = THREADS[thread]
     plant = Plant(monkeypatch)
     put(plant)

@@ -80,7 +80,7 @@ def _films(run: h5py.File) -> list[int]:
 
 def _verdict(path) -> list[tuple[str, str, str]]:
     """Every check's word; how long the disk took and how late flips were is the machine's, not the session's."""
-    telemetry = {"acknowledged", "late flips", "box rate", "host clock"}
+    telemetry = {"acknowledged", "late flips", "box rate", "host clock", "disk"}
     with Run(path) as run:
         findings = verify_run(run).findings
     return [(f.check, f.stream, str(f.word)) for f in findings if f.check not in telemetry]
@@ -179,7 +179,7 @@ def test_a_fault_in_the_writer_itself_ends_in_order_and_says_so(tmp_path, monkey
 
 
 def test_frames_that_wait_in_the_driver_at_the_end_are_not_thrown_away(tmp_path, monkeypatch):
-    """The grab thread of HS sleeps for 1.2 s when the postamble comes; the pool of 2 s holds what it misses."""
+    """The grab thread of HS sleeps for 1.2 s when the postamble comes; the pool of 4 s holds what it misses."""
     grab, slept = SimulatedCamera.grab, [False]
 
     def late(self, timeout_s):
@@ -221,12 +221,12 @@ def test_rows_reach_the_file_while_a_sync_takes_long_and_every_stored_frame_is_a
     monkeypatch.setattr(SessionWriter, "flush", counted)
     monkeypatch.setattr(StorageThreads, "_close", closed)
     recorded = record(tmp_path, write_rig(tmp_path), write_protocol(tmp_path, ("still", 3, "all")), virtual=False)
-    assert len(beside) > 1
-    assert min(beside[:-1]) >= 3  # that of the last one may be the close
+    assert len(beside) > 2
+    assert min(beside[:-2]) >= 3  # the close cuts one short, and makes one itself
     with Run(recorded.path) as run:
         stored = sum(len(stream.frames) for stream in run.streams.values())
         acknowledged = int(run.syncs["frames"].sum())
-    assert 0 < acknowledged <= stored + 15  # the rest by the sync of the close; 15 of the line walk
+    assert acknowledged == stored + 15  # of the line walk
 
 
 def test_a_disk_too_small_is_refused_before_anything_is_armed(tmp_path, monkeypatch):

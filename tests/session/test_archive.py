@@ -25,7 +25,7 @@ from rig import host
 from rig.clock import NS, VirtualClock
 from rig.errors import ChecksumError, NotASession, RigError, SessionExists, StorageError, UserError
 from rig.session import copying, writer
-from rig.session.archive import is_recorded_beside, jobs_for
+from rig.session.archive import archive, is_recorded_beside, jobs_for
 from rig.session.archived import State
 from rig.session.copying import PIECE, SMALL_PIECE, Pace
 from rig.session.folder import find_runs, new_session, sessions_below
@@ -764,6 +764,28 @@ def test_a_recorder_at_work_is_seen(session, tmp_path, how):
         recorder.communicate()
     if how == "writes":
         assert not host.is_written_by_others("elsewhere_session.h5")
+
+
+def test_an_archiving_beside_a_recorder_takes_its_time(session, dest, monkeypatch):
+    """Beside one that holds a file of another session; alone it rests not at all."""
+    other = make_run(session.parents[1], Plan(body_groups=1, number_of_session=2))
+    took_s, handled = {}, {}
+    for who, look in (("alone", lambda _: False), ("beside", is_recorded_beside)):
+        monkeypatch.setattr(rig.session.archive, "is_recorded_beside", look)
+        clock, done = VirtualClock(), []
+        (job,) = jobs_for([session], made(dest / who))
+        with other.open("rb") as held:
+            host.hold_shared(held.fileno())
+            archive(job, clock, tell=done.append)
+        took_s[who], handled[who] = (clock.now_ns() - VirtualClock().now_ns()) / NS, sum(done)
+    assert handled["alone"] == handled["beside"] > 2 * find_runs(session)[0].stat().st_size
+    assert took_s["alone"] == 0
+    assert took_s["beside"] == pytest.approx(handled["beside"] / 50e6)
+
+
+def made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
 
 
 def test_a_link_in_a_session_is_not_followed(session, dest):

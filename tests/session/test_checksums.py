@@ -1,7 +1,10 @@
-"""Each table and text of a closed file has a checksum, and verify names the one of which a single bit is another."""
+"""Each table and text of a closed file has a checksum, all attributes have one: verify names what changed by a bit."""
 
 from __future__ import annotations
 
+import json
+import os
+import re
 import shutil
 import tracemalloc
 from pathlib import Path
@@ -11,13 +14,15 @@ import numpy as np
 import pytest
 import xxhash
 
+from rig.errors import SessionError
 from rig.session import adopting, checksums, closing
+from rig.session.layout import Outcome
 from rig.session.recover import recover
 from rig.session.run import Run
 from rig.verify.findings import Finding, Word
 from rig.verify.integrity import check_tables
 from rig.verify.verdict import contents, verify_run
-from tests import commands
+from tests.archives import bring
 from tests.rigs import record, write_film_protocol, write_rig
 
 
@@ -62,7 +67,7 @@ def test_the_attribute_is_the_checksum_of_the_bytes_by_plain_h5py(closed: Path) 
         for path, data in datasets(closed).items():
             assert file[path].attrs["xxh3_64"] == xxhash.xxh3_64_intdigest(data), path
         assert "xxh3_64" not in file["/acquisition/HS/data"].attrs  # each picture has its own, in its frame row
-    assert (judged(closed).word, judged(closed).looked_at) == (Word.PASS, f"{len(datasets(closed))} tables and texts")
+    assert (judged(closed).word, judged(closed).looked_at) == (Word.PASS, f"{len(datasets(closed)) + 1} checksums")
 
 
 def test_one_bit_in_any_table_or_text_is_named(closed: Path, tmp_path: Path) -> None:
@@ -79,6 +84,72 @@ def test_one_bit_in_any_table_or_text_is_named(closed: Path, tmp_path: Path) -> 
         finding = judged(copy)
         assert (finding.word, finding.value) == (Word.FAIL, 1), path
         assert finding.text == f"not as they were written: {path}"
+
+
+def attributes(path: Path) -> dict[tuple[str, str], object]:
+    """Every attribute of a file by plain h5py, by path and name."""
+    found: dict[tuple[str, str], object] = {}
+    with h5py.File(path) as file:
+        found |= {("/", name): value for name, value in file.attrs.items()}
+        file.visititems(lambda at, item: found.update({(f"/{at}", name): v for name, v in item.attrs.items()}))
+    return found
+
+
+def test_the_attribute_of_the_root_is_the_checksum_of_all_attributes_by_plain_h5py(closed: Path) -> None:
+    tree: dict[str, dict[str, object]] = {}
+    for (path, name), value in attributes(closed).items():
+        if name not in ("outcome", "xxh3_64"):
+            tree.setdefault(path, {})[name] = value if isinstance(value, str) else value.item()  # type: ignore[attr-defined]
+    text = json.dumps(tree, sort_keys=True)
+    assert attributes(closed)["/", "xxh3_64"] == xxhash.xxh3_64_intdigest(text.encode())
+    assert {"serial", "rig", "protocol", "created_utc", "sha256", "title", "licence"} <= {
+        n for t in tree.values() for n in t
+    }
+
+
+def test_one_bit_in_any_text_attribute_is_told(closed: Path, tmp_path: Path) -> None:
+    """Where in the file it lies, plain h5py tells: that which reads otherwise when a bit there is another."""
+    copy, data, before = copy_of(closed, tmp_path), closed.read_bytes(), attributes(closed)
+    texts = {key: value for key, value in before.items() if isinstance(value, str) and value}
+    unseen = set(texts)
+    with copy.open("r+b") as file:
+        for value in sorted({text.encode() for text in texts.values()}):
+            in_a_heap = len(value).to_bytes(8, "little") + value  # as HDF5 stores a text
+            for found in re.finditer(re.escape(in_a_heap), data):
+                at = found.end() - (len(value) + 1) // 2
+                os.pwrite(file.fileno(), bytes([data[at] ^ 1]), at)
+                changed = changed_from(before, copy)
+                assert not changed or told(copy), changed
+                unseen -= changed
+                os.pwrite(file.fileno(), data[at : at + 1], at)
+    assert unseen == set()
+
+
+def changed_from(before: dict[tuple[str, str], object], copy: Path) -> set[tuple[str, str]]:
+    """Which attributes read otherwise than before; none when HDF5 itself refuses the file, by a checksum of its own."""
+    try:
+        return {key for key, is_now in attributes(copy).items() if is_now != before[key]}
+    except (OSError, RuntimeError):
+        return set()
+
+
+def told(path: Path) -> bool:
+    """Whether somebody who judges a file is told that it is not as it was."""
+    try:
+        return judged(path).text == "not as they were written: attributes"
+    except SessionError:
+        return True
+
+
+def test_no_outcome_is_another_by_one_bit() -> None:
+    words = [str(outcome).encode() for outcome in Outcome]
+    flipped = {
+        bytes([*word[:at], word[at] ^ 1 << bit, *word[at + 1 :]])
+        for word in words
+        for at in range(len(word))
+        for bit in range(8)
+    }
+    assert not flipped & set(words)
 
 
 def place_of(file: Path, path: str, held: bytes) -> int:
@@ -106,7 +177,7 @@ def test_a_copy_that_rig_archive_compressed_has_them_and_verifies(closed: Path, 
     (tmp_path / "archive").mkdir()
     copy = copy_of(closed, tmp_path)
     copy.chmod(0o400)
-    commands.run("archive", copy.parent, tmp_path / "archive", "--compress", cwd=tmp_path)
+    bring(copy.parent, tmp_path / "archive", compress=True)
     (archived,) = tmp_path.glob("archive/*/*/*.h5")
     assert datasets(archived) == datasets(closed)
     assert judged(archived).word is Word.PASS
@@ -155,9 +226,12 @@ def test_a_text_that_changed_before_the_close_is_not_certified_by_it(tmp_path: P
     data = bytearray(left.read_bytes())
     data[data.index(datasets(left)["/config/devices"]) + 5] ^= 1
     left.write_bytes(data)
-    assert judged(left).text == "not as they were written: /config/devices"
+    with h5py.File(left, "r+") as file:
+        file["/acquisition/HS"].attrs["serial"] = "SIM-HX"
+    told = "not as they were written: attributes, /config/devices"
+    assert judged(left).text == told
     recover(left)
-    assert judged(left).text == "not as they were written: /config/devices"
+    assert judged(left).text == told
 
 
 def test_a_long_table_is_not_read_at_once(tmp_path: Path) -> None:

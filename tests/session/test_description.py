@@ -16,15 +16,20 @@ import pytest
 from rig import streams
 from rig.check.preflight import check
 from rig.errors import ConfigError
+from rig.record.alarms import Alarms
+from rig.record.messages import AppendText
 from rig.session import description, layout
 from rig.session.arming import Header
 from rig.session.description import differences, row_type
+from rig.session.recover import recover
 from rig.session.run import Run
 from rig.session.writer import SessionWriter
+from rig.trigger.box import EventsLost
 from rig.verify.findings import Word
 from rig.verify.integrity import check_schema
 from tests.handmade import Plan, make_run
 from tests.rigs import record, write_film_protocol, write_protocol, write_rig
+from tests.short_plans import shorten_plans
 
 NAMES = ("HS", "VIS", "NIR")
 MEASURED = {
@@ -97,11 +102,53 @@ def test_every_field_has_a_meaning_and_every_time_a_unit_and_a_clock() -> None:
                 assert field["clock"], (name, field)
 
 
-def test_every_kind_of_log_entry_is_described(recorded: Path) -> None:
+@pytest.fixture(scope="module")
+def logs(recorded: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """Entries of every kind that the program writes, as they lie in the files."""
     with Run(recorded) as run:
-        kinds = {str(entry["kind"]) for entry in run.log}
-    assert {"armed", "began", "ended", "stopped", "damaged", "outcome"} <= kinds
-    assert kinds <= set(description.description()["log"])
+        found = list(run.log)
+    folder = tmp_path_factory.mktemp("longer")
+    with pytest.MonkeyPatch.context() as patch:
+        shorten_plans(patch)
+        path = record(folder, write_rig(folder, faults="overheatings: 1"), write_protocol(folder, ("a", 4, "all"))).path
+    left = make_run(tmp_path_factory.mktemp("left"), Plan(closed=False, outcome="incomplete", written=120))
+    recover(left.parent)
+    for each in (path, left):
+        with Run(each) as run:
+            found += [entry for entry in run.log if entry["kind"] in ("note", "camera_event", "goes_on", "recovered")]
+    told = Alarms("sim://box").events_lost(0, EventsLost(7, 2))
+    alarm = Alarms("sim://box").sound(0, "hangs", "disk", cause=OSError("Input/output error"))
+    return found + [action.record for action in (*told, *alarm) if isinstance(action, AppendText)]
+
+
+def _fields_of(entry: dict[str, Any]) -> set[str]:
+    """The names of an entry's fields, those of objects in it too; of objects by name, with STREAM or NAME for it."""
+    found = entry.keys() - {"kind", "host_ns"}
+    inside = {"baseline.": [entry.get("baseline", {})], "streams.STREAM.": entry.get("streams", {}).values()}
+    inside["baseline.delays.NAME."] = entry.get("baseline", {}).get("delays", {}).values()
+    return set(found) | {f"{place}{name}" for place, objects in inside.items() for each in objects for name in each}
+
+
+def test_every_kind_of_log_entry_is_described_with_all_its_fields(logs: list[dict[str, Any]]) -> None:
+    described = description.description()["log"]
+    assert {str(entry["kind"]) for entry in logs} == described.keys()
+    for entry in logs:
+        fields = described[entry["kind"]]["fields"]
+        optional = {field["name"] for field in fields if "optional" in field}
+        found = _fields_of(entry)
+        assert found - optional == {field["name"] for field in fields} - optional, entry
+    assert {"cause"} <= set().union(*(_fields_of(entry) for entry in logs if entry["kind"] == "alarm"))
+
+
+def test_fields_of_log_entries_have_a_meaning_a_unit_and_a_clock() -> None:
+    for entry in description.description()["log"].values():
+        assert entry["what"]
+        for field in entry["fields"]:
+            assert field["what"], field
+            assert field["unit"] or not field["name"].endswith(("_us", ".us", "_hz", "_ticks", "_ns", "clock_pairs")), (
+                field
+            )
+            assert field["clock"] or not field["name"].endswith(("_ticks", "_ns", "clock_pairs", "utc")), field
 
 
 def test_the_file_explains_itself_by_a_page_and_its_whole_description(recorded: Path) -> None:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from copy import copy
+from itertools import count
 from random import Random
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from rig.clock import Clock, HostClock
 from rig.errors import RigError
-from rig.record import storage, virtual
+from rig.record import grab, storage, virtual
 from rig.record.messages import Synced
 from rig.record.storage import Storage, Ticket
+from rig.session.folder import new_session
 from tests.crashes import log_a_session, lost_by_a_cut, stages
+from tests.power import DiskLog
 from tests.short_plans import shorten_plans
 
 SEEDS = 5
@@ -36,6 +41,18 @@ def test_a_power_cut_loses_nothing_that_was_acknowledged(recorded, tmp_path, sta
     random = Random(f"{stage} {seed}")
     places = stages(recorded[0])[stage]
     assert lost_by_a_cut(recorded, random.choice(places), random, tmp_path, recoveries_cut=seed % 3) == ""
+
+
+@pytest.mark.parametrize("seed", range(2 * SEEDS))
+def test_nor_does_one_take_the_folder_of_a_session_where_no_folder_for_sessions_had_been(tmp_path, seed):
+    """Each folder that was made is safe in the one above it before anything is recorded."""
+    for name in ("disk", "left"):
+        (tmp_path / name).mkdir()
+    log = DiskLog(tmp_path / "disk")
+    with log.logging():
+        made = new_session(tmp_path / "disk/data/sessions", "001").path
+    log.cut_at(len(log.ops), Random(seed), tmp_path / "left")
+    assert (tmp_path / "left" / made.relative_to(log.folder)).is_dir()
 
 
 @pytest.mark.parametrize("seed", range(2 * SEEDS))
@@ -79,6 +96,25 @@ def test_a_recorder_that_tells_of_frames_before_their_sync_is_found_out(tmp_path
     monkeypatch.setattr(Storage, "flush", sync_and_flush)
     _, _, acknowledged = log_a_session(tmp_path, 1)
     assert acknowledged.told_too_soon()
+
+
+@pytest.mark.parametrize("changed", ["before its checksum is taken", "behind it"])
+def test_a_recorder_that_changes_a_picture_of_its_cameras_is_found_out(tmp_path, monkeypatch, changed):
+    """The harness itself can find it, also what no checksum in the file can tell."""
+    numbers, real = count(), grab.xxhash.xxh3_64_intdigest
+
+    def checksum(pixels):
+        picture = np.asarray(pixels) if next(numbers) % 5 == 0 else np.zeros((1, 1), np.uint8)
+        before = real(pixels)
+        picture[0, 0] ^= 1
+        return real(pixels) if changed == "before its checksum is taken" else before
+
+    monkeypatch.setattr(grab, "xxhash", SimpleNamespace(xxh3_64_intdigest=checksum))
+    log, truth, acknowledged = log_a_session(tmp_path, 0.5)
+    (folder := tmp_path / "cut").mkdir()
+    told = "frames not as delivered" if changed == "before its checksum is taken" else "is damaged"
+    with pytest.raises(AssertionError, match=told):
+        assert lost_by_a_cut((log, truth, acknowledged), len(log.ops), Random(0), folder, recoveries_cut=0) == ""
 
 
 def test_the_log_tells_a_close_without_a_journal_from_one_with_it(recorded, tmp_path):

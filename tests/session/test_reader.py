@@ -130,7 +130,7 @@ def test_runs_are_joined_and_a_place_is_run_and_pulse(tmp_path: Path) -> None:
         hs = session.streams["HS"]
         assert len(hs.frames) == len(hs.data) == 264 + 263
         assert hs.run_numbers.tolist() == [1] * 264 + [2] * 263
-        assert (hs.frame_of(7), hs.frame_of(7, run=2), hs.frame_of(5, run=2)) == (7, 264 + 6, None)
+        assert (hs.frame_of(7, run=1), hs.frame_of(7, run=2), hs.frame_of(5, run=2)) == (7, 264 + 6, None)
         assert number_in(hs.data[264 + 6]) == 7
         assert len(session.pulses) == 528
         assert hs.gaps["first_pulse"].tolist() == [5]

@@ -127,17 +127,37 @@ def test_frames_of_many_pulses_are_found_at_once(session: Session) -> None:
         assert stream.index_at(wanted).tolist() == expected
         assert [stream.frame_of(p) for p in range(3)] == [i if i >= 0 else None for i in expected[2:5]]
         assert stream.index_at([[0, 1], [2, 300]]).shape == (2, 2)
-        assert stream.index_at(5, run=2).tolist() == -1
+        with pytest.raises(UserError, match="run: 2 does not exist; 1"):
+            stream.index_at(5, run=2)
 
 
 def test_two_streams_are_laid_beside_each_other_by_their_pulses(session: Session) -> None:
     hs, vis = session.streams["HS"], session.streams["VIS"]
-    beside = vis.index_at(hs.pulse_numbers)
+    beside = hs.beside(vis)
+    assert beside.tolist() == vis.index_at(hs.pulse_numbers).tolist()
     both = beside >= 0
     assert both.sum() == 66 - 1 - 0
     pairs = zip(hs.data[both], vis.data[beside[both]], strict=True)
     assert all(number_in(one) == number_in(other) for one, other in pairs)
     assert {number_in(picture) for picture in hs.data[~both]} >= {1, 2, 3, 40}
+
+
+def test_streams_of_several_runs_are_laid_beside_each_other_run_by_run_and_never_mixed(tmp_path: Path) -> None:
+    """In the second run other frames are missing than in the first: places and pulses differ."""
+    make_run(tmp_path, Plan(lost=LOST, ghosts=GHOST))
+    with rig.open(make_run(tmp_path, Plan(run=2, lost={"HS": {8}, "VIS": {4, 8}}, **TWO)).parent) as session:
+        hs, vis = session.streams["HS"], session.streams["VIS"]
+        for one, other in ((hs, vis), (vis, hs)):
+            places = list(zip(other.run_numbers.tolist(), other.pulse_numbers.tolist(), strict=True))
+            mine = zip(one.run_numbers.tolist(), one.pulse_numbers.tolist(), strict=True)
+            expected = [places.index(at) if at[1] >= 0 and at in places else -1 for at in mine]
+            assert one.beside(other).tolist() == expected
+        for ask in (hs.index_at, hs.frame_of):
+            with pytest.raises(UserError, match=r"stream HS: needs run=NUMBER.*; runs 1, 2"):
+                ask(7)  # type: ignore[operator]
+        lost = list(zip(vis.gap_run_numbers.tolist(), vis.gaps["first_pulse"].tolist(), strict=True))
+        assert lost == [(1, 40), (2, 4), (2, 8)]
+        assert vis.extra_run_numbers.tolist() == [1]
 
 
 @pytest.mark.parametrize("name", ["Mono8", "Mono12", "RGB8", "Mono12p"])
