@@ -1,9 +1,10 @@
-"""The sync LED code, measured: faults found, errors by noise, and time; on made-up light.
+"""The sync LED code, measured: faults found, errors by noise, and time; on made-up light, then in whole pictures.
 
     python -m bench.led_code [--trials N]     N: sessions with a fault and without, 20000 if not said
 
-The light is that of tests/verify/led_light.py, which knows the code from its page alone. Exit status 1 when a slip is
-missed, a clean session blamed, or a share of frames with a wrong number beyond its limit.
+The light is that of tests/verify/led_light.py, which knows the code from its page alone; the pictures are those of
+simulated sessions, whose burnt-in numbers are the truth (bench/led_places.py). Exit status 1 when a slip is missed, a
+clean session blamed, a share of frames with a wrong number beyond its limit, LEDs not found, or some where none are.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from bench.led_places import in_pictures, without_leds
 from rig.streams import NO_PULSE
 from rig.verify.led_code import MIN_CONFIDENCE, Exposures, decode, find_slips
 from tests.verify.led_light import HS, VIS, VIS_20_MS, seen, window, with_slip
@@ -32,7 +34,8 @@ def main() -> int:
     trials = parser.parse_args().trials
     missed = count("one HS frame lost, a neighbour doubled: not found", slip_is_missed, trials)
     blamed = count("no fault: a slip seen, or a number missing", clean_is_blamed, trials)
-    return int(missed + blamed > 0 or not by_noise())
+    kept = [by_noise(), in_pictures(), without_leds()]
+    return int(missed + blamed > 0 or not all(kept))
 
 
 def count(what: str, is_wrong: Callable[[Rng], bool], trials: int) -> int:

@@ -2,9 +2,10 @@
 
     python docs/generate.py
 
-rig-yaml.md, protocol-yaml.md and the schemas are written whole. session-file.md and command-line.md are written by
-people, all but the parts between `<!-- generated: NAME -->` and `<!-- end -->`; so is rig/session/session-file.json,
-the description of a run file, all but its `rows` and `words`. A test keeps them all current.
+rig-yaml.md, protocol-yaml.md and the schemas are written whole. session-file.md, command-line.md and verdict.md are
+written by people, all but the parts between `<!-- generated: NAME -->` and `<!-- end -->`; so is
+rig/session/session-file.json, the description of a run file, all but its `rows` and `words`. A test keeps them all
+current.
 """
 
 from __future__ import annotations
@@ -21,11 +22,14 @@ from typer.main import get_command
 
 from rig import streams
 from rig.cli.app import app
+from rig.config.judging import TOLERANCES
 from rig.config.model import Model
-from rig.config.rig import Box, Camera, Faults, Rig, Screen, SimulatedSensor, Simulation
+from rig.config.rig import Box, Camera, Faults, Rig, Screen, SimulatedLeds, SimulatedSensor, Simulation
 from rig.config.schema import schema_of
 from rig.elicitation.protocol import Baseline, Clip, ClipBlock, ElicitationProtocol, Instruction, Question, SelfReport
 from rig.session import layout
+from rig.verify.verdict import CHECKS
+from rig.verify.verdict_file import FindingEntry, VerdictFile
 
 REFERENCE = Path(__file__).parent / "reference"
 DESCRIPTION = Path(layout.__file__).with_name("session-file.json")
@@ -48,10 +52,11 @@ What must fit together, besides each key by itself:
   32 us before its end, and are the same or at least 32 us apart.
 - `features` names nothing that has a key of its own (`Width` is `width`), and neither `TriggerMode`, `TriggerSelector`
   nor `AcquisitionMode`, which the rig sets itself.
-- An exposure ends 100 us before the camera's next pulse; with `ghost_frames` before the ghost half-way to it.
+- An exposure ends 100 us before the camera's next pulse; with ghosts before the ghost half-way to it.
 - The buffers of all simulated cameras together, of 4 s and 16 frames at least, take no more than 4 GiB.
 - Faults find a place each: the pulses of each camera from `first_pulse` to `last_pulse`; so do `dropped_bytes`.
-- `dead_line` is a camera of the rig. `loop_back` is an input that nothing else is wired to.
+- Faults that name a camera name one of the rig. Sync LEDs with a place (`leds`) lie in the picture. `loop_back` is an
+  input that nothing else is wired to.
 - `wires` goes with a port that is not `sim://`, and then without `loop_back` and faults of the simulated box.
 """
 RIG_PARTS: list[Part] = [
@@ -59,6 +64,7 @@ RIG_PARTS: list[Part] = [
     ("box", Box),
     ("cameras, one for each name", Camera),
     ("simulated, of a simulated camera", SimulatedSensor),
+    ("leds, of what a simulated camera is", SimulatedLeds),
     ("screen", Screen),
     ("simulation", Simulation),
     ("simulation.faults", Faults),
@@ -150,13 +156,15 @@ def pages() -> dict[Path, str]:
         DESCRIPTION: json.dumps(description(), indent=1, ensure_ascii=False) + "\n",
         REFERENCE / "session-file.md": filled(REFERENCE / "session-file.md", file_parts()),
         REFERENCE / "command-line.md": filled(REFERENCE / "command-line.md", command_parts()),
+        REFERENCE / "verdict.md": filled(REFERENCE / "verdict.md", verdict_parts()),
         REFERENCE / "schema/rig.schema.json": schema(Rig),
         REFERENCE / "schema/protocol.schema.json": schema(ElicitationProtocol),
+        REFERENCE / "schema/verdict.schema.json": schema(VerdictFile),
     }
 
 
 def schema(model: type[Model]) -> str:
-    """What editors complete a file by."""
+    """What editors complete a file by, or programs check one by."""
     return json.dumps(schema_of(model), indent=1) + "\n"
 
 
@@ -223,9 +231,18 @@ def unit_of(said: dict[str, Any]) -> list[str]:
     return [said[key] for key in ("unit", "clock") if said.get(key)]
 
 
-def log(entries: dict[str, str]) -> str:
-    """The kinds of log entries."""
-    return "| log entry | its fields |\n|---|---|\n" + "".join(f"| `{k}` | {v} |\n" for k, v in entries.items())
+def log(entries: dict[str, Any]) -> str:
+    """The kinds of log entries, each with its fields."""
+    rows = ["| log entry | field | type | unit and clock | meaning |\n|---|---|---|---|---|\n"]
+    for kind_of_entry, said in entries.items():
+        rows.append(f"| `{kind_of_entry}` | | | | {said['what']} |\n")
+        rows += [f"| | {log_field(each)} |\n" for each in said["fields"]]
+    return "".join(rows)
+
+
+def log_field(said: dict[str, Any]) -> str:
+    only = f". Only {said['optional']}" if "optional" in said else ""
+    return f"`{said['name']}` | {said['type']} | {', '.join(unit_of(said))} | {said['what']}{only}"
 
 
 def comments(source: Path, name: str) -> dict[str, str]:
@@ -318,6 +335,48 @@ def option_default(option: Any) -> str:
     if isinstance(option.default, bool):
         return f"`{option.opts[0]}`" if option.default else "off"
     return "" if option.default is None else f"`{option.default}`"
+
+
+def verdict_parts() -> dict[str, str]:
+    """Tables of the page about verdicts: why each check matters, limits, and the keys of the file."""
+    keys: dict[str, type[Model]] = {"keys": VerdictFile, "keys of a finding": FindingEntry}
+    return {"why": why(), "tolerances": tolerances()} | {name: json_keys(model) for name, model in keys.items()}
+
+
+def why() -> str:
+    """Each check, what its value counts, what it needs, and why it matters."""
+    rows = ["| name | `value` | why it matters |\n|---|---|---|\n"]
+    for check in CHECKS:
+        needs = f" Required only with {check.needs}." if check.needs else ""
+        rows.append(f"| {check.name} | {check.unit or 'none'} | {check.why}{needs} |\n")
+    return "".join(rows)
+
+
+def tolerances() -> str:
+    """The limits that a lab may set."""
+    rows = ["| key | unit | usual | ceiling | what it limits |\n|---|---|---|---|---|\n"]
+    for name, each in TOLERANCES.items():
+        rows.append(f"| `{name}` | {each.unit} | {each.usual:g} | {each.ceiling:g} | {each.text} |\n")
+    return "".join(rows)
+
+
+def json_keys(model: type[Model]) -> str:
+    """The keys of a JSON object, for people."""
+    rows = ["| key | type | what it says |\n|---|---|---|\n"]
+    for name, said in model.model_json_schema()["properties"].items():
+        rows.append(f"| `{name}` | {json_type(said)} | {said['description']} |\n")
+    return "".join(rows)
+
+
+def json_type(said: dict[str, Any]) -> str:
+    """In the words of people who write no programs."""
+    if "anyOf" in said:
+        return " or ".join(dict.fromkeys(json_type(member) for member in said["anyOf"]))
+    if said["type"] == "array":
+        inner = json_type(said["items"]) if "type" in said["items"] else "object"
+        return "list of " + (f"lists{inner[4:]}" if inner.startswith("list") else f"{inner}s")
+    words = {"string": "text", "integer": "number", "boolean": "true or false"}
+    return words.get(said["type"], str(said["type"]))
 
 
 def page(head: str, parts: list[Part]) -> str:

@@ -1,6 +1,6 @@
 """Session files made by hand with plain h5py, so that readers are tested against an independent writer.
 
-Every picture is filled with its pulse number (`number_in` reads it back); an extra's picture holds EXTRA_MARK.
+Every picture holds its pulse number (`number_in` reads it back); an extra's picture holds EXTRA_MARK.
 Faults are planted by the fields of `Plan`; what is not planted is right.
 """
 
@@ -21,6 +21,7 @@ from rig.streams import BOX_STATUS, CLOCK_PAIR, EDGE, EXTRA, FLIP, FRAME, GAP, N
 PERIOD = 20_000  # box ticks: 100 Hz
 HEIGHT, WIDTH = 64, 96
 EXTRA_MARK = 0xFFFFFF
+GREY = 110
 HOST_0 = 5_000_000_000  # host ns at box tick 0
 DIVISORS = {"HS": 1, "VIS": 4, "NIR": 4}
 DELAYS = {"exposure_start": {"us": 20.0, "origin": "DECLARED"}}
@@ -31,6 +32,13 @@ FLIP_NS = 16_666_667
 FILM_FRAMES = 25
 BOX_0 = 1_000_000  # box ticks at pulse 0
 LATENCY_NS = 12_000_000  # flip to photodiode
+# Its pictures show no sync LEDs and no face, so its protocol lists what must be measured.
+REQUIRED = """\
+requires:
+  [schema, identity, files, pulses, box, schedule, frames, extras, recount, order, pairing, line walk, preamble,
+   postamble, evidence, stamps, intervals, skew, box rate, steps, film frames, late flips, acknowledged, features,
+   checksums, rows, tables, values, ending]
+"""
 
 
 @dataclass
@@ -88,6 +96,8 @@ class Plan:
     clip_sha256: str = "0" * 64
     clip_frames: int = FILM_FRAMES
     protocol_path: str = "/nowhere/demo.yaml"
+    protocol_text: str = "name: demo\n" + REQUIRED
+    rig_text: str = ""  # besides the box's inputs
 
     @property
     def pulses(self) -> int:
@@ -100,15 +110,15 @@ class Plan:
 
 
 def picture_of(number: int) -> np.ndarray:
-    """uint8 (64, 96): the number's three bytes, each in a third of the picture."""
-    picture = np.zeros((HEIGHT, WIDTH), np.uint8)
+    """uint8 (64, 96), grey; in the middle of each third a byte of the number, too small to be too bright or dark."""
+    picture = np.full((HEIGHT, WIDTH), GREY, np.uint8)
     for place in range(3):
-        picture[:, 32 * place : 32 * place + 32] = (number >> (8 * place)) & 255
+        picture[29:35, 32 * place + 13 : 32 * place + 19] = (number >> (8 * place)) & 255
     return picture
 
 
 def number_in(picture: np.ndarray) -> int:
-    return sum(int(picture[0, 32 * place]) << (8 * place) for place in range(3))
+    return sum(int(picture[32, 32 * place + 16]) << (8 * place) for place in range(3))
 
 
 def pulse_ticks(plan: Plan) -> np.ndarray:
@@ -136,11 +146,26 @@ def make_run(directory: Path, plan: Plan | None = None, *, subject: str = "001")
     path.unlink(missing_ok=True)  # one made before is read-only
     with h5py.File(path, "w", libver=("v110", "v110")) as file:
         _Maker(file, plan).make(subject)
+        note_attributes(file)
         if plan.closed:
             note_checksums(file)
     if plan.closed:
         path.chmod(0o400)
     return path
+
+
+def note_attributes(file: h5py.File) -> None:
+    """The checksum of all attributes, as they are now."""
+    objects = {"/": file}
+    file.visititems(lambda name, item: objects.__setitem__(f"/{name}", item))
+    plain = {path: _plain(item) for path, item in objects.items()}
+    text = json.dumps({path: found for path, found in plain.items() if found}, sort_keys=True)
+    file.attrs["xxh3_64"] = np.uint64(xxhash.xxh3_64_intdigest(text.encode()))
+
+
+def _plain(item: h5py.HLObject) -> dict[str, object]:
+    own = {name: item.attrs[name] for name in item.attrs if name not in ("outcome", "xxh3_64")}
+    return {name: value if isinstance(value, str) else value.item() for name, value in own.items()}
 
 
 def note_checksums(file: h5py.File) -> None:
@@ -200,8 +225,8 @@ class _Maker:
 
     def config(self) -> None:
         config = self.file.create_group("config")
-        inputs = json.dumps({"photodiode": 4, **self.plan.wired})
-        for name, text in (("rig", f"box:\n  inputs: {inputs}\n"), ("protocol", "name: demo\n")):
+        rig = f"box:\n  inputs: {json.dumps({'photodiode': 4, **self.plan.wired})}\n{self.plan.rig_text}"
+        for name, text in (("rig", rig), ("protocol", self.plan.protocol_text)):
             config[name] = text
             config[name].attrs.update(
                 path=self.plan.protocol_path if name == "protocol" else "/nowhere/rig.yaml", sha256="0"

@@ -14,14 +14,14 @@ schema: 1
 name: small
 box: {{port: sim://small, rate_hz: 100}}
 cameras:
-  HS: {{backend: simulated, serial: SIM-HS, line: 0, divisor: 1, exposure_us: 4000, width: 96, height: 64}}
-  VIS: {{backend: simulated, serial: SIM-VIS, line: 1, divisor: 4, exposure_us: 8000, width: 96, height: 64}}
-  NIR: {{backend: simulated, serial: SIM-NIR, line: 2, divisor: 4, exposure_us: 8000, width: 96, height: 64}}
+  HS: {{backend: simulated, serial: SIM-HS, line: 0, divisor: 1, exposure_us: 4000, SIZE}}
+  VIS: {{backend: simulated, serial: SIM-VIS, line: 1, divisor: 4, exposure_us: 8000, SIZE}}
+  NIR: {{backend: simulated, serial: SIM-NIR, line: 2, divisor: 4, exposure_us: 8000, SIZE}}
 screen: {{backend: simulated, width: 960, height: 540, refresh_hz: 60}}
 simulation:
   seed: {seed}
   faults: {{{faults}}}
-"""
+""".replace("SIZE", "start_delay_us: 0, width: 96, height: 64")  # the delay is declared: skew can be judged
 PROTOCOL = """\
 schema: 1
 name: still

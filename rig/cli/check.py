@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from rig.check.preflight import Checked
 
+SHORTEST_S, LONGEST_S = 5, 600  # of a rehearsal; in less the code of the sync LEDs is not sure
+
 
 def check(
     protocol: Annotated[str | None, typer.Argument(help="A protocol's name or file.")] = None,
@@ -19,6 +21,15 @@ def check(
     out: Annotated[Path, typer.Option(help="Where sessions will lie.")] = Path("sessions"),
     devices: Annotated[bool, typer.Option(help="Open the devices too.")] = True,  # noqa: FBT002
     speed: Annotated[bool, typer.Option(help="Measure disk and cores too, for some seconds.")] = True,  # noqa: FBT002
+    sync: Annotated[
+        float | None,
+        typer.Option(
+            min=SHORTEST_S,
+            max=LONGEST_S,
+            metavar="SECONDS",
+            help="Sweep the LED through the exposures, then record so many seconds and judge them; 10 will do.",
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,  # noqa: FBT002
 ) -> None:
     """Find everything that is wrong before a participant sits down: rig, protocol, clips, disk and devices.
@@ -27,9 +38,12 @@ def check(
     allows, and what the camera cannot do. A device that does not answer hides nothing about the others.
     Writes for a second or two where sessions will lie, to see whether the disk is quicker than the cameras,
     or which of them to compress.
-    Exit code 0: ready; 2: the problems are listed, each with its place.
+    With --sync it measures when each camera's exposure begins after its pulse, keeps that below ./calibration for
+    all later sessions, and gives the verdict that rig verify would give on a short recording, which is not kept.
+    Exit code 0: ready; 1: the verdict is not complete, a start of exposure is not as told, or you ended it;
+    2: the problems are listed, each with its place.
 
-    Example: rig check demo --rig demo
+    Example: rig check demo --rig demo --sync 10
     """
     from json import dumps
 
@@ -37,16 +51,22 @@ def check(
 
     from rig.check.disk import measure
     from rig.check.preflight import check as run_check
+    from rig.cli.check_sync import check_sync
     from rig.errors import raise_all
 
-    console = Console(highlight=False, quiet=json)
+    console, is_good = Console(highlight=False, quiet=json), True
     with console.status("looking at rig, protocol, clips, devices and disk"):
         found = run_check(rig, protocol, out, with_devices=devices, measure=measure if speed else None)
-    if json:
-        typer.echo(dumps(found.to_json(), indent=1))
-        raise typer.Exit(2 if found.problems else 0)
     _show(found, console)
+    result = found.to_json()
+    if sync is not None and not found.problems:
+        is_good, result["sync"] = check_sync(found, out, sync, console)
+    if json:
+        typer.echo(dumps(result, indent=1))
+        raise typer.Exit(2 if found.problems else 0 if is_good else 1)
     raise_all(found.problems)
+    if not is_good:
+        raise typer.Exit(1)
     console.print("[green]ready[/]")
 
 

@@ -9,25 +9,48 @@ import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from rig.session.run import Run
     from rig.verify.findings import Finding
+    from rig.verify.report.page import Page
     from rig.verify.verdict import Verdict
 
 _STYLES = {"PASS": "green", "WARN": "yellow", "FAIL": "bold red", "NOT MEASURED": "magenta"}
 
 
 def verify(
-    sessions: Annotated[list[Path], typer.Argument(help="Session folders, or files in them.", metavar="SESSION")],
+    sessions: Annotated[
+        list[Path] | None, typer.Argument(help="Session folders, or files in them.", metavar="SESSION")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the verdicts as JSON instead of tables.")] = False,  # noqa: FBT002
+    report: Annotated[
+        Path | None, typer.Option("--report", help="Write a page with figures about them all.", metavar="HTML")
+    ] = None,
+    video: Annotated[
+        list[Path] | None,
+        typer.Option("--video", help="Judge this video file instead, with others of its recording.", metavar="FILE"),
+    ] = None,
 ) -> None:
     """Judge recorded sessions: every frame on its pulse, every film frame shown, nothing changed on the disk.
 
     Writes a verdict (JSON) and a figure (PNG) beside each run that has ended. Ends with 0 when all are complete, 1 when
-    one is not, 2 when one cannot be read.
+    one is not, 2 when one cannot be read. With --video: 0 when the files are proved to be of the same pulses.
 
     Example: rig verify sessions/sub-001/ses-01
     """
+    from rig.cli.verify_video import verify_videos
+    from rig.errors import UserError
+
+    if bool(sessions) == bool(video) or (video and report):
+        raise UserError("rig verify", "takes sessions, or video files with --video, and no --report then")
+    if video:
+        verify_videos(video, json=json)
+    else:
+        _verify_sessions(sessions or [], report, json=json)
+
+
+def _verify_sessions(sessions: list[Path], report: Path | None, *, json: bool) -> None:
     from json import dumps
 
     from rich.console import Console
@@ -35,31 +58,45 @@ def verify(
     import rig
     from rig.errors import RigError, raise_all
 
+    page = _page(report)
     verdicts: list[Verdict] = []
     unreadable: list[RigError] = []
     console = Console(quiet=json)
     for path in sessions:
         try:
             with rig.open(path) as session:
-                verdicts += [_judge(run, console) for run in session.runs]
+                verdicts += [_judge(run, console, page) for run in session.runs]
                 unreadable += session.unreadable
         except RigError as exc:
             unreadable.append(exc)
     if json:
         typer.echo(dumps({"verdicts": [verdict.to_json() for verdict in verdicts]}, indent=1))
+    if page is not None:
+        page.write(unreadable)
+        console.print(f"Report:  {page.path}", markup=False, highlight=False, soft_wrap=True)
     raise_all(unreadable)
     if not all(verdict.is_complete for verdict in verdicts):
         raise typer.Exit(1)
 
 
-def _judge(run: Run, console: Console) -> Verdict:
+def _page(path: Path | None) -> Page | None:
+    """The page to write, where one is asked for; refused before anything is looked at."""
+    from rig.verify.report.page import Page
+
+    return None if path is None else Page(path)
+
+
+def _judge(run: Run, console: Console, page: Page | None) -> Verdict:
     """Judge one run, show it, and write verdict and figure beside it; not while it is being recorded."""
     from rig.session.folder import beside, write_private
-    from rig.verify.report import REPORT_FILE, draw_report
+    from rig.verify.report.overview import REPORT_FILE, draw_report
     from rig.verify.verdict import save, verify_run
 
+    _look(run, console)
     verdict = verify_run(run)
-    _show(verdict, console)
+    show_verdict(verdict, console)
+    if page is not None:
+        page.add(run, verdict)
     written = save(run.path, verdict)
     if written is None:
         typer.echo(f"{run.path}: is being recorded right now: this verdict is of its beginning, and not kept", err=True)
@@ -71,32 +108,59 @@ def _judge(run: Run, console: Console) -> Verdict:
     return verdict
 
 
-def _show(verdict: Verdict, console: Console) -> None:
+def _look(run: Run, console: Console) -> None:
+    """Look at all pictures, which takes longest, and show how it goes on."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from rig.verify.looks import look_at_all, picture_bytes
+
+    shown = Console(stderr=True)
+    with Progress(console=shown, transient=True, disable=console.quiet or not shown.is_terminal) as progress:
+        task = progress.add_task(run.path.name, total=picture_bytes(run) or None)
+        look_at_all(run, lambda size: progress.advance(task, size))
+
+
+def show_verdict(verdict: Verdict, console: Console) -> None:
+    """What was found, as a table; below it complete or not."""
+    if verdict.simulated:
+        console.print("[bold yellow]SIMULATED[/]: devices of this run were simulated")
+    console.print(findings_table(verdict.run_file, rows(verdict.findings)))
+    _show_end(verdict, console)
+
+
+def findings_table(title: str, found: list[tuple[str, str, str, str]], of: str = "stream") -> Table:
+    """Findings as a table, from its rows; `of`: what they are of."""
     from rich.markup import escape
     from rich.table import Table
 
     from rig.cli.terminal import printable
-    from rig.verify.findings import Word
 
-    table = Table(title=escape(printable(verdict.run_file)), title_justify="left", show_lines=False)
-    for column in ("check", "stream", "", "what was found"):
+    table = Table(title=escape(printable(title)), title_justify="left", show_lines=False)
+    for column in ("check", of, "", "what was found"):
         table.add_column(column, overflow="fold")
-    for check, streams, word, text in rows(verdict.findings):
-        table.add_row(escape(check), escape(streams), f"[{_STYLES[word]}]{word}[/]", escape(printable(text)))
-    if verdict.simulated:
-        console.print("[bold yellow]SIMULATED[/]: devices of this run were simulated")
-    console.print(table)
+    for check, streams, word, text in found:
+        table.add_row(escape(check), escape(printable(streams)), f"[{_STYLES[word]}]{word}[/]", escape(printable(text)))
+    return table
+
+
+def _show_end(verdict: Verdict, console: Console) -> None:
+    """Below the table: complete or not, and what each check that stands against it is good for."""
+    from rich.markup import escape
+
+    from rig.cli.terminal import printable
+    from rig.config.judging import WHY
+    from rig.verify.findings import Word
+    from rig.verify.light import stimulus_onset
+
     if verdict.unmeasured:
         console.print(f"[magenta]NOT MEASURED[/]: {escape(', '.join(verdict.unmeasured))}", highlight=False)
-    if verdict.is_complete:
-        warned = list(dict.fromkeys(f.check for f in verdict.findings if f.word is Word.WARN))
-        notes = f", to look at: {', '.join(warned)}" if warned else ""
-        console.print(f"[bold green]complete[/]{escape(notes)}", highlight=False)
-        return
-    failed = list(dict.fromkeys(f.check for f in verdict.findings if f.word is Word.FAIL))
-    parts = [f"failed: {', '.join(failed)}"] if failed else []
-    parts += [f"required but not measured: {', '.join(verdict.missing)}"] if verdict.missing else []
-    console.print(f"[bold red]NOT complete[/]: {escape('; '.join(parts))}", highlight=False)
+    console.print(escape(printable(stimulus_onset(verdict.findings))), highlight=False)
+    style = "bold green" if verdict.is_complete else "bold red"
+    console.print(f"[{style}]{escape(verdict.summary)}[/]", highlight=False)
+    for name in dict.fromkeys([*verdict.checks_with(Word.FAIL), *verdict.missing]):
+        why = WHY.get(name, "this version has no such check.")
+        console.print(f"  {escape(printable(name))}: {why}", highlight=False)
 
 
 def rows(findings: tuple[Finding, ...]) -> list[tuple[str, str, str, str]]:

@@ -6,23 +6,27 @@ an interval that is too long or too short, and a clock that runs fast, slow or u
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
-from rig.clock import fit_clocks
+from rig.clock import ClockFit, fit_clocks
+from rig.config.judging import TOLERANCES
 from rig.session.run import Run, Stream
 from rig.session.runfile import Rows
 from rig.session.timeline import map_box
 from rig.streams import NO_PULSE, Evidence
 from rig.verify.arms import same_arm
-from rig.verify.findings import Finding, Numbers, Word, ranges_of, spelled
+from rig.verify.findings import Finding, Numbers, Word, due_pulses, ranges_of, spelled
 from rig.verify.last_word import seen_in_part
+from rig.verify.numbers import distinct, in_both
 from rig.verify.paired import BOX_HZ, ClockStep, Paired, clock_steps, paired, usual_rate
+from rig.verify.tolerances import limit
 
 NEAR_PERIODS = 0.25  # a frame further from its pulse than a quarter period may belong to the next one
-MAX_SKEW_MS = 1.0  # between cameras, that the field aims at; a hardware trigger jitters by microseconds: verdict.md
-MAX_CAMERA_PPM = 6_000  # the box's ceramic resonator is of the 0.5 % class, and a camera's crystal adds little
-MAX_HOST_RESIDUAL_MS = 2.0  # jitter that the domain accepts between screen and cameras
+OUTLIER = 6  # times the usual distance of frames from their pulses
 TREND_FRAMES = 100  # a clock drifts slowly: its trend is the median of so many frames
 SLOPE_FRAMES = 1000
 HOLE_S = 5  # so long without a frame (a part not stored) no drift is followed: another part begins
@@ -85,6 +89,82 @@ def _detrended(values: Periods, limit: float) -> Periods:
     return np.asarray(left - np.median(left))
 
 
+@dataclass(frozen=True)
+class CameraClock:
+    """A camera's clock against the box's by its frames: the straight line that fits, and what lies off it."""
+
+    ppm: float  # by which it runs faster than the box's
+    offset_s: float  # what it showed more than the box's clock at the first frame of the line
+    residual_us: float  # root mean square distance of frames from the line
+    pulses: Numbers  # (n,) that frames claim; frames of pieces too short for a line are left out
+    off_ms: Periods  # (n,) from the pulse that each claims, a slow drift taken out: this is judged
+    off_line_us: Periods  # (n,) from the straight line of its piece
+    steps: list[ClockStep]  # each time that it was set
+
+    @property
+    def outliers(self) -> int:
+        """Frames further from their pulse than OUTLIER times the usual distance, and than a microsecond."""
+        usual_ms = 1.4826 * float(np.median(np.abs(self.off_ms)))
+        return int((np.abs(self.off_ms) > max(OUTLIER * usual_ms, 0.001)).sum())
+
+    def spelled(self) -> str:
+        """In words."""
+        worst_ms = float(np.abs(self.off_ms).max())
+        text = f"its clock {self.ppm:+.1f} ppm against the box's, {self.offset_s:+.6f} s ahead; residual"
+        return f"{text} {self.residual_us:.1f} us, {self.outliers} outliers, worst {worst_ms:.3f} ms off"
+
+
+def camera_clock(run: Run, stream: Stream) -> CameraClock | None:
+    """The clock of a stream's camera; None: no timestamps, fewer than FEWEST frames on end, or it stood still."""
+    ticks_hz, period_ticks = int(stream.baseline.get("ticks_hz", 0)), int(run.plan["period_ticks"])
+    if not ticks_hz:
+        return None
+    return fit_camera(paired(run, stream), clock_steps(run, stream), ticks_hz, period_ticks, _stamps_limit_ms(run))
+
+
+def fit_camera(
+    pairs: Paired, steps: list[ClockStep], ticks_hz: int, period_ticks: int, limit_ms: float
+) -> CameraClock | None:
+    """A camera's clock from its frames and the times of their pulses; frames more than `limit_ms` off bend no line."""
+    pieces = [piece for piece in same_arm(pairs.pieces) if len(piece) >= FEWEST]
+    period_ms = period_ticks / BOX_HZ * 1000
+    off_ms = [distances(pairs[p], ticks_hz, period_ticks, limit_ms / period_ms) * period_ms for p in pieces]
+    lines = [_line(pairs[p], np.abs(off) <= limit_ms) for p, off in zip(pieces, off_ms, strict=True)]
+    longest = max(zip(map(len, pieces), range(len(pieces)), strict=True), default=(0, 0))[1]
+    if not lines or (line := lines[longest]) is None:
+        return None
+    off_line_us = [_off_line_us(line, pairs[p]) for line, p in zip(lines, pieces, strict=True)]
+    return CameraClock(
+        ppm=(BOX_HZ / (line.rate * ticks_hz) - 1) * 1e6,
+        offset_s=line.origin / ticks_hz - line.offset / BOX_HZ,
+        residual_us=line.residual * 1e6 / BOX_HZ,
+        pulses=pairs.pulses[np.concatenate(pieces)],
+        off_ms=np.concatenate(off_ms),
+        off_line_us=np.concatenate(off_line_us),
+        steps=steps,
+    )
+
+
+def _stamps_limit_ms(run: Run) -> float:
+    period_ms = int(run.plan["period_ticks"]) / BOX_HZ * 1000
+    return min(limit(run, "stamps_ms").value, NEAR_PERIODS * period_ms)
+
+
+def _line(piece: Paired, is_near: NDArray[np.bool_]) -> ClockFit | None:
+    """From camera ticks to box ticks, by frames near their pulses where there are two; None: the clock stood still."""
+    near = np.flatnonzero(is_near) if is_near.sum() > 1 else np.arange(len(is_near))
+    camera, box = piece.camera_ticks[near], piece.box_ticks[near]
+    return fit_clocks(camera, box) if camera[0] != camera[-1] else None
+
+
+def _off_line_us(line: ClockFit | None, piece: Paired) -> Periods:
+    """How far each frame lies off the line, us; nan without a line."""
+    if line is None:
+        return np.full(len(piece.pulses), np.nan)
+    off_ticks = (piece.camera_ticks - line.origin) * line.rate - (piece.box_ticks - line.offset)
+    return np.asarray(off_ticks * 1e6 / BOX_HZ)
+
+
 def check_stamps(run: Run) -> list[Finding]:
     """Every single frame was exposed at the pulse it claims, by its camera's own clock, each piece of it by itself."""
     unseen = "when these were due could not be seen"
@@ -92,38 +172,34 @@ def check_stamps(run: Run) -> list[Finding]:
 
 
 def _stamps(run: Run, stream: Stream) -> Finding:
-    pairs, ticks_hz = paired(run, stream), int(stream.baseline.get("ticks_hz", 0))
-    period = int(run.plan["period_ticks"])
-    period_ms = period / BOX_HZ * 1000
-    limit_ms = min(MAX_SKEW_MS, NEAR_PERIODS * period_ms)
-    origin = "the skew between cameras aimed at" if limit_ms == MAX_SKEW_MS else "a quarter period"
-    limit, looked_at = f"{limit_ms:g} ms, {origin}", f"{len(pairs.pulses)} frames"
-    if not ticks_hz or len(pairs.pulses) < FEWEST:
-        reason = f"only {len(pairs.pulses)} frames" if ticks_hz else "the camera has no timestamps"
-        return Finding("stamps", stream.name, Word.NOT_MEASURED, None, limit, looked_at, reason)
-    pieces = [piece for piece in same_arm(pairs.pieces) if len(piece) >= FEWEST]
-    if not pieces:
-        return Finding("stamps", stream.name, Word.NOT_MEASURED, None, limit, looked_at, "too few frames of each arm")
-    off_ms = np.concatenate([distances(pairs[p], ticks_hz, period, limit_ms / period_ms) for p in pieces]) * period_ms
-    far, longest = np.abs(off_ms) > limit_ms, max(pieces, key=len)
-    pairs, first = pairs[np.concatenate(pieces)], sum(len(piece) for piece in pieces if piece[0] < longest[0])
-    near = np.flatnonzero(~far[first : first + len(longest)]) + first
-    near = near if len(near) > 1 else np.arange(first, first + len(longest))
-    if pairs.camera_ticks[near[0]] == pairs.camera_ticks[near[-1]]:
-        text = "the camera's clock stood still: its timestamps say nothing of when frames were exposed"
-        return Finding("stamps", stream.name, Word.FAIL, None, limit, looked_at, text)
-    fit = fit_clocks(pairs.camera_ticks[near], pairs.box_ticks[near])
-    ppm = (fit.rate * ticks_hz / BOX_HZ - 1) * 1e6
-    worst_ms = float(np.abs(off_ms).max())
-    rate = f"box against camera {ppm:+.1f} ppm, residual {fit.residual * 1e6 / BOX_HZ:.1f} us, worst {worst_ms:.3f} ms"
-    if far.any():
-        where = ranges_of(pairs.pulses[far], stream.divisor)
-        text = f"{int(far.sum())} frames were not exposed at the pulse they claim: {spelled(where)}; {rate}"
-        return Finding("stamps", stream.name, Word.FAIL, worst_ms, limit, looked_at, text, where)
-    steps = clock_steps(run, stream)
-    word = _word_of(steps) if abs(ppm) <= MAX_CAMERA_PPM else Word.FAIL
-    where = ranges_of(np.array([step.pulse for step in steps], np.int64))
-    return Finding("stamps", stream.name, word, worst_ms, limit, looked_at, _steps_spelled(steps) + rate, where)
+    bound, limit_ms = limit(run, "stamps_ms"), _stamps_limit_ms(run)
+    limit_text = str(bound) if limit_ms == bound.value else f"{limit_ms:g} ms, a quarter period"
+    pairs, clock = paired(run, stream), camera_clock(run, stream)
+    said = partial(Finding, "stamps", stream.name, limit=f"{limit_text}; {limit(run, 'camera_ppm')}",
+                   looked_at=f"{len(pairs.pulses)} frames", origin=bound.origin)  # fmt: skip
+    if clock is None:
+        word, text = _no_clock(stream, pairs)
+        return said(word, None, text=text)
+    worst_ms = float(np.abs(clock.off_ms).max())
+    where = ranges_of(clock.pulses[np.abs(clock.off_ms) > limit_ms], stream.divisor)
+    if where:
+        far = int((np.abs(clock.off_ms) > limit_ms).sum())
+        text = f"{far} frames were not exposed at the pulse they claim: {spelled(where)}; {clock.spelled()}"
+        return said(Word.FAIL, worst_ms, text=text, ranges=where)
+    word = _word_of(clock.steps) if abs(clock.ppm) <= limit(run, "camera_ppm").value else Word.FAIL
+    where = ranges_of(np.array([step.pulse for step in clock.steps], np.int64))
+    return said(word, worst_ms, text=_steps_spelled(clock.steps) + clock.spelled(), ranges=where)
+
+
+def _no_clock(stream: Stream, pairs: Paired) -> tuple[Word, str]:
+    """Word and text about a camera whose clock says nothing."""
+    if not stream.baseline.get("ticks_hz"):
+        return Word.NOT_MEASURED, "the camera has no timestamps"
+    if len(pairs.pulses) < FEWEST:
+        return Word.NOT_MEASURED, f"only {len(pairs.pulses)} frames"
+    if all(len(piece) < FEWEST for piece in same_arm(pairs.pieces)):
+        return Word.NOT_MEASURED, "too few frames of each arm"
+    return Word.FAIL, "the camera's clock stood still: its timestamps say nothing of when frames were exposed"
 
 
 def _word_of(steps: list[ClockStep]) -> Word:
@@ -163,16 +239,31 @@ def _intervals(run: Run, stream: Stream) -> Finding:
     # Over a part not stored two clocks drift apart; that is no interval between frames.
     within = box <= HOLE_S * 1000
     camera, box, pulses = camera[within], box[within], pulses[within]
-    limit, looked_at = f"within {MAX_SKEW_MS:g} ms of the pulses'", f"{len(camera)} intervals"
+    bound, looked_at = limit(run, "intervals_ms"), f"{len(camera)} intervals"
     if not stream.baseline.get("ticks_hz") or len(camera) < 3:
         reason = "no timestamps, or too few frames"
-        return Finding("intervals", stream.name, Word.NOT_MEASURED, None, limit, looked_at, reason)
-    off = np.abs(camera - box * usual_rate(camera, box))
-    worst = float(off.max())
-    where = ranges_of(pulses[off > MAX_SKEW_MS], stream.divisor)
+        said = (Word.NOT_MEASURED, None, str(bound), looked_at, reason, (), bound.origin)
+        return Finding("intervals", stream.name, *said)
+    off = camera - box * usual_rate(camera, box)
+    worst = float(np.abs(off).max())
+    where = ranges_of(pulses[np.abs(off) > bound.value], stream.divisor)
     note = f", before pulses {spelled(where)}" if where else ""
-    text = f"median {np.median(camera):.3f} ms; worst {worst:.3f} ms off the pulses'{note}"
-    return Finding("intervals", stream.name, Word.WARN if where else Word.PASS, worst, limit, looked_at, text, where)
+    text = f"median {np.median(camera):.3f} ms, jitter {1.4826e3 * np.median(np.abs(off)):.1f} us (SD); "
+    text += f"worst {worst:.3f} ms off the pulses'{note}; {_rates_spelled(run, stream)}"
+    word = Word.WARN if where else Word.PASS
+    return Finding("intervals", stream.name, word, worst, str(bound), looked_at, text, where, bound.origin)
+
+
+def frame_rates_hz(run: Run, stream: Stream) -> tuple[float, float]:
+    """Frames a second that were got, and that were due: pulses sent to it and to be stored; by the host's clock."""
+    due_hz = 1e9 / (stream.divisor * int(run.plan["period_ticks"]) * map_box(run).rate)
+    due, got = due_pulses(run, stream), distinct(stream.pulse_numbers[stream.pulse_numbers != NO_PULSE])
+    return due_hz * len(in_both(got, due)) / max(1, len(due)), due_hz
+
+
+def _rates_spelled(run: Run, stream: Stream) -> str:
+    got_hz, due_hz = frame_rates_hz(run, stream)
+    return f"{got_hz:.3f} of {due_hz:.3f} fps due"
 
 
 def check_evidence(run: Run) -> list[Finding]:
@@ -198,22 +289,44 @@ def _evidence(stream: Stream) -> Finding:
 
 def check_box_rate(run: Run) -> list[Finding]:
     """The box's clock against the host's, which joins the screen to the cameras."""
+    return [_box_rate(run)]
+
+
+def _box_rate(run: Run) -> Finding:
     pairs = int((run.clock_pairs["clock"] == b"box").sum())
-    limit, looked_at = f"{MAX_CAMERA_PPM} ppm, residual {MAX_HOST_RESIDUAL_MS:g} ms", f"{pairs} clock pairs"
+    rate, residual = limit(run, "box_ppm"), limit(run, "host_residual_ms")
+    said = partial(Finding, "box rate", "", looked_at=f"{pairs} clock pairs", origin=rate.origin,
+                   limit=f"{rate}, above {TOLERANCES['box_ppm'].ceiling:g} fails; residual {residual}")  # fmt: skip
     if pairs < 2:
-        text = "too few clock pairs: screen and cameras cannot be joined"
-        return [Finding("box rate", "", Word.NOT_MEASURED, None, limit, looked_at, text)]
+        return said(Word.NOT_MEASURED, None, text="too few clock pairs: screen and cameras cannot be joined")
     fit = map_box(run)
     ppm, residual_ms = (fit.rate * BOX_HZ / 1e9 - 1) * 1e6, fit.residual / 1e6
-    is_good = abs(ppm) <= MAX_CAMERA_PPM and residual_ms <= MAX_HOST_RESIDUAL_MS
-    text = f"host against box {ppm:+.1f} ppm, residual {residual_ms:.3f} ms over {fit.pairs} fast round trips"
+    # Both ends may be off by half of a round trip: over a few seconds that is no small rate.
+    error_ppm = 2 * fit.bound / float(fit.target[-1] - fit.target[0]) * 1e6
+    text = f"host against box {ppm:+.1f} ppm, to {error_ppm:.1f}; residual {residual_ms:.3f} ms over {fit.pairs} fast"
+    text += " round trips"
     text += f", half of the longest takes {fit.bound / 1e6:.3f} ms"
     text += f"; {fit.outliers} outliers" if fit.outliers else ""
     beyond_ns = _beyond_pairs_ns(run)
-    word = Word.FAIL if not is_good else Word.NOT_MEASURED if beyond_ns > PAIRS_REACH_NS else Word.PASS
     if beyond_ns > PAIRS_REACH_NS:
         text += f"; in the last {beyond_ns / 1e9:.1f} s the box's clock was not read: how it ran could not be seen"
-    return [Finding("box rate", "", word, ppm, limit, looked_at, text)]
+    if abs(ppm) - error_ppm > TOLERANCES["box_ppm"].ceiling or residual_ms > residual.value:
+        return said(Word.FAIL, ppm, text=text)
+    if beyond_ns > PAIRS_REACH_NS:
+        return said(Word.NOT_MEASURED, ppm, text=text)
+    is_off = abs(ppm) - error_ppm > rate.value
+    return said(Word.WARN if is_off else Word.PASS, ppm, text=text + (_off_spelled(run, ppm) if is_off else ""))
+
+
+def _off_spelled(run: Run, ppm: float) -> str:
+    """What a box's rate that is off means, and whether the cameras' own clocks say the same; in words."""
+    asked_hz = BOX_HZ / int(run.plan["period_ticks"])
+    clocks = {name: camera_clock(run, stream) for name, stream in run.streams.items()}
+    own = ", ".join(f"{name} {clock.ppm:+.0f}" for name, clock in clocks.items() if clock is not None)
+    cameras = f"; the cameras' clocks against the box's, ppm: {own}" if own else ""
+    return (
+        f"; pulses come at {asked_hz / (1 + ppm * 1e-6):.3f} Hz by the host's clock instead of {asked_hz:.3f}{cameras}"
+    )
 
 
 def _beyond_pairs_ns(run: Run) -> int:
@@ -247,21 +360,6 @@ def _pairs_of(run: Run, clock: bytes) -> Rows:
 def _middles(pairs: Rows) -> Numbers:
     """The host clock in the middle of each pair, ns."""
     return np.asarray(pairs["host_before_ns"] + (pairs["host_after_ns"] - pairs["host_before_ns"]) // 2, np.int64)
-
-
-def check_skew(run: Run) -> list[Finding]:
-    """Skew between the cameras' starts of exposure: declared delays only; measuring needs a wire or an LED."""
-    armed = {name: stream for name, stream in run.streams.items() if stream.baseline}
-    unknown = [name for name, stream in armed.items() if "exposure_start" not in stream.baseline.get("delays", {})]
-    limit, looked_at = "1 ms", f"declared delays of {len(armed) - len(unknown)} cameras"
-    unmeasured = "no ExposureActive line or LED sweep was measured"
-    if unknown or not armed:
-        text = f"no delay was declared of {', '.join(unknown) or 'any camera'}; {unmeasured}"
-        return [Finding("skew", "", Word.NOT_MEASURED, None, limit, looked_at, text)]
-    delays_us = [stream.start_delay_us for stream in armed.values()]
-    spread_us = max(delays_us) - min(delays_us)
-    text = f"declared delays differ by {spread_us:g} us; {unmeasured}"
-    return [Finding("skew", "", Word.NOT_MEASURED, spread_us, limit, looked_at, text)]
 
 
 def check_acknowledged(run: Run) -> list[Finding]:

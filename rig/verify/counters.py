@@ -24,6 +24,7 @@ from rig.verify.findings import (
     unstored_pulses,
 )
 from rig.verify.last_word import last_word, seen_in_part, untold_pulses
+from rig.verify.numbers import distinct, in_both, in_either, without
 from rig.verify.paired import by_clock, clock_steps
 from rig.verify.vague import is_counted, ranges_in, spanned, unknown_places, vague_gaps, vague_pulses
 
@@ -35,7 +36,7 @@ def check_pulses(run: Run) -> list[Finding]:
     limit = "the box's own count of the run"
     if len(told) == 0:
         return [Finding("pulses", "", Word.FAIL, 0, limit, looked_at, "no pulse was recorded")]
-    missing = ranges_of(np.setdiff1d(np.arange(pulses_known(run)), told))
+    missing = ranges_of(without(np.arange(pulses_known(run)), told))
     foreign = int((run.pulses["run_id"] != run.run_id).sum())
     beyond = int((told >= pulses_known(run)).sum())
     wrong = foreign + beyond + int((np.diff(told) <= 0).sum())
@@ -96,7 +97,7 @@ def _frames(run: Run, stream: Stream) -> Finding:
     if len(vague_gaps(stream)) or is_counted(stream):
         return _frames_by_count(run, stream)
     due, lost = due_pulses(run, stream), lost_pulses(run, stream)
-    unseen = np.intersect1d(told_lost(run, stream), unstored_pulses(run, stream))
+    unseen = in_both(told_lost(run, stream), unstored_pulses(run, stream))
     got = len(stream.frames)
     ranges = ranges_of(lost, stream.divisor)
     looked_at, limit = f"{len(due)} pulses due, {got} frames got", "0 lost"
@@ -156,13 +157,13 @@ def check_recount(run: Run) -> list[Finding]:
 
 def _recount(run: Run, stream: Stream) -> Finding:
     lost, told, unstored = lost_pulses(run, stream), told_lost(run, stream), unstored_pulses(run, stream)
-    lost = np.setdiff1d(lost, np.setdiff1d(_cut_off(run, stream, lost), told))  # these may be told, and need not be
-    unseen = np.intersect1d(told, unstored)  # a gap is told in a part not stored too, where nothing else can be counted
+    lost = without(lost, without(_cut_off(run, stream, lost), told))  # these may be told, and need not be
+    unseen = in_both(told, unstored)  # a gap is told in a part not stored too, where nothing else can be counted
     vague = vague_pulses(run, stream)
-    differ = np.setdiff1d(np.setxor1d(lost, np.setdiff1d(told, unstored)), vague)
-    differ = np.union1d(differ, np.intersect1d(stream.pulse_numbers, vague))
+    differ = without(np.setxor1d(lost, without(told, unstored)), vague)
+    differ = in_either(differ, in_both(stream.pulse_numbers, vague))
     uncounted = _uncounted(run, stream, vague) if len(unstored) == 0 else 0
-    kept = np.intersect1d(stream.pulse_numbers, unstored)
+    kept = in_both(stream.pulse_numbers, unstored)
     found = np.flatnonzero(stream.pulse_numbers == NO_PULSE)
     strays = np.setxor1d(found, extra_rows(stream, stored=True)["frame_index"])
     dropped, beyond = _dropped_extras(stream, unstored), _beyond_span(stream)
@@ -180,7 +181,7 @@ def _recount(run: Run, stream: Stream) -> Finding:
         text = "; ".join(fault for fault, count in faults.items() if count)
         where = ranges_of(np.r_[differ, kept], stream.divisor)
         return Finding("recount", stream.name, Word.FAIL, sum(faults.values()), limit, looked_at, text, where)
-    text = _as_recorded(stream, len(np.setdiff1d(lost, vague)), len(found))
+    text = _as_recorded(stream, len(without(lost, vague)), len(found))
     beside = len(extra_rows(stream, stored=False))
     text += f"; in parts not stored {len(unseen)} lost and {beside} extra are told" if len(unseen) or beside else ""
     return Finding("recount", stream.name, Word.PASS, 0, limit, looked_at, text)
@@ -201,7 +202,7 @@ def _uncounted(run: Run, stream: Stream, vague: Numbers) -> int:
     told = int(vague_gaps(stream)["missing"].sum())
     if len(vague) == 0 or (told == 0 and pulses_sent(run) is None):  # of a run whose end is unknown none need be told
         return 0
-    lacking = len(np.setdiff1d(vague, stream.pulse_numbers)) - len(unknown_places(stream))
+    lacking = len(without(vague, stream.pulse_numbers)) - len(unknown_places(stream))
     return max(0, lacking) - told
 
 
@@ -233,7 +234,7 @@ def _order(run: Run, stream: Stream) -> Finding:
     has_ticks = bool(stream.baseline.get("ticks_hz", 1))
     back = claimed[1:][np.diff(claimed) <= 0]
     untold = untold_pulses(run, stream)
-    never = np.setdiff1d(claimed, np.r_[np.arange(0, pulses_known(run), stream.divisor), untold])
+    never = without(claimed, np.r_[np.arange(0, pulses_known(run), stream.divisor), untold])
     faults = {
         "pulse claimed twice or out of order": len(back),
         "pulse claimed that never went to this stream": len(never),
@@ -274,13 +275,13 @@ def check_pairing(run: Run) -> list[Finding]:
 
 def _pairing(run: Run, stream: Stream) -> Finding:
     base, due = run.base, due_pulses(run, run.base)
-    own = np.unique(stream.pulse_numbers[stream.pulse_numbers != NO_PULSE])
+    own = distinct(stream.pulse_numbers[stream.pulse_numbers != NO_PULSE])
     off = own[np.mod(own, np.int64(stream.divisor)) != 0]
-    alone = np.setdiff1d(own, base.pulse_numbers)
+    alone = without(own, base.pulse_numbers)
     later = alone[alone >= pulses_known(run)]  # than the box's last word
-    not_kept = np.setdiff1d(alone, np.r_[due, later])  # the base stream was not to be stored then
-    unclear = np.intersect1d(np.intersect1d(alone, due), vague_pulses(run, base))
-    lost = np.setdiff1d(np.intersect1d(alone, due), unclear)
+    not_kept = without(alone, np.r_[due, later])  # the base stream was not to be stored then
+    unclear = in_both(in_both(alone, due), vague_pulses(run, base))
+    lost = without(in_both(alone, due), unclear)
     paired = len(own) - len(alone)
     limit, looked_at = f"all on {base.name}, same pulse, a multiple of {stream.divisor}", f"{len(own)} frames"
     if len(own) == 0:
@@ -291,7 +292,7 @@ def _pairing(run: Run, stream: Stream) -> Finding:
         parts = [f"pulses {spelled(ranges_of(off))} are no multiple of {stream.divisor}"] if len(off) else []
         parts += [f"{base.name} lost pulses {spelled(ranges_of(lost, stream.divisor))}"] if len(lost) else []
         where = ranges_of(np.r_[off, lost], stream.divisor)
-        wrong = len(np.union1d(off, lost))
+        wrong = len(in_either(off, lost))
         return Finding("pairing", stream.name, Word.FAIL, wrong, limit, looked_at, "; ".join(parts) + note, where)
     text = f"{paired} of {len(own)} on their {base.name} frame{note}"
     if len(unclear):

@@ -17,6 +17,7 @@ from rig.session.runfile import Rows
 from rig.streams import NO_PULSE
 from rig.verify.arms import FIRST_EPOCH, baselines
 from rig.verify.findings import Finding, Numbers, Word, ranges_of, spelled
+from rig.verify.numbers import without
 from rig.verify.vague import unknown_places
 
 Keys = NDArray[np.void]
@@ -70,7 +71,7 @@ def last_pulse(stream: Stream, place: int) -> int:
 
 def places_of_extras(stream: Stream) -> Numbers:
     """Places of stored frames that surely have no pulse, int64, rising."""
-    return np.setdiff1d(np.flatnonzero(stream.pulse_numbers == NO_PULSE), unknown_places(stream))
+    return without(np.flatnonzero(stream.pulse_numbers == NO_PULSE), unknown_places(stream))
 
 
 def extras_of(run: Run, stream: Stream) -> Extras:
@@ -92,6 +93,8 @@ def _keys(rows: Rows) -> Keys:
 
 def _kinds(run: Run, stream: Stream, places: Numbers, keys: Keys) -> list[Kind]:
     """The kind of each extra; `places` are those of the first ones, which are stored."""
+    if not len(keys):  # as nearly always: the frames of an hour need not be looked at
+        return []
     others = np.delete(stream.frames, places)
     if not stream.baseline.get("ticks_hz"):
         seen = {int(number) for number in others["frame_number"]}

@@ -25,6 +25,7 @@ Column = NDArray[Any]
 CanBe = Callable[[Column], NDArray[np.bool_]]
 
 SLACK_NS = 2 * 10**9  # rows are made a little before the file is, and after its last word
+EARLY_NS = 30 * 10**9  # clocks are paired before: while the box boots (4 s at most), and ends a run left over (20 s)
 LONGEST_NS = 7 * 24 * 3600 * 10**9  # of a run that does not say when it ended
 PICTURE = {"pixel_format": "PixelFormat", "width": "Width", "height": "Height"}  # attribute: feature
 
@@ -55,7 +56,8 @@ def _within(first_ns: int, last_ns: int, column: Column) -> NDArray[np.bool_]:
 
 def _limits(run: Run) -> dict[str, Mapping[str, CanBe]]:
     """What each field of each kind of row can be, by the name of the kind; times lie within the run."""
-    time = partial(_within, *_span_ns(run))
+    first_ns, last_ns = _span_ns(run)
+    time, early_time = (partial(_within, first_ns - early_ns, last_ns) for early_ns in (0, EARLY_NS))
     count, pulse = partial(_at_least, 0), partial(_at_least, NO_PULSE)
 
     def time_or_open(column: Column) -> NDArray[np.bool_]:
@@ -74,7 +76,7 @@ def _limits(run: Run) -> dict[str, Mapping[str, CanBe]]:
             "step": partial(_at_least, -1), "film_frame": partial(_at_least, -1), "host_ns": time, "screen_s": _finite,
             "pts_s": _finite, "patch": _is_flag, "late": _is_flag, "underrun": _is_flag,
         },
-        "clock pairs": {"host_before_ns": time, "host_after_ns": time},
+        "clock pairs": {"host_before_ns": early_time, "host_after_ns": early_time},
         "trials": {"step": count, "onset_host_ns": time, "ended_host_ns": time_or_open},
         "not stored": {"first_pulse": count, "last_pulse": pulse},
         "syncs": {"oldest_arrived_host_ns": time_or_open, "returned_host_ns": time},

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from math import isfinite
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rig.config.judging import WHY
 from rig.session.pulses import pulses_known
 from rig.session.run import Run, Stream
+from rig.verify.numbers import distinct, without
 
 MOST_RANGES = 12  # written out in a text; `ranges` keeps all
 Numbers = NDArray[np.int64]
@@ -40,10 +43,13 @@ class Finding:
     ranges: tuple[tuple[int, int], ...] = ()  # pulses (or film frames, or steps) at fault, first and last of each range
     origin: str = "default"  # who set the limit: default, rig or protocol
     is_expected: bool = False  # NOT MEASURED although this rig says it has what measures it
+    unit: str = ""  # of `value`
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data for the verdict file."""
-        return {**asdict(self), "word": str(self.word), "ranges": [list(pair) for pair in self.ranges]}
+        """Plain data for the verdict file. A value that JSON cannot hold (nan) is null there."""
+        value = None if self.value is None or not isfinite(self.value) else np.asarray(self.value).item()
+        ranges = [[int(first), int(last)] for first, last in self.ranges]
+        return {**asdict(self), "word": str(self.word), "origin": str(self.origin), "value": value, "ranges": ranges}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Finding:
@@ -54,16 +60,23 @@ class Finding:
 
 @dataclass(frozen=True)
 class Check:
-    """A check by name. A `required` one must be measured for a run to be complete."""
+    """A check by name, and whether a run in which it was not measured can be complete: see rig.verify.required."""
 
     name: str
     function: Callable[[Run], list[Finding]]
+    unit: str = ""  # of its findings' `value`
     is_required: bool = True
+    needs: str = ""  # what a good rig may lack; the check is required only where the rig has it
+
+    @property
+    def why(self) -> str:
+        """Why it matters to the one who uses the data, one sentence."""
+        return WHY[self.name]
 
 
 def ranges_of(numbers: Numbers, step: int = 1) -> tuple[tuple[int, int], ...]:
     """Numbers (n,) as ranges of first and last, where neighbours lie `step` apart."""
-    ordered = np.unique(numbers)
+    ordered = distinct(numbers)
     if len(ordered) == 0:
         return ()
     breaks = np.flatnonzero(np.diff(ordered) != step)
@@ -80,7 +93,7 @@ def spelled(ranges: tuple[tuple[int, int], ...]) -> str:
 
 def due_pulses(run: Run, stream: Stream) -> Numbers:
     """Pulses that went to a stream and were to be stored, int64, rising."""
-    return np.setdiff1d(np.arange(0, pulses_known(run), stream.divisor), unstored_pulses(run, stream))
+    return without(np.arange(0, pulses_known(run), stream.divisor), unstored_pulses(run, stream))
 
 
 def unstored_pulses(run: Run, stream: Stream) -> Numbers:
@@ -112,4 +125,4 @@ def _pulses_in(intervals: Iterable[tuple[int, int]], run: Run, stream: Stream) -
 
 def lost_pulses(run: Run, stream: Stream) -> Numbers:
     """Pulses that should have a frame and have none, counted anew from pulses and frames alone."""
-    return np.setdiff1d(due_pulses(run, stream), stream.pulse_numbers)
+    return without(due_pulses(run, stream), stream.pulse_numbers)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from rig.errors import SessionError
 from rig.session import layout
 from rig.session.folder import is_run_name
 from rig.session.layout import SCHEMA, Outcome
@@ -15,6 +14,7 @@ from rig.session.run import Run, Stream
 from rig.streams import EDGE, FLIP, FRAME, NO_PULSE, PULSE, GapCause, Status
 from rig.verify.arms import at_stop, baselines
 from rig.verify.findings import Finding, Word, ranges_of, spelled
+from rig.verify.looks import looks
 
 MOST_NAMED = 10  # entries in one text; the number of all is beside them
 SAME = 1e-6  # relative difference of two floats that one register holds
@@ -23,16 +23,17 @@ _ENDS = {Outcome.FINISHED: Word.PASS, Outcome.STOPPED: Word.WARN}
 
 def check_checksums(run: Run) -> list[Finding]:
     """Every stored picture is what the camera delivered."""
-    return [_checksums(stream, "checksums") for stream in run.streams.values()]
+    return [_checksums(run, stream, "checksums") for stream in run.streams.values()]
 
 
 def check_walk_checksums(run: Run) -> list[Finding]:
     """The same for the pictures of the line walk."""
-    return [_checksums(stream, "walk checksums") for stream in run.walk_streams.values() if len(stream.frames)]
+    walks = [stream for stream in run.walk_streams.values() if len(stream.frames)]
+    return [_checksums(run, stream, "walk checksums") for stream in walks]
 
 
-def _checksums(stream: Stream, check: str) -> Finding:
-    bad = np.array([i for i in range(len(stream.frames)) if not _is_intact(stream, i)], np.int64)
+def _checksums(run: Run, stream: Stream, check: str) -> Finding:
+    bad = np.flatnonzero(~looks(run, stream).is_good)
     damaged = int((stream.frames["status"] != Status.OK).sum())
     looked_at, limit = f"{len(stream.frames)} pictures", "0 changed"
     if len(bad):
@@ -43,14 +44,6 @@ def _checksums(stream: Stream, check: str) -> Finding:
         text = f"all as delivered, but the driver delivered {damaged} incomplete"
         return Finding(check, stream.name, Word.WARN, damaged, limit, looked_at, text)
     return Finding(check, stream.name, Word.PASS, 0, limit, looked_at, "all as the camera delivered them")
-
-
-def _is_intact(stream: Stream, index: int) -> bool:
-    try:
-        stream.data.read(index)
-    except SessionError:
-        return False
-    return True
 
 
 def check_rows(run: Run) -> list[Finding]:
@@ -74,12 +67,12 @@ def check_rows(run: Run) -> list[Finding]:
 
 
 def check_tables(run: Run) -> list[Finding]:
-    """Every table and text of the run is as it was when it was written for good, bit by bit."""
+    """Every table, text and attribute of the run is as it was when it was written for good, bit by bit."""
     sums = {(file.path.name, path): pair for file in run.files for path, pair in file.checksums.items()}
     name = "{1}" if len(run.files) == 1 else "{1} in {0}"
     changed = [name.format(*where) for where, (found, noted) in sums.items() if noted not in (None, found)]
     unknown = [name.format(*where) for where, (_, noted) in sums.items() if noted is None]
-    looked_at, limit = f"{len(sums) - len(unknown)} tables and texts", "0 changed"
+    looked_at, limit = f"{len(sums) - len(unknown)} checksums", "0 changed"
     if changed:
         text = f"not as they were written: {_listed(changed)}"
         return [Finding("tables", "", Word.FAIL, len(changed), limit, looked_at, text)]
@@ -95,7 +88,8 @@ def check_ending(run: Run) -> list[Finding]:
     alarms = [str(e.get("text", "")) for e in run.log if e.get("kind") == "alarm"]
     text, rest = str(run.outcome).replace("_", " "), said[-1] if said else ""
     if run.outcome is Outcome.INCOMPLETE:
-        why = "it is being recorded right now" if run.is_being_recorded else "the recorder was killed or lost power"
+        left = "the recorder was killed, lost power, or the disk refused its close"
+        why = "it is being recorded right now" if run.is_being_recorded else left
         text, rest = f"incomplete: {why}", ""
     parts = [_gone(run, stream) for stream in run.streams.values()] + [_without_losses(run, rest)]
     told = "; ".join(part for part in parts if part)
@@ -180,8 +174,10 @@ def _features(run: Run, stream: Stream) -> Finding:
     epoch, entry = ends[-1] if ends else (-1, {})
     armed, stopped = dict(arms.get(epoch, {}).get("features", {})), dict(entry.get("features", {}))
     if not armed or not stopped:
-        text = "the settings were not read back at both ends"
-        return Finding("features", stream.name, Word.NOT_MEASURED, None, "0 changed", "0 settings", text)
+        text, has_settings = "the settings were not read back at both ends", bool(armed)
+        return Finding(
+            "features", stream.name, Word.NOT_MEASURED, None, "0 changed", "0 settings", text, is_expected=has_settings
+        )
     changed = [f"{k}: {armed[k]} became {stopped.get(k, 'unreadable')}" for k in armed if _differs(armed, stopped, k)]
     looked_at = f"{len(armed)} settings"
     if changed:

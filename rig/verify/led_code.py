@@ -6,7 +6,8 @@
                  [=================]                     a long one a known mixture of n, n+1, n+2
 
 Two steps: find where in the code a stretch of frames lies, then follow it frame by frame, with frames that may be
-lost, repeated, or of no pulse. Neither needs a counter, a timestamp or a neighbouring stretch.
+lost, repeated, or of no pulse. Neither needs a counter or a timestamp. In noise it is tried first whether a stretch
+goes on where the one before ended, which saves looking through the whole code.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from rig.verify.findings import Numbers
 ORDER, TAP, SEED = 20, 3, 0xB5A3C
 CODE_PERIOD = (1 << ORDER) - 1  # pulses until LED A repeats; A, B1 and B2 together repeat after four times that
 STRETCH_FRAMES = 128  # frames are decoded in stretches of one to two times this, each by itself
+PIECE_FRAMES = 40  # twice the 20 that the code needs
 MOST_LAG = 24  # frames by which losses and repeats may shift a stretch against its first guess
 MIN_CONFIDENCE = 0.99  # a frame below it gets no number
 SURE, CLEAR = 0.999, 4.5  # confidence, and contrast to noise of LED A, below which reading bits is not the last word
@@ -119,19 +121,38 @@ def expected_levels(numbers: Numbers, shares: tuple[float, ...]) -> Levels:
     return np.asarray(sum(mixed), np.float64)
 
 
-def decode(levels: Levels, exposures: Exposures) -> Decoded:
+def decode(levels: Levels, exposures: Exposures, first: int | None = None) -> Decoded:
     """The pulse numbers of consecutive frames of one stream, from the brightness of their LEDs.
 
     `levels`: float (n, 3), brightness of A, B1, B2 in each frame; each LED in a unit of its own, brighter when lit.
     Two seconds are enough (200 frames at 100 fps, 50 at 25); far fewer get no number. Numbers are known up to four
-    times CODE_PERIOD, 11 hours at 100 Hz. Without B1 and B2 they are known up to CODE_PERIOD.
+    times CODE_PERIOD, 11 hours at 100 Hz. Without B1 and B2 they are known up to CODE_PERIOD. `first`: where they go on
+    if these frames follow others; it is tried first in noise, and need not be right.
     """
     count = max(1, len(levels) // STRETCH_FRAMES)
-    found = [_decode_stretch(part, exposures) for part in np.array_split(np.asarray(levels, np.float64), count)]
+    found: list[_Track] = []
+    for part in np.array_split(np.asarray(levels, np.float64), count):
+        found.append(_decode_stretch(part, exposures, first))
+        first = goes_on_at(found[-1], exposures.divisor)
     numbers = np.concatenate([track.numbers for track in found])
     confidence = np.concatenate([track.confidence for track in found])
     ratio = float(np.median([track.light.contrast[0] / track.light.noise[0] for track in found]))
     return Decoded(np.where(confidence >= MIN_CONFIDENCE, numbers, NO_PULSE), confidence, ratio)
+
+
+def decode_in_pieces(levels: Levels, exposures: Exposures) -> Decoded:
+    """The same in pieces of PIECE_FRAMES, for streams of which only parts are of pulses; it bears less noise."""
+    parts = np.array_split(levels, max(1, len(levels) // PIECE_FRAMES))
+    found = [decode(part, exposures) for part in parts]
+    numbers = np.concatenate([part.numbers for part in found])
+    confidence = np.concatenate([part.confidence for part in found])
+    return Decoded(numbers, confidence, float(np.median([part.contrast_to_noise for part in found])))
+
+
+def goes_on_at(before: Decoded | _Track, divisor: int) -> int | None:
+    """The pulse of the frame after these, if none is lost there; None when nobody knows."""
+    known = np.flatnonzero(before.confidence >= MIN_CONFIDENCE)
+    return int(before.numbers[known[-1]]) + (len(before.numbers) - int(known[-1])) * divisor if len(known) else None
 
 
 def find_slips(numbers: Numbers, divisor: int) -> list[Slip]:
@@ -178,14 +199,18 @@ class _Track:
     evidence: float  # log likelihood of the levels, over all ways that frames may be lost or repeated
 
 
-def _decode_stretch(levels: Levels, exposures: Exposures) -> _Track:
-    """Read the bits; where they do not settle it, correlate with the whole code."""
+def _decode_stretch(levels: Levels, exposures: Exposures, first: int | None) -> _Track:
+    """Read the bits; where they do not settle it, begin at pulse `first`, or else correlate with the whole code."""
     nothing = _Track(np.full(len(levels), NO_PULSE, np.int64), np.zeros(len(levels)), _NO_LIGHT, -np.inf)
     if len(levels) < ORDER or np.ptp(levels[:, 0]) == 0:
         return nothing
     by_bits = _best(levels, exposures, _guesses_by_bits(levels, exposures)) or nothing
     if by_bits.light.contrast[0] >= CLEAR * by_bits.light.noise[0] and np.median(by_bits.confidence) >= SURE:
         return by_bits
+    if first is not None:
+        on = _best(levels, exposures, iter([_Guess(first, np.arange(len(levels)))])) or nothing
+        if np.median(on.confidence) >= SURE:
+            return on
     return _best(levels, exposures, _guesses_by_correlation(levels, exposures)) or nothing
 
 

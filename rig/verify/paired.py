@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,18 +54,30 @@ class Paired:
         return Paired(*(part[chosen] for part in (self.pulses, self.box_ticks, self.camera_ticks, self.pieces)))
 
 
+_FOUND: WeakKeyDictionary[Stream, tuple[Paired, list[ClockStep]]] = WeakKeyDictionary()  # several checks ask
+
+
 def paired(run: Run, stream: Stream) -> Paired:
     """The frames of `stream` with the box ticks of the pulses they claim."""
-    frames, box_ticks = _known(run, stream)
-    begins = np.diff(frames["epoch"].astype(np.int64), prepend=int(frames["epoch"][0]) if len(frames) else 0) != 0
-    begins[[place for place, _ in _steps(run, stream, frames, box_ticks)]] = True
-    pulses, camera_ticks = (frames[name].astype(np.int64) for name in ("pulse_number", "camera_ticks"))
-    return Paired(pulses, box_ticks, camera_ticks, np.cumsum(begins))
+    return _found(run, stream)[0]
 
 
 def clock_steps(run: Run, stream: Stream) -> list[ClockStep]:
     """Each time that the clock of a stream's camera was set while it was armed, in their order."""
-    return [step for _, step in _steps(run, stream, *_known(run, stream))]
+    return _found(run, stream)[1]
+
+
+def _found(run: Run, stream: Stream) -> tuple[Paired, list[ClockStep]]:
+    """Frames and steps, looked for once."""
+    if stream not in _FOUND:
+        frames, box_ticks = _known(run, stream)
+        steps = _steps(run, stream, frames, box_ticks)
+        begins = np.diff(frames["epoch"].astype(np.int64), prepend=int(frames["epoch"][0]) if len(frames) else 0) != 0
+        begins[[place for place, _ in steps]] = True
+        pulses, camera_ticks = (frames[name].astype(np.int64) for name in ("pulse_number", "camera_ticks"))
+        pairs = Paired(pulses, box_ticks, camera_ticks, np.cumsum(begins))
+        _FOUND[stream] = pairs, [step for _, step in steps]
+    return _FOUND[stream]
 
 
 def by_clock(frames: Rows, steps: list[ClockStep]) -> list[Rows]:

@@ -1,69 +1,99 @@
 """Runs every check on a run and says whether it is complete: every required check measured, and none failed.
 
-The verdict file, beside the run, is JSON: `schema` 1, `kind` "rig-verdict", `run_file`, `subject`, `session`, `run`,
-`run_id`, `rig`, `protocol`, `simulated`, `outcome`, `contents` (how much of everything the run held when it was judged,
-and a checksum of it), `complete`, `missing` (required checks not measured), `unmeasured` (checks not measured though
-the rig has what it takes), `words` (how many findings of each word) and `findings`, each with `check`, `stream`,
-`word`, `value`, `limit`, `looked_at`, `text`, `ranges` (pairs of first and last pulse, film frame or step at fault),
-`is_expected`.
+The verdict file, beside the run, is JSON; rig.verify.verdict_file describes its keys.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import xxhash
 
 from rig import host
+from rig.config.judging import WHY
 from rig.errors import NotASession, RigError
 from rig.session.folder import beside, write_private
 from rig.session.run import Run, Stream
-from rig.verify import anchors, box, clocks, counters, extras, fields, files, flips, integrity
+from rig.verify import (
+    anchors,
+    box,
+    clocks,
+    counters,
+    exposed,
+    extras,
+    fields,
+    files,
+    film,
+    flips,
+    free_run,
+    integrity,
+    light,
+    pictures,
+    pixels,
+    skew,
+    telemetry,
+)
 from rig.verify.findings import Check, Finding, Word
+from rig.verify.required import missing, required
+from rig.verify.verdict_file import VERDICT_SCHEMA, VerdictFile
 
-VERDICT_SCHEMA = 1
 VERDICT_FILE = "verdict.json"
 
+# Why each matters stands in rig.config.judging.WHY, in this order; what "required" means in rig.verify.required.
 CHECKS = (
-    Check("schema", integrity.check_schema),
+    Check("schema", integrity.check_schema, "differences"),
     Check("identity", integrity.check_identity),
-    Check("files", files.check_files),
-    Check("pulses", counters.check_pulses),
-    Check("box", counters.check_box),
-    Check("box report", box.check_box_report, is_required=False),
-    Check("exposures", box.check_exposures, is_required=False),
-    Check("schedule", anchors.check_schedule),
-    Check("frames", counters.check_frames),
-    Check("extras", extras.check_extras),
-    Check("recount", counters.check_recount),
-    Check("order", counters.check_order),
-    Check("pairing", counters.check_pairing),
-    Check("line walk", anchors.check_line_walk),
-    Check("preamble", anchors.check_preamble),
-    Check("postamble", anchors.check_postamble),
-    Check("evidence", clocks.check_evidence),
-    Check("stamps", clocks.check_stamps),
-    Check("intervals", clocks.check_intervals),
-    Check("skew", clocks.check_skew, is_required=False),
-    Check("box rate", clocks.check_box_rate),
-    Check("host clock", clocks.check_host_clock, is_required=False),
-    Check("steps", flips.check_steps),
-    Check("film frames", flips.check_film_frames),
-    Check("late flips", flips.check_late_flips, is_required=False),
-    Check("photodiode", flips.check_photodiode, is_required=False),
-    Check("acknowledged", clocks.check_acknowledged, is_required=False),
-    Check("features", integrity.check_features, is_required=False),
-    Check("checksums", integrity.check_checksums),
-    Check("walk checksums", integrity.check_walk_checksums, is_required=False),
-    Check("rows", integrity.check_rows),
-    Check("tables", integrity.check_tables),
-    Check("values", fields.check_values),
-    Check("pictures", fields.check_pictures, is_required=False),
-    Check("ending", integrity.check_ending),
+    Check("files", files.check_files, "files"),
+    Check("pulses", counters.check_pulses, "pulses"),
+    Check("box", counters.check_box, "faults"),
+    Check("box report", box.check_box_report, "late edges", needs="a box that can be asked how it went"),
+    Check("exposures", box.check_exposures, "exposures", is_required=False),
+    Check("schedule", anchors.check_schedule, "us"),
+    Check("frames", counters.check_frames, "lost frames"),
+    Check("extras", extras.check_extras, "frames"),
+    Check("recount", counters.check_recount, "differences"),
+    Check("order", counters.check_order, "frames"),
+    Check("pairing", counters.check_pairing, "frames"),
+    Check("line walk", anchors.check_line_walk, "frames"),
+    Check("preamble", anchors.check_preamble, "pulse"),
+    Check("postamble", anchors.check_postamble, "pulse"),
+    Check("evidence", clocks.check_evidence, "kind of evidence"),
+    Check("stamps", clocks.check_stamps, "ms"),
+    Check("intervals", clocks.check_intervals, "ms"),
+    Check("free run", free_run.check_free_run, "ppm", needs="frames on end for some seconds"),
+    Check("skew", skew.check_skew, "ms"),
+    Check("exposure time", exposed.check_exposure_time, "us", is_required=False),
+    Check("midpoints", skew.check_midpoints, "ms", is_required=False),
+    Check("box rate", clocks.check_box_rate, "ppm"),
+    Check("host clock", clocks.check_host_clock, "ppm", needs="a clock that nothing slews (virtual time has none)"),
+    Check("steps", flips.check_steps, "steps"),
+    Check("film frames", film.check_film_frames, "film frames"),
+    Check("film cadence", film.check_film_cadence, "refreshes"),
+    Check("film drift", film.check_film_drift, "ms"),
+    Check("late flips", flips.check_late_flips, "%"),
+    Check("photodiode", light.check_photodiode, "ms", is_required=False),
+    Check("acknowledged", clocks.check_acknowledged, "ms"),
+    Check("features", integrity.check_features, "settings", needs="cameras whose settings can be read back"),
+    Check("sync LEDs", pixels.check_pixels, "frames", needs="sync LEDs in a camera's view"),
+    Check("checksums", integrity.check_checksums, "pictures"),
+    Check("walk checksums", integrity.check_walk_checksums, "pictures", needs="pictures of a line walk"),
+    Check("rows", integrity.check_rows, "holes"),
+    Check("tables", integrity.check_tables, "tables and texts"),
+    Check("values", fields.check_values, "rows"),
+    Check("pictures", fields.check_pictures, "settings"),
+    Check("saturation", pictures.check_saturation, "%"),
+    Check("darkness", pictures.check_darkness, "%"),
+    Check("blur", pictures.check_blur, "px", needs="something with edges in view"),
+    Check("flicker", pictures.check_flicker, "%", needs="lamps whose beat the camera can see"),
+    Check("leak", pictures.check_leak, "%", needs="lamps that flash"),
+    Check("frozen", pictures.check_frozen, "frames"),
+    Check("temperature", telemetry.check_temperature, "degrees Celsius", needs="cameras that tell their temperature"),
+    Check("disk", telemetry.check_disk, "%", needs="telemetry, and real time"),
+    Check("ending", integrity.check_ending, "alarms"),
 )
 
 
@@ -80,14 +110,11 @@ class Verdict:
     protocol: str
     simulated: bool
     outcome: str
-    contents: dict[str, int]  # how much of everything the run held when it was judged
+    contents: dict[str, int]  # how much of everything the run held when it was judged, and a checksum of it
+    required: tuple[str, ...]  # checks that must be measured
+    required_by: str  # who says so: default or protocol
+    missing: tuple[str, ...]  # those of them that were not
     findings: tuple[Finding, ...]
-
-    @property
-    def missing(self) -> list[str]:
-        """Required checks that found nothing to look at, or something that they could not measure."""
-        measured = {f.check for f in self.findings} - {f.check for f in self.findings if f.word is Word.NOT_MEASURED}
-        return [check.name for check in CHECKS if check.is_required and check.name not in measured]
 
     @property
     def unmeasured(self) -> list[str]:
@@ -99,29 +126,51 @@ class Verdict:
         """Every required check was measured, and nothing failed."""
         return not self.missing and all(f.word is not Word.FAIL for f in self.findings)
 
+    @property
+    def summary(self) -> str:
+        """Complete or not, and what is behind it."""
+        failed, warned = self.checks_with(Word.FAIL), self.checks_with(Word.WARN)
+        if self.is_complete:
+            return "complete" + (f", to look at: {', '.join(warned)}" if warned else "")
+        parts = [f"failed: {', '.join(failed)}"] if failed else []
+        parts += [f"required but not measured: {', '.join(self.missing)}"] if self.missing else []
+        return f"NOT complete: {'; '.join(parts)}"
+
+    @property
+    def headline(self) -> str:
+        """What a reader has to know first: complete or not, and when the participant saw the film."""
+        return f"{self.summary}. {light.stimulus_onset(self.findings)}"
+
+    def checks_with(self, word: Word) -> list[str]:
+        """Names of checks of which a finding has this word."""
+        return list(dict.fromkeys(finding.check for finding in self.findings if finding.word is word))
+
     def count(self, word: Word) -> int:
         """How many findings have this word."""
         return sum(f.word is word for f in self.findings)
 
     def to_json(self) -> dict[str, Any]:
         """The verdict file's content."""
-        head = {k: v for k, v in vars(self).items() if k != "findings"}
+        head = {k: list(v) if isinstance(v, tuple) else v for k, v in vars(self).items() if k != "findings"}
         return {
             "schema": VERDICT_SCHEMA,
             "kind": "rig-verdict",
             **head,
             "complete": self.is_complete,
-            "missing": self.missing,
+            "headline": self.headline,
             "unmeasured": self.unmeasured,
             "words": {str(word): self.count(word) for word in Word},
+            "why": dict(WHY),
             "findings": [finding.to_json() for finding in self.findings],
         }
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Verdict:
-        """The verdict that `to_json` wrote. Raises KeyError, TypeError or ValueError when it is something else."""
+    def from_json(cls, text: bytes) -> Verdict:
+        """The verdict that `to_json` wrote. Raises ValueError when it is something else."""
+        data = VerdictFile.model_validate_json(text).model_dump(mode="json")
         head = {k: data[k] for k in cls.__dataclass_fields__ if k != "findings"}
-        return cls(**head, findings=tuple(Finding.from_json(f) for f in data["findings"]))
+        lists = {k: tuple(data[k]) for k in ("required", "missing")}
+        return cls(**head | lists, findings=tuple(Finding.from_json(f) for f in data["findings"]))
 
     def is_of(self, run: Run) -> bool:
         """Whether it was this run that was judged, with all that it holds now."""
@@ -129,11 +178,12 @@ class Verdict:
 
 
 def verify_run(run: Run) -> Verdict:
-    """Run every check. Reads every picture: about 5,000 a second. Never raises because of a bad run."""
+    """Run every check. Reads every picture. Never raises because of a bad run."""
     findings = tuple(finding for check in CHECKS for finding in _run_check(check, run))
+    asked = required(run, CHECKS)
     return Verdict(
         run.path.name, run.subject, run.session, run.number, run.run_id, run.rig, run.protocol, run.is_simulated,
-        str(run.outcome), contents(run), findings,
+        str(run.outcome), contents(run), asked.names, str(asked.origin), missing(asked, CHECKS, findings), findings,
     )  # fmt: skip
 
 
@@ -171,7 +221,7 @@ def _count(rows: Callable[[], Sized]) -> int:
 
 def _run_check(check: Check, run: Run) -> list[Finding]:
     try:
-        return check.function(run)
+        return [replace(finding, unit=check.unit) for finding in check.function(run)]
     except RigError as exc:
         return [Finding(check.name, "", Word.FAIL, None, "", "", f"cannot be checked: {exc}")]
     except Exception as exc:  # one crashing check must not hide what the others found
@@ -199,10 +249,10 @@ def load(run: Run) -> Verdict | None:
     """
     path = beside(run.path, VERDICT_FILE)
     try:
-        verdict = Verdict.from_json(json.loads(path.read_bytes()))
+        verdict = Verdict.from_json(path.read_bytes())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError):
         raise NotASession(str(path), "is no verdict of ours", hint="Remove it and run rig verify again") from None
     if not verdict.is_of(run):
         raise NotASession(str(path), "is older than the run", hint="Run rig verify again")

@@ -17,12 +17,18 @@ def rig_part(run: Run, part: str) -> dict[str, Any]:
 
 def config_part(run: Run, text: str, part: str) -> dict[str, Any]:
     """A part of a YAML text below /config, "rig" or "protocol"; {} without it. Raises what reading YAML raises."""
-    found = _parsed(run.config(text)).get(part)
+    found = config_value(run, text, part)
     return found if isinstance(found, dict) else {}
 
 
+def config_value(run: Run, text: str, key: str) -> Any:
+    """What stands at a key of a YAML text below /config; None without it. Raises what reading YAML raises."""
+    return yaml_of(run.config(text)).get(key)
+
+
 @lru_cache(maxsize=8)
-def _parsed(text: str) -> dict[str, Any]:
+def yaml_of(text: str) -> dict[str, Any]:
+    """A YAML text as plain data; {} when it is no map. Raises what reading YAML raises."""
     config = YAML(typ="safe", pure=True).load(text)
     return config if isinstance(config, dict) else {}
 

@@ -12,11 +12,15 @@ import pytest
 
 from rig.config.yaml import read_document
 from rig.errors import ConfigError
+from rig.session.run import Run
+from rig.verify.verdict import verify_run
+from tests.handmade import Plan, make_run
 
 ROOT = Path(__file__).parents[2]
 SCHEMAS = {
     "rig": json.loads((ROOT / "docs/reference/schema/rig.schema.json").read_text()),
     "protocol": json.loads((ROOT / "docs/reference/schema/protocol.schema.json").read_text()),
+    "verdict": json.loads((ROOT / "docs/reference/schema/verdict.schema.json").read_text()),
 }
 SHIPPED = [("rig", path) for path in sorted(ROOT.glob("calibration/*/rig.yaml"))]
 SHIPPED += [("protocol", path) for path in sorted(ROOT.glob("protocols/*.yaml"))]
@@ -135,3 +139,25 @@ def test_every_key_is_described_for_the_one_who_types_it() -> None:
         for model in [schema, *schema["$defs"].values()]:
             for key, each in model.get("properties", {}).items():
                 assert each.get("description"), key
+
+
+@pytest.mark.parametrize(
+    "plan", [Plan(), Plan(lost={"HS": {9}}, wired={"HS": 1}), Plan(closed=False, has_ended=False, has_walk=False)]
+)
+def test_a_verdict_fits_its_schema_and_uses_every_key_of_it(plan: Plan, tmp_path: Path) -> None:
+    with Run(make_run(tmp_path, plan)) as run:
+        written = json.loads(json.dumps(verify_run(run).to_json(), allow_nan=False))
+    schema = SCHEMAS["verdict"]
+    assert mistakes(written, schema, schema) == []
+    assert set(written) == set(schema["properties"]) == set(schema["required"])
+    entry = schema["$defs"]["FindingEntry"]
+    assert all(set(finding) == set(entry["properties"]) == set(entry["required"]) for finding in written["findings"])
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("schema", 2), ("complete", "yes"), ("missing", "skew"), ("required_by", "me"), ("more", 1)]
+)
+def test_what_is_no_verdict_breaks_its_schema(key: str, value: object, tmp_path: Path) -> None:
+    with Run(make_run(tmp_path)) as run:
+        written = verify_run(run).to_json()
+    assert mistakes(written | {key: value}, SCHEMAS["verdict"], SCHEMAS["verdict"])

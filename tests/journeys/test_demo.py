@@ -31,12 +31,19 @@ def _films_shown(path: Path) -> dict[str, set[int]]:
     }
 
 
-def test_the_demo_in_virtual_time_is_complete(tmp_path):
-    done = commands.run(*DEMO, "--speed", "max", "--out", tmp_path, cwd=tmp_path)
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """The demo in virtual time: the folder of its session, and what was printed."""
+    out = tmp_path_factory.mktemp("demo")
+    done = commands.run(*DEMO, "--speed", "max", "--out", out, cwd=out)
     assert done.returncode == 0, done.stderr
-    folder = tmp_path / "sub-001/ses-01"
-    assert f"session: {folder}" in done.stdout
-    assert "rig verify" in done.stdout
+    return out / "sub-001/ses-01", done.stdout
+
+
+def test_the_demo_in_virtual_time_is_complete(demo, tmp_path):
+    folder, said = demo
+    assert f"session: {folder}" in said
+    assert "rig verify" in said
     judged = commands.run("verify", folder, "--json", cwd=tmp_path)
     assert judged.returncode == 0, judged.stdout
     (path,) = folder.glob("*_session.h5")
@@ -50,18 +57,19 @@ def test_the_demo_in_virtual_time_is_complete(tmp_path):
     assert len(list(folder.glob("*_report.png"))) == 1
 
 
-def test_the_demos_file_holds_everything_that_happened(tmp_path):
+def test_the_demos_file_holds_everything_that_happened(demo):
     """Group by group, against what is known without the file: the script, the films, the drawing of the pulses."""
-    done = commands.run(*DEMO, "--speed", "max", "--out", tmp_path, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    last = [line for line in done.stdout.splitlines() if " s  SIMULATED " in line][-1]
+    folder, said = demo
+    last = [line for line in said.splitlines() if " s  SIMULATED " in line][-1]
     assert "8/8 report2-strength" in last
     assert all(f"{name} " in last for name in ("HS", "VIS", "NIR"))
-    with rig.open(tmp_path / "sub-001/ses-01") as session:
+    with rig.open(folder) as session:
         run = session.runs[0]
-        said = {answer["question"]: answer["answer"] for answer in run.answers}
+        answered = {answer["question"]: answer["answer"] for answer in run.answers}
         scripted = {step.name: script(step, 1) for step in run.steps if step.kind == "question"}
-        assert said == {step.name: step.keys[scripted[step.name][0]] for step in run.steps if step.kind == "question"}
+        assert answered == {
+            step.name: step.keys[scripted[step.name][0]] for step in run.steps if step.kind == "question"
+        }
         inputs = run.edges["input"].tolist()
         assert inputs.count(5) == sum(CLIPS.values())  # the photodiode: one a film frame
         exposures = {number: inputs.count(number) for number in set(inputs) - {5}}  # of HS, VIS and NIR: begin and end

@@ -7,6 +7,7 @@ import random
 import re
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -140,6 +141,30 @@ def test_a_second_ctrl_c_in_the_postamble_leaves_no_frame_with_a_wrong_pulse(rec
             assert (claimed < 0).sum() <= 12  # those of a postamble whose place nobody could tell
             # Pulses that the box had told of and that have no frame any more; none of a frame that is there.
             assert (run[f"/acquisition/{stream}/gaps"]["first_pulse"] > claimed.max()).all()
+
+
+@pytest.mark.parametrize(("speed", "times"), [("real", 2), ("max", 1)])
+def test_ctrl_c_while_the_file_is_put_in_order_changes_nothing(tmp_path, speed, times):
+    files = write_protocol(tmp_path, ("short", 0.1, "all")), write_rig(tmp_path)
+    arguments = ["record", files[0], "--rig", files[1], "--subject", "001", "--speed", speed]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.interrupted",
+        str(times),
+        *map(str, arguments),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=commands.ENDS_WITHIN_S, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "outcome: finished" in done.stdout
+    folder = tmp_path / "out/sub-001/ses-01"
+    assert oct(_run_file(folder).stat().st_mode)[-3:] == "400"
+    with rig.open(folder) as session:
+        assert str(session.runs[0].outcome) == "finished"
+        assert len(session.streams["HS"].frames) == len(session.pulses)
+    assert not list(folder.glob("*.journal*"))
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])

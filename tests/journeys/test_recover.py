@@ -39,7 +39,7 @@ def test_recover_says_what_was_kept_and_what_is_missing(tmp_path):
     path = make_run(tmp_path / "sessions", Plan(closed=False, outcome="incomplete", written=120))
     done = commands.run("recover", path.parent, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "put in order" in done.stdout
+    assert "the recorder was killed, lost power, or the disk refused its close; put in order" in done.stdout
     assert "HS    120 frames kept" in done.stdout
     assert "144 pulses without a frame: 120-263" in done.stdout
     assert "nothing to do (recovered)" in commands.run("recover", path.parent, cwd=tmp_path).stdout

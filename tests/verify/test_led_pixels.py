@@ -36,7 +36,8 @@ def _led_levels(picture: np.ndarray) -> list[float]:
 
 def _filmed(folder: Path, *, slow_us: int = 8000, faults: str = "") -> dict[str, Filmed]:
     path = write_rig(folder, faults=faults)
-    path.write_text(path.read_text().replace("exposure_us: 8000", f"exposure_us: {slow_us}, start_delay_us: 800"))
+    slow = "start_delay_us: 0, exposure_us: 8000"
+    path.write_text(path.read_text().replace(slow, f"start_delay_us: 800, exposure_us: {slow_us}"))
     recorded, rig = record(folder, path, write_protocol(folder, ("still", SECONDS, "all"))), read_rig(path).rig
     with Run(recorded.path) as run:
         return {name: _of_stream(run, name, rig) for name in STREAMS}

@@ -19,7 +19,7 @@ from rig.sim.camera import SimulatedCamera
 from rig.sim.faults import Fault, read_truth
 from rig.sim.sensor import Sensor
 from rig.verify.findings import Finding, Word, unstored_pulses
-from rig.verify.report import draw_report
+from rig.verify.report.overview import draw_report
 from rig.verify.verdict import verify_run
 from tests.rigs import record, write_protocol, write_rig
 

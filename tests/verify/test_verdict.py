@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import stat
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
@@ -13,25 +15,72 @@ from PIL import Image
 
 import rig
 from rig import host
-from rig.errors import NotASession
+from rig.config.judging import CHECK_NAMES
+from rig.errors import NotASession, Truncated
 from rig.session.folder import beside
+from rig.session.run import Run
 from rig.verify import counters, verdict
-from rig.verify.findings import Check, Word, ranges_of, spelled
-from rig.verify.report import draw_report
-from rig.verify.verdict import Verdict, load, save, verify_run
+from rig.verify.findings import Check, Finding, Word, ranges_of, spelled
+from rig.verify.report.overview import draw_report
+from rig.verify.verdict import CHECKS, Verdict, load, save, verify_run
 from tests.handmade import Plan, make_run
 
 
-def test_crashing_check_fails_and_hides_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def crash(run: object) -> list[object]:
-        raise ZeroDivisionError("a bug")
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    with Run(make_run(tmp_path_factory.mktemp("run"), Plan(protocol_text="name: demo\n"))) as opened:
+        yield opened
 
-    monkeypatch.setattr(verdict, "CHECKS", (Check("broken", crash), Check("frames", counters.check_frames)))  # type: ignore[arg-type]
-    with rig.open(make_run(tmp_path)) as session:
-        found = verify_run(session.runs[0])
-    assert [(f.check, f.word) for f in found.findings] == [("broken", Word.FAIL)] + [("frames", Word.PASS)] * 3
-    assert "ZeroDivisionError: a bug" in found.findings[0].text
+
+def saying(word: Word) -> Callable[[Check], Check]:
+    """Checks that do not look, and all say one word."""
+
+    def deaf(check: Check) -> Check:
+        return replace(check, function=lambda _: [Finding(check.name, "", word, None, "", "", "as told")])
+
+    return deaf
+
+
+@pytest.mark.parametrize("name", CHECK_NAMES)
+@pytest.mark.parametrize("error", [ZeroDivisionError("a bug"), Truncated("file.h5", "ends too early")])
+def test_a_check_that_crashes_fails_by_name_and_hides_no_other(
+    run: Run, monkeypatch: pytest.MonkeyPatch, name: str, error: Exception
+) -> None:
+    def crash(_: Run) -> list[Finding]:
+        raise error
+
+    told = [replace(c, function=crash) if c.name == name else saying(Word.PASS)(c) for c in CHECKS]
+    monkeypatch.setattr(verdict, "CHECKS", tuple(told))
+    found = verify_run(run)
+    assert [(f.check, f.word) for f in found.findings] == [
+        (check, Word.FAIL if check == name else Word.PASS) for check in CHECK_NAMES
+    ]
+    (crashed,) = [finding.text for finding in found.findings if finding.check == name]
+    assert "ZeroDivisionError: a bug" in crashed or "file.h5: ends too early" in crashed
     assert not found.is_complete
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
+def test_a_run_lacks_each_check_that_was_not_measured_if_it_is_required(
+    run: Run, monkeypatch: pytest.MonkeyPatch, check: Check
+) -> None:
+    told = [saying(Word.NOT_MEASURED if each is check else Word.PASS)(each) for each in CHECKS]
+    monkeypatch.setattr(verdict, "CHECKS", tuple(told))
+    found = verify_run(run)
+    assert found.missing == ((check.name,) if check.is_required and not check.needs else ())
+    assert found.is_complete is not bool(found.missing)
+
+
+def test_the_summary_names_what_failed_and_what_was_not_measured(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = {"frames": Word.FAIL, "skew": Word.NOT_MEASURED, "photodiode": Word.NOT_MEASURED, "extras": Word.WARN}
+    monkeypatch.setattr(verdict, "CHECKS", tuple(saying(words.get(c.name, Word.PASS))(c) for c in CHECKS))
+    found = verify_run(run)
+    assert found.summary == "NOT complete: failed: frames; required but not measured: skew"
+    assert found.headline == f"{found.summary}. Stimulus onset: NOT MEASURED, as told"
+    monkeypatch.setattr(
+        verdict, "CHECKS", tuple(saying(Word.WARN if c.name == "extras" else Word.PASS)(c) for c in CHECKS)
+    )
+    assert verify_run(run).summary == "complete, to look at: extras"
 
 
 @pytest.mark.parametrize("plan", [Plan(), Plan(lost={"HS": {9}}), Plan(closed=False, has_ended=False, written=40)])

@@ -1,0 +1,51 @@
+"""`rig check --sync` as one types it: what it prints, what it keeps, how it ends."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests import commands
+from tests.rigs import RIG
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> str:
+    """The name of a rig in calibration, whose VIS exposes at the wrong edge."""
+    path = tmp_path / "calibration" / "small" / "rig.yaml"
+    path.parent.mkdir(parents=True)
+    text = RIG.format(seed=1, faults="falling_edge: VIS")
+    path.write_text(re.sub("exposure_us: [48]000", "exposure_us: 2000", text))
+    return "small"
+
+
+def test_a_wrong_edge_is_found_before_a_session_and_what_was_measured_is_kept(rig: str, tmp_path: Path) -> None:
+    done = commands.run("check", "--rig", rig, "--sync", 5, "--no-speed", "--json", cwd=tmp_path)
+    assert done.returncode == 1, (done.stdout, done.stderr)
+    sync = json.loads(done.stdout)["sync"]
+    words = {start["stream"]: start["result"]["word"] for start in sync["starts"]}
+    assert words == {"HS": "PASS", "VIS": "FAIL", "NIR": "PASS"}
+    kept = tmp_path / sync["result"]
+    assert kept.parent.parent == tmp_path / "calibration" / "small"
+    assert 'what: "delay"' in kept.read_text()
+    skew = [finding for finding in sync["verdict"]["findings"] if finding["check"] == "skew"]
+    assert all("by a delay result" in finding["text"] for finding in skew)
+    assert list(tmp_path.glob(".rig-check-*")) == []
+    assert not (tmp_path / "sessions").exists()
+
+
+def test_ctrl_c_in_the_sweep_ends_it_in_order_and_keeps_nothing(rig: str, tmp_path: Path) -> None:
+    process = commands.start("check", "--rig", rig, "--sync", 600, "--no-speed", cwd=tmp_path)
+    line = ""
+    while "sweeping" not in line:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line or process.poll() is None
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=commands.ENDS_WITHIN_S)
+    assert (process.returncode, err) == (1, "ended before it was done; nothing more is judged\n"), (out, err)
+    assert [path.name for path in (tmp_path / "calibration" / "small").iterdir()] == ["rig.yaml"]
