@@ -1,1 +1,1 @@
-"""The trigger box tested by itself: through a loop-back wire, and by which camera is exposed on which line."""
+"""Box, wires, cameras and light of a rig tested before a session: loop-back, lines, the LED sweep, a rehearsal."""
