@@ -50,7 +50,7 @@ class GapCause(IntEnum):
     MIXED = 3  # some of each
     CAMERA_LOST = 4  # the camera was gone
     DAMAGED = 5  # delivered, but not whole; the device's error text is in the log
-    RECORDER_ENDED = 6  # the recorder was killed or lost power before it was safe; noted by rig recover
+    RECORDER_ENDED = 6  # the recorder was killed, lost power or its disk before it was safe; noted by rig recover
 
 
 FRAME = np.dtype(

@@ -369,7 +369,8 @@ def hand_walk(*frames: tuple[str, float]) -> Walk:
 ON_0 = [("HS", i * 120 + 10) for i in range(3)]
 ON_1 = [("VIS", i * 120 + 20) for i in range(3, 8)]
 TWO = """\
-  NIR: {{backend: simulated, serial: SIM-NIR, line: 2, divisor: 4, exposure_us: 8000, width: 96, height: 64}}
+  NIR: {{backend: simulated, serial: SIM-NIR, line: 2, divisor: 4, start_delay_us: 0, exposure_us: 8000,
+    width: 96, height: 64}}
 """
 
 

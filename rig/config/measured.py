@@ -1,6 +1,7 @@
 """What was measured on a rig: dated files beside its rig.yaml, which every session carries as they were.
 
-Of all other files there a session says which they were: pictures, tables, flat fields.
+Of all other files there a session says which they were: pictures, tables, flat fields. What is measured on a rig whose
+rig.yaml lies elsewhere, as that of a shipped one, is kept in ./calibration below the rig's name, and counts as well.
 
 calibration/smic/rig.yaml
                  2026-03-01T101500Z_geometry/result.yaml    <-- a YAML file in a folder whose name begins with a date
@@ -14,6 +15,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from rig.config.find import RIGS
 from rig.errors import ConfigError
 
 MOST_BYTES = 1 << 20  # of one file; what is larger is a picture or a table, and lies beside it
@@ -34,6 +36,24 @@ def find_measured(folder: Path) -> list[Measured]:
     """The dated files of a rig, in the order of their names. Raises ConfigError naming one that cannot be kept."""
     found = [*folder.glob("*.yaml"), *folder.glob("*/*.yaml")]
     return [_read(path, folder) for path in sorted(found) if _DATED.match(path.relative_to(folder).parts[0])]
+
+
+def measured_on(rig: Path, name: str) -> list[Measured]:
+    """The dated files of the rig with this rig.yaml and name, beside it and in ./calibration/NAME, by their names.
+
+    Of two of one name that beside rig.yaml counts. Raises ConfigError naming one that cannot be kept.
+    """
+    found = {each.name: each for folder in (Path(RIGS) / name, rig.parent) for each in find_measured(folder)}
+    return [found[key] for key in sorted(found)]
+
+
+def folder_for_results(rig: Path, name: str) -> Path:
+    """Where results for a rig are kept: beside its rig.yaml if that lies in ./calibration, else in ./calibration/NAME.
+
+    It need not exist.
+    """
+    is_own = rig.resolve().parent.parent == Path(RIGS).resolve()
+    return rig.parent if is_own else Path(RIGS) / name
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from rig.config.backends import Backend
+from rig.config.limits import LIMITS_IN_WORDS, Tolerances
 from rig.config.model import Look, Model, ShownText, look_at
 from rig.config.rules import check_rules
 from rig.config.yaml import Document
@@ -58,6 +59,21 @@ def _period_ticks(rate_hz: float) -> int:
     return round(1e9 / rate_hz / TICK_NS)
 
 
+class SimulatedLeds(Model):
+    """The sync LEDs as lights in a simulated camera's scene: they have its blur and its noise."""
+
+    in_view: bool = Field(default=True, description="whether the camera sees them: true or false")
+    x: int = Field(default=4, ge=0, le=8192, description="left edge of LED A in the picture, px, 0 to 8192")
+    y: int = Field(default=24, ge=0, le=8192, description="upper edge of the LEDs in the picture, px, 0 to 8192")
+    size_px: int = Field(default=8, ge=1, le=200, description="side of each, px, 1 to 200")
+    spacing_px: int = Field(
+        default=16, ge=1, le=1000, description="from the left edge of one to that of the next, px, 1 to 1000"
+    )
+    contrast: float = Field(
+        default=0.96, gt=0, le=1, description="by how much of full scale a lit one is brighter, above 0, at most 1"
+    )
+
+
 class SimulatedSensor(Model):
     """What a simulated camera is made of."""
 
@@ -85,6 +101,19 @@ class SimulatedSensor(Model):
         gt=0,
         le=1e6,
         description="exposure at which the light is just right, us, at most 1000000; without it that of the camera",
+    )
+    blur_px: float = Field(
+        default=0.0, ge=0, le=20, description="how far out of focus it is: standard deviation of the blur, px, 0 to 20"
+    )
+    nir_leak_percent: float = Field(
+        default=0.0,
+        ge=0,
+        le=100,
+        description="near-infrared light that comes through its filter while those lamps are lit, in percent of its "
+        "own light, 0 to 100",
+    )
+    leds: SimulatedLeds | None = Field(
+        default=None, description="where it sees the sync LEDs; without it they are drawn over the lower left corner"
     )
     timestamps: bool = Field(default=True, description="whether it has a clock: true or false")
     pre_rendered: int = Field(
@@ -174,6 +203,11 @@ class Screen(Model):
     )
 
 
+_PPM = Field(ge=-6000, le=6000, description="ppm, -6000 to 6000")
+_JITTER = Field(ge=0, le=1000, description="us, 0 to 1000")
+_DELAY = Field(ge=0, le=10_000, description="us, 0 to 10000")
+
+
 class Faults(Model):
     """Faults that the simulated world commits, placed by its seed. Zero on every real rig."""
 
@@ -186,6 +220,9 @@ class Faults(Model):
     duplicate_frames: int = Field(default=0, ge=0, le=1000, description="frames delivered twice, 0 to 1000")
     late_frames: int = Field(default=0, ge=0, le=1000, description="frames delivered 300 ms late, 0 to 1000")
     damaged_frames: int = Field(default=0, ge=0, le=1000, description="frames delivered only in part, 0 to 1000")
+    frozen_frames: int = Field(
+        default=0, ge=0, le=1000, description="frames that show the picture of the frame before, 0 to 1000"
+    )
     stalls: int = Field(
         default=0,
         ge=0,
@@ -204,6 +241,15 @@ class Faults(Model):
     )
     clock_steps: int = Field(
         default=0, ge=0, le=100, description="times that a camera's clock jumps forward by 0.02 to 10 s, 0 to 100"
+    )
+    clock_steps_back: int = Field(
+        default=0, ge=0, le=100, description="times that a camera's clock jumps back by 0.02 to 10 s, 0 to 100"
+    )
+    ghost_swallows: int = Field(
+        default=0,
+        ge=0,
+        le=100,
+        description="times that a ghost comes and the pulse after it is lost, so that counts stay equal, 0 to 100",
     )
     disconnects: int = Field(default=0, ge=0, le=100, description="times that a camera goes away, 0 to 100")
     bus_resets: int = Field(default=0, ge=0, le=100, description="times that two cameras go away together, 0 to 100")
@@ -244,6 +290,53 @@ class Faults(Model):
         default=0, ge=0, le=100, description="requests to start that never reach the box, 0 to 100"
     )
     dead_line: Stream | None = Field(default=None, description="name of a camera whose trigger line never rises")
+    swapped_cables: list[Stream] = Field(
+        default_factory=list, max_length=2, description="two cameras, each on the trigger line of the other"
+    )
+    falling_edge: Stream | None = Field(
+        default=None, description="name of a camera that exposes at the falling edge of its pulses"
+    )
+    undeclared_delay_us: dict[Stream, Annotated[float, _DELAY]] = Field(
+        default_factory=dict,
+        description="so much later than it says a camera begins to expose, us by name, 0 to 10000",
+    )
+    start_jitter_us: dict[Stream, Annotated[float, _JITTER]] = Field(
+        default_factory=dict,
+        description="by how much its exposures begin late, each by another time, us rms by name, 0 to 1000",
+    )
+    timestamp_jitter_us: dict[Stream, Annotated[float, _JITTER]] = Field(
+        default_factory=dict, description="by how much its timestamps are off, us rms by name, 0 to 1000"
+    )
+    clock_ppm: dict[Stream, Annotated[float, _PPM]] = Field(
+        default_factory=dict,
+        description="error of a camera's clock, ppm by name, -6000 to 6000; without it by the seed, at most 50",
+    )
+    free_run: Stream | None = Field(
+        default=None, description="name of a camera that exposes at a rate of its own, whatever its trigger line does"
+    )
+    free_run_hz: float = Field(default=25.0545, ge=1, le=1000, description="that rate, Hz, 1 to 1000")
+    free_run_pulse: int | None = Field(
+        default=None,
+        ge=0,
+        le=MOST_PULSES,
+        description="the pulse from which it does so, 0 to 10000000; without it from each arming on",
+    )
+    photodiode_off: bool = Field(default=False, description="whether the photodiode is not connected: true or false")
+    skipped_film_frames: int = Field(
+        default=0, ge=0, le=1000, description="film frames of each film that are never shown, 0 to 1000"
+    )
+    held_film_frames: int = Field(
+        default=0,
+        ge=0,
+        le=1000,
+        description="film frames of each film that stay until the one after the next is due, 0 to 1000",
+    )
+    dropped_flips: int = Field(
+        default=0, ge=0, le=1000, description="refreshes of each film that bring no flip, 0 to 1000"
+    )
+    late_flips: int = Field(
+        default=0, ge=0, le=1000, description="flips of each film 0.6 to 0.9 of a refresh late, 0 to 1000"
+    )
     late_boot_s: float = Field(
         default=0, ge=0, le=60, description="the box answers only so long after its port was opened, s, 0 to 60"
     )
@@ -281,6 +374,22 @@ class Simulation(Model):
     display_latency_ms: float = Field(
         default=12.0, ge=0, le=200, description="from flip to light on the simulated screen, ms, 0 to 200"
     )
+    display_jitter_ms: float = Field(
+        default=0.0,
+        ge=0,
+        le=50,
+        description="how much that differs from one patch to the next: standard deviation, ms, 0 to 50",
+    )
+    ripple_percent: float = Field(
+        default=0.0, ge=0, le=50, description="by how much visible lamps rise and fall with the mains, percent, 0 to 50"
+    )
+    mains_hz: float = Field(
+        default=50.0, ge=40, le=70, description="frequency of the mains, Hz, 40 to 70; lamps ripple twice as fast"
+    )
+    strobed_lamps: bool = Field(
+        default=False,
+        description="whether near-infrared lamps are lit only while a near-infrared camera exposes: true or false",
+    )
     faults: Faults = Field(default_factory=Faults, description="faults to commit")
 
 
@@ -294,6 +403,7 @@ class Rig(Model):
         min_length=1, max_length=MOST_CAMERAS, description="one to eight cameras, named in capitals, e.g. HS, VIS, NIR"
     )
     screen: Screen = Field(description="the participant's screen")
+    tolerances: Tolerances = Field(default_factory=Tolerances, description=LIMITS_IN_WORDS)
     simulation: Simulation | None = Field(default=None, description="the simulated world; only for sim:// rigs")
 
     @property

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
+from rig.config.limits import LIMITS_IN_WORDS, REQUIRES_IN_WORDS, CheckName, Tolerances
 from rig.config.model import Look, Model, look_at
 from rig.config.yaml import Document, Place, problem_at
 from rig.elicitation.steps import Kind, Step
@@ -106,6 +107,10 @@ class ElicitationProtocol(Model):
     name: Name = Field(description=_NAME)
     title: str = Field(description="one line for people")
     clips: dict[Name, Clip] = Field(default_factory=dict, description="name: clip")
+    tolerances: Tolerances = Field(
+        default_factory=Tolerances, description=f"{LIMITS_IN_WORDS}; they go before those of rig.yaml"
+    )
+    requires: list[CheckName] | None = Field(default=None, min_length=1, description=REQUIRES_IN_WORDS)
     blocks: list[AnyBlock] = Field(min_length=1, description="a list of blocks, in their order")
 
 

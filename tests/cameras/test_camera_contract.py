@@ -116,6 +116,9 @@ FORBIDDEN: dict[str, tuple[str, dict[str, Any]]] = {
     "overheatings": (IN_ORDER, MIDDLE),
     "disconnects": (ANY_ORDER, MIDDLE),
     "bus_resets": (ANY_ORDER, MIDDLE),
+    "frozen_frames": (IN_ORDER, WINDOW),
+    "ghost_swallows": (IN_ORDER, MIDDLE),
+    "clock_steps_back": ("timestamps_pass_as_time_does_on_the_wire", MIDDLE),
     "clock_steps": ("timestamps_pass_as_time_does_on_the_wire", MIDDLE),
     "bumped_numbers": ("arming_says_where_its_numbers_start", {}),
     "kept_numbers": ("numbers_and_counter_start_again_as_the_new_baseline_says", {}),
@@ -155,8 +158,13 @@ def test_a_simulated_camera_that_is_late_passes(fault: str) -> None:
 
 def test_every_fault_of_cameras_is_forbidden_or_allowed() -> None:
     of_others = {"dropped_bytes", "late_boot_s", "swallowed_starts", "reset_at_pulse", "drift_ppm", "dead_line"}
+    of_the_screen = {"photodiode_off", "skipped_film_frames", "held_film_frames", "dropped_flips", "late_flips"}
+    set_up_wrong = {
+        *("swapped_cables", "falling_edge", "free_run", "free_run_hz", "free_run_pulse"),
+        *("undeclared_delay_us", "start_jitter_us", "timestamp_jitter_us", "clock_ppm"),
+    }
     windows = {"first_pulse", "last_pulse"}
-    assert set(Faults.model_fields) - of_others - windows == {*FORBIDDEN, *ALLOWED}
+    assert set(Faults.model_fields) - of_others - of_the_screen - set_up_wrong - windows == {*FORBIDDEN, *ALLOWED}
 
 
 @pytest.mark.parametrize(("delay_us", "is_high"), [(0.0, True), (150.0, True), (200.0, False)])

@@ -13,16 +13,22 @@ DEMO = (
     (Path(__file__).parents[2] / "calibration/demo/rig.yaml").read_text().partition("\n")[2]
 )  # without the line for editors
 SENSOR = "spectrum: visible, shutter: rolling, row_time_us: 9, full_well_e: 9000, read_noise_e: 7, "
-SENSOR += "black_level: 5, white_exposure_us: 3000, timestamps: true, counter: frame"
+SENSOR += "black_level: 5, white_exposure_us: 3000, blur_px: 1.5, nir_leak_percent: 6, timestamps: true, "
+SENSOR += "leds: {in_view: true, x: 10, y: 30, size_px: 4, spacing_px: 11, contrast: 0.1}, counter: frame"
 EVERYTHING = DEMO.replace(
     "SIM-HS, line: 0,", "SIM-HS, line: 0, pulse_width_us: 1000, features: {Gain: 1.5, Name: x, On: true},"
 )
 EVERYTHING = EVERYTHING.replace("height: 480}", f"height: 480, simulated: {{{SENSOR}}}}}", 1)
 EVERYTHING = EVERYTHING.replace("  rate_hz: 100\n", "  rate_hz: 100\n  led_phase_us: 9000\n")
-EVERYTHING += "  scene: chart\n  box_ppm: 80\n  display_latency_ms: 12\n"
+EVERYTHING += "  scene: chart\n  box_ppm: 80\n  display_latency_ms: 12\n  display_jitter_ms: 2\n"
+EVERYTHING += "  ripple_percent: 5\n  mains_hz: 49.98\n  strobed_lamps: true\n"
 EVERYTHING += "  loop_back: 4\n  faults: {lost_frames: 1, lost_pulses: 2, ghost_frames: 3, dropped_bytes: 4, "
 EVERYTHING += "swallowed_starts: 5, dead_line: VIS, late_boot_s: 1.5, reset_at_pulse: 50, drift_ppm: 30, "
-EVERYTHING += "first_pulse: 40, last_pulse: 1000}\n"
+EVERYTHING += "frozen_frames: 6, clock_steps_back: 7, ghost_swallows: 8, swapped_cables: [HS, VIS], "
+EVERYTHING += "falling_edge: NIR, undeclared_delay_us: {HS: 300}, start_jitter_us: {HS: 20, VIS: 21.5}, "
+EVERYTHING += "timestamp_jitter_us: {VIS: 22}, clock_ppm: {NIR: -5000}, free_run: VIS, free_run_hz: 25.0545, "
+EVERYTHING += "free_run_pulse: 200, photodiode_off: true, skipped_film_frames: 9, held_film_frames: 10, "
+EVERYTHING += "dropped_flips: 11, late_flips: 12, first_pulse: 40, last_pulse: 1000}\n"
 
 WHOLE = {
     "photodiode": "5",
@@ -41,6 +47,16 @@ WHOLE = {
     "dropped_bytes": "4",
     "swallowed_starts": "5",
     "reset_at_pulse": "50",
+    "size_px": "4",
+    "spacing_px": "11",
+    "frozen_frames": "6",
+    "clock_steps_back": "7",
+    "ghost_swallows": "8",
+    "free_run_pulse": "200",
+    "skipped_film_frames": "9",
+    "held_film_frames": "10",
+    "dropped_flips": "11",
+    "late_flips": "12",
     "first_pulse": "40",
     "last_pulse": "1000",
 }
@@ -57,6 +73,13 @@ REAL = {
     "display_latency_ms": "12",
     "late_boot_s": "1.5",
     "drift_ppm": "30",
+    "display_jitter_ms": "2",
+    "ripple_percent": "5",
+    "mains_hz": "49.98",
+    "blur_px": "1.5",
+    "nir_leak_percent": "6",
+    "contrast": "0.1",
+    "free_run_hz": "25.0545",
 }
 NO_NUMBER = ["nan", ".nan", ".inf", "-.inf", "1e400", "true", "'25'", "007", "1_000", "0x10", "null", "[1]", "{a: 1}"]
 TOO_LARGE = ["1000000000", "-1000000000", "9" * 30]
@@ -86,12 +109,13 @@ def test_the_shipped_rig_and_one_with_every_key_are_read(tmp_path: Path) -> None
     assert file.rig.simulation.faults.ghost_frames == 3
     assert file.rig.simulation.scene == "chart"
     assert file.rig.cameras["HS"].simulated.shutter == "rolling"
+    assert file.rig.simulation.faults.start_jitter_us == {"HS": 20, "VIS": 21.5}
 
 
 ENDLESS = {"seed"}  # no upper end but that of the file's numbers
 CASES = [(field, good, bad) for field, good in WHOLE.items() for bad in [*NO_NUMBER, "1.0", "1.5", *TOO_LARGE]]
 CASES += [(field, good, bad) for field, good in REAL.items() for bad in [*NO_NUMBER, *TOO_LARGE]]
-OPTIONAL = {"loop_back", "reset_at_pulse", "white_exposure_us"}  # null leaves them out
+OPTIONAL = {"loop_back", "reset_at_pulse", "white_exposure_us", "free_run_pulse"}  # null leaves them out
 CASES = [case for case in CASES if case[0] not in OPTIONAL or case[2] != "null"]
 CASES = [case for case in CASES if case[0] not in ENDLESS or case[2] != "1000000000"]
 
@@ -177,7 +201,7 @@ def test_all_mistakes_are_told_at_once_in_the_file_s_order(tmp_path: Path) -> No
 @pytest.mark.parametrize("whole", ["- 1", "text", "5", "true"])
 def test_a_file_that_is_no_group_of_keys_is_told_which_keys_it_needs(whole: str, tmp_path: Path) -> None:
     (message,) = told(tmp_path, whole)
-    assert "is not allowed; the keys here are schema, name, box, cameras, screen, simulation" in message
+    assert "is not allowed; the keys here are schema, name, box, cameras, screen, tolerances, simulation" in message
 
 
 TEXTS = ("port: sim://demo", "serial: SIM-HS", "user_id: SIM-HS", "features: {Name: x}", "wires: x")

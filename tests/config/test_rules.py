@@ -230,6 +230,61 @@ def test_a_dead_line_is_that_of_a_camera(tmp_path: Path) -> None:
     assert message == "rig.yaml:9: simulation.faults.dead_line: UV is no camera of this rig; HS, VIS, NIR"
 
 
+@pytest.mark.parametrize(
+    ("good", "bad", "message"),
+    [
+        ("falling_edge: NIR", "falling_edge: UV", "falling_edge: UV is no camera of this rig; HS, VIS, NIR"),
+        ("free_run: NIR", "free_run: UV", "free_run: UV is no camera of this rig; HS, VIS, NIR"),
+        ("clock_ppm: {HS: 1}", "clock_ppm: {UV: 1}", "clock_ppm.UV: UV is no camera of this rig; HS, VIS, NIR"),
+        (
+            "swapped_cables: [VIS, NIR]",
+            "swapped_cables: [VIS, UV]",
+            "swapped_cables.1: UV is no camera of this rig; HS, VIS, NIR",
+        ),
+        (
+            "swapped_cables: []",
+            "swapped_cables: [VIS]",
+            "swapped_cables: is not allowed; two different cameras, such as [VIS, NIR]",
+        ),
+        (
+            "swapped_cables: [NIR, HS]",
+            "swapped_cables: [VIS, VIS]",
+            "swapped_cables: is not allowed; two different cameras, such as [VIS, NIR]",
+        ),
+        (
+            "start_jitter_us: {HS: 1000}",
+            "start_jitter_us: {HS: 1001}",
+            "start_jitter_us.HS: 1001 is not allowed; us, 0 to 1000",
+        ),
+    ],
+)
+def test_a_fault_of_a_camera_by_its_name_is_of_one_that_is_there(
+    tmp_path: Path, good: str, bad: str, message: str
+) -> None:
+    assert told(tmp_path, edited(RIG, "simulation", "lost_frames: 3", good)) == []
+    problems = told(tmp_path, edited(RIG, "simulation", "lost_frames: 3", bad))
+    assert problems == [f"rig.yaml:9: simulation.faults.{message}"]
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "message"),
+    [
+        ("x: 56", "x: 57", "leds.x: 57 is not allowed; at most 56, as the LEDs take 40 px of the picture's 96"),
+        ("y: 56", "y: 57", "leds.y: 57 is not allowed; at most 56, as the LEDs take 8 px of the picture's 64"),
+        ("spacing_px: 8", "spacing_px: 7", "leds.spacing_px: 7 is not allowed; at least size_px (8)"),
+        ("x: 1}, pre_rendered: 0, leds2: {", "x: 1}, pre_rendered: 9, leds2: {", "leds: is not allowed; only without"),
+    ],
+)
+def test_placed_leds_lie_in_the_picture_beside_each_other(tmp_path: Path, good: str, bad: str, message: str) -> None:
+    def problems(leds: str) -> list[str]:
+        seen = f"simulated: {{leds: {{{leds}}}}}".replace(", leds2: {}", "")
+        return told(tmp_path, edited(RIG, VIS, "width: 96", f"{seen}, width: 96"))
+
+    assert problems(good) == []
+    (problem,) = problems(bad)
+    assert problem.startswith(f"rig.yaml:6: cameras.VIS.simulated.{message}")
+
+
 def test_the_last_lost_byte_that_has_a_pulse_is_allowed(tmp_path: Path) -> None:
     assert told(tmp_path, edited(RIG, "simulation", "lost_frames: 3", "dropped_bytes: 41")) == []
 
