@@ -31,15 +31,15 @@ def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (heads, ["---"] * len(heads), *rows))
 
 
-def replace_part(name: str, text: str, folder: Path) -> None:
+def replace_part(name: str, text: str, folder: Path, page: Path = PAGE) -> None:
     """Put a text between `<!-- measured: NAME -->` and `<!-- end -->`, and the machine it comes from, with the disk of
     `folder`.
     """
     begin, end = f"<!-- measured: {name} -->", "<!-- end -->"
-    page = PAGE.read_text()
+    old = page.read_text()
     pattern = re.compile(f"{re.escape(begin)}.*?{end}", re.DOTALL)
-    assert pattern.search(page), f"{PAGE} has no place for {name}"
-    PAGE.write_text(pattern.sub(lambda _: f"{begin}\n{text}\n\n{machine(folder)}\n{end}", page))
+    assert pattern.search(old), f"{page} has no place for {name}"
+    page.write_text(pattern.sub(lambda _: f"{begin}\n{text}\n\n{machine(folder)}\n{end}", old))
 
 
 def machine(folder: Path) -> str:
