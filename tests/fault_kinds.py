@@ -73,7 +73,7 @@ def _clean(plan: Plan, rng: Random) -> None:
     plan.simulation.update(
         box_ppm=float(rng.uniform(-900, 900)),
         bridge=str(rng.choice(["ideal", "native", "16u2", "ftdi"])),
-        display_latency_ms=float(rng.uniform(2, 30)),
+        display_latency_ms=float(rng.uniform(2, 150)),
         display_jitter_ms=float(rng.uniform(0, 1)),
         strobed_lamps=bool(rng.random() < 0.3),
     )
@@ -118,7 +118,7 @@ def _late_arming(plan: Plan, rng: Random) -> None:
 
 def _stale(plan: Plan, rng: Random) -> None:
     plan.faults["stale_frames"] = True
-    plan.places, plan.amount = [Place(name) for name in STREAMS], "one of each camera"
+    plan.places, plan.amount = [Place(name, 0, 0) for name in STREAMS], "one of each camera"
 
 
 def _dead_line(plan: Plan, rng: Random) -> None:
@@ -140,9 +140,10 @@ def _free_run(plan: Plan, rng: Random) -> None:
     off = float(rng.choice([-1, 1])) * float(rng.uniform(0.002, 0.02))
     hz = 25.0545 if name != "HS" and rng.random() < 0.3 else round(due_hz * (1 + off), 4)
     plan.faults.update(free_run=name, free_run_hz=hz)
+    first = 0
     if rng.random() < 0.5:
-        plan.faults["free_run_pulse"] = 200
-    plan.places, plan.amount = [Place(name)], f"{name} at {hz} Hz from {plan.faults.get('free_run_pulse', 'arming')}"
+        first = plan.faults["free_run_pulse"] = 200
+    plan.places, plan.amount = [Place(name, first, first)], f"{name} at {hz} Hz from {first or 'arming'}"
 
 
 # Clocks and delays ----------------------------------------------------------------------------------------------------
@@ -190,8 +191,8 @@ def _camera_ppm(plan: Plan, rng: Random) -> None:
 def _box_rate(plan: Plan, rng: Random) -> None:
     is_above = bool(rng.random() < 0.7)
     ppm = float(rng.choice([-1, 1])) * float(rng.uniform(1100, 5500) if is_above else rng.uniform(100, 900))
-    if plan.seed % 3 == 0:
-        ppm, is_above = 5000.0, True
+    if _round(plan) % 3 == 0:
+        ppm, is_above = -5000.0 if _round(plan) % 2 else 5000.0, True
     plan.simulation["box_ppm"] = round(ppm)
     plan.is_above, plan.places, plan.amount = is_above, [Place("")], f"{ppm:+.0f} ppm"
 
@@ -199,7 +200,7 @@ def _box_rate(plan: Plan, rng: Random) -> None:
 def _box_reset(plan: Plan, rng: Random) -> None:
     pulse = int(rng.integers(120, plan.pulses - 120))
     plan.faults["reset_at_pulse"] = pulse
-    plan.places, plan.amount = [Place("")], f"at pulse {pulse}"
+    plan.places, plan.amount = [Place("", pulse, pulse)], f"at pulse {pulse}"
 
 
 def _lost_bytes(plan: Plan, rng: Random) -> None:
@@ -210,18 +211,24 @@ def _lost_bytes(plan: Plan, rng: Random) -> None:
 
 
 def _slew(plan: Plan, rng: Random) -> None:
-    """The host clock against the raw one, which virtual time has not: six readings are written into the file."""
-    is_above = bool(rng.random() < 0.7)
-    ppm = float(rng.choice([-1, 1])) * float(rng.uniform(520, 3000) if is_above else rng.uniform(5, 480))
-    plan.edit, plan.is_above = lambda file: _add_raw_pairs(file, ppm), is_above
-    plan.places, plan.amount = [Place("")], f"{ppm:+.0f} ppm"
+    """The host clock against the raw one, which virtual time has not: six readings are written into the file.
+
+    Every other time it begins in the middle of the run.
+    """
+    is_part, is_above = _round(plan) % 2 == 1, bool(rng.random() < 0.7)
+    least, most = (80 if is_part else 120, 500) if is_above else (5, 40 if is_part else 90)
+    ppm = float(rng.choice([-1, 1])) * float(rng.uniform(least, most))
+    plan.edit, plan.is_above = lambda file: _add_raw_pairs(file, ppm, is_part=is_part), is_above
+    plan.places, plan.amount = [Place("")], f"{ppm:+.0f} ppm {'from the middle on' if is_part else 'throughout'}"
 
 
-def _add_raw_pairs(file: h5py.File, ppm: float) -> None:
+def _add_raw_pairs(file: h5py.File, ppm: float, *, is_part: bool) -> None:
     rows = file[CLOCK_PAIRS][:]
     added = rows[np.linspace(0, len(rows) - 1, 6).astype(int)].copy()
     host_ns = added["host_after_ns"].astype(np.int64)
-    reading = 700_000_000 + np.rint((host_ns - host_ns[0]) / (1 + ppm * 1e-6)).astype(np.int64)
+    passed_ns = host_ns - host_ns[0]
+    slewed_ns = np.maximum(0, passed_ns - passed_ns[-1] // 2) if is_part else passed_ns
+    reading = 700_000_000 + passed_ns - np.rint(slewed_ns * (1 - 1 / (1 + ppm * 1e-6))).astype(np.int64)
     added["clock"], added["reading"], added["reading_end"] = b"raw", reading, reading
     added["host_before_ns"] = host_ns - 500
     added["seq"] = len(rows) + 1 + np.arange(len(added))
@@ -255,9 +262,11 @@ def _light(plan: Plan, rng: Random, *, above: tuple[float, float], below: tuple[
 
 
 def _defocus(plan: Plan, rng: Random) -> None:
+    """In pictures large enough that an edge so blurred is still one."""
     name, is_above = _stream(rng), bool(rng.random() < 0.7)
     blur_px = float(rng.uniform(2.6, 6) if is_above else rng.uniform(0.3, 1.3))
-    blur_px = 3.0 if plan.seed % 2 and is_above else blur_px
+    blur_px = 3.0 if _round(plan) % 2 == 0 and is_above else blur_px
+    plan.camera(name).update(width=200, height=128)
     plan.sensor(name)["blur_px"] = round(blur_px, 2)
     plan.is_above, plan.places, plan.amount = is_above, [Place(name)], f"{name}, {blur_px:.2f} px"
 
@@ -272,7 +281,7 @@ def _leak(plan: Plan, rng: Random) -> None:
 
 def _ripple(plan: Plan, rng: Random) -> None:
     """HS sees it all but 4 ms of it; every third time so slow a beat that it takes two minutes."""
-    is_long, is_above = plan.seed // len(ORDER) % 3 == 1, bool(rng.random() < 0.7)
+    is_long, is_above = _round(plan) % 3 == 1, bool(rng.random() < 0.7)
     percent = 5.0 if is_long else float(rng.uniform(3, 12) if is_above else rng.uniform(0.3, 2))
     mains_hz = 49.98 if is_long else round(float(rng.uniform(49.2, 49.6)), 2)
     if is_long:
@@ -311,7 +320,7 @@ def _stamp_changed(plan: Plan, rng: Random) -> None:
 
 
 def _rows_changed(plan: Plan, rng: Random) -> None:
-    """A recorder that counted wrong: its word about lost frames is another."""
+    """A recorder that counted wrong: its gap rows name pulses that have a frame, and these are the places."""
     plan.faults["lost_frames"] = 4
 
     def edit(file: h5py.File) -> None:
@@ -320,8 +329,9 @@ def _rows_changed(plan: Plan, rng: Random) -> None:
             rows["first_pulse"] += 4
             rows["last_pulse"] += 4
             file[f"acquisition/{name}/gaps"][:] = rows
+            plan.places += [Place(name, int(row["first_pulse"]), int(row["last_pulse"])) for row in rows]
 
-    plan.edit, plan.strikes, plan.amount = edit, frozenset({Fault.LOST_FRAME}), "4 lost frames told at other pulses"
+    plan.edit, plan.amount = edit, "4 lost frames told at other pulses"
 
 
 # The screen -----------------------------------------------------------------------------------------------------------
@@ -354,10 +364,17 @@ def _display_jitter(plan: Plan, rng: Random) -> None:
 
 
 def _display_latency(plan: Plan, rng: Random) -> None:
-    is_above = bool(rng.random() < 0.7)
-    latency_ms = float(rng.uniform(42, 150) if is_above else rng.uniform(1, 38))
+    """Light that comes evenly late can be taken off: nothing may be found, whatever the rates of film and screen."""
+    latency_ms = float(rng.uniform(1, 150))
+    plan.film_fps, plan.rig["screen"]["refresh_hz"] = int(rng.choice([24, 25, 30])), float(rng.choice([50, 60, 75]))
     plan.simulation["display_latency_ms"] = round(latency_ms, 1)
-    plan.is_above, plan.places, plan.amount = is_above, [Place("")], f"{latency_ms:.1f} ms"
+    plan.is_above = False
+    plan.amount = f"{latency_ms:.1f} ms, {plan.film_fps} fps at {plan.rig['screen']['refresh_hz']:g} Hz"
+
+
+def _round(plan: Plan) -> int:
+    """How many sessions of its kind come before it."""
+    return plan.seed // len(ORDER)
 
 
 def _stream(rng: Random) -> str:
@@ -392,15 +409,15 @@ KINDS = (
     Kind("starts jitter", "0.005 to 0.1, 0.7 to 1 ms rms", "1 ms", _start_jitter),
     Kind("wrong edge", "1.5 to 5 ms", "0.1 ms", _falling_edge),
     Kind("undeclared delay", "0.005 to 0.06, 0.15 to 6 ms", "0.1 ms", _undeclared_delay),
-    Kind("box rate off", "100 to 900, 1100 to 5500 ppm", "1000 ppm", _box_rate),
+    Kind("box rate off", "100 to 900, 1100 to 5500, +-5000 ppm", "1000 ppm", _box_rate),
     Kind("box reset", "1", "0", _box_reset),
     Kind("bytes lost on the serial line", "3 to 40 each way", "0", _lost_bytes),
-    Kind("NTP slew", "5 to 480, 520 to 3000 ppm", "500 ppm", _slew),
+    Kind("NTP slew", "5 to 90, 120 to 500 ppm; in half 5 to 40, 80 to 500", "100; change 50 ppm", _slew),
     Kind("LEDs out of view", "of one camera", "0", _no_leds),
     Kind("frozen frames", "1 to 6", "0", _single("frozen_frames", Fault.FROZEN_FRAME)),
     Kind("saturation", "1 to 1.1, 3 to 8 x the light", "1 % of pixels", _saturation),
     Kind("underexposure", "1/60 to 1/15, 0.9 to 1 x the light", "50 % of pixels", _darkness),
-    Kind("defocus", "0.3 to 1.3, 2.6 to 6 px", "2 px", _defocus),
+    Kind("defocus", "0.3 to 1.3, 2.6 to 6, 3.00 px", "2 px", _defocus),
     Kind("NIR leak", "0.1 to 1.2, 3 to 25 %", "2 %", _leak),
     Kind("mains ripple", "0.3 to 2, 3 to 12 % at 49.2 to 49.6 Hz; 5 % at 49.98", "2 %", _ripple),
     Kind("picture changed on disk", "3 bits", "0", _picture_changed),
@@ -410,7 +427,7 @@ KINDS = (
     Kind("film frames held", "1 to 6", "1 refresh", _single("held_film_frames", Fault.HELD_FILM_FRAME)),
     Kind("flips dropped", "1 to 3, 6 to 15 of 420", "1 %", _flips("dropped_flips")),
     Kind("flips late", "1 to 3, 6 to 15 of 420", "1 %", _flips("late_flips")),
-    Kind("display latency", "1 to 38, 42 to 150 ms", "40 ms", _display_latency),
+    Kind("display latency", "1 to 150 ms", "300 ms", _display_latency),
     Kind("display jitter", "SD 0.1 to 1.5, 2.7 to 12 ms", "2 ms", _display_jitter),
     Kind("no photodiode", "not connected", "0", _photodiode_off),
 )  # fmt: skip

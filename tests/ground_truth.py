@@ -1,9 +1,10 @@
 """Holds a verdict against what was really committed, as a whole and by each line of evidence alone.
 
-A line of evidence finds a fault by a finding above PASS on the right stream and at the right pulses. Checks only ask
-whether what frames claim is right, and claims rest on numbers and timestamps together. So what counters, clocks and
-LEDs say of lost and doubled frames without any claim (tests/alone.py) counts for them as well, and the checks that take
-claims as they are make a line of their own. What verify as a whole finds is counted by its findings only.
+A line of evidence finds a fault by a finding above PASS on the right stream and at the right pulses; what is no matter
+of pulses, only by a check that TOLD_BY names. Checks only ask whether what frames claim is right, and claims rest on
+numbers and timestamps together. So what counters, clocks and LEDs say of lost and doubled frames without any claim
+(tests/alone.py) counts for them as well, and the checks that take claims as they are make a line of their own. What
+verify as a whole finds is counted by its findings only.
 """
 
 from __future__ import annotations
@@ -37,6 +38,33 @@ LINES: dict[str, tuple[str, ...]] = {  # each check belongs to one line of evide
 }  # fmt: skip
 LINE_OF = {check: line for line, checks in LINES.items() for check in checks}
 OF_PAIRS = ("skew", "midpoints")
+ALONE = "alone"  # in the place of a check: what tests/alone.py says
+TOLD_BY: dict[str, tuple[str, ...]] = {  # by kind of fault, what may count for it; kinds not here: all, at the pulses
+    "frame of a former arm": ("extras", ALONE),
+    "no trigger at all": ("line walk", "frames", ALONE),
+    "swapped cables": ("line walk", "preamble", "free run", "sync LEDs", "frames", "extras", ALONE),
+    "free run": ("free run", "stamps", "skew", "sync LEDs", ALONE),
+    "camera's clock off": ("stamps",),
+    "timestamps off": ("stamps", "intervals"),
+    "starts jitter": (*OF_PAIRS, "stamps", "intervals"),
+    "wrong edge": OF_PAIRS,
+    "undeclared delay": OF_PAIRS,
+    "box rate off": ("box rate",),
+    "box reset": ("box",),
+    "NTP slew": ("host clock",),
+    "LEDs out of view": ("sync LEDs",),
+    "saturation": ("saturation",),
+    "underexposure": ("darkness",),
+    "defocus": ("blur",),
+    "NIR leak": ("leak",),
+    "mains ripple": ("flicker",),
+    "recorder's count wrong": ("recount",),
+    "flips dropped": ("late flips",),
+    "flips late": ("late flips",),
+    "display jitter": ("photodiode",),
+    "no photodiode": ("photodiode",),
+}  # fmt: skip
+ON_ALL = {"mains ripple": ("flicker",)}  # what one light does to each camera that sees it
 
 
 @dataclass(frozen=True)
@@ -51,15 +79,16 @@ class Result:
     found: dict[str, int]  # of them, by line of evidence
     by_verify: int  # of them, by findings of any check
     missed: tuple[Place, ...]
-    alarms: tuple[str, ...]  # above PASS: in a clean session all, else those on streams with nothing wrong
+    alarms: tuple[str, ...]  # in a clean session all above PASS, else WARN and FAIL of cameras with nothing wrong
     doubts: int  # of a clean session: streams that a line of evidence alone says something of
     is_complete: bool
     seconds: float
 
     @property
     def is_right(self) -> bool:
-        """Every fault found, or nothing found and the session complete."""
-        return not self.alarms and self.is_complete if self.is_clean else not self.missed and self.places > 0
+        """Every fault found and nothing told of other cameras; or nothing found at all and the session complete."""
+        is_as_due = self.is_complete if self.is_clean else not self.missed and self.places > 0
+        return is_as_due and not self.alarms
 
     def __str__(self) -> str:
         """The session, and what is wrong with its verdict; else by which lines its faults were found."""
@@ -71,6 +100,8 @@ class Result:
             return f"missed {len(self.missed)} of {self.places}: {places}"
         if self.is_clean:
             return "; ".join(self.alarms[:4]) or ("complete" if self.is_complete else "not complete")
+        if self.alarms:
+            return f"told where nothing is wrong: {'; '.join(self.alarms[:4])}"
         by = ", ".join(f"{line} {count}" for line, count in self.found.items() if count)
         return f"{self.by_verify} of {self.places} found; {by}" if self.places else "nothing was committed"
 
@@ -85,15 +116,17 @@ def run_seed(seed: int) -> Result:
         with Run(path) as run:
             verdict = verify_run(run)
             above = [finding for finding in verdict.findings if is_above(finding)]
-            told = [Mark(LINE_OF[finding.check], _streams(run, finding), finding.ranges) for finding in above]
+            told = [Mark(LINE_OF[f.check], f.check, _streams(run, f), f.ranges) for f in above]
             alone = _alone(run)
+            elsewhere = [finding for finding in above if _is_elsewhere(run, finding, kind.name, places)]
+    told, lone = _that_count(told, kind.name), _that_count(alone, kind.name)
     by_verify = _covered(places, told)
-    found = {line: len(_covered(places, [mark for mark in told + alone if mark.line == line])) for line in LINES}
+    found = {line: len(_covered(places, [mark for mark in told + lone if mark.line == line])) for line in LINES}
     is_clean = kind.is_clean or not plan.is_above
     return Result(
         seed, kind.name, plan.amount, is_clean, len(set(places)),
         found, len(by_verify), () if is_clean else tuple(p for p in dict.fromkeys(places) if p not in by_verify),
-        tuple(map(_spelled, above if is_clean else _elsewhere(above, places))), len(alone) if is_clean else 0,
+        tuple(map(_spelled, above if is_clean else elsewhere)), len(alone) if is_clean else 0,
         verdict.is_complete, time.perf_counter() - began,
     )  # fmt: skip
 
@@ -107,15 +140,15 @@ def _spelled(finding: Finding) -> str:
     return f"{finding.check} {finding.stream} {finding.word}: {finding.text[:160]}"
 
 
-def _elsewhere(above: Iterable[Finding], places: list[Place]) -> list[Finding]:
-    """Findings about single cameras with which nothing is wrong, at pulses where nothing is wrong with any."""
-    struck = {place.stream for place in places}
-    everywhere = "" in struck or any(place.first == NO_PULSE for place in places)
-    return [
-        finding for finding in above
-        if finding.stream in STREAMS and finding.stream not in struck and not everywhere
-        and not any(_overlaps(finding.ranges, place) for place in places)
-    ]  # fmt: skip
+def _is_elsewhere(run: Run, finding: Finding, kind: str, places: list[Place]) -> bool:
+    """Whether a finding blames cameras with which nothing is wrong, at pulses where nothing is wrong with any."""
+    if finding.word is Word.NOT_MEASURED or finding.check in ON_ALL.get(kind, ()):
+        return False
+    base = {run.base.name} if finding.check == "pairing" else set()  # it says that the base lacks frames
+    about = {*_streams(run, finding), *base}
+    at_pulses = [place for place in places if place.first != NO_PULSE]
+    is_hit = bool(about & {place.stream for place in places}) or any(_overlaps(finding.ranges, p) for p in at_pulses)
+    return bool(about & set(STREAMS)) and not is_hit
 
 
 # Lines of evidence ----------------------------------------------------------------------------------------------------
@@ -126,6 +159,7 @@ class Mark:
     """That a line of evidence finds something wrong with a stream; `ranges`: at which pulses, none where it is all."""
 
     line: str
+    check: str
     streams: tuple[str, ...]
     ranges: tuple[tuple[int, int], ...]
 
@@ -135,12 +169,16 @@ def _alone(run: Run) -> list[Mark]:
     marks = []
     for name, stream in run.streams.items():
         by_counts, is_count_right = odd_by_counts(run, stream)
-        marks += [] if is_count_right else [Mark(COUNTERS, (name,), ())]
+        marks += [] if is_count_right else [Mark(COUNTERS, ALONE, (name,), ())]
         found = {COUNTERS: by_counts, CLOCKS: odd_by_clock(run, stream), PIXELS: odd_by_leds(run, stream)}
-        marks += [
-            Mark(line, (name,), tuple((p, p) for p in sorted(pulses))) for line, pulses in found.items() if pulses
-        ]
+        ranges = {line: tuple((p, p) for p in sorted(pulses)) for line, pulses in found.items() if pulses}
+        marks += [Mark(line, ALONE, (name,), own) for line, own in ranges.items()]
     return marks
+
+
+def _that_count(marks: list[Mark], kind: str) -> list[Mark]:
+    """Those that say what this kind of fault is."""
+    return [mark for mark in marks if kind not in TOLD_BY or mark.check in TOLD_BY[kind]]
 
 
 def _covered(places: Iterable[Place], marks: list[Mark]) -> set[Place]:

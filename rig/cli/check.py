@@ -40,8 +40,8 @@ def check(
     or which of them to compress.
     With --sync it measures when each camera's exposure begins after its pulse, keeps that below ./calibration for
     all later sessions, and gives the verdict that rig verify would give on a short recording, which is not kept.
-    Exit code 0: ready; 1: the verdict is not complete, a start of exposure is not as told, or you ended it;
-    2: the problems are listed, each with its place.
+    Exit code 0: ready; 1: the verdict is not complete, a start of exposure was not measured or is not as told, or
+    you ended it; 2: the problems are listed, each with its place.
 
     Example: rig check demo --rig demo --sync 10
     """

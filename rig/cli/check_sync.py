@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from rig.check.preflight import Checked
     from rig.selftest.starts import Start
 
-_STYLES = {"PASS": "green", "FAIL": "bold red", "NOT MEASURED": "magenta"}
 ENDED = "ended before it was done; nothing more is judged"
 
 
@@ -40,11 +39,11 @@ def check_sync(found: Checked, out: Path, seconds: float, console: Console) -> t
         _require_going_on(is_ended=verdict is None)
     assert verdict is not None
     show_verdict(verdict, console)
-    bad = [start.result.name for start in starts if start.result.word is Word.FAIL]
+    bad = [start.result.name for start in starts if start.result.word is not Word.PASS]
     bad += [] if verdict.is_complete else ["the verdict"]
     if bad:
         console.print(f"[bold red]NOT ready[/]: {' and '.join(bad)}")
-    told = {"starts": [start.to_json() for start in starts], "result": str(kept) if kept else None}
+    told = {"starts": [start.to_json() for start in starts], "result": str(kept)}
     return not bad, {**told, "verdict": verdict.to_json()}
 
 
@@ -54,21 +53,23 @@ def _require_going_on(*, is_ended: bool) -> None:
         raise typer.Exit(1)
 
 
-def _show_starts(starts: list[Start], kept: Path | None, console: Console) -> None:
+def _show_starts(starts: list[Start], kept: Path, console: Console) -> None:
     from rich.table import Table
 
     from rig.cli.devices import STYLE, harmless
+    from rig.cli.terminal import coloured
 
     table = Table("camera", "", "start", "sd", "length", "set to", "row to row", "pictures", **STYLE)
     for start in starts:
-        word = f"[{_STYLES[start.result.word]}]{start.result.word}[/]"
+        word = coloured(start.result.word)
         times = _spelled(start.start_us), _spelled(start.start_sd_us), _spelled(start.length_us)
         table.add_row(start.stream, word, *times, _spelled(start.exposure_us), _rows(start), str(start.frames))
     console.print(table)
     for start in starts:
         console.print(harmless(f"{start.stream}: {start.result.text}  (limit: {start.result.limit})"), soft_wrap=True)
-    where = "No start was measured, and nothing is kept" if kept is None else f"Starts of exposure: {kept}"
-    console.print(where, markup=False, soft_wrap=True)
+    console.print(f"Starts of exposure: {kept}", markup=False, soft_wrap=True)
+    if unmeasured := [start.stream for start in starts if not start.is_measured]:
+        console.print(harmless(f"Not measured: {' and '.join(unmeasured)}"), soft_wrap=True)
 
 
 def _spelled(time_us: float | None) -> str:

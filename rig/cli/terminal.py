@@ -8,6 +8,12 @@ import sys
 from typing import Any, TextIO
 
 STDIN, STDOUT, STDERR = 0, 1, 2
+_STYLES = {"PASS": "green", "WARN": "yellow", "FAIL": "bold red", "NOT MEASURED": "magenta"}
+
+
+def coloured(word: str) -> str:
+    """A word of a verdict in its colour, as markup of rich."""
+    return f"[{_STYLES[word]}]{word}[/]"
 
 
 def printable(text: str) -> str:

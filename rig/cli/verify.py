@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from rig.verify.report.page import Page
     from rig.verify.verdict import Verdict
 
-_STYLES = {"PASS": "green", "WARN": "yellow", "FAIL": "bold red", "NOT MEASURED": "magenta"}
-
 
 def verify(
     sessions: Annotated[
@@ -65,7 +63,9 @@ def _verify_sessions(sessions: list[Path], report: Path | None, *, json: bool) -
     for path in sessions:
         try:
             with rig.open(path) as session:
-                verdicts += [_judge(run, console, page) for run in session.runs]
+                for run in session.runs:
+                    verdicts.append(_judge(run, console, page))
+                    _keep(run, verdicts[-1], console)
                 unreadable += session.unreadable
         except RigError as exc:
             unreadable.append(exc)
@@ -87,25 +87,39 @@ def _page(path: Path | None) -> Page | None:
 
 
 def _judge(run: Run, console: Console, page: Page | None) -> Verdict:
-    """Judge one run, show it, and write verdict and figure beside it; not while it is being recorded."""
-    from rig.session.folder import beside, write_private
-    from rig.verify.report.overview import REPORT_FILE, draw_report
-    from rig.verify.verdict import save, verify_run
+    """Judge one run and show it, and put it on the page."""
+    from rig.verify.verdict import verify_run
 
     _look(run, console)
     verdict = verify_run(run)
     show_verdict(verdict, console)
     if page is not None:
         page.add(run, verdict)
+    return verdict
+
+
+def _keep(run: Run, verdict: Verdict, console: Console) -> None:
+    """Write verdict and figure beside the run; not while it is being recorded.
+
+    Of a run that cannot be drawn an older figure goes away: it is of another verdict. Raises StorageError.
+    """
+    from rig.cli.terminal import printable
+    from rig.session.folder import beside, write_private
+    from rig.verify.report.overview import OVERVIEW, OVERVIEW_FILE
+    from rig.verify.verdict import save
+
     written = save(run.path, verdict)
     if written is None:
         typer.echo(f"{run.path}: is being recorded right now: this verdict is of its beginning, and not kept", err=True)
-        return verdict
-    figure = beside(run.path, REPORT_FILE)
-    write_private(figure, draw_report(run, verdict))
+        return
+    figure, shown = beside(run.path, OVERVIEW_FILE), OVERVIEW.shown(run, verdict)
+    if shown.png is None:
+        figure.unlink(missing_ok=True)
+    else:
+        write_private(figure, shown.png)
+    told = shown.text if shown.png is None else str(figure)
     console.print(f"Verdict: {written}", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"Figure:  {figure}\n", markup=False, highlight=False, soft_wrap=True)
-    return verdict
+    console.print(f"Figure:  {printable(told)}\n", markup=False, highlight=False, soft_wrap=True)
 
 
 def _look(run: Run, console: Console) -> None:
@@ -134,13 +148,13 @@ def findings_table(title: str, found: list[tuple[str, str, str, str]], of: str =
     from rich.markup import escape
     from rich.table import Table
 
-    from rig.cli.terminal import printable
+    from rig.cli.terminal import coloured, printable
 
     table = Table(title=escape(printable(title)), title_justify="left", show_lines=False)
     for column in ("check", of, "", "what was found"):
         table.add_column(column, overflow="fold")
     for check, streams, word, text in found:
-        table.add_row(escape(check), escape(printable(streams)), f"[{_STYLES[word]}]{word}[/]", escape(printable(text)))
+        table.add_row(escape(check), escape(printable(streams)), coloured(word), escape(printable(text)))
     return table
 
 
@@ -148,19 +162,21 @@ def _show_end(verdict: Verdict, console: Console) -> None:
     """Below the table: complete or not, and what each check that stands against it is good for."""
     from rich.markup import escape
 
-    from rig.cli.terminal import printable
-    from rig.config.judging import WHY
+    from rig.cli.terminal import coloured, printable
+    from rig.config.judging import why_of
     from rig.verify.findings import Word
     from rig.verify.light import stimulus_onset
 
     if verdict.unmeasured:
-        console.print(f"[magenta]NOT MEASURED[/]: {escape(', '.join(verdict.unmeasured))}", highlight=False)
+        names = escape(printable(", ".join(verdict.unmeasured)))
+        console.print(f"{coloured(Word.NOT_MEASURED)}: {names}", highlight=False)
     console.print(escape(printable(stimulus_onset(verdict.findings))), highlight=False)
     style = "bold green" if verdict.is_complete else "bold red"
-    console.print(f"[{style}]{escape(verdict.summary)}[/]", highlight=False)
+    console.print(f"[{style}]{escape(printable(verdict.summary))}[/]", highlight=False)
+    if verdict.narrowed:
+        console.print(verdict.narrowed, highlight=False, soft_wrap=True)
     for name in dict.fromkeys([*verdict.checks_with(Word.FAIL), *verdict.missing]):
-        why = WHY.get(name, "this version has no such check.")
-        console.print(f"  {escape(printable(name))}: {why}", highlight=False)
+        console.print(f"  {escape(printable(name))}: {why_of(name)}", highlight=False)
 
 
 def rows(findings: tuple[Finding, ...]) -> list[tuple[str, str, str, str]]:

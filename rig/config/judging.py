@@ -108,3 +108,8 @@ WHY: dict[str, str] = {
     "ending": "A run that broke off lacks its end, and its alarms say what went wrong on the way.",
 }
 CHECK_NAMES = tuple(WHY)
+
+
+def why_of(name: str) -> str:
+    """Why a check matters; of a name in a session from another version, that there is no such check here."""
+    return WHY.get(name, "this version has no such check.")

@@ -2,7 +2,8 @@
 
 calibration/demo/2026-11-26T170000Z_delay/result.yaml
 
-Every later session carries it, and its verdict uses it for cameras of the same serial number and exposure time.
+Every later session carries it, and its verdict uses it for cameras of the same serial number, exposure time and trigger
+settings.
 """
 
 from __future__ import annotations
@@ -26,16 +27,13 @@ SCHEMA = 1
 DECIMALS = 3  # ns: finer than any start is known
 
 
-def keep_starts(rig_file: RigFile, starts: Sequence[Start], *, is_simulated: bool) -> Path | None:
-    """Write a new result with all starts that were measured; its path, or None when none was.
+def keep_starts(rig_file: RigFile, starts: Sequence[Start], *, is_simulated: bool) -> Path:
+    """Write a new result and return its path. A start not measured is null: no older one may stand for it.
 
     Nothing is ever overwritten. Raises StorageError naming the folder that cannot be written.
     """
-    measured = [start for start in starts if start.is_measured]
-    if not measured:
-        return None
     made = utc_now()
-    text = _text(rig_file.rig.name, measured, made, is_simulated=is_simulated)
+    text = _text(rig_file.rig.name, starts, made, is_simulated=is_simulated)
     folder = _new_folder(folder_for_results(rig_file.document.path, rig_file.rig.name), made)
     write_private(folder / RESULT, text.encode())
     return folder / RESULT
@@ -57,7 +55,7 @@ def _new_folder(parent: Path, made: str) -> Path:
     return folder
 
 
-def _text(rig: str, measured: Sequence[Start], made: str, *, is_simulated: bool) -> str:
+def _text(rig: str, starts: Sequence[Start], made: str, *, is_simulated: bool) -> str:
     """The file. A word of JSON is one of YAML, whatever a device is called."""
     head = {
         "schema": SCHEMA,
@@ -69,14 +67,14 @@ def _text(rig: str, measured: Sequence[Start], made: str, *, is_simulated: bool)
     }
     lines = [f"{key}: {json.dumps(value)}" for key, value in head.items()]
     lines += [
-        "# us after the pulse; start_us: of row 0; residual: of the fit, as a share of the LED's swing",
+        "# us after the pulse; start_us: of row 0, null: not measured; residual: of the fit, to the LED's swing",
         "cameras:",
     ]
-    lines += [f"  {start.stream}: {json.dumps(_camera(start))}" for start in measured]
+    lines += [f"  {start.stream}: {json.dumps(_camera(start))}" for start in starts]
     return "\n".join(lines) + "\n"
 
 
-def _camera(start: Start) -> dict[str, str | int | float]:
+def _camera(start: Start) -> dict[str, str | int | float | None]:
     numbers = {
         "exposure_us": start.exposure_us,
         "start_us": start.start_us,
@@ -85,6 +83,11 @@ def _camera(start: Start) -> dict[str, str | int | float]:
         "row_time_us": start.row_time_us,
         "row_time_measured_us": start.row_time_measured_us,
     }
-    rounded = {key: round(value, DECIMALS) for key, value in numbers.items() if value is not None}
-    residual = round(start.residual or 0.0, 2 * DECIMALS)
-    return {"serial": start.serial, "model": start.model, **rounded, "frames": start.frames, "residual": residual}
+    rounded = {key: _rounded(value, DECIMALS) for key, value in numbers.items()}
+    residual = _rounded(start.residual, 2 * DECIMALS)
+    about: dict[str, str | int | float | None] = {"serial": start.serial, "model": start.model, **start.settings}
+    return {**about, **rounded, "frames": start.frames, "residual": residual}
+
+
+def _rounded(value: float | None, decimals: int) -> float | None:
+    return None if value is None else round(value, decimals)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from math import hypot
 from typing import Any
 
@@ -23,6 +23,7 @@ from rig.selftest.trapezoid import Trapezoid, fit
 from rig.streams import DeviceInfo
 from rig.trigger.box import TriggerBox
 from rig.verify.blinking import BLOCK_PX
+from rig.verify.exposed import trigger_settings
 from rig.verify.findings import Word
 
 NOISY = 1.5  # times its noise the levels may lie off the trapezoid
@@ -57,6 +58,7 @@ class Start:
     row_time_measured_us: float | None = None  # by the rows of the LED; None: not looked at
     row_time_sd_us: float | None = None
     residual: float | None = None  # of the fit, as a share of the LED's swing
+    settings: Mapping[str, float | str] = field(default_factory=dict)  # of its trigger: see rig.verify.exposed
 
     @property
     def is_measured(self) -> bool:
@@ -145,10 +147,15 @@ class _About:
         told = [features[name] for name in EXPOSURE_TIME if isinstance(features.get(name), int | float)]
         return float(next(iter(told), self.swept.exposure_us or self.config.exposure_us))
 
+    @property
+    def settings(self) -> dict[str, float | str]:
+        return trigger_settings(asdict(self.swept.baseline))
+
     def without(self, word: Word, text: str, limit: str = "a frame for each pulse, and an LED in view") -> Start:
         """No start was measured."""
         result = Result(f"start of {self.stream}", word, None, text, limit)
-        return Start(self.stream, self.info.serial, self.info.model, self.exposure_us, self.told_us, result)
+        about = (self.stream, self.info.serial, self.info.model, self.exposure_us, self.told_us, result)
+        return Start(*about, settings=self.settings)
 
     def fitted(self, levels: LedLevels) -> Start:
         is_used = ~levels.is_clipped
@@ -170,7 +177,7 @@ class _About:
         return Start(
             self.stream, self.info.serial, self.info.model, self.exposure_us, self.told_us,
             self._judged(start_us, sd_us), frames, start_us, sd_us, found.length_us, row_us, measured_us, row_sd_us,
-            found.residual / found.swing,
+            found.residual / found.swing, self.settings,
         )  # fmt: skip
 
     def _phases_us(self) -> Values:

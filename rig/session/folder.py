@@ -1,7 +1,7 @@
 """Where a session lies on the disk, how its files are named, and how a new one gets a place of its own.
 
 DIR/sub-<ID>/ses-<NN>/sub-<ID>_ses-<NN>_run-<RR>_session.h5        a run: nothing else belongs to the recorder
-                      sub-<ID>_ses-<NN>_run-<RR>_verdict.json      verdict, report and pictures lie beside it
+                      sub-<ID>_ses-<NN>_run-<RR>_verdict.json      verdict, overview and pictures lie beside it
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Holds each camera's own timestamps against the box's, the box's clock against the host's, and that against others.
+"""Holds each camera's own timestamps against the box's, and the box's clock against the host's.
 
 A constant delay cannot be seen here: the fit takes it up. What can be seen is a frame that claims the wrong pulse,
 an interval that is too long or too short, and a clock that runs fast, slow or unsteadily.
@@ -18,6 +18,7 @@ from rig.session.run import Run, Stream
 from rig.session.runfile import Rows
 from rig.session.timeline import map_box
 from rig.streams import NO_PULSE, Evidence
+from rig.verify import camera_numbers
 from rig.verify.arms import same_arm
 from rig.verify.findings import Finding, Numbers, Word, due_pulses, ranges_of, spelled
 from rig.verify.last_word import seen_in_part
@@ -34,8 +35,6 @@ OWN_RATE_S = 10  # a part must be so long for a rate of its own; over less, jitt
 MOST_STEPS = 5  # of a clock, written out in a text
 FEWEST = 4  # frames of one arm of a camera, to say anything of its clock
 PAIRS_REACH_NS = 10**9  # how far beyond the last clock pair the box's clock is known: five pings that got lost
-MAX_SLEW_PPM = 500  # by which a time service may slew the host clock
-MAX_UTC_STEP_S = 1.0
 SLOW_MS, TOO_SLOW_MS = 1000, 2000  # grab to acknowledged: what is aimed at, what is an alarm
 
 Periods = NDArray[np.float64]
@@ -268,10 +267,10 @@ def _rates_spelled(run: Run, stream: Stream) -> str:
 
 def check_evidence(run: Run) -> list[Finding]:
     """Pulse numbers rest on evidence that can prove them: a trigger counter, or the camera's timestamps."""
-    return [_evidence(stream) for stream in run.streams.values()]
+    return [_evidence(run, stream) for stream in run.streams.values()]
 
 
-def _evidence(stream: Stream) -> Finding:
+def _evidence(run: Run, stream: Stream) -> Finding:
     frames = stream.frames[stream.pulse_numbers != NO_PULSE]
     limit, looked_at = "timestamps or counter", f"{len(frames)} frames"
     if len(frames) == 0:
@@ -284,6 +283,10 @@ def _evidence(stream: Stream) -> Finding:
     if weak:
         text = f"only {name} for pulses {spelled(weak)}: that gives order and count, no pulse number"
         return Finding("evidence", stream.name, Word.FAIL, weakest, limit, looked_at, text, weak)
+    uncounted = ranges_of(camera_numbers.uncounted(run, stream), stream.divisor)
+    if uncounted:
+        text = f"said to be by counter, which did not go on as the pulses did, at pulses {spelled(uncounted)}"
+        return Finding("evidence", stream.name, Word.FAIL, weakest, limit, looked_at, text, uncounted)
     return Finding("evidence", stream.name, Word.PASS, weakest, limit, looked_at, f"by {name}")
 
 
@@ -333,33 +336,12 @@ def _beyond_pairs_ns(run: Run) -> int:
     """How long flips and frames went on after the last reading of the box's clock; at most 0 if they did not."""
     times = [run.flips["host_ns"], *(stream.frames["arrived_host_ns"] for stream in run.streams.values())]
     last = max((int(rows.max()) for rows in times if len(rows)), default=0)
-    return last - int(_pairs_of(run, b"box")["host_after_ns"].max())
+    return last - int(pairs_of(run, b"box")["host_after_ns"].max())
 
 
-def check_host_clock(run: Run) -> list[Finding]:
-    """The host clock against one that no time service slews, and UTC against the host clock."""
-    raw, utc = _pairs_of(run, b"raw"), _pairs_of(run, b"utc")
-    limit = f"{MAX_SLEW_PPM} ppm, the most a time service slews; no UTC step above {MAX_UTC_STEP_S:g} s"
-    looked_at = f"{len(raw)} raw and {len(utc)} UTC pairs"
-    steps_s = np.diff(utc["reading"] - _middles(utc)) / 1e9
-    jumps = steps_s[np.abs(steps_s) > MAX_UTC_STEP_S]
-    is_measured = len(raw) >= 2 and raw["reading"][0] != raw["reading"][-1]
-    ppm = (fit_clocks(np.asarray(raw["reading"], np.int64), _middles(raw)).rate - 1) * 1e6 if is_measured else None
-    rate = f"host clock against CLOCK_MONOTONIC_RAW {ppm:+.1f} ppm" if ppm is not None else "too few raw clock pairs"
-    set_by = "".join(f"; the computer's UTC was set by {jump:+.1f} s" for jump in jumps[:5])
-    word = Word.PASS if ppm is not None else Word.NOT_MEASURED
-    if len(jumps) or (ppm is not None and abs(ppm) > MAX_SLEW_PPM):
-        word = Word.WARN
-    return [Finding("host clock", "", word, ppm, limit, looked_at, rate + set_by)]
-
-
-def _pairs_of(run: Run, clock: bytes) -> Rows:
+def pairs_of(run: Run, clock: bytes) -> Rows:
+    """Readings of another clock against the host clock, CLOCK_PAIR (n,)."""
     return np.asarray(run.clock_pairs[run.clock_pairs["clock"] == clock])
-
-
-def _middles(pairs: Rows) -> Numbers:
-    """The host clock in the middle of each pair, ns."""
-    return np.asarray(pairs["host_before_ns"] + (pairs["host_after_ns"] - pairs["host_before_ns"]) // 2, np.int64)
 
 
 def check_acknowledged(run: Run) -> list[Finding]:

@@ -5,11 +5,15 @@ Nothing here believes the recorder's own gap rows; they are counted anew from th
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from rig.session.pulses import pulses_known, pulses_sent
 from rig.session.run import Run, Stream
+from rig.session.runfile import Rows
 from rig.streams import NO_PULSE
+from rig.verify import camera_numbers
 from rig.verify.arms import FIRST_EPOCH, baselines, same_arm
 from rig.verify.extras import extra_rows, last_pulse, places_of_extras
 from rig.verify.findings import (
@@ -73,10 +77,10 @@ def check_box(run: Run) -> list[Finding]:
     boots = [str(e["text"]) for e in alarms if "restarted" in str(e.get("text", ""))]
     looked_at, limit = f"{len(run.pulses)} pulses, {len(run.log)} log entries", "no restart, timer rising"
     if len(back) or boots:
-        where = ranges_of(np.asarray(run.pulses["pulse_number"][back + 1], np.int64))
+        where = _restarts(run, back)
         text = (
             "the box restarted during the run"
-            + (f", at pulse {spelled(where)}" if where else "")
+            + (f", {'at' if len(back) else 'after'} pulse {spelled(where)}" if where else "")
             + "".join(f"; {boot}" for boot in boots)
         )
         return [Finding("box", "", Word.FAIL, len(back) + len(boots), limit, looked_at, text, where)]
@@ -87,10 +91,36 @@ def check_box(run: Run) -> list[Finding]:
     return [Finding("box", "", Word.PASS, 0, limit, looked_at, "the box ran through")]
 
 
+def _restarts(run: Run, back: Numbers) -> tuple[tuple[int, int], ...]:
+    """Pulses before which the timer fell back; else, where it told nothing more, the last one that it told of."""
+    if len(back):
+        return ranges_of(np.asarray(run.pulses["pulse_number"][back + 1], np.int64))
+    word = last_word(run)
+    return ((word.pulse, word.pulse),) if word is not None and word.pulse != NO_PULSE else ()
+
+
 def check_frames(run: Run) -> list[Finding]:
-    """Each stream has a frame for every pulse that went to it and was to be stored."""
+    """Each stream has a frame for every pulse that went to it and was to be stored, and exposed no more than these."""
     unseen = "whether one is lost there could not be seen"
-    return [seen_in_part(_frames(run, stream), run, stream, unseen) for stream in run.streams.values()]
+    found = {name: _with_exposed(_frames(run, stream), run, stream) for name, stream in run.streams.items()}
+    return [seen_in_part(found[name], run, stream, unseen) for name, stream in run.streams.items()]
+
+
+def _with_exposed(finding: Finding, run: Run, stream: Stream) -> Finding:
+    """The finding with three counts beside each other: pulses sent, exposures by the camera's numbers, frames stored.
+
+    Exposures that neither a frame nor a lost pulse explains are WARN, as a ghost whose frame is here.
+    """
+    sent, stored = -(-pulses_known(run) // stream.divisor), len(stream.frames)
+    text = f"{finding.text}; {sent} pulses sent to it, {camera_numbers.exposed(run, stream)} exposed by its numbers, "
+    seen = camera_numbers.between(run, stream)
+    unasked, behind = int(seen.unasked.sum()), ranges_of(seen.before[seen.unasked > 0], stream.divisor)
+    text += f"{stored} stored"
+    if not unasked:
+        return replace(finding, text=text)
+    text += f": {unasked} exposures without a pulse, of which no frame came, after pulses {spelled(behind)}"
+    is_good = finding.word is Word.PASS
+    return replace(finding, text=text, word=Word.WARN if is_good else finding.word, ranges=finding.ranges or behind)
 
 
 def _frames(run: Run, stream: Stream) -> Finding:
@@ -167,6 +197,7 @@ def _recount(run: Run, stream: Stream) -> Finding:
     found = np.flatnonzero(stream.pulse_numbers == NO_PULSE)
     strays = np.setxor1d(found, extra_rows(stream, stored=True)["frame_index"])
     dropped, beyond = _dropped_extras(stream, unstored), _beyond_span(stream)
+    uncaused = camera_numbers.wrong_gaps(run, stream)
     faults = {
         f"pulses {spelled(ranges_of(differ, stream.divisor))} are lost or told lost, not both": len(differ),
         f"pulses {spelled(ranges_of(kept, stream.divisor))} are told not stored, and have a frame": len(kept),
@@ -174,12 +205,14 @@ def _recount(run: Run, stream: Stream) -> Finding:
         f"{len(strays)} frames without a pulse are not told as extras": len(strays),
         f"{len(dropped)} extras were not stored though all was to be": len(dropped),
         f"{beyond} gap rows say that more pulses are lost than they span, or fewer than one": beyond,
+        f"gap rows from pulses {spelled(ranges_of(uncaused, stream.divisor))} on say another number of exposures than "
+        "the camera's own numbers": len(uncaused),
     }
     looked_at = f"{len(stream.gaps)} gap rows, {len(stream.extras)} extra rows"
     limit = "rows equal to a second count"
     if any(faults.values()):
         text = "; ".join(fault for fault, count in faults.items() if count)
-        where = ranges_of(np.r_[differ, kept], stream.divisor)
+        where = ranges_of(np.r_[differ, kept, uncaused], stream.divisor)
         return Finding("recount", stream.name, Word.FAIL, sum(faults.values()), limit, looked_at, text, where)
     text = _as_recorded(stream, len(without(lost, vague)), len(found))
     beside = len(extra_rows(stream, stored=False))
@@ -225,29 +258,15 @@ def check_order(run: Run) -> list[Finding]:
 
 
 def _order(run: Run, stream: Stream) -> Finding:
-    frames, modulus = stream.frames, int(stream.baseline.get("number_modulus", 0))
-    claimed = stream.pulse_numbers[stream.pulse_numbers != NO_PULSE]
-    judged = np.delete(frames, places_of_extras(stream))  # a frame without a pulse is no fault of the others' order
-    arms = [judged[arm] for arm in same_arm(judged["epoch"].astype(np.int64))]
-    clocks = by_clock(judged, clock_steps(run, stream))
-    known_arms = list(baselines(run, stream)) or [FIRST_EPOCH]
-    has_ticks = bool(stream.baseline.get("ticks_hz", 1))
-    back = claimed[1:][np.diff(claimed) <= 0]
+    faults = _disorder(run, stream)
     untold = untold_pulses(run, stream)
-    never = without(claimed, np.r_[np.arange(0, pulses_known(run), stream.divisor), untold])
-    faults = {
-        "pulse claimed twice or out of order": len(back),
-        "pulse claimed that never went to this stream": len(never),
-        "camera number repeated or falling": sum(_falls(arm["frame_number"], modulus) for arm in arms),
-        "timestamp not rising": sum(_falls(part["camera_ticks"], 0) for part in clocks) if has_ticks else 0,
-        "frame of another arm of the camera": int((~np.isin(frames["epoch"], known_arms)).sum()),
-        "arm that begins again": int((np.diff(frames["epoch"].astype(np.int64)) < 0).sum()),
-    }
-    looked_at, limit = f"{len(frames)} frames", "all rising, each once"
-    if any(faults.values()):
-        text = "; ".join(f"{count} x {fault}" for fault, count in faults.items() if count)
-        where = ranges_of(np.r_[back, never])
-        return Finding("order", stream.name, Word.FAIL, sum(faults.values()), limit, looked_at, text, where)
+    looked_at, limit = f"{len(stream.frames)} frames", "all rising, each once"
+    if any(map(len, faults.values())):
+        text = "; ".join(f"{len(rows)} x {fault}" for fault, rows in faults.items() if len(rows))
+        pulses = np.concatenate(list(faults.values()))
+        where = ranges_of(pulses[pulses != NO_PULSE], stream.divisor)
+        text += f": at pulses {spelled(where)}" if where else ""
+        return Finding("order", stream.name, Word.FAIL, len(pulses), limit, looked_at, text, where)
     if len(untold):
         where = ranges_of(untold, stream.divisor)
         text = (
@@ -258,10 +277,35 @@ def _order(run: Run, stream: Stream) -> Finding:
     return Finding("order", stream.name, Word.PASS, 0, limit, looked_at, "in order, each pulse once")
 
 
-def _falls(values: Numbers, modulus: int) -> int:
-    """How often a number is not higher than the one before it; with a modulus it may begin anew."""
-    steps = np.diff(values.astype(np.int64))
-    return int(((np.mod(steps, np.int64(modulus)) if modulus else steps) <= 0).sum())
+def _disorder(run: Run, stream: Stream) -> dict[str, Numbers]:
+    """The pulse of each frame that is out of order, by what is wrong with it; NO_PULSE where nobody knows it."""
+    frames, modulus = stream.frames, int(stream.baseline.get("number_modulus", 0))
+    claimed = stream.pulse_numbers[stream.pulse_numbers != NO_PULSE]
+    judged = np.delete(frames, places_of_extras(stream))  # a frame without a pulse is no fault of the others' order
+    arms = [judged[arm] for arm in same_arm(judged["epoch"].astype(np.int64))]
+    clocks = by_clock(judged, clock_steps(run, stream)) if stream.baseline.get("ticks_hz", 1) else []
+    known_arms = list(baselines(run, stream)) or [FIRST_EPOCH]
+    own = np.r_[np.arange(0, pulses_known(run), stream.divisor), untold_pulses(run, stream)]
+    return {
+        "pulse claimed twice or out of order": claimed[1:][np.diff(claimed) <= 0],
+        "pulse claimed that never went to this stream": without(claimed, own),
+        "camera number repeated or falling": _at_falls(
+            [(arm, camera_numbers.number_steps(arm, stream.divisor, modulus)) for arm in arms]
+        ),
+        "timestamp not rising": _at_falls([(part, _steps(part["camera_ticks"])) for part in clocks]),
+        "frame of another arm of the camera": stream.pulse_numbers[~np.isin(frames["epoch"], known_arms)],
+        "arm that begins again": stream.pulse_numbers[1:][np.diff(frames["epoch"].astype(np.int64)) < 0],
+    }
+
+
+def _steps(values: Numbers) -> Numbers:
+    return np.asarray(np.diff(values.astype(np.int64)), np.int64)
+
+
+def _at_falls(parts: list[tuple[Rows, Numbers]]) -> Numbers:
+    """The pulses of frames whose step from the one before, of the same part, is not upward."""
+    found = [np.asarray(rows["pulse_number"][1:][steps <= 0], np.int64) for rows, steps in parts]
+    return np.concatenate([np.zeros(0, np.int64), *found])
 
 
 def check_pairing(run: Run) -> list[Finding]:

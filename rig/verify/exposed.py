@@ -36,6 +36,9 @@ SAME_EXPOSURE_US = 1.0  # a delay result holds for an exposure that is the same 
 SIGMAS = 3  # of a start in a delay result: it may be so far off
 FEWEST = 4  # exposures seen at an input, to say anything of a camera
 EXPOSURE_TIME = ("ExposureTime", "ExposureTimeAbs")  # its name in SFNC 2 (USB) and 1 (GigE)
+DELAYS = {"trigger_delay_us": "trigger", "debouncer_us": "debouncer"}  # of a delay result: of a camera's baseline
+ACTIVATION = "TriggerActivation"
+SAME_DELAY_US = 0.01  # a setting that a result keeps in whole ns is the same to this
 
 Micros = NDArray[np.float64]
 
@@ -122,6 +125,8 @@ def _by_result(run: Run, stream: Stream) -> Exposures | None:
     """By the newest delay result in the session that is of this camera at this exposure."""
     for name in sorted(run.measured, reverse=True):  # their names begin with their dates
         found = _of_camera(run.measured[name], stream)
+        if found is not None and not np.isfinite(found["start_us"]):
+            return None  # a newer sweep could not tell it: what an older one says may hold no more
         if found is not None:
             error_us = float(np.nan_to_num(SIGMAS * found["start_sd_us"]))
             return _constant(Source.RESULT, stream, found["start_us"], found["length_us"], error_us)
@@ -129,19 +134,63 @@ def _by_result(run: Run, stream: Stream) -> Exposures | None:
 
 
 def _of_camera(text: str, stream: Stream) -> dict[str, float] | None:
-    """What a delay result says of a camera; None when the text is something else, or of another camera or exposure."""
+    """What a delay result says of a camera as it is set now; None when it says nothing of it."""
+    told, exposure_us = _told_of(text, stream), set_us(stream)
+    if told is None or exposure_us is None or _other_settings(told, stream):
+        return None
+    found = {key: _number(told.get(key)) for key in ("exposure_us", "start_us", "length_us", "start_sd_us")}
+    return found if abs(found["exposure_us"] - exposure_us) <= SAME_EXPOSURE_US else None
+
+
+def _told_of(text: str, stream: Stream) -> dict[str, Any] | None:
+    """What a delay result says of a camera, whatever its settings; None when the text is something else."""
     try:
         result = yaml_of(text)
     except YAMLError:
         return None
-    cameras, exposure_us = result.get("cameras"), set_us(stream)
-    if result.get("what") != "delay" or not isinstance(cameras, dict) or exposure_us is None or not stream.serial:
+    cameras = result.get("cameras")
+    if result.get("what") != "delay" or not isinstance(cameras, dict) or not stream.serial:
         return None
     own = [each for each in cameras.values() if isinstance(each, dict) and str(each.get("serial")) == stream.serial]
-    keys = ("exposure_us", "start_us", "length_us", "start_sd_us")
-    found = {key: _number(own[0].get(key)) for key in keys} if own else {}
-    is_same = bool(found) and abs(found["exposure_us"] - exposure_us) <= SAME_EXPOSURE_US
-    return found if is_same and np.isfinite(found["start_us"]) else None
+    return own[0] if own else None
+
+
+def trigger_settings(baseline: dict[str, Any]) -> dict[str, float | str]:
+    """What moves the start of exposure, of a camera's Baseline as plain data: by the names of a delay result.
+
+    What a camera does not tell is not there.
+    """
+    delays, activation = baseline.get("delays", {}), baseline.get("features", {}).get(ACTIVATION)
+    found: dict[str, float | str] = {key: float(delays[name]["us"]) for key, name in DELAYS.items() if name in delays}
+    return found if activation is None else {**found, "activation": str(activation)}
+
+
+def _other_settings(told: dict[str, Any], stream: Stream) -> str:
+    """Settings of the trigger that are not as when a delay result was made, in words; empty when all are."""
+    now = trigger_settings(stream.baseline)
+    other = [key for key in (*DELAYS, "activation") if not _same(told.get(key), now.get(key))]
+    return ", ".join(f"{key} {told.get(key, 'not told')} then, {now.get(key, 'not told')} now" for key in other)
+
+
+def _same(then: Any, now: float | str | None) -> bool:
+    is_number = isinstance(now, float) and np.isfinite(_number(then))
+    return abs(_number(then) - float(now or 0.0)) <= SAME_DELAY_US if is_number else then == now
+
+
+def stale_result(run: Run, stream: Stream) -> str:
+    """Why the newest delay result of a camera is not used though it is of that camera, in words; empty: it is, or none.
+
+    Settings of its trigger, or its exposure time, have changed since.
+    """
+    for name in sorted(run.measured, reverse=True):
+        told, exposure_us = _told_of(run.measured[name], stream), set_us(stream)
+        if told is not None:
+            other = _other_settings(told, stream)
+            then_us = _number(told.get("exposure_us"))
+            if exposure_us is None or not abs(then_us - exposure_us) <= SAME_EXPOSURE_US:
+                other = f"exposure_us {then_us:g} then, {exposure_us or 0:g} now{', ' if other else ''}{other}"
+            return f"the delay result {name} of {stream.name} is stale ({other})" if other else ""
+    return ""
 
 
 def _number(value: Any) -> float:
@@ -219,7 +268,7 @@ def _exposure_time(run: Run, stream: Stream) -> Finding:
     is_known = np.isfinite(found.lengths_us)
     pulses, lengths_us = found.pulses[is_known], found.lengths_us[is_known]
     error_us = 2 * found.error_us if found.source is Source.EDGES else 0.0  # of both ends
-    result = judged(_beyond(lengths_us, asked_us, rows_us(stream)), bound, error_us)
+    result = judged((of_row_0_us(found, stream) - asked_us)[is_known], bound, error_us)
     where, median_us = ranges_of(pulses[result.is_far], stream.divisor), float(np.median(lengths_us))
     text = f"{median_us:.1f} us (median) by {found.source}, furthest {lengths_us[result.worst]:.1f} us at pulse"
     text += f" {pulses[result.worst]}; {told}{above_at(where)}"
@@ -236,10 +285,15 @@ def _told(stream: Stream, asked_us: float | None) -> str:
     return f"{read}; {rows}"
 
 
-def _beyond(lengths_us: Micros, asked_us: float, all_rows_us: float) -> Micros:
-    """How far lengths lie off the exposure time. The line of a rolling shutter may be high until its last row ends."""
-    off_us = lengths_us - asked_us
-    return np.where(off_us > 0, np.maximum(off_us - all_rows_us, 0.0), off_us)
+def of_row_0_us(found: Exposures, stream: Stream) -> Micros:
+    """Lengths of the exposures of row 0, us, (n,). The line of a rolling shutter may be high until its last row ends:
+
+    what it is high longer than the exposure time set is taken for that, up to the time over all rows.
+    """
+    asked_us = set_us(stream)
+    if asked_us is None or found.source is not Source.EDGES:
+        return found.lengths_us
+    return found.lengths_us - np.clip(found.lengths_us - asked_us, 0.0, rows_us(stream))
 
 
 def above_at(where: tuple[tuple[int, int], ...]) -> str:

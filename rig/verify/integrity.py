@@ -34,15 +34,20 @@ def check_walk_checksums(run: Run) -> list[Finding]:
 
 def _checksums(run: Run, stream: Stream, check: str) -> Finding:
     bad = np.flatnonzero(~looks(run, stream).is_good)
-    damaged = int((stream.frames["status"] != Status.OK).sum())
+    damaged = np.flatnonzero(stream.frames["status"] != Status.OK)
     looked_at, limit = f"{len(stream.frames)} pictures", "0 changed"
+    pulses = stream.pulse_numbers[damaged]
+    incomplete = ranges_of(pulses[pulses != NO_PULSE], stream.divisor)
+    note = f"the driver delivered {len(damaged)} incomplete" if len(damaged) else ""
+    note += f": pulses {spelled(incomplete)}" if incomplete else ""
     if len(bad):
         where = ranges_of(stream.pulse_numbers[bad], stream.divisor)
         text = f"{len(bad)} pictures differ from what the camera delivered: pulses {spelled(where)}"
+        text += f"; {note}" if note else ""
         return Finding(check, stream.name, Word.FAIL, len(bad), limit, looked_at, text, where)
-    if damaged:
-        text = f"all as delivered, but the driver delivered {damaged} incomplete"
-        return Finding(check, stream.name, Word.WARN, damaged, limit, looked_at, text)
+    if note:
+        text = f"all as delivered, but {note}"
+        return Finding(check, stream.name, Word.WARN, len(damaged), limit, looked_at, text, incomplete)
     return Finding(check, stream.name, Word.PASS, 0, limit, looked_at, "all as the camera delivered them")
 
 
@@ -147,10 +152,10 @@ def check_schema(run: Run) -> list[Finding]:
     return [Finding("schema", "", word, count, f"schema {SCHEMA}, 0 differences", looked_at, text)]
 
 
-def _listed(entries: list[str]) -> str:
+def _listed(entries: list[str], between: str = ", ") -> str:
     """The first of them, and how many more there are."""
     more = len(entries) - MOST_NAMED
-    return ", ".join(entries[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return between.join(entries[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def check_identity(run: Run) -> list[Finding]:
@@ -165,30 +170,37 @@ def check_identity(run: Run) -> list[Finding]:
 
 
 def check_features(run: Run) -> list[Finding]:
-    """The cameras' settings read the same at the stop as when armed: none fell back to running free."""
+    """The cameras' settings read the same whenever they were armed and stopped: none fell back to running free."""
     return [_features(run, stream) for stream in run.streams.values()]
 
 
 def _features(run: Run, stream: Stream) -> Finding:
-    arms, ends = baselines(run, stream), list(at_stop(run, stream))
-    epoch, entry = ends[-1] if ends else (-1, {})
-    armed, stopped = dict(arms.get(epoch, {}).get("features", {})), dict(entry.get("features", {}))
-    if not armed or not stopped:
-        text, has_settings = "the settings were not read back at both ends", bool(armed)
-        return Finding(
-            "features", stream.name, Word.NOT_MEASURED, None, "0 changed", "0 settings", text, is_expected=has_settings
-        )
-    changed = [f"{k}: {armed[k]} became {stopped.get(k, 'unreadable')}" for k in armed if _differs(armed, stopped, k)]
-    looked_at = f"{len(armed)} settings"
+    arms = {epoch: dict(entry.get("features", {})) for epoch, entry in baselines(run, stream).items()}
+    stops = {epoch: dict(entry.get("features", {})) for epoch, entry in at_stop(run, stream)}
+    first = next(iter(arms.values()), {})
+    # An arm without a stop is that of a camera that was lost; after the last one the settings must have been read.
+    again = [(f" when armed again as arm {epoch}", read) for epoch, read in list(arms.items())[1:]]
+    ends = [(f" by the end of arm {epoch}" if len(arms) > 1 else "", read) for epoch, read in stops.items() if read]
+    changed = [change for when, read in [*again, *ends] for change in _changes(first, read, when)]
+    looked_at = f"{len(first)} settings"
     if changed:
-        text = "; ".join(changed[:10])
-        return Finding("features", stream.name, Word.FAIL, len(changed), "0 changed", looked_at, text)
+        looked_at += f", read {len(arms)} times when armed and {len(ends)} times at a stop"
+        return Finding("features", stream.name, Word.FAIL, len(changed), "0 changed", looked_at, _listed(changed, "; "))
+    if not first or not stops.get(max(arms)):
+        text = "the settings were not read back at both ends"
+        said = (None, "0 changed", "0 settings", text)
+        return Finding("features", stream.name, Word.NOT_MEASURED, *said, is_expected=bool(first and stops))
     return Finding("features", stream.name, Word.PASS, 0, "0 changed", looked_at, "as armed")
 
 
-def _differs(armed: dict[str, Any], stopped: dict[str, Any], name: str) -> bool:
+def _changes(armed: dict[str, Any], later: dict[str, Any], when: str) -> list[str]:
+    """Each setting that reads otherwise than when first armed, in words."""
+    return [f"{k}: {armed[k]} became {later.get(k, 'unreadable')}{when}" for k in armed if _differs(armed, later, k)]
+
+
+def _differs(armed: dict[str, Any], later: dict[str, Any], name: str) -> bool:
     """Whether a setting reads otherwise than at arm; the last digits of a float are no change."""
-    before, after = armed[name], stopped.get(name)
+    before, after = armed[name], later.get(name)
     if isinstance(before, float) and isinstance(after, (int, float)):
         return not isclose(before, after, rel_tol=SAME)
     return bool(before != after)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rig.session.run import Run, Stream
 from rig.verify.findings import Numbers
 from rig.verify.looks import looks
+from rig.verify.paired import BOX_HZ
 
 FEWEST_PAIRS = 50  # pictures with the lamps, each with one before and one after
 FEWEST_WALK = 3  # pictures of the walk
@@ -72,7 +73,7 @@ def against_walk(run: Run, stream: Stream) -> Leak | None:
     if not any(other.divisor == stream.divisor for other in run.streams.values() if other is not stream):
         return None
     walk = looks(run, run.walk_streams[stream.name])
-    fps = 1e9 / (run.plan["period_ticks"] * 500 * stream.divisor)
+    fps = BOX_HZ / (run.plan["period_ticks"] * stream.divisor)
     own = looks(run, stream)
     tiles = _tiles(own.tiles[: round(STEADY_S * fps)][own.is_good[: round(STEADY_S * fps)]])
     alone = _tiles(walk.tiles[walk.is_good])

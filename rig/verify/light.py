@@ -25,17 +25,23 @@ from rig.verify.last_word import last_word
 from rig.verify.tolerances import limit
 from rig.verify.wired import box_input, rig_part
 
-LIGHT_BEFORE_NS, LIGHT_AFTER_NS = 20_000_000, 40_000_000  # where an edge of the photodiode is looked for
-WINDOW = f"looked for from -{LIGHT_BEFORE_NS // 10**6} to +{LIGHT_AFTER_NS // 10**6} ms after the flip"
+# Where the light of a film's first and last change is looked for: nothing else changed the patch around them.
+EARLIEST_NS, LATEST_NS = -20_000_000, 300_000_000
+QUIET_NS = 400_000_000  # without a change before a film's first one: the latest light of the last film came before
+APART_NS = 30_000_000  # by which the light of other changes may come earlier or later than is usual in their film
+WINDOW = f"looked for {APART_NS // 10**6} ms either way of how late it is usual, up to {LATEST_NS // 10**6} ms late"
 LOSS_NS = NS  # events that the box dropped were due so long, at most, before their loss was noticed
 NO_INPUT = -1
+
+Values = NDArray[np.float64]
 
 
 def check_photodiode(run: Run) -> list[Finding]:
     """The light of the screen's patch changed when the flips that changed it say, as far as edges could be told.
 
     FAIL where more changes than the limit have no light, or where it comes so unevenly that no lab may allow it; WARN
-    above the limit of its standard deviation. However late it comes evenly is no fault: it can be taken off.
+    above the limit of its standard deviation. However late it comes evenly, up to LATEST_NS, is no fault: it can be
+    taken off. FAIL where it comes before its flip, by more than screen and box may be off each other.
     """
     most = limit(run, "light_sd_ms")
     edges = _edges(run)
@@ -115,7 +121,8 @@ class _Light:
     def seen_in(cls, run: Run, edges: Rows, times: Numbers, levels: NDArray[np.uint8]) -> _Light:
         delays = light_delays_ms(run, edges, times, levels)
         end_host_ns, end = _edges_end(run)
-        is_beyond = np.isnan(delays) & (times + LIGHT_AFTER_NS > end_host_ns)
+        usual_ns = float(np.nanmedian(delays)) * 1e6 if np.isfinite(delays).any() else LATEST_NS
+        is_beyond = np.isnan(delays) & (times + usual_ns + APART_NS > end_host_ns)
         is_in_loss = np.isnan(delays) & ~is_beyond & _is_near_loss(run, times)
         unseen = int((np.isnan(delays) & ~is_beyond & ~is_in_loss).sum())
         return cls(delays, len(edges), unseen, int(is_beyond.sum()), int(is_in_loss.sum()), end)
@@ -145,7 +152,10 @@ def _no_light(light: _Light) -> tuple[Word, str]:
 def _how_it_came(light: _Light, latency: Latency, run: Run) -> tuple[Word, str]:
     """Word and text when some changes have an edge."""
     text = f"{latency}; {light.unseen} not seen"
-    most = limit(run, "light_unseen_percent").value / 100
+    most, bound = limit(run, "light_unseen_percent").value / 100, limit(run, "host_residual_ms")
+    if latency.median_ms < -bound.value:
+        text += f"; light cannot come before its flip, and clocks are off by {bound} at most: are flips logged late?"
+        return Word.FAIL, text
     by_sd = graded(latency.sd_ms, limit(run, "light_sd_ms"))
     if by_sd is Word.FAIL or light.unseen > most * light.judged:
         return Word.FAIL, text
@@ -187,20 +197,49 @@ def patch_changes(run: Run) -> tuple[Numbers, NDArray[np.uint8]]:
 
 
 def light_delays_ms(run: Run, edges: Rows, times: Numbers, levels: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """From each change of the patch to an edge of its level within the window, ms; nan without one.
+    """From each change of the patch to the edge of its level that it caused, ms, (n,); nan where none was seen.
 
-    Of two within it, it is that which comes as late as those do that are alone there.
+    A film's changes come as regularly as its frames, so that of each alone nobody could tell which edge is its own.
+    Its first and last one can: before and after them the patch stood still.
     """
     seen = map_box(run)(np.asarray(edges["box_ticks"], np.int64))
-    around = np.full((2, len(times)), np.nan)  # ns from each change to the last edge before it, and to the first after
-    for level in (0, 1):
-        lights, wanted = np.sort(seen[edges["level"] == level]), levels == level
-        place = np.searchsorted(lights, times[wanted])
-        padded = np.r_[np.nan, lights, np.nan]
-        around[:, wanted] = padded[[place, place + 1]] - times[wanted]
-    around[(around < -LIGHT_BEFORE_NS) | (around > LIGHT_AFTER_NS)] = np.nan
-    before, after = around
-    alone = np.isnan(before) != np.isnan(after)
-    usual = float(np.median(np.where(np.isnan(before), after, before)[alone])) if alone.any() else 0.0
-    is_before = np.isnan(after) | (np.abs(before - usual) < np.abs(after - usual))
-    return np.asarray(np.where(is_before, before, after) / 1e6)
+    lights = [np.sort(seen[edges["level"] == level]) for level in (0, 1)]
+    begins = np.flatnonzero(np.diff(times, prepend=-np.inf) >= QUIET_NS)
+    films = np.split(np.arange(len(times)), begins[1:])
+    found = [_of_film(lights, times[film], levels[film]) for film in films]
+    return np.concatenate([np.zeros(0), *found]) / 1e6
+
+
+def _of_film(lights: list[Values], times: Numbers, levels: NDArray[np.uint8]) -> Values:
+    """As `light_delays_ms`, of changes without a pause between them, ns.
+
+    Of all delays at which the first or the last change has an edge, that at which most others have one, too.
+    """
+    delays = [np.full(len(times), np.nan)]
+    for change in sorted({0, len(times) - 1} if len(times) else ()):
+        own = lights[levels[change]]
+        first, end = np.searchsorted(own, times[change] + np.array([EARLIEST_NS, LATEST_NS]))
+        for usual_ns in own[first:end] - times[change]:
+            rough = _around(lights, times, levels, usual_ns)
+            delays.append(_around(lights, times, levels, float(np.nanmedian(rough))))
+    return max(delays, key=_fits)
+
+
+def _fits(delays: Values) -> tuple[int, bool, float]:
+    """How well delays fit: the more of them, then not before the flip, then the earlier, the better."""
+    seen = delays[np.isfinite(delays)]
+    usual_ns = float(np.median(seen)) if len(seen) else 0.0
+    return len(seen), usual_ns >= 0, -usual_ns
+
+
+def _around(lights: list[Values], times: Numbers, levels: NDArray[np.uint8], usual_ns: float) -> Values:
+    """From each change to the edge of its level nearest to a delay, ns; nan where none is within APART_NS of it."""
+    delays = np.full(len(times), np.nan)
+    for level, own in enumerate(lights):
+        is_own, padded = levels == level, np.r_[-np.inf, own, np.inf]
+        due = times[is_own] + usual_ns
+        place = np.searchsorted(own, due)
+        before, after = padded[place], padded[place + 1]
+        nearest = np.where(due - before < after - due, before, after)
+        delays[is_own] = np.where(np.abs(nearest - due) <= APART_NS, nearest - times[is_own], np.nan)
+    return delays

@@ -5,7 +5,7 @@ levels of the LEDs --> stretches without a hole --> decoded: pulse and confidenc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rig.session.run import Run, Stream
 from rig.streams import NO_PULSE
 from rig.verify.blinking import without_trend
-from rig.verify.findings import Finding, Numbers, Word, ranges_of, spelled
+from rig.verify.findings import Finding, Numbers, Word, lost_pulses, ranges_of, spelled
 from rig.verify.led_code import (
     CODE_PERIOD,
     STRETCH_FRAMES,
@@ -132,16 +132,33 @@ def _judged(stream: Stream, told: Told) -> Finding:
         where = ranges_of(claims[is_wrong], stream.divisor)
         text = f"{_offsets(later[is_wrong])}; they claim {spelled(where)}{notes}"
         return Finding(CHECK, stream.name, Word.FAIL, int(is_wrong.sum()), LIMIT, looked_at, text, where)
-    tried = told.is_tried & (claims != NO_PULSE)
-    if not tried.any() or agrees[tried].mean() < MOST:
-        where = ranges_of(claims[tried & ~agrees], stream.divisor)
+    claiming = claims != NO_PULSE
+    if not claiming.any() or agrees[claiming].mean() < MOST:
+        where = ranges_of(claims[claiming & ~agrees], stream.divisor)
         text = f"too few frames could be decoded{f', not those of pulses {spelled(where)}' if where else ''}{notes}"
-        is_expected = bool(tried.any())
-        return Finding(
-            CHECK, stream.name, Word.NOT_MEASURED, None, LIMIT, looked_at, text, where, is_expected=is_expected
-        )
+        tried = told.is_tried & claiming  # what lies in parts too short cannot be told on a good rig either
+        is_expected = bool(tried.any() and agrees[tried].mean() < MOST)
+        found = Finding(CHECK, stream.name, Word.NOT_MEASURED, None, LIMIT, looked_at, text, where)
+        return replace(found, is_expected=is_expected)
+    return _good(stream, told, looked_at, notes)
+
+
+def _good(stream: Stream, told: Told, looked_at: str, notes: str) -> Finding:
+    """Of a stream whose frames are of the pulses that they claim."""
     text = f"every frame that was decoded shows the code of the pulse it claims{notes}"
+    unclaimed = _unclaimed(stream, told)
+    if len(unclaimed):
+        where = ranges_of(unclaimed, stream.divisor)
+        text += f"; of these pulses {spelled(where)} count as lost: their frames are there, and claim no pulse"
+        return Finding(CHECK, stream.name, Word.WARN, len(unclaimed), LIMIT, looked_at, text, where)
     return Finding(CHECK, stream.name, Word.PASS, 0, LIMIT, looked_at, text)
+
+
+def _unclaimed(stream: Stream, told: Told) -> Numbers:
+    """Pulses that count as lost, and whose code is shown by frames that claim no pulse."""
+    lost, is_free = lost_pulses(stream.run, stream), stream.pulse_numbers == NO_PULSE
+    shown = told.numbers[is_free & (told.confidence >= SURE) & (told.numbers != NO_PULSE)]
+    return lost[np.isin(lost % told.repeats, shown % told.repeats)]
 
 
 def _offsets(later: Numbers) -> str:

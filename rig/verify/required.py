@@ -32,11 +32,11 @@ def required(run: Run, checks: Sequence[Check]) -> Required:
     try:
         asked = config_value(run, "protocol", "requires")
     except Exception:  # a text that cannot be read; "tables" or "values" say so, and this run is not complete
-        asked = [UNREADABLE]
+        asked = []
     if asked is None:
         return Required(tuple(check.name for check in checks if check.is_required), Origin.DEFAULT)
     names = asked if isinstance(asked, list) else [asked]
-    return Required(tuple(str(name) for name in names), Origin.PROTOCOL)
+    return Required(tuple(str(name) for name in names or [UNREADABLE]), Origin.PROTOCOL)
 
 
 def missing(asked: Required, checks: Sequence[Check], findings: Sequence[Finding]) -> tuple[str, ...]:

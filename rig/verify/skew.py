@@ -16,7 +16,19 @@ from math import sqrt
 import numpy as np
 
 from rig.session.run import Run, Stream
-from rig.verify.exposed import Exposures, Micros, Source, above_at, exposures, in_words, judged, set_us
+from rig.verify.exposed import (
+    FEWEST,
+    Exposures,
+    Micros,
+    Source,
+    above_at,
+    exposures,
+    in_words,
+    judged,
+    of_row_0_us,
+    set_us,
+    stale_result,
+)
 from rig.verify.findings import Finding, Numbers, Word, due_pulses, ranges_of
 from rig.verify.numbers import in_both
 from rig.verify.tolerances import limit
@@ -96,7 +108,15 @@ def _skew(run: Run, stream: Stream, other: Stream) -> Finding:
         return said(Word.NOT_MEASURED, None, in_words(bound), "0 pulses", text, is_expected=is_wired)
     result = judged(skew.skew_us, bound, skew.error_us)
     where, worst_ms = ranges_of(skew.pulses[result.is_far], stream.divisor), float(skew.skew_us[result.worst]) / 1000
-    looked_at, text = f"{len(skew.pulses)} pulses", skew.spelled() + above_at(where)
+    looked_at, text = f"{len(skew.pulses)} pulses", skew.spelled() + above_at(where) + _stale(run, stream, other)
+    silent = [each.name for each in (stream, other) if _is_silent(run, each)]
+    if silent:
+        text += f"; no exposure was seen on ExposureActive of {' and '.join(silent)}, which rig.yaml says is wired: "
+        text += "look at its cable"
+    if silent and result.word is Word.PASS:
+        # A start that was measured on another day still tells; one that nobody measured does not.
+        word = Word.NOT_MEASURED if Source.DECLARED in skew.sources else Word.WARN
+        return said(word, worst_ms, in_words(bound), looked_at, text, is_expected=word is Word.NOT_MEASURED)
     due = len(in_both(due_pulses(run, stream), due_pulses(run, other)))
     if result.word is Word.PASS and len(skew.pulses) < LEAST_SEEN * due:
         text += f"; that is less than half of the {due} pulses that were due to both"
@@ -111,7 +131,26 @@ def pair_name(run: Run, stream: Stream, other: Stream) -> str:
 
 def _why_unknown(run: Run, stream: Stream, other: Stream) -> str:
     unknown = [each.name for each in (stream, other) if exposures(run, each) is None]
-    return f"nothing tells when {' and '.join(unknown)} began to expose: {WAYS}" if unknown else "no pulse in common"
+    text = f"nothing tells when {' and '.join(unknown)} began to expose: {WAYS}" if unknown else "no pulse in common"
+    return text + _stale(run, stream, other)
+
+
+def _stale(run: Run, *streams: Stream) -> str:
+    """What ends a sentence where a delay result is of a camera that has been set otherwise since."""
+    told = [stale_result(run, stream) for stream in streams if not _is_measured(run, stream)]
+    return "".join(f"; {text}: measure again" for text in told if text)
+
+
+def _is_measured(run: Run, stream: Stream) -> bool:
+    found = exposures(run, stream)
+    return found is not None and found.source is not Source.DECLARED
+
+
+def _is_silent(run: Run, stream: Stream) -> bool:
+    """Whether rig.yaml names an input for its ExposureActive line, and nothing came though pulses were sent."""
+    found, is_wired = exposures(run, stream), box_input(run, stream.name) is not None
+    is_seen = found is not None and found.source is Source.EDGES
+    return is_wired and not is_seen and len(due_pulses(run, stream)) >= FEWEST
 
 
 def check_midpoints(run: Run) -> list[Finding]:
@@ -125,7 +164,7 @@ def _midpoints(run: Run, stream: Stream) -> Finding:
     said = partial(Finding, "midpoints", stream.name, origin=bound.origin)
     predicted_us = _predicted_us(stream) - _predicted_us(base)
     told = f"{predicted_us:+.1f} us by exposure times and known delays"
-    pulses, after_us, error_us = _middles(exposures(run, stream), exposures(run, base))
+    pulses, after_us, error_us = _middles(run, stream, base)
     if len(pulses) == 0:
         text = f"the middles of {stream.name} and {base.name} were not measured; {told}"
         is_wired = all(box_input(run, each.name) is not None for each in (stream, base))
@@ -143,12 +182,14 @@ def _predicted_us(stream: Stream) -> float:
     return stream.start_delay_us + (set_us(stream) or 0.0) / 2
 
 
-def _middles(found: Exposures | None, other: Exposures | None) -> tuple[Numbers, Micros, float]:
-    """Pulses at which the middles of both were measured, how long after the other's each was, and its error, us."""
-    if found is None or other is None:
+def _middles(run: Run, stream: Stream, base: Stream) -> tuple[Numbers, Micros, float]:
+    """Pulses at which the middles of both were measured, how long after the base's each was, and its error, us."""
+    found, held = exposures(run, stream), exposures(run, base)
+    if found is None or held is None:
         return np.zeros(0, np.int64), np.zeros(0), 0.0
-    pulses, own, others = _common(found, other)
-    after_us = (found.starts_us + found.lengths_us / 2)[own] - (other.starts_us + other.lengths_us / 2)[others]
+    pulses, own, others = _common(found, held)
+    middles_us = found.starts_us + of_row_0_us(found, stream) / 2
+    after_us = middles_us[own] - (held.starts_us + of_row_0_us(held, base) / 2)[others]
     is_known = np.isfinite(after_us)
-    errors_us = [each.error_us for each in (found, other) if each.source is Source.EDGES]
+    errors_us = [each.error_us for each in (found, held) if each.source is Source.EDGES]
     return pulses[is_known], after_us[is_known], sum(errors_us, 0.0)

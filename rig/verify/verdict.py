@@ -30,6 +30,7 @@ from rig.verify import (
     film,
     flips,
     free_run,
+    host_clock,
     integrity,
     light,
     pictures,
@@ -38,7 +39,8 @@ from rig.verify import (
     telemetry,
 )
 from rig.verify.findings import Check, Finding, Word
-from rig.verify.required import missing, required
+from rig.verify.required import UNREADABLE, missing, required
+from rig.verify.tolerances import Origin
 from rig.verify.verdict_file import VERDICT_SCHEMA, VerdictFile
 
 VERDICT_FILE = "verdict.json"
@@ -69,7 +71,7 @@ CHECKS = (
     Check("exposure time", exposed.check_exposure_time, "us", is_required=False),
     Check("midpoints", skew.check_midpoints, "ms", is_required=False),
     Check("box rate", clocks.check_box_rate, "ppm"),
-    Check("host clock", clocks.check_host_clock, "ppm", needs="a clock that nothing slews (virtual time has none)"),
+    Check("host clock", host_clock.check_host_clock, "ppm", needs="a clock that nothing slews (virtual time has none)"),
     Check("steps", flips.check_steps, "steps"),
     Check("film frames", film.check_film_frames, "film frames"),
     Check("film cadence", film.check_film_cadence, "refreshes"),
@@ -135,6 +137,14 @@ class Verdict:
         parts = [f"failed: {', '.join(failed)}"] if failed else []
         parts += [f"required but not measured: {', '.join(self.missing)}"] if self.missing else []
         return f"NOT complete: {'; '.join(parts)}"
+
+    @property
+    def narrowed(self) -> str:
+        """Which checks the protocol leaves out of those that usually must be measured, one sentence; empty: none."""
+        if self.required_by != Origin.PROTOCOL or UNREADABLE in self.required:
+            return ""
+        left_out = [check.name for check in CHECKS if check.is_required and check.name not in self.required]
+        return f"Usually required, and left out by the protocol: {', '.join(left_out)}." if left_out else ""
 
     @property
     def headline(self) -> str:

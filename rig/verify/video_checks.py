@@ -26,6 +26,8 @@ WHOLE_RATIO = 0.05  # by which rates in the files' headers may differ from a who
 APART = 1000  # pulses between the first frames, up to which a divisor is believed that no rate tells: 1 % by chance
 WANDERS = 0.5  # pulses by which exposures of a triggered camera do not move against the code
 SLOPE_PARTS = 8  # of a file: rates are taken over so long a part, and the median of them, that losses do not move
+CRYSTALS_PPM = 200.0  # by which the clocks of two cameras may differ: each crystal is within 100
+SHORT_MS = 1.0  # timestamps of many files are whole milliseconds
 NO_CODE = "no sync LED is seen to blink: nothing is known of its frames"
 BY_CODE = "B1 and B2 change as they must"
 COUNTED = "B1 and B2 are not seen to change, so its frames are counted as pulses"
@@ -352,8 +354,8 @@ def _index_finding(judged: Judged, base: Judged, frames: Numbers, later: Numbers
 
 def _timestamps(judged: Judged, base: Judged) -> Finding:
     """By its timestamps the file runs as long as the pulses in its pictures do, by the timestamps of the other file."""
-    tolerance = TOLERANCES["skew_ms"]
-    limit = f"{tolerance.usual:g} ms, at most {tolerance.ceiling:g}"
+    clocks = TOLERANCES["camera_ppm"]
+    limit = f"{CRYSTALS_PPM:g} ppm, or {SHORT_MS:g} ms where that is more; above {clocks.ceiling:g} ppm fails"
     hz = _pulses_hz(base)
     assert judged.told is not None
     known = judged.told.known
@@ -371,8 +373,11 @@ def _timestamps(judged: Judged, base: Judged) -> Finding:
         f"; {hz:.3f} pulses a second by the timestamps of {base.film.name}"
     )
     text += f"; known to {blur_s:.3f} s" if blur_s else ""
-    off_ms = max(0.0, abs(drift_s) - blur_s) * 1000
-    word = Word.PASS if off_ms <= tolerance.usual else Word.WARN if off_ms <= tolerance.ceiling else Word.FAIL
+    # Clocks that drift are no loss of synchrony, which the pulses in the pictures tell; beyond any clock it is no time.
+    off_s, length_s = max(0.0, abs(drift_s) - blur_s), abs(float(by_pulses))
+    levels = (Word.FAIL, clocks.ceiling), (Word.WARN, CRYSTALS_PPM)
+    reached = [word for word, most in levels if off_s > max(SHORT_MS / 1000, most * 1e-6 * length_s)]
+    word = reached[0] if reached else Word.PASS
     return Finding("timestamps", name, word, drift_s * 1000, limit, looked_at, text, unit="ms")
 
 

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from rig.check.preflight import Checked
+from rig.cli.check_sync import check_sync
+from rig.config.rig import read_rig
+from rig.selftest import rehearsal
+from rig.selftest.results import Result
+from rig.selftest.starts import Start
+from rig.session.run import Run
+from rig.verify.findings import Word
+from rig.verify.verdict import Verdict, verify_run
 from tests import commands
+from tests.handmade import make_run
 from tests.rigs import RIG
 
 
@@ -49,3 +62,24 @@ def test_ctrl_c_in_the_sweep_ends_it_in_order_and_keeps_nothing(rig: str, tmp_pa
     out, err = process.communicate(timeout=commands.ENDS_WITHIN_S)
     assert (process.returncode, err) == (1, "ended before it was done; nothing more is judged\n"), (out, err)
     assert [path.name for path in (tmp_path / "calibration" / "small").iterdir()] == ["rig.yaml"]
+
+
+@pytest.mark.parametrize("word", Word)
+def test_a_rig_is_ready_only_if_every_start_was_measured_and_is_as_told(
+    rig: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: Word
+) -> None:
+    """However good the verdict is, which without a measured start rests on declared ones."""
+    monkeypatch.chdir(tmp_path)
+    with Run(make_run(tmp_path)) as run:
+        good: Verdict = verify_run(run)
+    assert good.is_complete
+    measured = Start("HS", "A", "m", 4000.0, 0.0, Result("start of HS", Word.PASS, 1.0, "", ""), 99, 1.0, 1.0, 4000.0)
+    other = replace(measured, stream="VIS", start_us=None, result=Result("start of VIS", word, None, "no LED", ""))
+    monkeypatch.setattr(rehearsal, "sweep_rig", lambda *_, **__: ([measured, other], True))
+    monkeypatch.setattr(rehearsal, "rehearse", lambda *_, **__: good)
+    shown = io.StringIO()
+    found = Checked([], [], rig=read_rig(Path("calibration") / rig / "rig.yaml"))
+    is_good, told = check_sync(found, tmp_path, 5, Console(file=shown, width=200))
+    assert is_good is (word is Word.PASS)
+    assert ("NOT ready: start of VIS" in shown.getvalue()) is not is_good
+    assert [start["result"]["word"] for start in told["starts"]] == ["PASS", word]

@@ -58,9 +58,9 @@ def test_verify_of_a_complete_session_ends_with_0_and_writes_verdict_and_figure(
     assert result.exit_code == 0
     assert "264 of 264 pulses have a frame" in result.output
     assert "SIMULATED" in result.output
-    for name in ("verdict.json", "report.png"):
+    for name in ("verdict.json", "overview.png"):
         assert stat.S_IMODE(beside(path, name).stat().st_mode) == 0o600
-    with Image.open(beside(path, "report.png")) as figure:
+    with Image.open(beside(path, "overview.png")) as figure:
         assert figure.width > 1000
 
 
@@ -134,6 +134,36 @@ def test_photodiode_that_the_rig_has_and_nobody_saw_stands_under_the_table(tmp_p
 def test_texts_that_people_wrote_are_shown_as_they_are(tmp_path: Path) -> None:
     result = run("verify", make_run(tmp_path, Plan(alarm="[/bold] [red]lens[/] \x1b[31mfell off")))
     assert "[/bold] [red]lens[/] \\x1b[31mfell off" in result.output
+
+
+def test_what_a_protocol_requires_steers_no_terminal(tmp_path: Path) -> None:
+    result = run("verify", make_run(tmp_path, Plan(protocol_text='requires: ["\\e[2Jx"]')))
+    assert (result.exit_code, "\x1b" in result.output) == (1, False)
+    assert "required but not measured: \\x1b[2Jx" in result.output
+    assert "\\x1b[2Jx: this version has no such check." in result.output
+
+
+def test_verify_says_what_a_protocol_left_out(tmp_path: Path) -> None:
+    left_out = "Usually required, and left out by the protocol: "
+    path = make_run(tmp_path, Plan(protocol_text="requires: [frames]", undeclared={"VIS"}))
+    (line,) = [line for line in run("verify", path).output.splitlines() if line.startswith(left_out)]
+    assert {"skew", "checksums"} <= set(line.removeprefix(left_out).rstrip(".").split(", "))
+    assert "frames" not in line.removeprefix(left_out).split(", ")
+    assert left_out not in run("verify", make_run(tmp_path, Plan(number_of_session=2, protocol_text="a: b"))).output
+
+
+@pytest.mark.parametrize("table", ["stimulus/presentation/flips", "acquisition/VIS/frames"])
+def test_a_run_that_cannot_be_drawn_has_a_verdict_all_the_same_and_no_older_figure(tmp_path: Path, table: str) -> None:
+    path = make_run(tmp_path)
+    beside(path, "overview.png").write_bytes(b"of an older verdict")
+    path.chmod(0o600)
+    with h5py.File(path, "r+") as file:
+        del file[table]
+    shown = run("verify", path)
+    assert (shown.exit_code, "cannot be drawn: " in shown.output) == (1, True)
+    (only,) = json.loads(run("verify", path, "--json").stdout)["verdicts"]
+    assert (only["complete"], only) == (False, json.loads(beside(path, "verdict.json").read_text()))
+    assert not beside(path, "overview.png").exists()
 
 
 # info
@@ -340,7 +370,7 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("name", FOREIGN)
-@pytest.mark.parametrize("command", [["verify"], ["info"], ["replay", "--at", "0.5"], ["replay", "--contact-sheet"]])
+@pytest.mark.parametrize("command", [["info"], ["replay", "--at", "0.5"], ["replay", "--contact-sheet"]])
 def test_foreign_texts_inside_a_run_are_one_error(tmp_path: Path, name: str, command: list[str]) -> None:
     path = make_run(tmp_path, Plan(closed=False, body_groups=8))
     with h5py.File(path, "r+") as file:
@@ -348,6 +378,23 @@ def test_foreign_texts_inside_a_run_are_one_error(tmp_path: Path, name: str, com
     error = error_of(command[0], path, *command[1:])
     assert isinstance(error, Truncated | NotASession)
     assert error.subject.startswith(str(path))
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_verify_of_a_run_with_foreign_texts_fails_what_it_cannot_check(tmp_path: Path, name: str) -> None:
+    """Without its streams it cannot be opened, and there is nothing to judge."""
+    path = make_run(tmp_path, Plan(closed=False, body_groups=8))
+    with h5py.File(path, "r+") as file:
+        FOREIGN[name](file)
+    result = run("verify", path, "--json")
+    verdicts = json.loads(result.stdout)["verdicts"]
+    if "streams" in name:
+        assert (verdicts, isinstance(result.exception, Truncated | NotASession)) == ([], True)
+        return
+    texts = [finding["text"] for finding in verdicts[0]["findings"]]
+    assert isinstance(result.exception, SystemExit)
+    assert any(text.startswith(f"cannot be checked: {path}") for text in texts)
+    assert not [text for text in texts if "the check itself failed" in text]
 
 
 def test_a_film_that_is_not_described_is_told_in_its_place(tmp_path: Path) -> None:

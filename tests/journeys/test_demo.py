@@ -54,7 +54,7 @@ def test_the_demo_in_virtual_time_is_complete(demo, tmp_path):
     assert steps == list(range(8))
     assert lengths_s[[1, 2, 5]].tolist() == pytest.approx([3.0, 132 / 25, 250 / 25], abs=0.05)
     assert len(list(folder.glob("*_verdict.json"))) == 1
-    assert len(list(folder.glob("*_report.png"))) == 1
+    assert len(list(folder.glob("*_overview.png"))) == 1
 
 
 def test_the_demos_file_holds_everything_that_happened(demo):

@@ -24,7 +24,7 @@ from rig.verify.verdict import Verdict
 from tests.rigs import RIG, write_protocol
 from tests.selftest.test_starts import rig_with, swept
 
-NOON = "2026-11-26T12:00:00.000+00:00"
+NOON, LATER = "2026-11-26T12:00:00.000+00:00", "2026-11-26T12:00:01.000+00:00"
 FAULT = "undeclared_delay_us: {VIS: 3000}"
 UNTOLD = dict.fromkeys(("HS", "VIS", "NIR"), "exposure_us: 2000")
 
@@ -88,7 +88,6 @@ def test_a_rehearsal_that_is_ended_is_not_judged_and_leaves_nothing(rig_file: Ri
 
 def test_a_result_says_what_was_measured_on_which_camera(rig_file: RigFile, starts: list[Start], here: Path) -> None:
     path = keep_starts(rig_file, starts, is_simulated=True)
-    assert path is not None
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     result = YAML(typ="safe").load(path.read_text())
     assert {key: result[key] for key in ("schema", "what", "rig", "simulated")} == {
@@ -102,13 +101,24 @@ def test_a_result_says_what_was_measured_on_which_camera(rig_file: RigFile, star
     assert vis["frames"] > 80
 
 
-def test_what_was_not_measured_is_not_kept(rig_file: RigFile, starts: list[Start], here: Path) -> None:
-    unseen = {"VIS": "exposure_us: 2000, simulated: {leds: {in_view: false}}"}
-    blind = swept(rig_with(here, unseen))["VIS"]
-    path = keep_starts(rig_file, [starts[0], blind], is_simulated=True)
-    assert path is not None
-    assert list(YAML(typ="safe").load(path.read_text())["cameras"]) == [starts[0].stream]
-    assert keep_starts(rig_file, [blind], is_simulated=True) is None
+def test_a_start_that_a_newer_sweep_could_not_measure_is_no_longer_taken_from_an_older_one(
+    rig_file: RigFile, starts: list[Start], here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delay, "utc_now", lambda: NOON)
+    keep_starts(rig_file, starts, is_simulated=True)
+    monkeypatch.setattr(delay, "utc_now", lambda: LATER)
+    unseen = UNTOLD | {"VIS": "exposure_us: 2000, simulated: {leds: {in_view: false}}"}
+    (here / "blind").mkdir()
+    blind = swept(rig_with(here / "blind", unseen))["VIS"]
+    path = keep_starts(rig_file, [starts[0], blind, starts[2]], is_simulated=True)
+    cameras = YAML(typ="safe").load(path.read_text())["cameras"]
+    assert {name: camera["start_us"] is None for name, camera in cameras.items()} == {
+        "HS": False, "VIS": True, "NIR": False,
+    }  # fmt: skip
+    found = skew(rehearse(rig_file, None, here, 5, is_ended=lambda: False, virtual=True))
+    assert {name: finding.word for name, finding in found.items()} == {
+        "VIS": Word.NOT_MEASURED, "NIR": Word.PASS, "VIS-NIR": Word.NOT_MEASURED,
+    }  # fmt: skip
 
 
 def test_a_result_is_never_overwritten(rig_file: RigFile, starts: list[Start], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,8 +38,8 @@ def rig_with(
     text = RIG.format(seed=1, faults=faults).replace("rate_hz: 100", box) + simulation
     for name in ("HS", "VIS", "NIR"):
         written = (cameras or {}).get(name, SHORT)
-        begin = text.index("start_delay_us", text.index(f"  {name}: {{"))
-        end = text.index(",\n", begin)
+        begin = text.index("exposure_us", text.index(f"  {name}: {{"))
+        end = text.index(", width", begin)
         text = text[:begin] + written + text[end:]
     (folder / "rig.yaml").write_text(text)
     return read_rig(folder / "rig.yaml").rig

@@ -241,4 +241,4 @@ def test_folder_with_runs_of_two_sessions_asks_for_one(tmp_path: Path) -> None:
 def test_name_beside_a_run(tmp_path: Path) -> None:
     run = tmp_path / "sub-001_ses-01_run-01_session.h5"
     assert beside(run, "verdict.json").name == "sub-001_ses-01_run-01_verdict.json"
-    assert beside(tmp_path / "copy.h5", "report.png").name == "copy_report.png"
+    assert beside(tmp_path / "copy.h5", "overview.png").name == "copy_overview.png"

@@ -481,7 +481,7 @@ def test_time_from_grab_to_disk_is_held_against_1_and_2_seconds(judge: Judge, se
     assert (finding.word, finding.value) == (word, pytest.approx(seconds * 1000))
 
 
-@pytest.mark.parametrize(("ppm", "word"), [(12, Word.PASS), (-499, Word.PASS), (520, Word.WARN)])
+@pytest.mark.parametrize(("ppm", "word"), [(12, Word.PASS), (-99, Word.PASS), (101, Word.WARN), (-499, Word.WARN)])
 def test_host_clock_is_held_against_the_raw_clock(judge: Judge, ppm: float, word: Word) -> None:
     finding = found(judge(Plan(raw_ppm=ppm)), "host clock")
     assert (finding.word, finding.value) == (word, pytest.approx(ppm, abs=0.01))

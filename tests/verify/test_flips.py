@@ -16,7 +16,8 @@ from rig.clock import NS
 from rig.session.folder import beside
 from rig.session.run import Run
 from rig.sim.faults import Committed, Fault, read_truth
-from rig.streams import FLIP
+from rig.streams import EDGE, FLIP
+from rig.verify import light
 from rig.verify.film import Pace, check_film_cadence, check_film_drift, check_film_frames, pace_of
 from rig.verify.findings import Finding, Word
 from rig.verify.flips import check_late_flips
@@ -319,11 +320,40 @@ def test_the_headline_says_when_light_came_and_never_passes_without_a_photodiode
     assert stimulus_onset([]) == "Stimulus onset: NOT MEASURED"
 
 
-@pytest.mark.parametrize("latency_ms", [2, 30, 35, 39])
-def test_light_late_by_up_to_40_ms_is_that_of_its_own_flip(
+@pytest.mark.parametrize("latency_ms", [2, 30, 39, 50, 70, 90, 150, 290])
+def test_light_that_comes_late_and_evenly_is_that_of_its_own_flip(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, latency_ms: int
 ) -> None:
-    """The edge of the change before is nearer then, at two or three refreshes a film frame."""
+    """The edge of a change before is nearer then, at two or three refreshes a film frame."""
     monkeypatch.setattr(handmade, "LATENCY_NS", latency_ms * 1_000_000)
     finding = judged(tmp_path, check_photodiode)
     assert (finding.word, finding.value) == (Word.PASS, pytest.approx(latency_ms, abs=0.1))
+
+
+@pytest.mark.parametrize(("fps", "hz"), [(24, 60), (25, 50), (30, 60), (50, 50), (60, 60)])
+@pytest.mark.parametrize("latency_ms", [-15, 45, 90, 150])
+def test_edges_a_film_frame_pair_apart_are_told_by_where_the_film_begins_and_ends(
+    monkeypatch: pytest.MonkeyPatch, fps: int, hz: int, latency_ms: int
+) -> None:
+    """Of a film of a hundred frames, then of one whose first edge was lost, and of one whose last was."""
+    monkeypatch.setattr(light, "map_box", lambda run: lambda ticks: ticks.astype(float))
+    frames = np.arange(100)
+    times = np.rint(np.rint(frames * hz / fps) * 1e9 / hz).astype(np.int64)
+    edges = np.zeros(100, EDGE)
+    edges["box_ticks"], edges["level"] = times + latency_ms * 1_000_000, frames % 2 == 0
+    times_of_two, levels = np.r_[times, times + 5_000_000_000], (frames % 2 == 0).astype(np.uint8)
+    for kept in (slice(None), slice(1, None), slice(None, -1)):
+        found = light.light_delays_ms(None, edges[kept], times, levels)
+        assert np.isfinite(found).sum() == len(frames[kept])
+        np.testing.assert_allclose(found[np.isfinite(found)], latency_ms, atol=0.1)
+    second = edges.copy()
+    second["box_ticks"] += 5_000_000_000 - 5_000_000  # 5 ms earlier than in the first film
+    found = light.light_delays_ms(None, np.r_[edges, second], times_of_two, np.r_[levels, levels])
+    np.testing.assert_allclose(found, np.repeat([latency_ms, latency_ms - 5], 100), atol=0.1)
+
+
+def test_light_that_comes_before_its_flip_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handmade, "LATENCY_NS", -5_000_000)
+    finding = judged(tmp_path, check_photodiode)
+    assert (finding.word, finding.value) == (Word.FAIL, pytest.approx(-5, abs=0.1))
+    assert "light cannot come before its flip" in finding.text

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,10 @@ from rig.session.run import Run
 from rig.sim.leds import LedHistory
 from rig.sim.light import Lamps, ScreenLight
 from rig.sim.optics import Exposure, Optics
+from rig.verify import pictures
 from rig.verify.findings import Finding, Word
 from rig.verify.flicker import find_beat
-from rig.verify.looks import looks
+from rig.verify.looks import Looks, looks
 from rig.verify.pictures import (
     check_blur,
     check_darkness,
@@ -26,6 +28,7 @@ from rig.verify.pictures import (
     check_leak,
     check_saturation,
 )
+from rig.verify.sampling import TILES_ACROSS, TILES_DOWN
 from rig.verify.telemetry import check_disk, check_temperature
 from tests.handmade import make_run
 from tests.rigs import record, write_protocol
@@ -45,6 +48,7 @@ tolerances: {TOLERANCES}
 """
 CHECKS = (check_saturation, check_darkness, check_blur, check_flicker, check_leak, check_frozen)
 Found = dict[tuple[str, str], Finding]
+Check = Callable[[Run], list[Finding]]
 
 
 @contextmanager
@@ -96,6 +100,12 @@ def test_pictures_out_of_focus_are_found(faulty: Run) -> None:
     assert found["blur", "VIS"].word is Word.PASS
 
 
+def test_pictures_far_out_of_focus_fail(tmp_path: Path) -> None:
+    with recorded(tmp_path, 0.3, SIZE="width: 320, height: 240", HS_IS="blur_px: 6") as run:
+        found = {finding.stream: finding.word for finding in check_blur(run)}
+    assert found == {"HS": Word.FAIL, "VIS": Word.PASS, "NIR": Word.PASS}
+
+
 def test_too_much_light_is_found_with_its_pulses(faulty: Run) -> None:
     found = found_in(faulty)
     bad = found["saturation", "NIR"]
@@ -110,9 +120,47 @@ def test_too_much_light_is_found_with_its_pulses(faulty: Run) -> None:
 
 def test_too_little_light_is_found(rippling: Run) -> None:
     found = found_in(rippling)
-    assert found["darkness", "VIS"].word in (Word.WARN, Word.FAIL)
+    assert found["darkness", "VIS"].word is Word.FAIL
     assert found["darkness", "VIS"].value > 80
     assert {found["darkness", name].word for name in ("HS", "NIR")} == {Word.PASS}
+
+
+@pytest.mark.parametrize(("flash", "word"), [(0, Word.PASS), (12, Word.WARN), (15, Word.FAIL)])  # of 264: 5 % is 13.2
+@pytest.mark.parametrize(
+    ("check", "column", "usual", "above"),
+    [
+        (check_saturation, "saturated", 0, 0.3), (check_darkness, "dark", 0.2, 0.95), (check_blur, "blur_px", 1, 5),
+    ],
+)  # fmt: skip
+def test_a_flash_does_not_fail_a_session_and_what_lasts_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, check: Check, column: str, usual: float, above: float,
+    flash: int, word: Word,
+) -> None:  # fmt: skip
+    with rig.open(make_run(tmp_path)) as session:
+        run = session.runs[0]
+        values = np.full(len(run.streams["HS"].frames), usual, np.float32)
+        values[100 : 100 + flash] = above
+        seen = {name: Looks.of_nothing(len(stream.frames), None) for name, stream in run.streams.items()}
+        seen["HS"] = replace(seen["HS"], is_good=np.ones(len(values), bool), **{column: values})
+        monkeypatch.setattr(pictures, "looks", lambda _, stream: seen[stream.name])
+        (found,) = [finding for finding in check(run) if finding.stream == "HS"]
+    assert (len(values), found.word, found.ranges) == (264, word, ((100, 99 + flash),) if flash else ())
+
+
+@pytest.mark.parametrize(("percent", "word"), [(1.0, Word.PASS), (5.0, Word.WARN), (15.0, Word.FAIL)])
+def test_lamps_that_beat_warn_above_the_limit_and_fail_above_its_ceiling(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, percent: float, word: Word
+) -> None:
+    with rig.open(make_run(tmp_path)) as session:
+        run = session.runs[0]
+        beat = percent / 100 * np.sin(2 * np.pi * 0.033 * run.base.pulse_numbers)
+        tiles = (0.4 * (1 + beat[:, None, None]) * np.ones((1, TILES_DOWN, TILES_ACROSS))).astype(np.float32)
+        seen = {name: Looks.of_nothing(len(stream.frames), None) for name, stream in run.streams.items()}
+        seen["HS"] = replace(seen["HS"], is_good=np.ones(len(tiles), bool), tiles=tiles)
+        monkeypatch.setattr(pictures, "looks", lambda _, stream: seen[stream.name])
+        (found,) = [finding for finding in check_flicker(run) if finding.stream == "HS"]
+    assert (found.word, found.limit) == (word, "2 % (default)")
+    assert found.value == pytest.approx(percent, rel=0.1)
 
 
 def test_light_of_another_cameras_lamps_is_found(faulty: Run, rippling: Run) -> None:

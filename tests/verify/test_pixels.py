@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rig.session.run import Run
 from rig.streams import NO_PULSE
+from rig.verify import pixels
 from rig.verify.findings import Finding, Word
 from rig.verify.pixels import check_pixels
 from tests.record.clockless import make_clockless
@@ -96,8 +99,22 @@ def test_frames_without_a_pulse_are_told_with_the_pulse_that_their_picture_shows
         shown = run.streams["HS"].frames["pulse_number"][100:103]
         run.streams["HS"].__dict__["frames"] = frames
         finding = check_pixels(run)[0]
-    assert finding.word is Word.PASS
+    assert (finding.word, finding.ranges) == (Word.WARN, ((shown[0], shown[2]),))
     assert f"frames that claim no pulse show the code of pulses {shown[0]}-{shown[2]}" in finding.text
+
+
+def test_frames_in_parts_too_short_to_decode_count_as_not_decoded(clean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Run(clean) as run:
+        told = pixels.told_by_leds(run, run.streams["HS"])
+        assert told is not None
+        is_tried = np.arange(len(told.numbers)) >= len(told.numbers) // 5
+        numbers, sure = np.where(is_tried, told.numbers, NO_PULSE), np.where(is_tried, told.confidence, 0)
+        part = replace(told, numbers=numbers, confidence=sure, is_tried=is_tried)
+        monkeypatch.setattr(pixels, "told_by_leds", lambda _, stream: part if stream.name == "HS" else None)
+        finding = check_pixels(run)[0]
+    assert (finding.word, finding.is_expected) == (Word.NOT_MEASURED, False)  # a protocol may store short parts
+    assert finding.looked_at == f"{is_tried.sum()} of {len(is_tried)} frames decoded"
+    assert len(finding.ranges) == 1
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from rig.sim.camera import SimulatedCamera
 from rig.sim.faults import Fault, read_truth
 from rig.sim.sensor import Sensor
 from rig.verify.findings import Finding, Word, unstored_pulses
-from rig.verify.report.overview import draw_report
+from rig.verify.report.overview import draw_overview
 from rig.verify.verdict import verify_run
 from tests.rigs import record, write_protocol, write_rig
 
@@ -132,7 +132,7 @@ def test_a_run_without_timestamps_is_drawn_without_intervals(tmp_path: Path) -> 
         rig = write_rig(folder)
         rig.write_text(rig.read_text().replace("height: 64", cut))
         with Run(record(folder, rig, write_protocol(folder, ("still", 1, "all"))).path) as run:
-            png = draw_report(run, verify_run(run))
+            png = draw_overview(run, verify_run(run)).png
         pixels = np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
         upper = pixels[: len(pixels) * 3 // 5]  # the screen's part, below, has points in either
         blue[folder] = int(((upper[..., 2] > 140) & (upper[..., 0] < 90)).sum())

@@ -70,6 +70,7 @@ def test_by_default_all_is_required_but_the_photodiode_and_exposure_active(tmp_p
         ("requires: [of a later version]", ("of a later version",)),
         ("requires: frames and all", ("frames and all",)),
         ("requires: [", ("what the protocol requires",)),
+        ("requires: []", ("what the protocol requires",)),
     ],
 )
 def test_what_the_protocol_in_the_session_requires_goes_before_the_usual(

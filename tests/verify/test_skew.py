@@ -12,7 +12,7 @@ from rig.session.run import Run
 from rig.verify import exposed, skew
 from rig.verify.exposed import Source
 from rig.verify.findings import Finding, Word
-from tests.handmade import make_run
+from tests.handmade import Plan, make_run
 from tests.verify.wired_sessions import changed, found, wired
 
 POLLED_US = 150
@@ -114,6 +114,12 @@ def test_edges_of_less_than_half_of_the_pulses_are_not_called_good(clean: Path, 
 # without wires
 
 
+@pytest.fixture(scope="module")
+def unset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Nothing is wired or declared."""
+    return wired(tmp_path_factory.mktemp("unset"), 1, inputs="inputs: {}")
+
+
 def unwired(folder: Path, *, declared: bool) -> Path:
     delay = "exposure_us: 8000, start_delay_us: 1400," if declared else "exposure_us: 8000,"
     base = "exposure_us: 4000, start_delay_us: 20," if declared else "exposure_us: 4000,"
@@ -145,9 +151,10 @@ rig: small
 made: {made}T10:00:00+00:00
 simulated: true
 cameras:
-  HS: {{serial: SIM-HS, exposure_us: 4000.0, start_us: 20.0, start_sd_us: 1.0, length_us: 4000.2, row_time_us: 0.0}}
-  VIS: {{serial: {serial}, exposure_us: {exposure}, start_us: {start}, start_sd_us: 1.0, length_us: 8300.0}}
+  HS: {{serial: SIM-HS, {trigger}, exposure_us: 4000.0, start_us: 20.0, start_sd_us: 1.0, length_us: 4000.2}}
+  VIS: {{serial: {serial}, {trigger}, exposure_us: {exposure}, start_us: {start}, start_sd_us: 1.0, length_us: 8300.0}}
 """
+AS_SET = "trigger_delay_us: 0.0, debouncer_us: 0.0, activation: RisingEdge"
 
 
 def with_results(folder: Path, *results: str) -> dict[str, Finding]:
@@ -159,8 +166,8 @@ def with_results(folder: Path, *results: str) -> dict[str, Finding]:
     return found(wired(folder, 1, inputs="inputs: {}"), skew.check_skew)
 
 
-def result(serial: str = "SIM-VIS", exposure: float = 8000.4, start: float = 1520.0) -> str:
-    return RESULT.format(made="2026-03-01", serial=serial, exposure=exposure, start=start)
+def result(serial: str = "SIM-VIS", exposure: float = 8000.4, start: float = 1520.0, trigger: str = AS_SET) -> str:
+    return RESULT.format(made="2026-03-01", serial=serial, exposure=exposure, start=start, trigger=trigger)
 
 
 def test_the_newest_delay_result_in_the_session_is_judged(tmp_path: Path) -> None:
@@ -173,6 +180,48 @@ def test_the_newest_delay_result_in_the_session_is_judged(tmp_path: Path) -> Non
 @pytest.mark.parametrize("text", [result(serial="SIM-OTHER"), result(exposure=8002.0), "what: delay\ncameras: [}"])
 def test_a_delay_result_of_another_camera_or_exposure_says_nothing(tmp_path: Path, text: str) -> None:
     assert with_results(tmp_path, text)["VIS"].word is Word.NOT_MEASURED
+
+
+def test_a_newer_sweep_without_a_start_makes_an_older_one_count_no_more(tmp_path: Path) -> None:
+    newest = result().replace("start_us: 1520.0, start_sd_us: 1.0,", "start_us: null, start_sd_us: null,")
+    assert "null" in newest
+    finding = with_results(tmp_path, result(), newest)["VIS"]
+    assert (finding.word, "nothing tells when VIS began" in finding.text) == (Word.NOT_MEASURED, True)
+
+
+@pytest.mark.parametrize(
+    ("trigger", "told"),
+    [
+        (AS_SET.replace("delay_us: 0", "delay_us: 300"), "trigger_delay_us 300.0 then, 0.0 now"),
+        (AS_SET.replace("debouncer_us: 0", "debouncer_us: 10"), "debouncer_us 10.0 then, 0.0 now"),
+        (AS_SET.replace("Rising", "Falling"), "activation FallingEdge then, RisingEdge now"),
+        ("model: any", "trigger_delay_us not told then, 0.0 now"),
+    ],
+)
+def test_a_delay_result_of_another_setting_of_the_trigger_is_stale_and_says_so(
+    unset: Path, trigger: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "2026-03-01T100000Z_delay/result.yaml"
+    monkeypatch.setattr(Run, "measured", {name: result(trigger=trigger)})
+    finding = found(unset, skew.check_skew)["VIS"]
+    assert finding.word is Word.NOT_MEASURED
+    assert f"the delay result {name} of VIS is stale ({told}" in finding.text
+    monkeypatch.setattr(Run, "measured", {name: result(trigger=trigger), "2026-02-01_delay.yaml": result()})
+    older = found(unset, skew.check_skew)["VIS"]
+    assert (older.value, "stale" in older.text) == (pytest.approx(1.5), False)
+
+
+def test_lines_that_are_wired_and_show_nothing_are_missed_whatever_was_declared(
+    tmp_path: Path, clean: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finding = found(make_run(tmp_path, Plan(wired={"HS": 0, "VIS": 1})), skew.check_skew)["VIS"]
+    assert (finding.word, finding.is_expected) == (Word.NOT_MEASURED, True)
+    assert "no exposure was seen on ExposureActive of VIS and HS, which rig.yaml says is wired" in finding.text
+    silent = changed(clean, tmp_path, lambda file: file["acquisition/edges"].resize((0,)))
+    monkeypatch.setattr(Run, "measured", {"2026-03-01_delay.yaml": result(start=90.0)})
+    finding = found(silent, skew.check_skew)["VIS"]
+    assert (finding.word, finding.value) == (Word.WARN, pytest.approx(0.07))
+    assert "look at its cable" in finding.text
 
 
 def test_one_camera_alone_is_not_left_incomplete_for_a_skew_it_cannot_have(tmp_path: Path) -> None:
@@ -232,3 +281,22 @@ def test_the_time_between_rows_is_told_apart_and_is_no_skew(tmp_path: Path) -> N
     assert finding.word is Word.PASS
     assert "row time 20 us, 1260 us over all rows" in finding.text
     assert found(path, skew.check_skew)["VIS"].word is Word.PASS
+
+
+def test_a_line_that_is_high_until_the_last_row_ends_moves_no_middle(tmp_path: Path) -> None:
+    """The simulated line tells row 0; that of other rolling shutters falls 63 rows of 60 us later."""
+    edits = {"exposure_us: 4000,": "exposure_us: 4000, simulated: {shutter: rolling, row_time_us: 60},"}
+    path = wired(tmp_path, 1, edits=edits)
+
+    def later(us: int) -> Path:
+        def edit(file: h5py.File) -> None:
+            edges = file["acquisition/edges"][:]
+            edges["box_ticks"][(edges["input"] == 0) & (edges["level"] == 0)] += 2 * us
+            file["acquisition/edges"][:] = edges
+
+        (tmp_path / str(us)).mkdir()
+        return changed(path, tmp_path / str(us), edit)
+
+    for us, word in ((63 * 60, Word.PASS), (63 * 60 + 600, Word.WARN)):
+        assert {f.word for f in found(later(us), skew.check_midpoints).values()} == {word}
+        assert found(later(us + 1), exposed.check_exposure_time)["HS"].word is word

@@ -21,7 +21,7 @@ from rig.session.folder import beside
 from rig.session.run import Run
 from rig.verify import counters, verdict
 from rig.verify.findings import Check, Finding, Word, ranges_of, spelled
-from rig.verify.report.overview import draw_report
+from rig.verify.report.overview import draw_overview
 from rig.verify.verdict import CHECKS, Verdict, load, save, verify_run
 from tests.handmade import Plan, make_run
 
@@ -139,7 +139,7 @@ def test_verify_changes_no_byte_of_the_run(tmp_path: Path) -> None:
 def test_run_without_any_frame_or_pulse_is_judged_and_not_complete(tmp_path: Path) -> None:
     with rig.open(make_run(tmp_path, Plan(box_resets_at=0, written=0, has_ended=False, has_walk=False))) as session:
         found: Verdict = verify_run(session.runs[0])
-        assert draw_report(session.runs[0], found)
+        assert draw_overview(session.runs[0], found).png
     assert not found.is_complete
     assert not [f.text for f in found.findings if "check itself failed" in f.text]
 
@@ -154,9 +154,9 @@ def test_figure_marks_every_loss_in_red(tmp_path: Path) -> None:
     def red(plan: Plan, number: int) -> int:
         plan.number_of_session = number
         with rig.open(make_run(tmp_path, plan)) as session:
-            png = draw_report(session.runs[0], verify_run(session.runs[0]))
-        (tmp_path / "report.png").write_bytes(png)
-        pixels = np.asarray(Image.open(tmp_path / "report.png").convert("RGB")).astype(int)
+            png = draw_overview(session.runs[0], verify_run(session.runs[0])).png
+        (tmp_path / "overview.png").write_bytes(png)
+        pixels = np.asarray(Image.open(tmp_path / "overview.png").convert("RGB")).astype(int)
         lines = (pixels[..., 0] > 150) & (pixels[..., 1:].max(2) < 110)
         return int((lines.sum(0) > 60).sum())
 

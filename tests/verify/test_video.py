@@ -13,11 +13,12 @@ import pytest
 import rig
 from rig.cli.verify import verify
 from rig.errors import ClipError, UserError
+from rig.verify import video_checks
 from rig.verify.findings import Finding, Word
 from rig.verify.led_code import PIECE_FRAMES, Exposures
 from rig.verify.leds import LedPlace
-from rig.verify.video import SHORT, Film, read_film, tell
-from rig.verify.video_checks import VideoVerdict, judge_films
+from rig.verify.video import SHORT, Film, Told, read_film, tell
+from rig.verify.video_checks import BY_CODE, Judged, VideoVerdict, judge_films
 from tests import commands
 from tests.rigs import record, write_protocol, write_rig
 from tests.verify.led_light import HS, VIS, VIS_20_MS, levels, seen
@@ -238,6 +239,24 @@ def test_frames_counted_from_zero_again_after_the_end_of_the_code_go_on() -> Non
     pulses = 2**20 - 1 - 300 + np.arange(600)
     numbers = tell(_film_of(pulses, HS, rate_hz=100, has_b=True), 1).numbers
     assert set(np.diff(numbers).tolist()) == {1}
+
+
+@pytest.mark.parametrize(
+    ("minutes", "ppm", "word"),
+    [(1, 50, Word.PASS), (5, 20, Word.PASS), (60, 100, Word.PASS), (5, 400, Word.WARN), (5, 7000, Word.FAIL)],
+)
+def test_timestamps_that_drift_as_clocks_do_are_no_loss_of_synchrony(minutes: int, ppm: float, word: Word) -> None:
+    def judged(name: str, divisor: int, off_ppm: float) -> Judged:
+        frames = np.arange(minutes * 6000 // divisor)
+        times_s, pieces = frames * divisor / 100 * (1 + off_ppm * 1e-6), frames[20::40]
+        told = Told(divisor, frames * divisor, 60.0, np.c_[pieces, np.zeros(len(pieces))])
+        return Judged(Film(name, times_s, None, np.zeros((len(frames), 3)), SHORT, True), told, BY_CODE)
+
+    hs, vis = judged("hs", 1, 0), judged("vis", 4, ppm)
+    verdict = VideoVerdict(({}, {}), tuple(video_checks._together(vis, hs)))
+    finding = _found(verdict, "timestamps", "vis")
+    assert (finding.word, verdict.is_synchronised) == (word, word is not Word.FAIL)
+    assert f"{ppm:+.0f} ppm" in finding.text
 
 
 # The command ----------------------------------------------------------------------------------------------------------

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from rig.wiring import Devices
 
 SECONDS = 10.0
-_STYLES = {"PASS": "green", "FAIL": "bold red", "NOT MEASURED": "magenta"}
 
 
 def selftest(
@@ -109,8 +108,10 @@ def _show(results: list[Result], console: Console) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from rig.cli.terminal import coloured
+
     table = Table.grid(padding=(0, 2))
     for result in results:
-        word, limit = f"[{_STYLES[result.word]}]{result.word}[/]", f"[dim]limit: {escape(result.limit)}[/]"
+        word, limit = coloured(result.word), f"[dim]limit: {escape(result.limit)}[/]"
         table.add_row(word, result.name, f"{escape(result.text)}\n{limit}")
     console.print(table)

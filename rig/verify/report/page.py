@@ -15,7 +15,7 @@ from xml.etree.ElementTree import Element
 
 from rig.clock import utc_now
 from rig.config.find import require_folder
-from rig.config.judging import WHY
+from rig.config.judging import WHY, why_of
 from rig.errors import RigError, UserError
 from rig.session.folder import folder_for, write_private
 from rig.session.run import Run
@@ -31,7 +31,6 @@ from rig.verify.verdict import Verdict
 GENERATOR = "rig verify"
 HEAD_BYTES = 1000  # in which a page of ours says so
 ENDING = ".html"
-UNKNOWN = "this version has no such check."
 DEVICE = ("vendor", "model", "serial", "version")  # what is said of a device; the session holds more
 # Nothing may be fetched, and no script may run, whatever a reader's program would allow.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -134,9 +133,7 @@ def _summary(verdict: Verdict) -> list[Element]:
     state = "complete" if verdict.is_complete else "incomplete"
     counts = ", ".join(f"{verdict.count(word)} {word}" for word in Word)
     against = list(dict.fromkeys([*verdict.checks_with(Word.FAIL), *verdict.missing]))
-    reasons = [
-        element("li", element("b", name), f": {WHY.get(name, 'this version has no such check.')}") for name in against
-    ]
+    reasons = [element("li", element("b", name), f": {why_of(name)}") for name in against]
     parts = [element("p", simulated, kind="simulated")] if verdict.simulated else []
     parts += [element("p", f"This run is {verdict.summary}.", kind=f"judged {state}")]
     parts += [element("p", stimulus_onset(verdict.findings), kind="onset")]
@@ -197,7 +194,8 @@ def _figure(drawing: Drawing, shown: Shown) -> Element:
 
 def _required(verdict: Verdict) -> str:
     names = ", ".join(verdict.required)
-    return f"Each of these must be measured for a run to be complete ({verdict.required_by}): {names}."
+    text = f"Each of these must be measured for a run to be complete ({verdict.required_by}): {names}."
+    return f"{text} {verdict.narrowed}".rstrip()
 
 
 COLUMNS = ("check", "stream", "word", "value", "limit", "found")

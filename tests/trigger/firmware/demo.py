@@ -34,8 +34,11 @@ def main() -> None:
 
 
 def write_rig(path: Path, port: str, wires: Path) -> Path:
-    """The demo's rig with another box: its serial port, and where its wires come from."""
-    text = DEMO_RIG.read_text().replace("port: sim://demo", f"port: {port}")
+    """The demo's rig with another box: its serial port, and where its wires come from.
+
+    Without ExposureActive: the system's scheduler holds up what such wires tell, and times by them would be wrong.
+    """
+    text = DEMO_RIG.read_text().replace("port: sim://demo", f"port: {port}").replace("HS: 0, VIS: 1, NIR: 2, ", "")
     path.write_text(text.rstrip() + f"\n  wires: {wires}\n")  # `simulation` comes last in it
     return path
 
