@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -78,7 +79,9 @@ def test_ctrl_c_while_it_is_being_loaded_shows_no_traceback(tmp_path: Path) -> N
     (tmp_path / "typer.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
     where = {**os.environ, "PYTHONPATH": str(tmp_path)}
     command = [sys.executable, "-m", "rig", "info", "nowhere"]
-    done = subprocess.run(command, env=where, capture_output=True, text=True, timeout=30, check=False)
+    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # these tests may run in the background themselves
+    ends = {"capture_output": True, "text": True, "timeout": 30, "check": False}
+    done = subprocess.run(command, env=where, preexec_fn=listen, **ends)
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
 
 

@@ -165,6 +165,9 @@ def test_foreign_text_inside_a_run_is_told(tmp_path):
     path = make_run(tmp_path, Plan(closed=False, body_groups=8))
     with h5py.File(path, "r+") as file:
         change_text(file, "plan", lambda plan: {**plan, "period_ticks": "x"})
-    for command in (["verify"], ["info"], ["replay", "--at", "0.5"], ["replay", "--contact-sheet"]):
-        said = commands.refused(command[0], path, *command[1:], cwd=tmp_path)
-        assert f"{path}: /config/plan: cannot be read (period_ticks cannot be 'x')" in said
+    told = "/config/plan: cannot be read (period_ticks cannot be 'x')"
+    for command in (["info"], ["replay", "--at", "0.5"], ["replay", "--contact-sheet"]):
+        assert f"{path}: {told}" in commands.refused(command[0], path, *command[1:], cwd=tmp_path)
+    judged = commands.run("verify", "--json", path, cwd=tmp_path)
+    assert judged.returncode == 1  # what can be judged is
+    assert told in judged.stdout
