@@ -23,7 +23,7 @@ from rig.selftest.trapezoid import Trapezoid, fit
 from rig.streams import DeviceInfo
 from rig.trigger.box import TriggerBox
 from rig.verify.blinking import BLOCK_PX
-from rig.verify.exposed import trigger_settings
+from rig.verify.exposed import told_exposure_us, trigger_settings
 from rig.verify.findings import Word
 
 NOISY = 1.5  # times its noise the levels may lie off the trapezoid
@@ -34,7 +34,6 @@ TOLD_US = 100.0  # a start may be off what is told: as the limit of midpoints in
 SIGMAS = 4
 SLOWEST_US = 900.0  # the slowest camera that we know of begins 883 us after its trigger (acA2500-14)
 UNKNOWN_NOISE = 0.4  # of the swing, where an LED of one block does not tell it; without a trigger it is some times that
-EXPOSURE_TIME = ("ExposureTime", "ExposureTimeAbs")  # its name in SFNC 2 (USB) and 1 (GigE)
 
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -143,9 +142,8 @@ class _About:
     @property
     def exposure_us(self) -> float:
         """As it read back when armed, else as its frames say, else as rig.yaml asks."""
-        features = self.swept.baseline.features
-        told = [features[name] for name in EXPOSURE_TIME if isinstance(features.get(name), int | float)]
-        return float(next(iter(told), self.swept.exposure_us or self.config.exposure_us))
+        told = told_exposure_us(self.swept.baseline.features)
+        return told if told is not None else float(self.swept.exposure_us or self.config.exposure_us)
 
     @property
     def settings(self) -> dict[str, float | str]:

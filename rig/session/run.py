@@ -145,6 +145,11 @@ class Stream(Shown):
         """From the trigger to the start of exposure, as the camera said when armed; 0 if it did not."""
         return float(sum(delay["us"] for delay in self.baseline.get("delays", {}).values()))
 
+    @property
+    def row_time_us(self) -> float:
+        """From the start of one row's exposure to that of the next; 0 where all begin at once, or it is not known."""
+        return float(self.baseline.get("row_time_us", 0.0))
+
     @cached_property
     def _by_pulse(self) -> NDArray[np.int64]:
         """Indices of the frames, in the order of their pulses."""

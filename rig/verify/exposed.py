@@ -9,6 +9,7 @@ A camera's own timestamps never tell it: the fit between its clock and the box's
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -212,16 +213,21 @@ def _constant(source: Source, stream: Stream, start_us: float, length_us: float,
 
 def set_us(stream: Stream) -> float | None:
     """The exposure time that the camera read back when armed, us; that of its frames where it has no such feature."""
-    features = stream.baseline.get("features", {})
-    told = [float(features[name]) for name in EXPOSURE_TIME if isinstance(features.get(name), int | float)]
-    if not told and len(stream.frames):
-        told = [float(np.median(stream.frames["exposure_us"]))]
-    return told[0] if told and told[0] > 0 else None
+    told = told_exposure_us(stream.baseline.get("features", {}))
+    if told is None and len(stream.frames):
+        told = float(np.median(stream.frames["exposure_us"]))
+    return told if told is not None and told > 0 else None
+
+
+def told_exposure_us(features: Mapping[str, Any]) -> float | None:
+    """The exposure time among the features that a camera read back, us; None where it has no such feature."""
+    told = (features[name] for name in EXPOSURE_TIME if isinstance(features.get(name), int | float))
+    return next(map(float, told), None)
 
 
 def rows_us(stream: Stream) -> float:
     """From the start of exposure of the first row to that of the last, us: 0 for a global shutter."""
-    return max(0.0, float(stream.baseline.get("row_time_us", 0.0))) * (stream.height - 1)
+    return max(0.0, stream.row_time_us) * (stream.height - 1)
 
 
 @dataclass(frozen=True)
@@ -280,7 +286,7 @@ def _exposure_time(run: Run, stream: Stream) -> Finding:
 def _told(stream: Stream, asked_us: float | None) -> str:
     """What the camera says of its exposure, in words. The time between its rows is no part of it."""
     read = "it told no exposure time" if asked_us is None else f"set to {asked_us:g} us"
-    row_us = float(stream.baseline.get("row_time_us", 0.0))
+    row_us = stream.row_time_us
     rows = f"row time {row_us:g} us, {rows_us(stream):g} us over all rows" if row_us > 0 else "all rows at once"
     return f"{read}; {rows}"
 

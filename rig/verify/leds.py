@@ -30,6 +30,7 @@ from rig.verify.blinking import (
     keeps_the_rule,
     without_trend,
 )
+from rig.verify.exposed import told_exposure_us
 from rig.verify.findings import Numbers
 from rig.verify.led_code import CODE_PERIOD, MOST_LAG, ORDER, Exposures, decode, decode_in_pieces, expected_levels
 from rig.verify.paired import BOX_HZ
@@ -76,7 +77,7 @@ class LedPlace:
 def exposures_of(run: Run, stream: Stream, row: float = 0.0) -> Exposures:
     """When a stream exposes its row `row`, and when the LEDs change, by plan, rows and what its camera said."""
     period_us, phase_us = (int(run.plan[name]) * 1e6 / BOX_HZ for name in ("period_ticks", "led_phase_ticks"))
-    delay_us = stream.start_delay_us + row * row_time_us(stream)
+    delay_us = stream.start_delay_us + row * stream.row_time_us
     return Exposures(stream.divisor, _exposure_us(run, stream), delay_us, period_us, phase_us)
 
 
@@ -85,13 +86,9 @@ def _exposure_us(run: Run, stream: Stream) -> float:
     reported = stream.frames["exposure_us"][stream.frames["exposure_us"] > 0]
     if len(reported):
         return float(np.median(reported))
-    features, asked = stream.baseline.get("features", {}), rig_part(run, "cameras").get(stream.name) or {}
-    return float(features.get("ExposureTime", features.get("ExposureTimeAbs", asked.get("exposure_us", SHORT_US))))
-
-
-def row_time_us(stream: Stream) -> float:
-    """From the start of one row's exposure to that of the next; 0 where all begin at once, or it is not known."""
-    return float(stream.baseline.get("row_time_us", 0.0))
+    read_back = told_exposure_us(stream.baseline.get("features", {}))
+    asked = rig_part(run, "cameras").get(stream.name) or {}
+    return read_back if read_back is not None else float(asked.get("exposure_us", SHORT_US))
 
 
 def stretches(run: Run, stream: Stream) -> list[Numbers]:

@@ -25,7 +25,7 @@ from rig.errors import RigError, SessionError
 from rig.session.run import Run, Stream
 from rig.streams import Picture
 from rig.verify.blur import blur_px
-from rig.verify.leds import FEWEST_FRAMES, SAMPLE_FRAMES, LedPlace, exposures_of, find_leds, row_time_us, stretches
+from rig.verify.leds import FEWEST_FRAMES, SAMPLE_FRAMES, LedPlace, exposures_of, find_leds, stretches
 from rig.verify.sampling import TILES_ACROSS, TILES_DOWN, Grid
 
 BLOCK_BYTES = 4 << 20  # of pictures, in the memory of each thread
@@ -173,7 +173,7 @@ def _place(run: Run, stream: Stream) -> LedPlace | None:
     count = len(longest)
     if count < FEWEST_FRAMES:
         return None
-    exposures, row_us = exposures_of(run, stream), row_time_us(stream)
+    exposures, row_us = exposures_of(run, stream), stream.row_time_us
     starts = (round(share * count - SAMPLE_FRAMES / 2) for share in LED_SEARCHES)
     for start in dict.fromkeys(max(0, min(count - SAMPLE_FRAMES, start)) for start in starts):
         first = int(longest[start])
