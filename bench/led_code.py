@@ -17,7 +17,8 @@ import numpy as np
 
 from bench.led_places import in_pictures, without_leds
 from rig.streams import NO_PULSE
-from rig.verify.led_code import MIN_CONFIDENCE, Exposures, decode, find_slips
+from rig.verify.pixels.code import LedTiming
+from rig.verify.pixels.led_code import MIN_CONFIDENCE, decode, find_slips
 from tests.verify.led_light import HS, VIS, VIS_20_MS, seen, window, with_slip
 
 CONTRAST_TO_NOISE = 65.0  # a tenth of 245 grey values over the noise of 8 x 8 px of the demo rig, 3 each
@@ -87,7 +88,7 @@ def by_noise() -> bool:
     return all(kept)
 
 
-def line(title: str, exposures: Exposures, seconds: float, ratio: float) -> bool:
+def line(title: str, exposures: LedTiming, seconds: float, ratio: float) -> bool:
     """Print one line; whether few enough of its numbers are wrong."""
     rng, took_s = np.random.default_rng(2), 0.0
     right, none = [], []

@@ -16,8 +16,8 @@ import numpy as np
 
 from rig.session.run import Run, Stream
 from rig.streams import NO_PULSE
-from rig.verify.leds import exposures_of, find_leds
-from rig.verify.pixels import told_by_leds
+from rig.verify.pixels.leds import find_leds, led_timing
+from rig.verify.pixels.sync_leds import told_by_leds
 from tests.burnt_in import burnt_in_number
 from tests.rigs import record, write_protocol
 
@@ -106,7 +106,7 @@ def _searches(run: Run, stream: Stream) -> Iterator[bool]:
     for first in range(0, len(pictures) - WINDOW + 1, WINDOW // 2):
         part = slice(first, first + WINDOW)
         for claims in (stream.pulse_numbers[part], None):
-            exposures, row_us = exposures_of(run, stream), stream.row_time_us
+            exposures, row_us = led_timing(run, stream), stream.row_time_us
             yield find_leds(pictures[part], exposures, claims, row_us=row_us) is not None
 
 

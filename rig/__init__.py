@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from rig.session.reader import Session
 
 
-def open(path: str | Path, *, clips: str | Path | None = None) -> Session:  # noqa: A001
+def open(path: str | Path, *, clips: str | Path | None = None, by_leds: bool = True) -> Session:  # noqa: A001
     """Open a session for reading: its folder, or any file in it. Use it in a `with` statement.
 
-    `clips`: a folder with the film clips, when they do not lie beside the protocol. Runs that cannot be read are named
-    in `unreadable`; raises NotASession, Truncated, or another SessionError when none can. Never writes.
+    `clips`: a folder with the film clips, when they do not lie beside the protocol. `by_leds`: frames of cameras
+    without timestamps have the pulse that rig verify read off the sync LEDs, if it did; False: the run's own word
+    alone. Runs that cannot be read are named in `unreadable`; raises NotASession, Truncated, or another SessionError
+    when none can. Never writes.
     """
     from rig.session.reader import Session
 
-    return Session(Path(path), clips=Path(clips) if clips else None)
+    return Session(Path(path), clips=Path(clips) if clips else None, by_leds=by_leds)

@@ -12,7 +12,7 @@ from rig.session.pulses import pulse_times
 from rig.session.run import Run, Stream
 from rig.streams import NO_COUNTER, NO_PULSE
 from rig.verify.findings import Numbers
-from rig.verify.pixels import told_by_leds
+from rig.verify.pixels.sync_leds import told_by_leds
 
 ODD = 0.2  # of a period, by which an interval is none of whole periods
 MOST_LATE = 4  # slowest periods by which the first frame may be late: a camera armed later has lost the preamble

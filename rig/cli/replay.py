@@ -9,6 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from rig.session.reader import Session
+    from rig.session.run import Run
     from rig.session.timeline import Instant
 
 
@@ -57,8 +58,22 @@ def _save_instant(session: Session, at: float, clip: str | None, folder: Path) -
 
     instant = session.at(seconds=at, clip=clip)
     files = save_instant(instant, folder, f"{_stem(session)}_{clip or 'at'}-{at:.3f}s")
-    for line in lines(instant, files):
+    light = [_light(session.run(instant.run))] if instant.film.film_frame >= 0 else []
+    for line in [*lines(instant, files), *light]:
         typer.echo(line)
+
+
+def _light(run: Run) -> str:
+    """How far the film may lie off the frames: when the light of a flip was seen."""
+    from rig.verify.screen.light import light_latency
+
+    latency = light_latency(run)
+    if latency is None:
+        return (
+            "light: NOT MEASURED: no photodiode saw when the film frame was on the screen; its time is that of the flip"
+        )
+    spread = f"SD {latency.sd_ms:.2f}, farthest {latency.worst_ms:.2f}, {latency.seen} changes of the patch"
+    return f"light: a film frame is seen {latency.median_ms:.2f} ms after its flip (median; {spread})"
 
 
 def lines(instant: Instant, files: dict[str, Path]) -> list[str]:

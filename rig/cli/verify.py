@@ -62,7 +62,7 @@ def _verify_sessions(sessions: list[Path], report: Path | None, *, json: bool) -
     console = Console(quiet=json)
     for path in sessions:
         try:
-            with rig.open(path) as session:
+            with rig.open(path, by_leds=False) as session:
                 for run in session.runs:
                     verdicts.append(_judge(run, console, page))
                     _keep(run, verdicts[-1], console)
@@ -99,12 +99,14 @@ def _judge(run: Run, console: Console, page: Page | None) -> Verdict:
 
 
 def _keep(run: Run, verdict: Verdict, console: Console) -> None:
-    """Write verdict and figure beside the run; not while it is being recorded.
+    """Write verdict and figure beside the run, and its pairing by the LEDs; not while it is being recorded.
 
     Of a run that cannot be drawn an older figure goes away: it is of another verdict. Raises StorageError.
     """
     from rig.cli.terminal import printable
+    from rig.session import led_pairing
     from rig.session.folder import beside, write_private
+    from rig.verify.pixels.pairing import pairing_by_leds
     from rig.verify.report.overview import OVERVIEW, OVERVIEW_FILE
     from rig.verify.verdict import save
 
@@ -119,6 +121,9 @@ def _keep(run: Run, verdict: Verdict, console: Console) -> None:
         write_private(figure, shown.png)
     told = shown.text if shown.png is None else str(figure)
     console.print(f"Verdict: {written}", markup=False, highlight=False, soft_wrap=True)
+    paired = led_pairing.save(run, pairing_by_leds(run))
+    if paired is not None:
+        console.print(f"Pairing: {paired}, by the LEDs", markup=False, highlight=False, soft_wrap=True)
     console.print(f"Figure:  {printable(told)}\n", markup=False, highlight=False, soft_wrap=True)
 
 
@@ -165,7 +170,7 @@ def _show_end(verdict: Verdict, console: Console) -> None:
     from rig.cli.terminal import coloured, printable
     from rig.config.judging import why_of
     from rig.verify.findings import Word
-    from rig.verify.light import stimulus_onset
+    from rig.verify.screen.light import stimulus_onset
 
     if verdict.unmeasured:
         names = escape(printable(", ".join(verdict.unmeasured)))

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from rig.errors import RigError
-    from rig.verify.video import Film
-    from rig.verify.video_checks import VideoVerdict
+    from rig.verify.videos.checks import VideoVerdict
+    from rig.verify.videos.video import Film
 
 
 def verify_videos(paths: list[Path], *, json: bool) -> None:
@@ -26,7 +26,7 @@ def verify_videos(paths: list[Path], *, json: bool) -> None:
     from rich.console import Console
 
     from rig.errors import raise_all
-    from rig.verify.video_checks import judge_films
+    from rig.verify.videos.checks import judge_films
 
     console = Console(quiet=json)
     films, unreadable = _read(list(dict.fromkeys(paths)), console)
@@ -46,7 +46,7 @@ def _read(paths: list[Path], console: Console) -> tuple[list[Film], list[RigErro
     from rich.progress import Progress
 
     from rig.errors import RigError
-    from rig.verify.video import read_film
+    from rig.verify.videos.video import read_film
 
     films: list[Film] = []
     unreadable: list[RigError] = []

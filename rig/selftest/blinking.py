@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rig.pixels import PixelFormat, samples_at, unpack
 from rig.streams import Picture
-from rig.verify.blinking import BLOCK_PX, FULL, LEAST_ALIKE, Region, Sample, Series, without_trend
+from rig.verify.pixels.blinking import BLOCK_PX, FULL, LEAST_ALIKE, Region, Sample, Series, without_trend
 
 FIND_FRAMES = 96  # by chance one block in 30 million that only makes noise is as alike as LEAST_ALIKE in so many
 WHITE = 0.98  # of full scale: a block that is so bright may be clipped

@@ -22,9 +22,9 @@ from rig.selftest.sweep import Sweep, Swept, make_sweep, plan_sweep
 from rig.selftest.trapezoid import Trapezoid, fit
 from rig.streams import DeviceInfo
 from rig.trigger.box import TriggerBox
-from rig.verify.blinking import BLOCK_PX
-from rig.verify.exposed import told_exposure_us, trigger_settings
+from rig.verify.clocks.exposed import told_exposure_us, trigger_settings
 from rig.verify.findings import Word
+from rig.verify.pixels.blinking import BLOCK_PX
 
 NOISY = 1.5  # times its noise the levels may lie off the trapezoid
 RIPPLE = 0.03  # of the LED's swing, is what lamps and a trigger that jitters may add to that
@@ -57,7 +57,7 @@ class Start:
     row_time_measured_us: float | None = None  # by the rows of the LED; None: not looked at
     row_time_sd_us: float | None = None
     residual: float | None = None  # of the fit, as a share of the LED's swing
-    settings: Mapping[str, float | str] = field(default_factory=dict)  # of its trigger: see rig.verify.exposed
+    settings: Mapping[str, float | str] = field(default_factory=dict)  # of its trigger: see rig.verify.clocks.exposed
 
     @property
     def is_measured(self) -> bool:

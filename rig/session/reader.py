@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from rig.clock import NS
 from rig.elicitation.steps import Step
 from rig.errors import NotASession, SessionError, UserError
+from rig.session import led_pairing
 from rig.session.folder import find_runs
 from rig.session.pictures import Pictures
 from rig.session.run import Run, Shown, Stream
@@ -51,6 +52,11 @@ class JoinedStream(Shown):
     def frames(self) -> Rows:
         """Frame rows, FRAME (n,)."""
         return joined(part.frames for part in self.parts)
+
+    @cached_property
+    def pulse_numbers(self) -> NDArray[np.int64]:
+        """See Shown.pulse_numbers."""
+        return np.concatenate([part.pulse_numbers for part in self.parts])
 
     @cached_property
     def run_numbers(self) -> NDArray[np.int64]:
@@ -132,13 +138,14 @@ class JoinedStream(Shown):
 class Session:
     """All runs of one session, open for reading; closed by `close` or at the end of a `with` statement.
 
-    `clips`: where film clips lie, when not beside the protocol. A run that cannot be read does not keep the others from
+    `clips`: where film clips lie, when not beside the protocol. `by_leds`: whether frames whose own evidence is weaker
+    go by the sync LEDs, where verify read them. A run that cannot be read does not keep the others from
     being read: `runs` are the good ones, `unreadable` holds an error for each bad file. Raises a SessionError when no
     run can be read.
     """
 
-    def __init__(self, path: Path, *, clips: Path | None = None) -> None:
-        self.path, self.clips = path, clips
+    def __init__(self, path: Path, *, clips: Path | None = None, by_leds: bool = True) -> None:
+        self.path, self.clips, self._by_leds = path, clips, by_leds
         self.runs: list[Run] = []
         groups, self.unreadable = runs_of(find_runs(path))
         with ExitStack() as undo:
@@ -152,9 +159,17 @@ class Session:
 
     def _open(self, files: list[Path]) -> None:
         try:
-            self.runs.append(Run(*files))
+            self.runs.append(self._paired(Run(*files)))
         except SessionError as exc:
             self.unreadable.append(exc)
+
+    def _paired(self, run: Run) -> Run:
+        try:
+            run.by_leds = led_pairing.load(run) if self._by_leds else {}
+        except SessionError:
+            run.close()
+            raise
+        return run
 
     def __enter__(self) -> Session:
         return self

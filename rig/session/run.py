@@ -61,9 +61,9 @@ class Shown(ABC):
         """The pictures as delivered, read when they are asked for."""
 
     @property
+    @abstractmethod
     def pulse_numbers(self) -> NDArray[np.int64]:
         """The pulse of each frame within its run, int64 (n,); NO_PULSE for an extra."""
-        return np.asarray(self.frames["pulse_number"], np.int64)
 
     def grey(self, index: int) -> pixels.Grey:
         """Picture `index` for measuring: linear, float32 (height, width), 0 to 1; see rig.pixels.grey.
@@ -100,6 +100,12 @@ class Stream(Shown):
     def frames(self) -> Rows:
         """Frame rows, FRAME (n,): only those with a picture."""
         return joined(part.frames for part in self.parts)
+
+    @property
+    def pulse_numbers(self) -> NDArray[np.int64]:
+        """See Shown.pulse_numbers; by the sync LEDs where the run goes by them."""
+        by_leds = None if self._walk else self.run.by_leds.get(self.name)
+        return np.asarray(self.frames["pulse_number"], np.int64) if by_leds is None else by_leds
 
     @cached_property
     def parts(self) -> list[Part]:
@@ -201,6 +207,7 @@ class Run:
         self.created_utc = str(first.head.get("created_utc", ""))  # ISO 8601 with offset
         self.created_host_ns = first.created_host_ns
         self.outcome = self.files[-1].outcome
+        self.by_leds: dict[str, NDArray[np.int64]] = {}  # pulses of streams that go by their LEDs: see led_pairing
         self.streams = {name: Stream(self, name) for name in first.stream_names}
         self.walk_streams = {name: Stream(self, name, walk=True) for name in first.stream_names}
 

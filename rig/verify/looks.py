@@ -24,8 +24,8 @@ from rig import host, pixels
 from rig.errors import RigError, SessionError
 from rig.session.run import Run, Stream
 from rig.streams import Picture
-from rig.verify.blur import blur_px
-from rig.verify.leds import FEWEST_FRAMES, SAMPLE_FRAMES, LedPlace, exposures_of, find_leds, stretches
+from rig.verify.pictures.blur import blur_px
+from rig.verify.pixels.leds import FEWEST_FRAMES, SAMPLE_FRAMES, LedPlace, find_leds, led_timing, stored_stretches
 from rig.verify.sampling import TILES_ACROSS, TILES_DOWN, Grid
 
 BLOCK_BYTES = 4 << 20  # of pictures, in the memory of each thread
@@ -169,11 +169,11 @@ def led_levels(place: LedPlace, pictures: NDArray[Any], form: pixels.PixelFormat
 
 def _place(run: Run, stream: Stream) -> LedPlace | None:
     """Where the LEDs are, looked for in some places of a stream."""
-    longest = max(stretches(run, stream), key=len)
+    longest = max(stored_stretches(run, stream), key=len)
     count = len(longest)
     if count < FEWEST_FRAMES:
         return None
-    exposures, row_us = exposures_of(run, stream), stream.row_time_us
+    exposures, row_us = led_timing(run, stream), stream.row_time_us
     starts = (round(share * count - SAMPLE_FRAMES / 2) for share in LED_SEARCHES)
     for start in dict.fromkeys(max(0, min(count - SAMPLE_FRAMES, start)) for start in starts):
         first = int(longest[start])

@@ -18,28 +18,14 @@ from rig.config.judging import WHY
 from rig.errors import NotASession, RigError
 from rig.session.folder import beside, write_private
 from rig.session.run import Run, Stream
-from rig.verify import (
-    anchors,
-    box,
-    clocks,
-    counters,
-    exposed,
-    extras,
-    fields,
-    files,
-    film,
-    flips,
-    free_run,
-    host_clock,
-    integrity,
-    light,
-    pictures,
-    pixels,
-    skew,
-    telemetry,
-)
+from rig.verify.clocks import box_rate, camera_clocks, exposed, free_run, host_clock, skew
+from rig.verify.counters import anchors, box, counts, extras
+from rig.verify.file import fields, files, integrity, telemetry
 from rig.verify.findings import Check, Finding, Word
+from rig.verify.pictures import health
+from rig.verify.pixels import sync_leds
 from rig.verify.required import UNREADABLE, missing, required
+from rig.verify.screen import film, flips, light
 from rig.verify.tolerances import Origin
 from rig.verify.verdict_file import VERDICT_SCHEMA, VerdictFile
 
@@ -50,27 +36,27 @@ CHECKS = (
     Check("schema", integrity.check_schema, "differences"),
     Check("identity", integrity.check_identity),
     Check("files", files.check_files, "files"),
-    Check("pulses", counters.check_pulses, "pulses"),
-    Check("box", counters.check_box, "faults"),
+    Check("pulses", counts.check_pulses, "pulses"),
+    Check("box", counts.check_box, "faults"),
     Check("box report", box.check_box_report, "late edges", needs="a box that can be asked how it went"),
     Check("exposures", box.check_exposures, "exposures", is_required=False),
     Check("schedule", anchors.check_schedule, "us"),
-    Check("frames", counters.check_frames, "lost frames"),
+    Check("frames", counts.check_frames, "lost frames"),
     Check("extras", extras.check_extras, "frames"),
-    Check("recount", counters.check_recount, "differences"),
-    Check("order", counters.check_order, "frames"),
-    Check("pairing", counters.check_pairing, "frames"),
+    Check("recount", counts.check_recount, "differences"),
+    Check("order", counts.check_order, "frames"),
+    Check("pairing", counts.check_pairing, "frames"),
     Check("line walk", anchors.check_line_walk, "frames"),
     Check("preamble", anchors.check_preamble, "pulse"),
     Check("postamble", anchors.check_postamble, "pulse"),
-    Check("evidence", clocks.check_evidence, "kind of evidence"),
-    Check("stamps", clocks.check_stamps, "ms"),
-    Check("intervals", clocks.check_intervals, "ms"),
+    Check("evidence", camera_clocks.check_evidence, "kind of evidence"),
+    Check("stamps", camera_clocks.check_stamps, "ms"),
+    Check("intervals", camera_clocks.check_intervals, "ms"),
     Check("free run", free_run.check_free_run, "ppm", needs="frames on end for some seconds"),
     Check("skew", skew.check_skew, "ms"),
     Check("exposure time", exposed.check_exposure_time, "us", is_required=False),
     Check("midpoints", skew.check_midpoints, "ms", is_required=False),
-    Check("box rate", clocks.check_box_rate, "ppm"),
+    Check("box rate", box_rate.check_box_rate, "ppm"),
     Check("host clock", host_clock.check_host_clock, "ppm", needs="a clock that nothing slews (virtual time has none)"),
     Check("steps", flips.check_steps, "steps"),
     Check("film frames", film.check_film_frames, "film frames"),
@@ -78,21 +64,21 @@ CHECKS = (
     Check("film drift", film.check_film_drift, "ms"),
     Check("late flips", flips.check_late_flips, "%"),
     Check("photodiode", light.check_photodiode, "ms", is_required=False),
-    Check("acknowledged", clocks.check_acknowledged, "ms"),
+    Check("acknowledged", telemetry.check_acknowledged, "ms"),
     Check("features", integrity.check_features, "settings", needs="cameras whose settings can be read back"),
-    Check("sync LEDs", pixels.check_pixels, "frames", needs="sync LEDs in a camera's view"),
+    Check("sync LEDs", sync_leds.check_pixels, "frames", needs="sync LEDs in a camera's view"),
     Check("checksums", integrity.check_checksums, "pictures"),
     Check("walk checksums", integrity.check_walk_checksums, "pictures", needs="pictures of a line walk"),
     Check("rows", integrity.check_rows, "holes"),
     Check("tables", integrity.check_tables, "tables and texts"),
     Check("values", fields.check_values, "rows"),
     Check("pictures", fields.check_pictures, "settings"),
-    Check("saturation", pictures.check_saturation, "%"),
-    Check("darkness", pictures.check_darkness, "%"),
-    Check("blur", pictures.check_blur, "px", needs="something with edges in view"),
-    Check("flicker", pictures.check_flicker, "%", needs="lamps whose beat the camera can see"),
-    Check("leak", pictures.check_leak, "%", needs="lamps that flash"),
-    Check("frozen", pictures.check_frozen, "frames"),
+    Check("saturation", health.check_saturation, "%"),
+    Check("darkness", health.check_darkness, "%"),
+    Check("blur", health.check_blur, "px", needs="something with edges in view"),
+    Check("flicker", health.check_flicker, "%", needs="lamps whose beat the camera can see"),
+    Check("leak", health.check_leak, "%", needs="lamps that flash"),
+    Check("frozen", health.check_frozen, "frames"),
     Check("temperature", telemetry.check_temperature, "degrees Celsius", needs="cameras that tell their temperature"),
     Check("disk", telemetry.check_disk, "%", needs="telemetry, and real time"),
     Check("ending", integrity.check_ending, "alarms"),
@@ -188,7 +174,12 @@ class Verdict:
 
 
 def verify_run(run: Run) -> Verdict:
-    """Run every check. Reads every picture. Never raises because of a bad run."""
+    """Run every check. Reads every picture. Never raises because of a bad run.
+
+    The run is opened with `by_leds=False`: it is judged by its own evidence, not by what an earlier verdict read.
+    """
+    if run.by_leds:
+        raise ValueError(f"{run.path} goes by its sync LEDs; open it with by_leds=False to judge it")
     findings = tuple(finding for check in CHECKS for finding in _run_check(check, run))
     asked = required(run, CHECKS)
     return Verdict(

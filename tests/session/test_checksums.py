@@ -19,8 +19,8 @@ from rig.session import adopting, checksums, closing
 from rig.session.layout import Outcome
 from rig.session.recover import recover
 from rig.session.run import Run
+from rig.verify.file.integrity import check_tables
 from rig.verify.findings import Finding, Word
-from rig.verify.integrity import check_tables
 from rig.verify.verdict import contents, verify_run
 from tests.archives import bring
 from tests.rigs import record, write_film_protocol, write_rig

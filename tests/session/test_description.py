@@ -25,8 +25,8 @@ from rig.session.recover import recover
 from rig.session.run import Run
 from rig.session.writer import SessionWriter
 from rig.trigger.box import EventsLost
+from rig.verify.file.integrity import check_schema
 from rig.verify.findings import Word
-from rig.verify.integrity import check_schema
 from tests.handmade import Plan, make_run
 from tests.rigs import record, write_film_protocol, write_protocol, write_rig
 from tests.short_plans import shorten_plans

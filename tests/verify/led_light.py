@@ -9,12 +9,12 @@ from functools import cache
 
 import numpy as np
 
-from rig.verify.led_code import Exposures
+from rig.verify.pixels.code import LedTiming
 
 PERIOD = 2**20 - 1
-HS = Exposures(divisor=1, exposure_us=4000, start_delay_us=0, period_us=10_000, led_phase_us=9000)
-VIS = Exposures(divisor=4, exposure_us=8000, start_delay_us=0, period_us=10_000, led_phase_us=9000)
-VIS_20_MS = Exposures(divisor=4, exposure_us=20_000, start_delay_us=800, period_us=10_000, led_phase_us=9000)
+HS = LedTiming(divisor=1, exposure_us=4000, start_delay_us=0, period_us=10_000, led_phase_us=9000)
+VIS = LedTiming(divisor=4, exposure_us=8000, start_delay_us=0, period_us=10_000, led_phase_us=9000)
+VIS_20_MS = LedTiming(divisor=4, exposure_us=20_000, start_delay_us=800, period_us=10_000, led_phase_us=9000)
 
 
 @cache
@@ -34,7 +34,7 @@ def lit(pulses: np.ndarray) -> np.ndarray:
     return np.c_[_bits_of_a()[pulses % PERIOD], gray]
 
 
-def levels(pulses: np.ndarray, exposures: Exposures) -> np.ndarray:
+def levels(pulses: np.ndarray, exposures: LedTiming) -> np.ndarray:
     """What the frames of these pulses (n,) see, from 0 (dark throughout) to 1 (lit throughout); (n, 3)."""
     first, last = int(pulses.min()) - 1, int(pulses.max()) + 66
     standing = np.arange(first, last)
@@ -49,14 +49,14 @@ def levels(pulses: np.ndarray, exposures: Exposures) -> np.ndarray:
     return np.stack(sums, axis=1) / exposures.exposure_us
 
 
-def seen(pulses: np.ndarray, exposures: Exposures, rng: np.random.Generator, contrast_to_noise: float) -> np.ndarray:
+def seen(pulses: np.ndarray, exposures: LedTiming, rng: np.random.Generator, contrast_to_noise: float) -> np.ndarray:
     """The same through a camera: each LED with a dark level and a gain of its own, and noise."""
     gain, dark = rng.uniform(40, 200, 3), rng.uniform(5, 60, 3)
     clean = levels(pulses, exposures)
     return dark + gain * (clean + rng.normal(0, 1 / contrast_to_noise, clean.shape))
 
 
-def window(exposures: Exposures, rng: np.random.Generator, seconds: float = 2.0, *, laps: int = 1) -> np.ndarray:
+def window(exposures: LedTiming, rng: np.random.Generator, seconds: float = 2.0, *, laps: int = 1) -> np.ndarray:
     """The pulses of the frames of some seconds, from anywhere in the code."""
     frames = round(seconds * 1e6 / exposures.period_us / exposures.divisor)
     first = int(rng.integers(0, PERIOD * laps // exposures.divisor)) * exposures.divisor

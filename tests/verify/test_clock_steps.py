@@ -11,8 +11,8 @@ import pytest
 from rig.session.folder import beside
 from rig.session.run import Run
 from rig.sim.faults import Fault, read_truth
+from rig.verify.clocks.paired import clock_steps
 from rig.verify.findings import Finding, Word
-from rig.verify.paired import clock_steps
 from rig.verify.verdict import verify_run
 from tests.handmade import CAMERA_HZ, Plan, make_run, note_checksums
 from tests.rigs import record, write_protocol, write_rig

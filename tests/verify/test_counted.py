@@ -16,7 +16,9 @@ from rig.session.folder import beside
 from rig.session.run import Run
 from rig.sim.faults import Fault, read_truth
 from rig.streams import CLOCK_PAIR, GapCause
-from rig.verify import camera_numbers, clocks, counters, host_clock, integrity
+from rig.verify.clocks import camera_clocks, host_clock
+from rig.verify.counters import camera_numbers, counts
+from rig.verify.file import integrity
 from rig.verify.findings import Finding, Word
 from tests.handmade import HOST_0, Plan, make_run
 from tests.verify.wired_sessions import changed, found, wired
@@ -59,7 +61,7 @@ def jumps(place: int, by: int, field: str = "frame_number") -> Change:
 
 def test_pulses_exposures_and_frames_are_counted_apart(tmp_path: Path) -> None:
     """One lost frame had a number, the other had none."""
-    seen = judged(tmp_path, counters.check_frames, Plan(lost={"VIS": {80, 120}}), numbers(jumps(20, 1), "VIS"))
+    seen = judged(tmp_path, counts.check_frames, Plan(lost={"VIS": {80, 120}}), numbers(jumps(20, 1), "VIS"))
     assert "66 pulses sent to it, 65 exposed by its numbers, 64 stored" in seen["VIS"].text
     assert "264 pulses sent to it, 264 exposed by its numbers, 264 stored" in seen["HS"].text
     assert (seen["HS"].word, seen["VIS"].word) == (Word.PASS, Word.FAIL)
@@ -71,7 +73,7 @@ def test_exposures_without_pulse_and_frame_are_a_warning_and_placed(tmp_path: Pa
         rows["frame_number"][31:] += 3
         rows["frame_number"] %= modulus or 1000
 
-    frames = judged(tmp_path, counters.check_frames, Plan(number_modulus=modulus), numbers(change))["HS"]
+    frames = judged(tmp_path, counts.check_frames, Plan(number_modulus=modulus), numbers(change))["HS"]
     assert (frames.word, frames.value, frames.ranges) == (Word.WARN, 0, ((30, 30),))
     assert "267 exposed by its numbers, 264 stored: 3 exposures without a pulse" in frames.text
 
@@ -94,7 +96,7 @@ def test_what_a_gap_row_says_of_exposures_is_held_against_the_numbers(
         rows["cause"], rows["frames_exposed"] = int(said), exposed
 
     edits = numbers(jumps(20, 1), "VIS"), rows_of("acquisition/VIS/gaps", gap)
-    recount = judged(tmp_path, counters.check_recount, Plan(lost={"VIS": {80}}), *edits)["VIS"]
+    recount = judged(tmp_path, counts.check_recount, Plan(lost={"VIS": {80}}), *edits)["VIS"]
     assert (recount.word, recount.ranges) == (word, ((80, 80),) if word is Word.FAIL else ())
 
 
@@ -103,7 +105,7 @@ def test_a_recorded_sessions_exposures_are_those_that_the_world_committed(tmp_pa
     faults += ", damaged_frames: 3, first_pulse: 40, last_pulse: 480"
     path = wired(tmp_path, 5, faults=faults)
     truth = read_truth(beside(path, "truth.jsonl"))
-    frames, evidence = found(path, counters.check_frames), found(path, clocks.check_evidence)
+    frames, evidence = found(path, counts.check_frames), found(path, camera_clocks.check_evidence)
     with Run(path) as run:
         for name, stream in run.streams.items():
             struck = [t.fault for t in truth if t.stream == name]
@@ -111,7 +113,7 @@ def test_a_recorded_sessions_exposures_are_those_that_the_world_committed(tmp_pa
             exposed = sent - struck.count(Fault.LOST_PULSE) + struck.count(Fault.GHOST_FRAME)
             assert camera_numbers.exposed(run, stream) == exposed
             assert "exposures without a pulse" not in frames[name].text
-    assert {finding.word for finding in found(path, counters.check_recount).values()} == {Word.PASS}
+    assert {finding.word for finding in found(path, counts.check_recount).values()} == {Word.PASS}
     assert {finding.word for finding in evidence.values()} == {Word.PASS}
 
 
@@ -123,7 +125,7 @@ def test_a_recorders_row_that_hides_an_exposure_is_found(tmp_path: Path) -> None
             rows_of(f"acquisition/{name}/gaps", lambda rows: rows.__setitem__("frames_exposed", 0))(file)
 
     truth = read_truth(beside(path, "truth.jsonl"))
-    recount = found(changed(path, tmp_path, edit), counters.check_recount)
+    recount = found(changed(path, tmp_path, edit), counts.check_recount)
     for name, finding in recount.items():
         is_struck = any(t.stream == name and t.fault is Fault.LOST_FRAME for t in truth)
         assert finding.word is (Word.FAIL if is_struck else Word.PASS)
@@ -136,7 +138,7 @@ def test_a_number_that_falls_is_no_wrap_and_told_with_its_pulse(tmp_path: Path) 
     def falls(rows: np.ndarray) -> None:
         rows["frame_number"][50] = 10
 
-    order = judged(tmp_path, counters.check_order, Plan(number_modulus=65536), numbers(falls))["HS"]
+    order = judged(tmp_path, counts.check_order, Plan(number_modulus=65536), numbers(falls))["HS"]
     assert (order.word, order.value, order.ranges) == (Word.FAIL, 1, ((50, 50),))
 
 
@@ -147,7 +149,7 @@ def test_numbers_that_wrap_in_a_long_part_not_stored_do_not_fall(tmp_path: Path)
     def change(rows: np.ndarray) -> None:
         rows["frame_number"] = rows["pulse_number"] % 256
 
-    for check in (counters.check_order, counters.check_frames):
+    for check in (counts.check_order, counts.check_frames):
         finding = judged(tmp_path, check, plan, numbers(change))["HS"]
         assert finding.word is Word.PASS, finding.text
 
@@ -157,7 +159,7 @@ def test_timestamps_and_arms_out_of_order_are_told_with_their_pulses(tmp_path: P
         rows["camera_ticks"][60] = rows["camera_ticks"][59]
         rows["epoch"][100] = 7
 
-    order = judged(tmp_path, counters.check_order, None, numbers(change))["HS"]
+    order = judged(tmp_path, counts.check_order, None, numbers(change))["HS"]
     assert order.ranges == ((60, 60), (100, 101))
     assert "1 x timestamp not rising" in order.text
     assert "1 x frame of another arm of the camera; 1 x arm that begins again" in order.text
@@ -167,18 +169,18 @@ def test_timestamps_and_arms_out_of_order_are_told_with_their_pulses(tmp_path: P
 
 
 def test_a_counter_that_goes_on_otherwise_than_the_pulses_proves_nothing(tmp_path: Path) -> None:
-    evidence = judged(tmp_path, clocks.check_evidence, None, numbers(jumps(40, 7, "counter")))
+    evidence = judged(tmp_path, camera_clocks.check_evidence, None, numbers(jumps(40, 7, "counter")))
     assert (evidence["HS"].word, evidence["HS"].ranges) == (Word.FAIL, ((40, 40),))
     assert evidence["VIS"].word is Word.PASS
 
 
 def test_a_counter_that_missed_the_first_edges_is_held_against_the_one_at_arm(tmp_path: Path) -> None:
-    evidence = judged(tmp_path, clocks.check_evidence, None, numbers(jumps(0, -1, "counter"), "VIS"))
+    evidence = judged(tmp_path, camera_clocks.check_evidence, None, numbers(jumps(0, -1, "counter"), "VIS"))
     assert (evidence["VIS"].word, evidence["VIS"].ranges) == (Word.FAIL, ((0, 0),))
 
 
 def test_a_counter_is_not_asked_where_timestamps_are_said_to_prove(tmp_path: Path) -> None:
-    evidence = judged(tmp_path, clocks.check_evidence, Plan(evidence=3), numbers(jumps(40, 7, "counter")))
+    evidence = judged(tmp_path, camera_clocks.check_evidence, Plan(evidence=3), numbers(jumps(40, 7, "counter")))
     assert {finding.word for finding in evidence.values()} == {Word.PASS}
 
 

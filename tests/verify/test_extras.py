@@ -10,7 +10,7 @@ import pytest
 from rig.session.folder import beside
 from rig.session.run import Run
 from rig.sim.faults import Fault, read_truth
-from rig.verify.extras import Kind, extras_of
+from rig.verify.counters.extras import Kind, extras_of
 from rig.verify.findings import Word
 from rig.verify.verdict import verify_run
 from tests.handmade import Plan, make_run

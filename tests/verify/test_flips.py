@@ -17,11 +17,11 @@ from rig.session.folder import beside
 from rig.session.run import Run
 from rig.sim.faults import Committed, Fault, read_truth
 from rig.streams import EDGE, FLIP
-from rig.verify import light
-from rig.verify.film import Pace, check_film_cadence, check_film_drift, check_film_frames, pace_of
 from rig.verify.findings import Finding, Word
-from rig.verify.flips import check_late_flips
-from rig.verify.light import Latency, check_photodiode, light_latency, stimulus_onset
+from rig.verify.screen import light
+from rig.verify.screen.film import Pace, check_film_cadence, check_film_drift, check_film_frames, pace_of
+from rig.verify.screen.flips import check_late_flips
+from rig.verify.screen.light import Latency, check_photodiode, light_latency, stimulus_onset
 from tests import handmade
 from tests.handmade import FLIP_NS, LATENCY_NS, Plan, make_run, note_checksums
 from tests.rigs import record, write_film_protocol, write_rig

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rig.session.run import Run
-from rig.verify import free_run
+from rig.verify.clocks import free_run
 from rig.verify.findings import Word
 from tests.verify.wired_sessions import changed, found, wired
 

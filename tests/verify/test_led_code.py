@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from rig.streams import NO_PULSE
-from rig.verify import led_code
-from rig.verify.led_code import CODE_PERIOD, MIN_CONFIDENCE, Slip, decode, expected_levels, find_slips
+from rig.verify.pixels import code, led_code
+from rig.verify.pixels.code import CODE_PERIOD, expected_levels
+from rig.verify.pixels.led_code import MIN_CONFIDENCE, Slip, decode, find_slips
 from tests.verify.led_light import HS, PERIOD, VIS, VIS_20_MS, levels, lit, seen, window, with_slip
 
 DEMO = 65.0  # contrast to noise: a tenth of 245 grey values over the noise of 8 x 8 px of the demo rig, 3 each
@@ -19,12 +20,12 @@ AT_500_HZ = replace(HS, period_us=2000, exposure_us=1500, led_phase_us=1800)
 
 def test_the_code_is_the_documented_one_over_its_whole_period() -> None:
     assert CODE_PERIOD == PERIOD
-    assert np.array_equal(led_code.codes(np.arange(PERIOD)), lit(np.arange(PERIOD)))
+    assert np.array_equal(code.codes(np.arange(PERIOD)), lit(np.arange(PERIOD)))
 
 
 def test_every_fourth_bit_of_the_code_is_the_same_code_857853_places_on() -> None:
-    code = led_code.code_a()
-    assert np.array_equal(code[4 * np.arange(PERIOD) % PERIOD], np.roll(code, -857_853))
+    sequence = code.code_a()
+    assert np.array_equal(sequence[4 * np.arange(PERIOD) % PERIOD], np.roll(sequence, -857_853))
 
 
 @pytest.mark.parametrize("exposures", [HS, VIS, DELAYED, VIS_20_MS, replace(VIS, exposure_us=36_000)])

@@ -11,7 +11,8 @@ import pytest
 from rig.config.rig import read_rig
 from rig.session.run import Run
 from rig.streams import NO_PULSE
-from rig.verify.led_code import Exposures, decode, find_slips
+from rig.verify.pixels.code import LedTiming
+from rig.verify.pixels.led_code import decode, find_slips
 from tests.burnt_in import burnt_in_number
 from tests.rigs import record, write_protocol, write_rig
 
@@ -25,7 +26,7 @@ class Filmed:
 
     light: np.ndarray  # (n, 3)
     numbers: np.ndarray  # (n,)
-    exposures: Exposures
+    exposures: LedTiming
 
 
 def _led_levels(picture: np.ndarray) -> list[float]:
@@ -45,7 +46,7 @@ def _filmed(folder: Path, *, slow_us: int = 8000, faults: str = "") -> dict[str,
 
 def _of_stream(run: Run, name: str, rig) -> Filmed:
     camera, pictures = rig.cameras[name], run.streams[name].data
-    timing = Exposures(camera.divisor, camera.exposure_us, camera.start_delay_us or 0, 10_000, rig.box.led_phase_us)
+    timing = LedTiming(camera.divisor, camera.exposure_us, camera.start_delay_us or 0, 10_000, rig.box.led_phase_us)
     every = range(len(pictures))
     numbers = np.array([burnt_in_number(pictures[i]) for i in every])
     return Filmed(np.array([_led_levels(pictures[i]) for i in every]), numbers, timing)

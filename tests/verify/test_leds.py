@@ -11,9 +11,9 @@ import pytest
 
 from rig.session.run import Run, Stream
 from rig.streams import NO_PULSE
-from rig.verify.blinking import Box
-from rig.verify.leds import SAMPLE_FRAMES, LedPlace, exposures_of, find_leds
 from rig.verify.looks import looks
+from rig.verify.pixels.blinking import Box
+from rig.verify.pixels.leds import SAMPLE_FRAMES, LedPlace, find_leds, led_timing
 from tests.rigs import record, write_protocol, write_rig
 from tests.verify.led_light import HS, seen, window
 
@@ -57,7 +57,7 @@ def faint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
 
 def _place(run: Run, stream: Stream, claims: np.ndarray | None) -> LedPlace | None:
     greys = (stream.grey(i) for i in range(min(SAMPLE_FRAMES, len(stream.frames))))
-    return find_leds(greys, exposures_of(run, stream), claims, row_us=stream.row_time_us)
+    return find_leds(greys, led_timing(run, stream), claims, row_us=stream.row_time_us)
 
 
 def _drawn(keys: dict[str, int], top: int, led: int) -> tuple[int, int, int, int]:

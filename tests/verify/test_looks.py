@@ -17,8 +17,8 @@ from rig.errors import SessionError
 from rig.pixels import FORMATS, PixelFormat
 from rig.session.pictures import Pictures
 from rig.session.run import Run, Stream
-from rig.verify.blur import blur_px
 from rig.verify.looks import look_at_all, looks, picture_bytes
+from rig.verify.pictures.blur import blur_px
 from rig.verify.sampling import TILES_ACROSS, TILES_DOWN, Grid
 from tests.handmade import Plan, make_run, picture_of
 from tests.test_pixels import delivered

@@ -17,21 +17,12 @@ import pytest
 
 from rig.config.judging import TOLERANCES
 from rig.session.run import Run
-from rig.verify import (
-    anchors,
-    box,
-    clocks,
-    counters,
-    extras,
-    film,
-    findings,
-    flips,
-    host_clock,
-    integrity,
-    required,
-    verdict,
-)
+from rig.verify import findings, required, verdict
+from rig.verify.clocks import camera_clocks, host_clock
+from rig.verify.counters import anchors, box, counts, extras
+from rig.verify.file import integrity, telemetry
 from rig.verify.findings import Check, Finding, Word
+from rig.verify.screen import film, flips
 from rig.verify.verdict import verify_run
 from tests.handmade import Plan, make_run
 
@@ -106,29 +97,29 @@ def text(function: Any, old: str, new: str) -> Patch:
 
 
 MUTANTS: list[tuple[str, Patch]] = [
-    ("lost frame", text(counters._frames, "lost = due_pulses(run, stream), lost_pulses(run, stream)",
+    ("lost frame", text(counts._frames, "lost = due_pulses(run, stream), lost_pulses(run, stream)",
                         "lost = due_pulses(run, stream), lost_pulses(run, stream)[1:]")),
     ("lost frame without a row", text(findings.lost_pulses, "due_pulses(run, stream)", "told_lost(run, stream)")),
     ("lost frame", skipped("frames")),
-    ("lost frame nobody noted", text(counters._recount, "Word.FAIL", "Word.PASS")),
-    ("message of a pulse lost", text(counters.check_pulses, "Word.WARN", "Word.PASS")),
+    ("lost frame nobody noted", text(counts._recount, "Word.FAIL", "Word.PASS")),
+    ("message of a pulse lost", text(counts.check_pulses, "Word.WARN", "Word.PASS")),
     ("ghost", text(extras._extras, "Word.WARN", "Word.PASS")),
-    ("pulse claimed twice", text(counters._disorder, "np.diff(claimed) <= 0", "np.diff(claimed) < 0")),
-    ("frame on a pulse not its own", text(counters._pairing, "len(off) or len(lost)", "len(lost)")),
+    ("pulse claimed twice", text(counts._disorder, "np.diff(claimed) <= 0", "np.diff(claimed) < 0")),
+    ("frame on a pulse not its own", text(counts._pairing, "len(off) or len(lost)", "len(lost)")),
     ("frame 2 ms late", tolerance("stamps_ms", usual=3)),
     ("interval 2 ms long", tolerance("intervals_ms", usual=3)),
     ("clock half a per cent off", tolerance("camera_ppm", usual=5000)),
     ("clock 0.7 % off", tolerance("camera_ppm", usual=8000, ceiling=8000)),
     ("cables swapped", text(anchors._walk, "if got == wanted:", "if got:")),
     ("first frame lost", text(anchors._end_of_run, "if real != claim:", "if real < claim:")),
-    ("box restarted", text(counters.check_box, "if len(back) or boots:", "if len(back):")),
+    ("box restarted", text(counts.check_box, "if len(back) or boots:", "if len(back):")),
     ("pulses came late", text(box.check_box_report, "if late else []", "if late > 9 else []")),
     ("trigger swallowed", text(box._exposures, "fewest <= seen <= most", "seen <= most")),
-    ("numbers by arrival", text(clocks._evidence, "< Evidence.TIMESTAMPS", "< Evidence.NONE")),
+    ("numbers by arrival", text(camera_clocks._evidence, "< Evidence.TIMESTAMPS", "< Evidence.NONE")),
     ("skew known of no camera", skipped("skew")),
     ("host clock slewed", constant(host_clock, "MAX_SLEW_PPM", 1000)),
-    ("disk slow", constant(clocks, "SLOW_MS", 2000)),
-    ("disk too slow", constant(clocks, "TOO_SLOW_MS", 3000)),
+    ("disk slow", constant(telemetry, "SLOW_MS", 2000)),
+    ("disk too slow", constant(telemetry, "TOO_SLOW_MS", 3000)),
     ("film frame never shown", text(film._film_frames, "if len(never) == 0 and not backward:", "if not backward:")),
     ("light that did not follow", tolerance("light_unseen_percent", usual=50)),
     ("refreshes late", tolerance("late_flips_percent", usual=5)),

@@ -16,11 +16,12 @@ from rig.session.run import Run
 from rig.sim.leds import LedHistory
 from rig.sim.light import Lamps, ScreenLight
 from rig.sim.optics import Exposure, Optics
-from rig.verify import pictures
+from rig.verify.file.telemetry import check_disk, check_temperature
 from rig.verify.findings import Finding, Word
-from rig.verify.flicker import find_beat
 from rig.verify.looks import Looks, looks
-from rig.verify.pictures import (
+from rig.verify.pictures import health
+from rig.verify.pictures.flicker import find_beat
+from rig.verify.pictures.health import (
     check_blur,
     check_darkness,
     check_flicker,
@@ -29,7 +30,6 @@ from rig.verify.pictures import (
     check_saturation,
 )
 from rig.verify.sampling import TILES_ACROSS, TILES_DOWN
-from rig.verify.telemetry import check_disk, check_temperature
 from tests.handmade import make_run
 from tests.rigs import record, write_protocol
 
@@ -142,7 +142,7 @@ def test_a_flash_does_not_fail_a_session_and_what_lasts_does(
         values[100 : 100 + flash] = above
         seen = {name: Looks.of_nothing(len(stream.frames), None) for name, stream in run.streams.items()}
         seen["HS"] = replace(seen["HS"], is_good=np.ones(len(values), bool), **{column: values})
-        monkeypatch.setattr(pictures, "looks", lambda _, stream: seen[stream.name])
+        monkeypatch.setattr(health, "looks", lambda _, stream: seen[stream.name])
         (found,) = [finding for finding in check(run) if finding.stream == "HS"]
     assert (len(values), found.word, found.ranges) == (264, word, ((100, 99 + flash),) if flash else ())
 
@@ -157,7 +157,7 @@ def test_lamps_that_beat_warn_above_the_limit_and_fail_above_its_ceiling(
         tiles = (0.4 * (1 + beat[:, None, None]) * np.ones((1, TILES_DOWN, TILES_ACROSS))).astype(np.float32)
         seen = {name: Looks.of_nothing(len(stream.frames), None) for name, stream in run.streams.items()}
         seen["HS"] = replace(seen["HS"], is_good=np.ones(len(tiles), bool), tiles=tiles)
-        monkeypatch.setattr(pictures, "looks", lambda _, stream: seen[stream.name])
+        monkeypatch.setattr(health, "looks", lambda _, stream: seen[stream.name])
         (found,) = [finding for finding in check_flicker(run) if finding.stream == "HS"]
     assert (found.word, found.limit) == (word, "2 % (default)")
     assert found.value == pytest.approx(percent, rel=0.1)

@@ -12,9 +12,9 @@ import pytest
 
 from rig.session.run import Run
 from rig.streams import NO_PULSE
-from rig.verify import pixels
 from rig.verify.findings import Finding, Word
-from rig.verify.pixels import check_pixels
+from rig.verify.pixels import sync_leds
+from rig.verify.pixels.sync_leds import check_pixels
 from tests.record.clockless import make_clockless
 from tests.rigs import record, write_protocol, write_rig
 
@@ -105,12 +105,12 @@ def test_frames_without_a_pulse_are_told_with_the_pulse_that_their_picture_shows
 
 def test_frames_in_parts_too_short_to_decode_count_as_not_decoded(clean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Run(clean) as run:
-        told = pixels.told_by_leds(run, run.streams["HS"])
+        told = sync_leds.told_by_leds(run, run.streams["HS"])
         assert told is not None
         is_tried = np.arange(len(told.numbers)) >= len(told.numbers) // 5
         numbers, sure = np.where(is_tried, told.numbers, NO_PULSE), np.where(is_tried, told.confidence, 0)
         part = replace(told, numbers=numbers, confidence=sure, is_tried=is_tried)
-        monkeypatch.setattr(pixels, "told_by_leds", lambda _, stream: part if stream.name == "HS" else None)
+        monkeypatch.setattr(sync_leds, "told_by_leds", lambda _, stream: part if stream.name == "HS" else None)
         finding = check_pixels(run)[0]
     assert (finding.word, finding.is_expected) == (Word.NOT_MEASURED, False)  # a protocol may store short parts
     assert finding.looked_at == f"{is_tried.sum()} of {len(is_tried)} frames decoded"

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from rig.session.run import Run
-from rig.verify import exposed, skew
-from rig.verify.exposed import Source
+from rig.verify.clocks import exposed, skew
+from rig.verify.clocks.exposed import Source
 from rig.verify.findings import Finding, Word
 from tests.handmade import Plan, make_run
 from tests.verify.wired_sessions import changed, found, wired

@@ -19,7 +19,8 @@ from rig.config.judging import CHECK_NAMES
 from rig.errors import NotASession, Truncated
 from rig.session.folder import beside
 from rig.session.run import Run
-from rig.verify import counters, verdict
+from rig.verify import verdict
+from rig.verify.counters import counts
 from rig.verify.findings import Check, Finding, Word, ranges_of, spelled
 from rig.verify.report.overview import draw_overview
 from rig.verify.verdict import CHECKS, Verdict, load, save, verify_run
@@ -166,13 +167,19 @@ def test_figure_marks_every_loss_in_red(tmp_path: Path) -> None:
 
 def test_checks_other_than_reading_pictures_take_an_hour_in_seconds(tmp_path: Path) -> None:
     """Real sessions have 360,000 rows: nothing may go through them one by one. Slow machines get ten times that."""
-    from rig.verify import anchors, clocks
+    from rig.verify.clocks import camera_clocks
+    from rig.verify.counters import anchors
 
     with rig.open(make_run(tmp_path, Plan(body_groups=2500, lost={"HS": set(range(50, 8000, 40))}))) as session:
         run = session.runs[0]
         begun = perf_counter()
-        for check in (counters.check_frames, counters.check_recount, counters.check_pairing, counters.check_order):
+        for check in (counts.check_frames, counts.check_recount, counts.check_pairing, counts.check_order):
             check(run)
-        for check in (clocks.check_stamps, clocks.check_intervals, anchors.check_preamble, anchors.check_schedule):
+        for check in (
+            camera_clocks.check_stamps,
+            camera_clocks.check_intervals,
+            anchors.check_preamble,
+            anchors.check_schedule,
+        ):
             check(run)
         assert perf_counter() - begun < 30

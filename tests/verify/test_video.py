@@ -13,12 +13,13 @@ import pytest
 import rig
 from rig.cli.verify import verify
 from rig.errors import ClipError, UserError
-from rig.verify import video_checks
 from rig.verify.findings import Finding, Word
-from rig.verify.led_code import PIECE_FRAMES, Exposures
-from rig.verify.leds import LedPlace
-from rig.verify.video import SHORT, Film, Told, read_film, tell
-from rig.verify.video_checks import BY_CODE, Judged, VideoVerdict, judge_films
+from rig.verify.pixels.code import LedTiming
+from rig.verify.pixels.led_code import PIECE_FRAMES
+from rig.verify.pixels.leds import LedPlace
+from rig.verify.videos import checks as video_checks
+from rig.verify.videos.checks import BY_CODE, Judged, VideoVerdict, judge_films
+from rig.verify.videos.video import SHORT, Film, Read, read_film, tell
 from tests import commands
 from tests.rigs import record, write_protocol, write_rig
 from tests.verify.led_light import HS, VIS, VIS_20_MS, levels, seen
@@ -186,7 +187,7 @@ def test_a_camera_that_runs_free_at_3_9913_is_called_unsynchronised_with_its_rat
 
 @pytest.mark.parametrize(("exposures", "dark"), [(VIS_20_MS, 0), (VIS, 180)], ids=["several codes", "a late box"])
 def test_exposures_over_several_codes_and_leds_that_begin_late_are_read_too(
-    tmp_path: Path, exposures: Exposures, dark: int
+    tmp_path: Path, exposures: LedTiming, dark: int
 ) -> None:
     pulses = 5000 + 4 * np.arange(110)
     light = np.r_[np.zeros(dark), levels(pulses, exposures)[:, 0]]
@@ -202,7 +203,7 @@ def test_exposures_over_several_codes_and_leds_that_begin_late_are_read_too(
 # Levels as cameras see them, without pictures -------------------------------------------------------------------------
 
 
-def _film_of(pulses: np.ndarray, exposures: Exposures, *, rate_hz: float, has_b: bool = False) -> Film:
+def _film_of(pulses: np.ndarray, exposures: LedTiming, *, rate_hz: float, has_b: bool = False) -> Film:
     """A file of these pulses, which may be parts of one: of a camera that runs free."""
     rng = np.random.default_rng(7)
     place = LedPlace((None, None, None), 1, np.zeros(0, np.int64), np.zeros((3, 0)))
@@ -249,7 +250,7 @@ def test_timestamps_that_drift_as_clocks_do_are_no_loss_of_synchrony(minutes: in
     def judged(name: str, divisor: int, off_ppm: float) -> Judged:
         frames = np.arange(minutes * 6000 // divisor)
         times_s, pieces = frames * divisor / 100 * (1 + off_ppm * 1e-6), frames[20::40]
-        told = Told(divisor, frames * divisor, 60.0, np.c_[pieces, np.zeros(len(pieces))])
+        told = Read(divisor, frames * divisor, 60.0, np.c_[pieces, np.zeros(len(pieces))])
         return Judged(Film(name, times_s, None, np.zeros((len(frames), 3)), SHORT, True), told, BY_CODE)
 
     hs, vis = judged("hs", 1, 0), judged("vis", 4, ppm)

@@ -12,7 +12,7 @@ from rig.session.pulses import pulses_known, pulses_sent
 from rig.session.run import Run, Stream
 from rig.session.timeline import Timeline
 from rig.streams import NO_PULSE
-from rig.verify.clocks import interval_ms
+from rig.verify.clocks.camera_clocks import interval_ms
 from rig.verify.findings import Numbers, lost_pulses
 
 if TYPE_CHECKING:

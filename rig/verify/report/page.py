@@ -20,12 +20,12 @@ from rig.errors import RigError, UserError
 from rig.session.folder import folder_for, write_private
 from rig.session.run import Run
 from rig.verify.findings import Finding, Word
-from rig.verify.light import stimulus_onset
 from rig.verify.report.drawing import Drawing, Shown
 from rig.verify.report.html import document, element, image, style
 from rig.verify.report.seen import draw_health, draw_leds
 from rig.verify.report.style import STYLE
 from rig.verify.report.timing import draw_all_intervals, draw_clocks, draw_screen, draw_skew
+from rig.verify.screen.light import stimulus_onset
 from rig.verify.verdict import Verdict
 
 GENERATOR = "rig verify"

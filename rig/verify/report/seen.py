@@ -11,10 +11,10 @@ from rig.figures import BLUE, GREY, ORANGE, RED, new_figure, png_of
 from rig.session.run import Run, Stream
 from rig.streams import NO_PULSE
 from rig.verify.findings import Finding, Word
-from rig.verify.led_code import expected_levels
-from rig.verify.leds import exposures_of
 from rig.verify.looks import Looks, looks
-from rig.verify.pixels import SURE, Levels, Told, told_by_leds
+from rig.verify.pixels.code import expected_levels
+from rig.verify.pixels.leds import led_timing
+from rig.verify.pixels.sync_leds import SURE, Levels, Told, told_by_leds
 from rig.verify.report.axes import (
     SECONDS,
     WIDTH_IN,
@@ -82,7 +82,7 @@ def _draw_raster(ax: Axes, run: Run, stream: Stream) -> None:
         return
     first = max(0, len(seen.leds) // 2 - RASTER_FRAMES // 2)
     chosen = slice(first, first + RASTER_FRAMES)
-    exposures = exposures_of(run, stream, seen.place.middle_row)
+    exposures = led_timing(run, stream, seen.place.middle_row)
     claims = stream.pulse_numbers[chosen]
     due = expected_levels(np.maximum(claims, 0), exposures.shares)
     due[claims == NO_PULSE] = np.nan

@@ -8,10 +8,10 @@ import numpy as np
 
 from rig.figures import BLUE, GREY, ORANGE, RED, new_figure, png_of
 from rig.session.run import Run, Stream
-from rig.verify.clocks import CameraClock, camera_clock
-from rig.verify.exposed import Source
+from rig.verify.clocks.camera_clocks import CameraClock, camera_clock
+from rig.verify.clocks.exposed import Source
+from rig.verify.clocks.skew import Skew, pair_name, skew_between, stream_pairs
 from rig.verify.findings import Finding, Word
-from rig.verify.light import Latency, film_delays_ms, patch_changes
 from rig.verify.report.axes import (
     WIDTH_IN,
     draw_flips,
@@ -26,7 +26,7 @@ from rig.verify.report.axes import (
     seconds,
 )
 from rig.verify.report.drawing import Shown, joined
-from rig.verify.skew import Skew, pair_name, skew_between, stream_pairs
+from rig.verify.screen.light import Latency, film_delays_ms, patch_changes
 from rig.verify.tolerances import limit
 from rig.verify.verdict import Verdict
 

@@ -7,20 +7,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rig.verify.led_code import Exposures, decode
+from rig.verify.pixels.code import LedTiming
+from rig.verify.pixels.led_code import decode
 from tests.trigger.firmware import proofs
 from tests.trigger.firmware.proofs import CYCLES_US, DEMO, powered
 from tests.trigger.firmware.simavr import LED_PINS, LINE_PINS, Edges
 
 GREY, DARK, NOISE = 100.0, 20.0, 2.0  # what a lit LED adds in a picture, and what is there without it
 STREAMS = {
-    "HS 4 ms": (LINE_PINS[0], Exposures(1, 4000, 500, 10_000, 9000)),
-    "VIS 8 ms": (LINE_PINS[1], Exposures(4, 8000, 800, 10_000, 9000)),
-    "VIS 20 ms": (LINE_PINS[1], Exposures(4, 20_000, 800, 10_000, 9000)),
+    "HS 4 ms": (LINE_PINS[0], LedTiming(1, 4000, 500, 10_000, 9000)),
+    "VIS 8 ms": (LINE_PINS[1], LedTiming(4, 8000, 800, 10_000, 9000)),
+    "VIS 20 ms": (LINE_PINS[1], LedTiming(4, 20_000, 800, 10_000, 9000)),
 }
 
 
-def brightness(edges: Edges, pin: int, exposures: Exposures) -> np.ndarray:
+def brightness(edges: Edges, pin: int, exposures: LedTiming) -> np.ndarray:
     """What the exposures of one line collect of each LED, summed up from the trace of the pins; (n, 3)."""
     starts = proofs.rises_of(edges, pin) + exposures.start_delay_us * CYCLES_US
     ends = starts + exposures.exposure_us * CYCLES_US

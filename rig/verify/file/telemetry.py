@@ -1,9 +1,11 @@
-"""Checks how recording itself went: how warm the cameras got, how full their buffers, how slow the disk."""
+"""Checks how recording itself went: how warm cameras got, how full their buffers, when frames were safe on the disk."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+
+import numpy as np
 
 from rig.session.disk_use import disk_use
 from rig.session.run import Run, Stream
@@ -13,6 +15,7 @@ from rig.verify.findings import Finding, Word
 from rig.verify.tolerances import limit
 
 FEATURE = "DeviceTemperature"  # SFNC; a camera's event that tells it in passing has the same text
+SLOW_MS, TOO_SLOW_MS = 1000, 2000  # grab to acknowledged: what is aimed at, what is an alarm
 
 
 def check_temperature(run: Run) -> list[Finding]:
@@ -75,3 +78,16 @@ def check_disk(run: Run) -> list[Finding]:
         return [Finding("disk", "", Word.NOT_MEASURED, None, str(allowed), looked_at, text)]
     word = Word.PASS if found.fullest_percent <= allowed.value else Word.WARN
     return [Finding("disk", "", word, found.fullest_percent, str(allowed), looked_at, text, origin=allowed.origin)]
+
+
+def check_acknowledged(run: Run) -> list[Finding]:
+    """How long a frame waited from the camera until it was safe on the disk."""
+    rows = run.syncs[run.syncs["oldest_arrived_host_ns"] >= 0]
+    limit, looked_at = f"{SLOW_MS} ms; above {TOO_SLOW_MS} ms fails", f"{len(rows)} syncs"
+    if len(rows) == 0:
+        return [Finding("acknowledged", "", Word.NOT_MEASURED, None, limit, looked_at, "no sync was recorded")]
+    waited_ms = (rows["returned_host_ns"] - rows["oldest_arrived_host_ns"]) / 1e6
+    worst = float(waited_ms.max())
+    word = Word.FAIL if worst > TOO_SLOW_MS else Word.WARN if worst > SLOW_MS else Word.PASS
+    text = f"frames were on the disk after {np.median(waited_ms):.0f} ms (median), {worst:.0f} ms (longest)"
+    return [Finding("acknowledged", "", word, worst, limit, looked_at, text)]

@@ -9,7 +9,7 @@ import numpy as np
 from rig.session.pulses import pulses_known, pulses_sent
 from rig.session.run import Run, Stream
 from rig.streams import BOX_STATUS, GapCause
-from rig.verify.extras import Kind, extras_of
+from rig.verify.counters.extras import Kind, extras_of
 from rig.verify.findings import Finding, Word
 from rig.verify.wired import box_input
 

@@ -15,7 +15,7 @@ from rig.clock import NS
 from rig.session.run import Run
 from rig.session.runfile import Rows
 from rig.session.timeline import Timeline
-from rig.verify.clocks import pairs_of
+from rig.verify.clocks.box_rate import pairs_of
 from rig.verify.findings import Finding, Numbers, Word, ranges_of
 
 MAX_SLEW_PPM = 100  # crystals of computers are within it; a time service may slew by 500 (NTP) and more (PTP, chrony)

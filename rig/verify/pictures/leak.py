@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rig.session.run import Run, Stream
+from rig.verify.clocks.paired import BOX_HZ
 from rig.verify.findings import Numbers
 from rig.verify.looks import looks
-from rig.verify.paired import BOX_HZ
 
 FEWEST_PAIRS = 50  # pictures with the lamps, each with one before and one after
 FEWEST_WALK = 3  # pictures of the walk

@@ -1,6 +1,6 @@
 """What the sync LEDs in a stream's own pictures say of the pulse that each frame claims; no counter, no timestamp.
 
-levels of the LEDs --> stretches without a hole --> decoded: pulse and confidence --> against the pulses claimed
+levels of the LEDs --> stored_stretches without a hole --> decoded: pulse and confidence --> against the pulses claimed
 """
 
 from __future__ import annotations
@@ -13,19 +13,12 @@ from numpy.typing import NDArray
 
 from rig.session.run import Run, Stream
 from rig.streams import NO_PULSE
-from rig.verify.blinking import without_trend
 from rig.verify.findings import Finding, Numbers, Word, lost_pulses, ranges_of, spelled
-from rig.verify.led_code import (
-    CODE_PERIOD,
-    STRETCH_FRAMES,
-    Decoded,
-    Exposures,
-    decode,
-    decode_in_pieces,
-    goes_on_at,
-)
-from rig.verify.leds import FEWEST_FRAMES, LedPlace, exposures_of, stretches
 from rig.verify.looks import looks
+from rig.verify.pixels.blinking import without_trend
+from rig.verify.pixels.code import CODE_PERIOD, LedTiming
+from rig.verify.pixels.led_code import STRETCH_FRAMES, Decoded, decode, decode_in_pieces, goes_on_at
+from rig.verify.pixels.leds import FEWEST_FRAMES, LedPlace, led_timing, stored_stretches
 
 CHECK = "sync LEDs"
 LIMIT = "0 frames of another pulse"
@@ -68,8 +61,8 @@ def _told(run: Run, stream: Stream) -> Told | None:
         return None
     count = len(seen.leds)
     numbers, confidence, is_tried = np.full(count, NO_PULSE, np.int64), np.zeros(count), np.zeros(count, bool)
-    exposures, ratios = exposures_of(run, stream, seen.place.middle_row), []
-    for stretch in stretches(run, stream):
+    exposures, ratios = led_timing(run, stream, seen.place.middle_row), []
+    for stretch in stored_stretches(run, stream):
         first = None
         places = stretch[np.isfinite(seen.leds[stretch]).all(axis=1)]
         for part in np.array_split(places, max(1, len(places) // STRETCH_FRAMES)):
@@ -82,7 +75,7 @@ def _told(run: Run, stream: Stream) -> Told | None:
     return Told(numbers, confidence, is_tried, ratio, _repeats(seen.place))
 
 
-def _decoded(levels: Levels, exposures: Exposures, first: int | None) -> Decoded:
+def _decoded(levels: Levels, exposures: LedTiming, first: int | None) -> Decoded:
     """As they are; where most are not sure, without what changes slowly, as a face behind the LEDs; then in pieces."""
     best = decode(levels, exposures, first)
     if _sure(best) >= MOST * len(levels):

@@ -16,9 +16,9 @@ from rig.session.run import Run, Stream
 from rig.session.runfile import Rows
 from rig.streams import NO_PULSE
 from rig.verify.arms import FIRST_EPOCH, baselines
+from rig.verify.counters.vague import unknown_places
 from rig.verify.findings import Finding, Numbers, Word, ranges_of, spelled
 from rig.verify.numbers import without
-from rig.verify.vague import unknown_places
 
 Keys = NDArray[np.void]
 

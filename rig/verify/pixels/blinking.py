@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rig.verify.findings import Numbers
-from rig.verify.led_code import ORDER, TAP
+from rig.verify.pixels.code import ORDER, TAP
 
 BLOCK_PX = 2  # side of a block; an LED of 4 px holds a whole one wherever it lies
 TREND_FRAMES = 8  # to each side: what changes more slowly is the face, the film or the lamps, and is taken off

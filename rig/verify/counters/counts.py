@@ -13,9 +13,11 @@ from rig.session.pulses import pulses_known, pulses_sent
 from rig.session.run import Run, Stream
 from rig.session.runfile import Rows
 from rig.streams import NO_PULSE
-from rig.verify import camera_numbers
 from rig.verify.arms import FIRST_EPOCH, baselines, same_arm
-from rig.verify.extras import extra_rows, last_pulse, places_of_extras
+from rig.verify.clocks.paired import by_clock, clock_steps
+from rig.verify.counters import camera_numbers
+from rig.verify.counters.extras import extra_rows, last_pulse, places_of_extras
+from rig.verify.counters.vague import is_counted, ranges_in, spanned, unknown_places, vague_gaps, vague_pulses
 from rig.verify.findings import (
     Finding,
     Numbers,
@@ -29,8 +31,6 @@ from rig.verify.findings import (
 )
 from rig.verify.last_word import last_word, seen_in_part, untold_pulses
 from rig.verify.numbers import distinct, in_both, in_either, without
-from rig.verify.paired import by_clock, clock_steps
-from rig.verify.vague import is_counted, ranges_in, spanned, unknown_places, vague_gaps, vague_pulses
 
 
 def check_pulses(run: Run) -> list[Finding]:

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from rig.config.judging import TOLERANCES
 from rig.session.run import Run, Stream
+from rig.verify.clocks.paired import BOX_HZ
 from rig.verify.findings import Finding, Numbers, Word, ranges_of, spelled
-from rig.verify.flicker import LEAST_PERCENT, find_beat
-from rig.verify.leak import against_walk, between_pulses
 from rig.verify.looks import Looks, looks
-from rig.verify.paired import BOX_HZ
+from rig.verify.pictures.flicker import LEAST_PERCENT, find_beat
+from rig.verify.pictures.leak import against_walk, between_pulses
 from rig.verify.tolerances import Limit, limit
 
 LASTING = 0.05  # share of the frames above the ceiling that makes a session useless: more than a flash or a blink

@@ -1,10 +1,5 @@
 """Which pulse each picture is of, told by the brightness of its three sync LEDs and by nothing else.
 
-    pulses       n             n+1            n+2        code n stands until the LED phase after pulse n,
-    LEDs    -- n ---|---- n+1 ----|---- n+2 ----|--      code n+1 from then on (docs/reference/wire-format.md)
-    exposure     [=]                                     a short one sees code n alone,
-                 [=================]                     a long one a known mixture of n, n+1, n+2
-
 Two steps: find where in the code a stretch of frames lies, then follow it frame by frame, with frames that may be
 lost, repeated, or of no pulse. Neither needs a counter or a timestamp. In noise it is tried first whether a stretch
 goes on where the one before ended, which saves looking through the whole code.
@@ -15,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
-from math import ceil, gcd, lcm
+from math import gcd, lcm
 from typing import TypeVar
 
 import numpy as np
@@ -23,9 +18,8 @@ from numpy.typing import NDArray
 
 from rig.streams import NO_PULSE
 from rig.verify.findings import Numbers
+from rig.verify.pixels.code import CODE_PERIOD, ORDER, Bits, LedTiming, Levels, code_a, expected_levels
 
-ORDER, TAP, SEED = 20, 3, 0xB5A3C
-CODE_PERIOD = (1 << ORDER) - 1  # pulses until LED A repeats; A, B1 and B2 together repeat after four times that
 STRETCH_FRAMES = 128  # frames are decoded in stretches of one to two times this, each by itself
 PIECE_FRAMES = 40  # twice the 20 that the code needs
 MOST_LAG = 24  # frames by which losses and repeats may shift a stretch against its first guess
@@ -42,30 +36,6 @@ LAP_GAIN = 10.0  # log likelihood for which a later repetition of LED A's code i
 _SLIP, _JUMP, _LEAVE, _STRANGE = 1e-4, 1e-7, 1e-9, 0.01
 
 Value = TypeVar("Value", bound=np.generic)
-Levels = NDArray[np.float64]
-Bits = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Exposures:
-    """When a stream's frames are exposed, and when the sync LEDs change; all from the pulse on, in us."""
-
-    divisor: int  # its frames are of pulses that are multiples of this
-    exposure_us: float
-    start_delay_us: float  # from the pulse to the start of exposure
-    period_us: float  # base period of the pulses
-    led_phase_us: float  # from a pulse to the change of the LEDs
-
-    @property
-    def shares(self) -> tuple[float, ...]:
-        """How much of the exposure of pulse n each code n, n+1, ... fills; the sum is 1."""
-        start, end = self.start_delay_us, self.start_delay_us + self.exposure_us
-        codes = 1 + max(0, ceil((end - self.led_phase_us) / self.period_us))
-        begins = [start, *(self.led_phase_us + j * self.period_us for j in range(codes - 1))]
-        ends = [*begins[1:], end]
-        return tuple(
-            max(0.0, min(b, end) - max(a, start)) / self.exposure_us for a, b in zip(begins, ends, strict=True)
-        )
 
 
 @dataclass(frozen=True)
@@ -88,40 +58,7 @@ class Slip:
     missing: int  # frames that are not there; negative: so many are there too often
 
 
-@cache
-def code_a() -> Bits:
-    """LED A by pulse number, uint8 (CODE_PERIOD,): 1 where it is on."""
-    code = np.zeros(CODE_PERIOD, np.uint8)
-    code[:ORDER] = [SEED >> k & 1 for k in range(ORDER)]
-    known, scale = ORDER, 1
-    while known < CODE_PERIOD:
-        # The square of a polynomial over two elements: s[k+20] = s[k+3] ^ s[k] holds as well for 40, 6, for 80, 12, ...
-        while ORDER * scale * 2 <= known:
-            scale *= 2
-        first = known - ORDER * scale
-        count = min((ORDER - TAP) * scale, CODE_PERIOD - known)
-        code[known : known + count] = code[first + TAP * scale :][:count] ^ code[first:][:count]
-        known += count
-    return code
-
-
-def codes(numbers: Numbers) -> Bits:
-    """LEDs A, B1, B2 of pulse numbers (...): uint8 (..., 3), 1 where lit."""
-    phase = numbers % 4
-    gray = phase ^ phase >> 1
-    return np.stack([code_a()[numbers % CODE_PERIOD], gray & 1, gray >> 1], axis=-1).astype(np.uint8)
-
-
-def expected_levels(numbers: Numbers, shares: tuple[float, ...]) -> Levels:
-    """How long each LED was lit in the exposures of pulses (n,), as a share of the exposure: float64 (n, 3).
-
-    `shares`: Exposures.shares of their stream.
-    """
-    mixed = [share * codes(numbers + j) for j, share in enumerate(shares)]
-    return np.asarray(sum(mixed), np.float64)
-
-
-def decode(levels: Levels, exposures: Exposures, first: int | None = None) -> Decoded:
+def decode(levels: Levels, exposures: LedTiming, first: int | None = None) -> Decoded:
     """The pulse numbers of consecutive frames of one stream, from the brightness of their LEDs.
 
     `levels`: float (n, 3), brightness of A, B1, B2 in each frame; each LED in a unit of its own, brighter when lit.
@@ -140,7 +77,7 @@ def decode(levels: Levels, exposures: Exposures, first: int | None = None) -> De
     return Decoded(np.where(confidence >= MIN_CONFIDENCE, numbers, NO_PULSE), confidence, ratio)
 
 
-def decode_in_pieces(levels: Levels, exposures: Exposures) -> Decoded:
+def decode_in_pieces(levels: Levels, exposures: LedTiming) -> Decoded:
     """The same in pieces of PIECE_FRAMES, for streams of which only parts are of pulses; it bears less noise."""
     parts = np.array_split(levels, max(1, len(levels) // PIECE_FRAMES))
     found = [decode(part, exposures) for part in parts]
@@ -199,7 +136,7 @@ class _Track:
     evidence: float  # log likelihood of the levels, over all ways that frames may be lost or repeated
 
 
-def _decode_stretch(levels: Levels, exposures: Exposures, first: int | None) -> _Track:
+def _decode_stretch(levels: Levels, exposures: LedTiming, first: int | None) -> _Track:
     """Read the bits; where they do not settle it, begin at pulse `first`, or else correlate with the whole code."""
     nothing = _Track(np.full(len(levels), NO_PULSE, np.int64), np.zeros(len(levels)), _NO_LIGHT, -np.inf)
     if len(levels) < ORDER or np.ptp(levels[:, 0]) == 0:
@@ -214,7 +151,7 @@ def _decode_stretch(levels: Levels, exposures: Exposures, first: int | None) -> 
     return _best(levels, exposures, _guesses_by_correlation(levels, exposures)) or nothing
 
 
-def _best(levels: Levels, exposures: Exposures, guesses: Iterator[_Guess]) -> _Track | None:
+def _best(levels: Levels, exposures: LedTiming, guesses: Iterator[_Guess]) -> _Track | None:
     """The guess that explains the levels best, less confident the better others explain them."""
     tracks = [_track(levels, exposures, guess) for guess in guesses]
     if not tracks:
@@ -242,7 +179,7 @@ def _words(bits: Bits) -> NDArray[np.int32]:
     return words
 
 
-def _guesses_by_bits(levels: Levels, exposures: Exposures) -> Iterator[_Guess]:
+def _guesses_by_bits(levels: Levels, exposures: LedTiming) -> Iterator[_Guess]:
     """20 bits in a row say where they are, and the places that most of them agree on are guessed.
 
     Only where one code fills most of an exposure, and where the stream shows each word once.
@@ -300,7 +237,7 @@ def _spread(shares: tuple[float, ...], divisor: int, begin: int, end: int) -> ND
     return np.sqrt(np.maximum(square - mean**2, LEAST_NOISE)).astype(np.float32)
 
 
-def _guesses_by_correlation(levels: Levels, exposures: Exposures) -> Iterator[_Guess]:
+def _guesses_by_correlation(levels: Levels, exposures: LedTiming) -> Iterator[_Guess]:
     """The places in the code that look most like LED A, in the whole stretch, its halves, and its middle.
 
     A frame lost in the middle leaves either half whole, two of them the middle.
@@ -317,7 +254,7 @@ def _guesses_by_correlation(levels: Levels, exposures: Exposures) -> Iterator[_G
 # Following it frame by frame ------------------------------------------------------------------------------------------
 
 
-def _track(levels: Levels, exposures: Exposures, guess: _Guess) -> _Track:
+def _track(levels: Levels, exposures: LedTiming, guess: _Guess) -> _Track:
     """Follow a guess, in the repetition of LED A's code that B1 and B2 fit best."""
     steps = guess.frames * exposures.divisor
     laps = _laps(guess.first, exposures.divisor)
@@ -334,7 +271,7 @@ def _laps(first: int, divisor: int) -> list[int]:
     return sorted(by_gray.values())
 
 
-def _light(levels: Levels, exposures: Exposures, numbers: Numbers, frames: Numbers) -> _Light:
+def _light(levels: Levels, exposures: LedTiming, numbers: Numbers, frames: Numbers) -> _Light:
     """Dark level, contrast and noise of the LEDs when `frames` are of pulses `numbers`, by least squares."""
     seen, due = levels[frames], expected_levels(numbers, exposures.shares)
     spread = due - due.mean(0)
@@ -347,7 +284,7 @@ def _light(levels: Levels, exposures: Exposures, numbers: Numbers, frames: Numbe
     return _Light(dark, contrast, np.maximum(noise, np.where(least > 0, least, 1.0)))
 
 
-def _refined(levels: Levels, exposures: Exposures, track: _Track) -> _Track:
+def _refined(levels: Levels, exposures: LedTiming, track: _Track) -> _Track:
     """Follow again, with the LEDs' looks from all frames that the first time placed well."""
     frames = np.flatnonzero(track.confidence >= MIN_CONFIDENCE)
     if len(frames) < ORDER:
@@ -369,7 +306,7 @@ def _steps() -> Levels:
     return np.asarray(steps / steps.sum(1, keepdims=True))
 
 
-def _followed(levels: Levels, exposures: Exposures, first: int, light: _Light) -> _Track:
+def _followed(levels: Levels, exposures: LedTiming, first: int, light: _Light) -> _Track:
     """The chance of each number for each frame, by the forward and backward passes of a hidden Markov model."""
     count, divisor, steps = len(levels), exposures.divisor, _steps()
     modulus = lcm(4, divisor) * CODE_PERIOD
@@ -418,7 +355,7 @@ def _mixtures(shares: tuple[float, ...]) -> Levels:
     return np.array([sum(share * (code >> j & 1) for j, share in enumerate(shares)) for code in range(1 << count)])
 
 
-def _strange(levels: Levels, exposures: Exposures, light: _Light) -> Levels:
+def _strange(levels: Levels, exposures: LedTiming, light: _Light) -> Levels:
     """The log density of each LED's level in a frame of no pulse, (n, 3): random codes, or rarely anything."""
     due = light.dark[:, None] + light.contrast[:, None] * _mixtures(exposures.shares)
     coded = np.exp(_normal(levels[:, :, None], due, light.noise[:, None])).mean(2)

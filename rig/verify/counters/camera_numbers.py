@@ -18,7 +18,7 @@ from rig.session.run import Run, Stream
 from rig.session.runfile import Rows
 from rig.streams import NO_COUNTER, NO_PULSE, Evidence, GapCause
 from rig.verify.arms import FIRST_EPOCH, baselines, same_arm
-from rig.verify.extras import Kind, extra_rows, extras_of, places_of_extras
+from rig.verify.counters.extras import Kind, extra_rows, extras_of, places_of_extras
 from rig.verify.findings import Numbers, unstored_pulses
 from rig.verify.numbers import distinct
 

@@ -13,17 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rig.clock import ClockFit, fit_clocks
-from rig.config.judging import TOLERANCES
 from rig.session.run import Run, Stream
-from rig.session.runfile import Rows
 from rig.session.timeline import map_box
 from rig.streams import NO_PULSE, Evidence
-from rig.verify import camera_numbers
 from rig.verify.arms import same_arm
+from rig.verify.clocks.paired import BOX_HZ, ClockStep, Paired, clock_steps, paired, usual_rate
+from rig.verify.counters import camera_numbers
 from rig.verify.findings import Finding, Numbers, Word, due_pulses, ranges_of, spelled
 from rig.verify.last_word import seen_in_part
 from rig.verify.numbers import distinct, in_both
-from rig.verify.paired import BOX_HZ, ClockStep, Paired, clock_steps, paired, usual_rate
 from rig.verify.tolerances import limit
 
 NEAR_PERIODS = 0.25  # a frame further from its pulse than a quarter period may belong to the next one
@@ -34,8 +32,6 @@ HOLE_S = 5  # so long without a frame (a part not stored) no drift is followed: 
 OWN_RATE_S = 10  # a part must be so long for a rate of its own; over less, jitter would count as rate
 MOST_STEPS = 5  # of a clock, written out in a text
 FEWEST = 4  # frames of one arm of a camera, to say anything of its clock
-PAIRS_REACH_NS = 10**9  # how far beyond the last clock pair the box's clock is known: five pings that got lost
-SLOW_MS, TOO_SLOW_MS = 1000, 2000  # grab to acknowledged: what is aimed at, what is an alarm
 
 Periods = NDArray[np.float64]
 
@@ -288,70 +284,3 @@ def _evidence(run: Run, stream: Stream) -> Finding:
         text = f"said to be by counter, which did not go on as the pulses did, at pulses {spelled(uncounted)}"
         return Finding("evidence", stream.name, Word.FAIL, weakest, limit, looked_at, text, uncounted)
     return Finding("evidence", stream.name, Word.PASS, weakest, limit, looked_at, f"by {name}")
-
-
-def check_box_rate(run: Run) -> list[Finding]:
-    """The box's clock against the host's, which joins the screen to the cameras."""
-    return [_box_rate(run)]
-
-
-def _box_rate(run: Run) -> Finding:
-    pairs = int((run.clock_pairs["clock"] == b"box").sum())
-    rate, residual = limit(run, "box_ppm"), limit(run, "host_residual_ms")
-    said = partial(Finding, "box rate", "", looked_at=f"{pairs} clock pairs", origin=rate.origin,
-                   limit=f"{rate}, above {TOLERANCES['box_ppm'].ceiling:g} fails; residual {residual}")  # fmt: skip
-    if pairs < 2:
-        return said(Word.NOT_MEASURED, None, text="too few clock pairs: screen and cameras cannot be joined")
-    fit = map_box(run)
-    ppm, residual_ms = (fit.rate * BOX_HZ / 1e9 - 1) * 1e6, fit.residual / 1e6
-    # Both ends may be off by half of a round trip: over a few seconds that is no small rate.
-    error_ppm = 2 * fit.bound / float(fit.target[-1] - fit.target[0]) * 1e6
-    text = f"host against box {ppm:+.1f} ppm, to {error_ppm:.1f}; residual {residual_ms:.3f} ms over {fit.pairs} fast"
-    text += " round trips"
-    text += f", half of the longest takes {fit.bound / 1e6:.3f} ms"
-    text += f"; {fit.outliers} outliers" if fit.outliers else ""
-    beyond_ns = _beyond_pairs_ns(run)
-    if beyond_ns > PAIRS_REACH_NS:
-        text += f"; in the last {beyond_ns / 1e9:.1f} s the box's clock was not read: how it ran could not be seen"
-    if abs(ppm) - error_ppm > TOLERANCES["box_ppm"].ceiling or residual_ms > residual.value:
-        return said(Word.FAIL, ppm, text=text)
-    if beyond_ns > PAIRS_REACH_NS:
-        return said(Word.NOT_MEASURED, ppm, text=text)
-    is_off = abs(ppm) - error_ppm > rate.value
-    return said(Word.WARN if is_off else Word.PASS, ppm, text=text + (_off_spelled(run, ppm) if is_off else ""))
-
-
-def _off_spelled(run: Run, ppm: float) -> str:
-    """What a box's rate that is off means, and whether the cameras' own clocks say the same; in words."""
-    asked_hz = BOX_HZ / int(run.plan["period_ticks"])
-    clocks = {name: camera_clock(run, stream) for name, stream in run.streams.items()}
-    own = ", ".join(f"{name} {clock.ppm:+.0f}" for name, clock in clocks.items() if clock is not None)
-    cameras = f"; the cameras' clocks against the box's, ppm: {own}" if own else ""
-    return (
-        f"; pulses come at {asked_hz / (1 + ppm * 1e-6):.3f} Hz by the host's clock instead of {asked_hz:.3f}{cameras}"
-    )
-
-
-def _beyond_pairs_ns(run: Run) -> int:
-    """How long flips and frames went on after the last reading of the box's clock; at most 0 if they did not."""
-    times = [run.flips["host_ns"], *(stream.frames["arrived_host_ns"] for stream in run.streams.values())]
-    last = max((int(rows.max()) for rows in times if len(rows)), default=0)
-    return last - int(pairs_of(run, b"box")["host_after_ns"].max())
-
-
-def pairs_of(run: Run, clock: bytes) -> Rows:
-    """Readings of another clock against the host clock, CLOCK_PAIR (n,)."""
-    return np.asarray(run.clock_pairs[run.clock_pairs["clock"] == clock])
-
-
-def check_acknowledged(run: Run) -> list[Finding]:
-    """How long a frame waited from the camera until it was safe on the disk."""
-    rows = run.syncs[run.syncs["oldest_arrived_host_ns"] >= 0]
-    limit, looked_at = f"{SLOW_MS} ms; above {TOO_SLOW_MS} ms fails", f"{len(rows)} syncs"
-    if len(rows) == 0:
-        return [Finding("acknowledged", "", Word.NOT_MEASURED, None, limit, looked_at, "no sync was recorded")]
-    waited_ms = (rows["returned_host_ns"] - rows["oldest_arrived_host_ns"]) / 1e6
-    worst = float(waited_ms.max())
-    word = Word.FAIL if worst > TOO_SLOW_MS else Word.WARN if worst > SLOW_MS else Word.PASS
-    text = f"frames were on the disk after {np.median(waited_ms):.0f} ms (median), {worst:.0f} ms (longest)"
-    return [Finding("acknowledged", "", word, worst, limit, looked_at, text)]

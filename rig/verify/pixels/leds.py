@@ -17,7 +17,10 @@ from numpy.typing import NDArray
 
 from rig.session.run import Run, Stream
 from rig.streams import NO_PULSE
-from rig.verify.blinking import (
+from rig.verify.clocks.exposed import told_exposure_us
+from rig.verify.clocks.paired import BOX_HZ
+from rig.verify.findings import Numbers
+from rig.verify.pixels.blinking import (
     BLOCK_PX,
     LEAST_ALIKE,
     LEAST_RULE,
@@ -30,10 +33,8 @@ from rig.verify.blinking import (
     keeps_the_rule,
     without_trend,
 )
-from rig.verify.exposed import told_exposure_us
-from rig.verify.findings import Numbers
-from rig.verify.led_code import CODE_PERIOD, MOST_LAG, ORDER, Exposures, decode, decode_in_pieces, expected_levels
-from rig.verify.paired import BOX_HZ
+from rig.verify.pixels.code import CODE_PERIOD, ORDER, LedTiming, expected_levels
+from rig.verify.pixels.led_code import MOST_LAG, decode, decode_in_pieces
 from rig.verify.wired import rig_part
 
 SAMPLE_FRAMES = 160  # looked at to find the LEDs: eight times the 20 that the code needs, for noise and lost frames
@@ -74,11 +75,11 @@ class LedPlace:
         return (box.top + box.bottom - 1) / 2 if box else 0.0
 
 
-def exposures_of(run: Run, stream: Stream, row: float = 0.0) -> Exposures:
+def led_timing(run: Run, stream: Stream, row: float = 0.0) -> LedTiming:
     """When a stream exposes its row `row`, and when the LEDs change, by plan, rows and what its camera said."""
     period_us, phase_us = (int(run.plan[name]) * 1e6 / BOX_HZ for name in ("period_ticks", "led_phase_ticks"))
     delay_us = stream.start_delay_us + row * stream.row_time_us
-    return Exposures(stream.divisor, _exposure_us(run, stream), delay_us, period_us, phase_us)
+    return LedTiming(stream.divisor, _exposure_us(run, stream), delay_us, period_us, phase_us)
 
 
 def _exposure_us(run: Run, stream: Stream) -> float:
@@ -91,7 +92,7 @@ def _exposure_us(run: Run, stream: Stream) -> float:
     return read_back if read_back is not None else float(asked.get("exposure_us", SHORT_US))
 
 
-def stretches(run: Run, stream: Stream) -> list[Numbers]:
+def stored_stretches(run: Run, stream: Stream) -> list[Numbers]:
     """Places of frames (n,), split where none arrived for longer than the decoder bridges: nothing was stored there."""
     arrived_ns = stream.frames["arrived_host_ns"].astype(np.int64)
     bridged_ns = MOST_LAG * stream.divisor * int(run.plan["period_ticks"]) * (10**9 // BOX_HZ)
@@ -100,7 +101,7 @@ def stretches(run: Run, stream: Stream) -> list[Numbers]:
 
 def find_leds(
     pictures: Iterable[NDArray[Any]],
-    exposures: Exposures,
+    exposures: LedTiming,
     claims: Numbers | None = None,
     *,
     row_us: float = 0.0,
@@ -117,7 +118,7 @@ def find_leds(
 
 
 def find_leds_in(
-    sample: Sample, exposures: Exposures, claims: Numbers | None = None, *, row_us: float = 0.0
+    sample: Sample, exposures: LedTiming, claims: Numbers | None = None, *, row_us: float = 0.0
 ) -> LedPlace | None:
     """The same in pictures that are in blocks already, to try one sample with several exposures."""
     if len(sample.blocks) < FEWEST_FRAMES:
@@ -131,7 +132,7 @@ def find_leds_in(
     return None
 
 
-def _candidates(sample: Sample, exposures: Exposures, claims: Numbers | None) -> Iterator[Region]:
+def _candidates(sample: Sample, exposures: LedTiming, claims: Numbers | None) -> Iterator[Region]:
     """What may be LED A: by the pulses that frames claim, then by the code's own rule."""
     if claims is not None:
         due, is_claimed = expected_levels(claims, exposures.shares)[:, 0], claims != NO_PULSE
@@ -145,7 +146,7 @@ def _least(least: float, terms: int) -> float:
     return max(least, BY_CHANCE / sqrt(max(1, terms)))
 
 
-def _decoded(sample: Sample, region: Region, exposures: Exposures) -> Numbers | None:
+def _decoded(sample: Sample, region: Region, exposures: LedTiming) -> Numbers | None:
     """The pulse of each picture by this region as LED A, NO_PULSE where it is not told; None: it is no LED."""
     levels = np.zeros((len(sample.blocks), 3))
     levels[:, 0] = region.sign * without_trend(sample.mean_of(region.blocks))
@@ -176,7 +177,7 @@ class _Led:
         return bool(is_similar and self.region.sign == other.region.sign)
 
 
-def _place(sample: Sample, region: Region, numbers: Numbers, exposures: Exposures) -> LedPlace:
+def _place(sample: Sample, region: Region, numbers: Numbers, exposures: LedTiming) -> LedPlace:
     """The place of LED A, and of those others around it that are seen to follow their codes."""
     window = region.box.grown(max(FAR_BLOCKS, FAR_SIDES * region.box.side))
     near = replace(sample, blocks=sample.blocks[:, *window.within])
@@ -189,7 +190,7 @@ def _place(sample: Sample, region: Region, numbers: Numbers, exposures: Exposure
     return LedPlace(boxes, sample.width, index, weights[:, rows, columns])
 
 
-def _most_leds(near: Sample, numbers: Numbers, is_known: Mask, exposures: Exposures) -> list[_Led | None]:
+def _most_leds(near: Sample, numbers: Numbers, is_known: Mask, exposures: LedTiming) -> list[_Led | None]:
     """LEDs A, B1, B2, in the repetition of LED A's code in which most are seen: by A alone nobody knows which it is."""
     most: list[_Led | None] = []
     for lap in range(1 if exposures.divisor % GRAY_PERIOD == 0 else LAPS):
@@ -200,7 +201,7 @@ def _most_leds(near: Sample, numbers: Numbers, is_known: Mask, exposures: Exposu
     return most
 
 
-def _leds(near: Sample, numbers: Numbers, is_known: Mask, exposures: Exposures) -> list[_Led | None]:
+def _leds(near: Sample, numbers: Numbers, is_known: Mask, exposures: LedTiming) -> list[_Led | None]:
     """LEDs A, B1, B2 by the pulses of the pictures; None for one that is not seen to follow its code."""
     found: list[_Led | None] = []
     for due in expected_levels(numbers, exposures.shares).T:

@@ -21,8 +21,8 @@ from rig.session.pulses import pulse_times
 from rig.session.run import Run, Stream
 from rig.session.timeline import map_box
 from rig.streams import NO_PULSE
+from rig.verify.clocks.paired import BOX_HZ
 from rig.verify.findings import Finding, Numbers, Word, ranges_of
-from rig.verify.paired import BOX_HZ
 
 BLOCK_S = 4.0  # over which a rate is taken; 10 us of jitter are a few ppm then
 FEWEST = 20  # frames in a block

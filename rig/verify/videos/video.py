@@ -22,19 +22,11 @@ from numpy.typing import NDArray
 from rig.clips.decode import decoded, scaled
 from rig.errors import ClipError
 from rig.streams import NO_PULSE
-from rig.verify.blinking import Sample, without_trend
 from rig.verify.findings import Numbers
-from rig.verify.led_code import (
-    CODE_PERIOD,
-    PIECE_FRAMES,
-    STRETCH_FRAMES,
-    Decoded,
-    Exposures,
-    code_a,
-    decode,
-    goes_on_at,
-)
-from rig.verify.leds import FEWEST_FRAMES, SAMPLE_FRAMES, LedPlace, find_leds_in
+from rig.verify.pixels.blinking import Sample, without_trend
+from rig.verify.pixels.code import CODE_PERIOD, LedTiming, code_a
+from rig.verify.pixels.led_code import PIECE_FRAMES, STRETCH_FRAMES, Decoded, decode, goes_on_at
+from rig.verify.pixels.leds import FEWEST_FRAMES, SAMPLE_FRAMES, LedPlace, find_leds_in
 
 FULL_SCALE = 255
 SURE = 0.9999  # confidence from which a frame's number counts: one in 10,000 may be wrong
@@ -64,7 +56,7 @@ class Film:
     times_s: Levels  # (n,) the container's timestamps; nan where it has none
     place: LedPlace | None  # None: no LED is seen to blink
     levels: Levels  # (n, 3) of A, B1, B2; (n, 0) without a place
-    exposures: Exposures  # as the LEDs were found; of its divisor only where `knows_divisor`
+    exposures: LedTiming  # as the LEDs were found; of its divisor only where `knows_divisor`
     knows_divisor: bool  # B1 or B2 was seen to change as it must
 
     @property
@@ -80,7 +72,7 @@ class Film:
 
 
 @dataclass(frozen=True, eq=False)
-class Told:
+class Read:
     """What the LEDs say of the n frames of a file, read as frames of every `divisor`-th pulse."""
 
     divisor: int
@@ -94,9 +86,9 @@ class Told:
         return np.flatnonzero(self.numbers != NO_PULSE)
 
 
-def _exposures(divisor: int, first: float, each: float) -> Exposures:
-    """Exposures of which the first code fills the share `first`, and each further one `each`, up to the end."""
-    return Exposures(divisor, 1.0, 0.0, period_us=each, led_phase_us=first)
+def _exposures(divisor: int, first: float, each: float) -> LedTiming:
+    """LedTiming of which the first code fills the share `first`, and each further one `each`, up to the end."""
+    return LedTiming(divisor, 1.0, 0.0, period_us=each, led_phase_us=first)
 
 
 SHORT = _exposures(1, 1.0, 1.0)  # each sees one code
@@ -133,7 +125,7 @@ def _greys(path: Path, look: Look) -> Generator[tuple[float | None, NDArray[np.u
             look()
 
 
-def _find(path: Path, look: Look) -> tuple[LedPlace, Exposures, bool] | None:
+def _find(path: Path, look: Look) -> tuple[LedPlace, LedTiming, bool] | None:
     """Where the LEDs lie, in the first stretch of pictures in which they are seen: a camera may start long before."""
     with closing(_greys(path, look)) as greys:
         while first := next(greys, None):
@@ -145,7 +137,7 @@ def _find(path: Path, look: Look) -> tuple[LedPlace, Exposures, bool] | None:
     return None
 
 
-def _find_in(sample: Sample) -> tuple[LedPlace, Exposures, bool] | None:
+def _find_in(sample: Sample) -> tuple[LedPlace, LedTiming, bool] | None:
     """Short exposures first: by these LED A is found whatever the divisor, and B1 and B2 only with the right one."""
     short = [replace(SHORT, divisor=divisor) for divisor in (1, 2)]
     mixed = [_exposures(divisor, *mixture) for mixture in MIXTURES for divisor in MIXED_DIVISORS]
@@ -160,10 +152,10 @@ def _find_in(sample: Sample) -> tuple[LedPlace, Exposures, bool] | None:
 # Decoding -------------------------------------------------------------------------------------------------------------
 
 
-def tell(film: Film, divisor: int) -> Told:
+def tell(film: Film, divisor: int) -> Read:
     """The pulse of each frame, if they are of every `divisor`-th pulse."""
     if film.place is None or film.frames < FEWEST_FRAMES:
-        return Told(divisor, np.full(film.frames, NO_PULSE, np.int64), 0.0, np.zeros((0, 2)))
+        return Read(divisor, np.full(film.frames, NO_PULSE, np.int64), 0.0, np.zeros((0, 2)))
     parts = np.array_split(film.levels, max(1, film.frames // STRETCH_FRAMES))
     least = QUIET * max(float(part[:, 0].std()) for part in parts)
     follower = _Follower(replace(film.exposures, divisor=divisor), least)
@@ -172,7 +164,7 @@ def tell(film: Film, divisor: int) -> Told:
     numbers = _evened(film, numbers, divisor)
     if follower.is_steady:
         numbers = _from_the_first_code(film, numbers)
-    return Told(divisor, numbers, found.contrast_to_noise, _phases(film, numbers, divisor))
+    return Read(divisor, numbers, found.contrast_to_noise, _phases(film, numbers, divisor))
 
 
 class _Follower:
@@ -181,7 +173,7 @@ class _Follower:
     The exposures of a camera that runs free wander through the codes: their mixture is fitted anew in each piece.
     """
 
-    def __init__(self, exposures: Exposures, least: float) -> None:
+    def __init__(self, exposures: LedTiming, least: float) -> None:
         """`least`: standard deviation of LED A's level, below which it does not blink."""
         self._exposures, self._least = exposures, least
         self._next: int | None = None  # the pulse of the frame after the last part, if none is lost; None: not known
@@ -237,7 +229,7 @@ class _Fit:
     """Which codes the frames of a piece mix, and how well that explains their levels."""
 
     first: int  # of its first frame
-    exposures: Exposures
+    exposures: LedTiming
     explained: float  # share of the variance; less FARTHER for each pulse from where it was due
 
 
@@ -258,8 +250,8 @@ def _fitted(level: Levels, begin: int, divisor: int) -> _Fit:
     return best
 
 
-def _mixed(divisor: int, shares: Levels) -> Exposures:
-    """Exposures that mix three codes by these shares of LED A's contrast; what noise can make is left out."""
+def _mixed(divisor: int, shares: Levels) -> LedTiming:
+    """LedTiming that mix three codes by these shares of LED A's contrast; what noise can make is left out."""
     one, two, three = np.where(shares > MIX_NOISE * shares.max(), shares, 0).tolist()
     whole = one + two + three
     return _exposures(divisor, one / whole, two / whole if two > 0 and three > 0 else 1.0)
@@ -317,7 +309,7 @@ def _centred(pulses: Numbers) -> Numbers:
 
 
 def _phases(film: Film, numbers: Numbers, divisor: int) -> Levels:
-    """Where in the code the exposures of each piece lie, to a part of a pulse, (k, 2): see Told."""
+    """Where in the code the exposures of each piece lie, to a part of a pulse, (k, 2): see Read."""
     rows = [(known.mean(), phase + code) for known, phase, code in _by_piece(film, numbers, divisor)]
     return np.array(rows, float).reshape(-1, 2)
 

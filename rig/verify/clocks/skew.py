@@ -16,7 +16,7 @@ from math import sqrt
 import numpy as np
 
 from rig.session.run import Run, Stream
-from rig.verify.exposed import (
+from rig.verify.clocks.exposed import (
     FEWEST,
     Exposures,
     Micros,

@@ -14,9 +14,9 @@ from rig.session.pulses import BODY_SLOT, CLOSING, OPENING, planned_ticks, pulse
 from rig.session.run import Run, Stream
 from rig.session.runfile import Rows
 from rig.streams import NO_PULSE
+from rig.verify.clocks.paired import BOX_HZ, by_clock, clock_steps
 from rig.verify.findings import Finding, Word, due_pulses, ranges_of
 from rig.verify.last_word import last_word
-from rig.verify.paired import BOX_HZ, by_clock, clock_steps
 
 HORIZON_SLOTS = 10  # how far the pattern is compared: preamble and a little of the body
 NEAR_PERIODS = 0.25  # a frame is at a pulse when it lies within a quarter period of it

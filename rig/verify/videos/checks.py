@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from rig.config.judging import TOLERANCES
 from rig.streams import NO_PULSE
 from rig.verify.findings import Finding, Numbers, Word, ranges_of, spelled
-from rig.verify.led_code import CODE_PERIOD, Slip, find_slips
-from rig.verify.leds import FEWEST_FRAMES
-from rig.verify.video import MOST, Film, Told, tell
+from rig.verify.pixels.code import CODE_PERIOD
+from rig.verify.pixels.led_code import Slip, find_slips
+from rig.verify.pixels.leds import FEWEST_FRAMES
+from rig.verify.videos.video import MOST, Film, Read, tell
 
 VIDEO_SCHEMA = 1
 DIVISORS = (1, 2, 4, 8, 16)  # of which the decimated code is again one that can be found without knowing it
@@ -40,7 +41,7 @@ class Judged:
     """One file with what its LEDs say; None: no LED, or a divisor that nobody can tell."""
 
     film: Film
-    told: Told | None
+    told: Read | None
     how: str  # how the divisor is known, in words
 
     @property
@@ -187,7 +188,7 @@ def _by_rate(ratio: float) -> int | None:
     return next((divisor for divisor in DIVISORS if abs(ratio / divisor - 1) <= WHOLE_RATIO), None)
 
 
-def _overlap(told: Told, base: Told) -> bool:
+def _overlap(told: Read, base: Read) -> bool:
     if len(told.known) == 0 or len(base.known) == 0:
         return False
     own, other = (each.numbers[each.known] for each in (told, base))
@@ -195,7 +196,7 @@ def _overlap(told: Told, base: Told) -> bool:
     return to_end <= 0 <= to_begin
 
 
-def _begin_together(told: Told, base: Told) -> bool:
+def _begin_together(told: Read, base: Read) -> bool:
     if len(told.known) < MOST * len(told.numbers) or len(base.known) == 0:
         return False
     return abs(_later(told.numbers[told.known[0]], base.numbers[base.known[0]])) <= APART

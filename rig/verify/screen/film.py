@@ -19,7 +19,7 @@ from rig.elicitation.steps import Step
 from rig.session.run import Run
 from rig.session.runfile import Rows
 from rig.verify.findings import Finding, Numbers, Word, ranges_of, spelled
-from rig.verify.flips import refresh_ns
+from rig.verify.screen.flips import refresh_ns
 from rig.verify.tolerances import Limit, limit
 
 MAY_SKIP_BEHIND = 4  # the player may drop film frames only when so many behind

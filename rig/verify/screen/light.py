@@ -20,8 +20,8 @@ from rig.session.run import Run
 from rig.session.runfile import Rows
 from rig.session.timeline import map_box
 from rig.verify.findings import Finding, Numbers, Word
-from rig.verify.flips import graded
 from rig.verify.last_word import last_word
+from rig.verify.screen.flips import graded
 from rig.verify.tolerances import limit
 from rig.verify.wired import box_input, rig_part
 

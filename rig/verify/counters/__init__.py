@@ -1,0 +1,1 @@
+"""Counters: pulses sent against frames exposed against frames stored."""

@@ -1,0 +1,1 @@
+"""Pixels: the sync LEDs' code in a stream's own pictures."""

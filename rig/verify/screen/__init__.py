@@ -1,0 +1,1 @@
+"""The participant's screen: film frames, flips, and the light that left it."""

@@ -1,0 +1,1 @@
+"""The same judgement of plain video files, from the sync LEDs in their pictures."""
