@@ -347,10 +347,11 @@ class Answer:
 
     step: int
     question: str
-    answer: str
-    onset_host_ns: int
-    first_key_host_ns: int
+    answer: str  # of a choice its value, of a scale its number, of a text the text; empty where it was skipped
+    onset_host_ns: int  # when it was first asked
+    first_key_host_ns: int  # first key, or first move of the pointer, that was about it
     confirmed_host_ns: int
+    is_skipped: bool = False  # left out on purpose, which is no empty answer
 
 
 @dataclass(frozen=True, slots=True)

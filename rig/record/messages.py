@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from rig.cameras.camera import AtStop, Baseline
 from rig.elicitation.steps import Step
@@ -12,6 +12,8 @@ from rig.session.layout import Outcome
 from rig.stimulus.screen import ScreenEvent
 from rig.streams import CameraEvent, Frame
 from rig.trigger.box import BoxEvent, PulsePlan
+
+OperatorWord = Literal["start", "pause", "go_on", "repeat", "skip", "stop", "note", "guess"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,17 @@ class AbortRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class OperatorSaid:
+    """The operator, at a terminal of their own, wants something, or has something to say."""
+
+    kind: OperatorWord
+    host_ns: int  # when it came
+    text: str = ""  # of a note
+    value: str = ""  # of a guess: what was guessed
+    confidence: int = 0  # of a guess, 1 to 5; 0: none was given
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed."""
 
@@ -146,6 +159,7 @@ Event = (
     | Mishap
     | StopRequested
     | AbortRequested
+    | OperatorSaid
     | Tick
 )
 

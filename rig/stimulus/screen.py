@@ -19,11 +19,19 @@ class StepBegan:
 
 @dataclass(frozen=True, slots=True)
 class StepEnded:
-    """The step is over, on the host clock. `ended_by`: time, key, last-frame, abort."""
+    """The step is over, on the host clock. `ended_by`: time, key, answered, last-frame, abort, withdrawn."""
 
     step: int
     host_ns: int
     ended_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """The participant held the key of withdrawal for a second, until `host_ns`; the screen is neutral and silent."""
+
+    step: int  # on the screen then; -1: between steps
+    host_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +42,7 @@ class ScreenNote:
     text: str
 
 
-ScreenEvent = StepBegan | StepEnded | Flip | Answer | ClockPair | ScreenNote
+ScreenEvent = StepBegan | StepEnded | Flip | Answer | ClockPair | Withdrawn | ScreenNote
 
 
 class Screen(ABC):

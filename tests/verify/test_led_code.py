@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rig.streams import NO_PULSE
-from rig.verify.pixels import code, led_code
+from rig.verify.pixels import code
 from rig.verify.pixels.code import CODE_PERIOD, expected_levels
 from rig.verify.pixels.led_code import MIN_CONFIDENCE, Slip, decode, find_slips
 from tests.verify.led_light import HS, PERIOD, VIS, VIS_20_MS, levels, lit, seen, window, with_slip
