@@ -32,7 +32,7 @@ bench: ## Measure trigger box, clock, LED code, simulated cameras, fault schedul
 	@$(PYTHON) tools/setup bench
 	@failed=0; \
 	for bench in trigger_box clock_mapping driver_fuzz led_code simulator schedules clockless reading recording 'recording --busy 2' \
-		verifying writer peers moonshot smic archive hour ground_truth; do \
+		verifying film writer peers moonshot smic archive hour ground_truth; do \
 		$(BIN)/python -m bench.$$bench || failed=1; \
 	done; \
 	exit $$failed

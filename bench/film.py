@@ -1,0 +1,278 @@
+"""Film frames never shown: by the rig's player and by PsychoPy's MovieStim, seen by a witness outside of both.
+
+    python -m bench.film [--runs 3] [--frames 150] [--document]
+
+A 640x360 film of 25 fps is played on a virtual screen of 1280x720, flips paced at 60 Hz. Its pictures carry their
+number as a code in white and black. The witness is the X server's own grabber (x11grab, 240 pictures a second of a
+strip two lines high): a number that it never sees was never on the screen. Of the rig's player every flip of the log
+is held against it too. `busy` are runs beside as many processes as cores that only burn time; in `stalled` ones the
+window's process is made to stand still for a quarter of a second, four times, so that film frames must be left out.
+Exits 1 when the rig's player, on an idle machine, left out a film frame, or when its log differs from the screen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import av
+import numpy as np
+
+from bench.report import markdown, replace_part, show_table
+from rig import host
+from rig.clock import NS, HostClock
+from rig.config.rig import Screen as Config
+from rig.elicitation.steps import Step
+from rig.stimulus.display import start_virtual
+from rig.stimulus.process import PsychoPyScreen
+from rig.stimulus.screen import ScreenEvent, StepEnded
+from rig.streams import Flip
+from tests.films import BITS, clip_of, make_film
+
+WIDTH, HEIGHT, REFRESH_HZ, GRAB_HZ = 1280, 720, 60, 240
+CONFIG = Config(backend="psychopy", display="virtual", width=WIDTH, height=HEIGHT, refresh_hz=REFRESH_HZ, patch_px=40)
+FILM = Step(0, "clip", "film", "", {}, None, 60.0, "film", (), "")
+STRIP_Y = HEIGHT // 4  # in the middle of the code, which fills the upper half of the film
+WHITE, BLACK = 180, 76  # grey levels above and below which a block is told; between them no film is shown
+NO_FILM = -1
+DOUBT_NS = 9_000_000  # how long a grab may take to be stamped, and before its flip returns a picture may be seen
+STALL_S = 0.25  # six film frames: four and more behind, the player leaves out what it must (clips/cadence.py)
+ORDINARY = ["chrt", "--other", "0"]  # priority of a process, in place of the one that it would inherit
+BURNING = [sys.executable, "-c", "while True: pass"]
+CLOCK = HostClock()
+HEADS = [
+    "player",
+    "runs",
+    "film frames",
+    "never shown",
+    "left out by its log",
+    "flips late",
+    "log differs",
+    "from log to grab",
+]
+
+
+@dataclass
+class Played:
+    """One run, as the witness saw it."""
+
+    frames: int
+    seen: list[tuple[int, int]]  # host clock ns, film frame or NO_FILM
+    flips: list[Flip] = field(default_factory=list)
+
+    @property
+    def never_shown(self) -> int:
+        return self.frames - len({number for _, number in self.seen} - {NO_FILM})
+
+    @property
+    def left_out(self) -> int:
+        """Film frames that the log itself says were never shown."""
+        return self.frames - len({flip.film_frame for flip in self.flips} - {NO_FILM})
+
+    @property
+    def late(self) -> int:
+        return sum(flip.late for flip in self.flips)
+
+    @property
+    def differs(self) -> int:
+        """Grabs well within a flip that show another film frame than it says."""
+        times = np.array([flip.host_ns for flip in self.flips])
+        wrong = 0
+        for host_ns, number in self.seen:
+            place = int(np.searchsorted(times, host_ns)) - 1
+            is_within = 0 <= place < len(times) - 1 and times[place + 1] - host_ns > DOUBT_NS > 0
+            wrong += is_within and host_ns - times[place] > DOUBT_NS and number != self.flips[place].film_frame
+        return wrong
+
+    @property
+    def lags_ms(self) -> list[float]:
+        """From the first flip of each film frame to the first grab that shows it."""
+        first = {flip.film_frame: flip.host_ns for flip in reversed(self.flips)}
+        grabbed = {number: host_ns for host_ns, number in reversed(self.seen)}
+        return [(grabbed[n] - first[n]) / 1e6 for n in first.keys() & grabbed.keys() if n != NO_FILM]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--frames", type=int, default=150)
+    parser.add_argument("--document", action="store_true")
+    parser.add_argument("--moviestim", nargs=2, help=argparse.SUPPRESS)  # the child
+    options = parser.parse_args()
+    if options.moviestim:
+        play_with_moviestim(*options.moviestim)
+        return
+    host.ask_real_time(host.Priority.SCREEN)  # for the witness too, and for both players with their display
+    with tempfile.TemporaryDirectory() as folder:
+        film = make_film(Path(folder) / "film.mp4", options.frames, size=(640, 360))
+        found = {name: [play(film, Path(folder)) for _ in range(options.runs)] for name, play in PLAYERS.items()}
+        with busy():
+            found |= {
+                f"{name}, busy": [play(film, Path(folder)) for _ in range(options.runs)]
+                for name, play in PLAYERS.items()
+            }
+        found["rig, stalled"] = [play_stalled(film, Path(folder)) for _ in range(options.runs)]
+        rows = [row(name, runs) for name, runs in found.items()]
+        show_table("film", HEADS, rows)
+        if options.document:
+            replace_part("film", markdown(HEADS, rows), Path(folder))
+    ours = found["rig"]
+    everything = [run for name in ("rig", "rig, busy", "rig, stalled") for run in found[name]]
+    sys.exit(
+        int(
+            any(run.never_shown for run in ours)
+            or any(run.differs or run.never_shown != run.left_out for run in everything)
+        )
+    )
+
+
+def row(name: str, runs: list[Played]) -> list[str]:
+    """One line of the table."""
+    counts = [name, len(runs), sum(run.frames for run in runs), sum(run.never_shown for run in runs)]
+    if not runs[0].flips:
+        return [*map(str, counts), "has none", "", "", ""]
+    lags = [lag for run in runs for lag in run.lags_ms]
+    lag = f"{statistics.median(lags):.1f} ms, at most {max(lags):.1f}"
+    return [
+        *map(str, [*counts, sum(r.left_out for r in runs), sum(r.late for r in runs), sum(r.differs for r in runs)]),
+        lag,
+    ]
+
+
+@contextmanager
+def busy() -> Iterator[None]:
+    """Beside as many processes as cores that only burn time."""
+    burning = [subprocess.Popen([*ORDINARY, *BURNING]) for _ in range(os.cpu_count() or 1)]
+    try:
+        yield
+    finally:
+        for process in burning:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def witness(display: str) -> Iterator[list[tuple[int, int]]]:
+    """Grabs the strip of the code on a display; host clock ns and film frame of every grab."""
+    seen: list[tuple[int, int]] = []
+    is_over = threading.Event()
+    size = {"video_size": f"{WIDTH}x2", "framerate": str(GRAB_HZ), "draw_mouse": "0"}
+    utc_to_host_ns = CLOCK.now_ns() - time.time_ns()
+
+    def grab() -> None:
+        with av.open(f"{display}+0,{STRIP_Y}", format="x11grab", options=size) as grabbed:
+            for frame in grabbed.decode(video=0):
+                seen.append((round(frame.time * NS) + utc_to_host_ns, code(frame.to_ndarray(format="gray")[0])))
+                if is_over.is_set():
+                    return
+
+    thread = threading.Thread(target=grab)
+    thread.start()
+    try:
+        while not seen:
+            time.sleep(0.01)
+        yield seen
+    finally:
+        is_over.set()
+        thread.join()
+
+
+def code(line: np.ndarray) -> int:
+    """The number in one line of pixels, uint8 (width,); NO_FILM when a block is neither white nor black."""
+    blocks = line[(2 * np.arange(BITS) + 1) * WIDTH // (2 * BITS)]
+    if ((blocks > BLACK) & (blocks < WHITE)).any():
+        return NO_FILM
+    return int(sum(1 << (BITS - 1 - bit) for bit in range(BITS) if blocks[bit] >= WHITE))
+
+
+def play_with_rig(film: Path, folder: Path, stalls_s: Sequence[float] = ()) -> Played:
+    """Once by the rig's player, in its own window and process, which stands still for STALL_S at each of `stalls_s`."""
+    clip = clip_of(film)
+    with tempfile.TemporaryDirectory(dir=folder) as private:
+        with closing(PsychoPyScreen(CONFIG, {"film": clip}, Path(private))) as screen, witness(screen.display) as seen:
+            screen.show(FILM)
+            told = screen.events(0.1)
+            for after_s in stalls_s:
+                told += told_until(screen, after_s)
+                stall(screen)
+            while not any(isinstance(event, StepEnded) for event in told):
+                told += screen.events(0.1)
+        return Played(clip.frames, seen, [event for event in told if isinstance(event, Flip)])
+
+
+def told_until(screen: PsychoPyScreen, seconds: float) -> list[ScreenEvent]:
+    """What the screen tells in so many seconds."""
+    told, end_ns = [], CLOCK.now_ns() + round(seconds * NS)
+    while CLOCK.now_ns() < end_ns:
+        told += screen.events(0.02)
+    return told
+
+
+def stall(screen: PsychoPyScreen) -> None:
+    """The window's process stands still: longer than the player may catch up without leaving anything out."""
+    os.kill(screen._child.pid, signal.SIGSTOP)
+    time.sleep(STALL_S)
+    os.kill(screen._child.pid, signal.SIGCONT)
+
+
+def play_by_moviestim(film: Path, folder: Path) -> Played:
+    """Once by PsychoPy's own player, in a window of the same size, in a process of its own."""
+    with (
+        tempfile.TemporaryDirectory(dir=folder) as private,
+        closing(start_virtual(WIDTH, HEIGHT, Path(private))) as display,
+    ):
+        environment = {
+            **os.environ,
+            "HOME": private,
+            "DISPLAY": display.name,
+            "SDL_AUDIODRIVER": "dummy",
+            "PSYCHOPYNOPACKAGES": "1",
+        }
+        command = [sys.executable, "-m", "bench.film", "--moviestim", str(film), display.name]
+        with witness(display.name) as seen:
+            subprocess.run(command, env=environment, check=True, capture_output=True)
+        return Played(clip_of(film).frames, seen)
+
+
+def play_with_moviestim(film: str, _: str) -> None:
+    """The child: a window, flips paced on the same grid as the rig's, the film from its first to its last picture."""
+    from psychopy import logging, visual
+
+    logging.console.setLevel(logging.ERROR)
+    window = visual.Window(
+        (WIDTH, HEIGHT), pos=(0, 0), allowGUI=False, units="pix", checkTiming=False, waitBlanking=False
+    )
+    movie = visual.MovieStim(window, film, movieLib="ffpyplayer", size=(WIDTH, HEIGHT), loop=False, noAudio=True)
+    slot_ns = CLOCK.now_ns()
+    movie.play()
+    while not movie.isFinished:
+        movie.draw()
+        slot_ns += NS // REFRESH_HZ
+        CLOCK.sleep_until(slot_ns)
+        window.flip()
+    with suppress(Exception):  # its own end is not what is measured
+        movie.stop()
+    window.close()
+    os._exit(0)
+
+
+def play_stalled(film: Path, folder: Path) -> Played:
+    """Once by the rig's player, stalled again and again."""
+    return play_with_rig(film, folder, [0.7] * 4)
+
+
+PLAYERS = {"rig": play_with_rig, "MovieStim": play_by_moviestim}
+
+if __name__ == "__main__":
+    main()
