@@ -26,7 +26,9 @@ from rig.config.judging import TOLERANCES
 from rig.config.model import Model
 from rig.config.rig import Box, Camera, Faults, Rig, Screen, SimulatedLeds, SimulatedSensor, Simulation
 from rig.config.schema import schema_of
-from rig.elicitation.protocol import Baseline, Clip, ClipBlock, ElicitationProtocol, Instruction, Question, SelfReport
+from rig.elicitation import blocks, questions
+from rig.elicitation.order import Order
+from rig.elicitation.protocol import ElicitationProtocol, Operator, Stakes, StatementsFile, Withdrawal
 from rig.session import layout
 from rig.verify.verdict import CHECKS
 from rig.verify.verdict_file import FindingEntry, VerdictFile
@@ -71,17 +73,56 @@ RIG_PARTS: list[Part] = [
 ]
 PROTOCOL_PAGE = """# Protocols
 `protocols/<name>.yaml` says what happens to a participant. Keys without a default must be there; a key that is not
-listed here is a mistake. `rig check PROTOCOL` lists every mistake with its line. Editors complete it by
+listed here is a mistake. `rig check PROTOCOL` lists every mistake with its line.
+[How to write a protocol](../how-to/write-a-protocol.md) goes through it step by step. Editors complete it by
 [its schema](schema/protocol.schema.json).
+
+What must fit together, besides each key by itself:
+- Every block and question has a name of its own; a question's begins with its block's (`report-felt`). In trials the
+  number of the trial stands before it (`trial03-report-felt`), so no name tells which clip was shown. Names that the
+  program gives (`trial01-...`, `...-page1`, `...-break1`, `...-001`, `withdrawn`) are not to be had.
+- A text in several languages has all of `languages`, and no other. Two answers of a question are not stored alike.
+- A clip has `file` and `sha256`, or neither until it is imported; `out_s` lies behind `in_s`.
+- Trials show clips of this protocol, each once, at most 64, in one block of the kind clip; elsewhere such a block names
+  its clip. Tailored trials come on a later visit than the questionnaire that they go by, which asks what clips name as
+  `fits` on a scale.
+- The rules of `order` can hold together in all trials.
+- Where the operator guesses, or something is at stake, `operator.guesses` says what can be guessed; every `target` is
+  one of it. `stakes.kind` penalty goes with a block of the kind penalty, whose `cap` is not above its questions; pay
+  with `start`, `each` and `unit`. Only then a text says `{pay}`.
+- A questionnaire has `questions`, or `statements` or a `statements_file` with a `scale`; `break_every` goes with
+  `break_text`. A wash-out has `seconds`, or `key` and `max_seconds`.
+- An answer of a consent must be left that does not decline. The key of withdrawal does nothing else, and is escape in
+  a protocol with scales, manikins or free text. `withdrawal.ask` goes with `question`, `keep` and `delete`.
+- Each visit up to the last has a block.
 """
 PROTOCOL_PARTS: list[Part] = [
     ("The file", ElicitationProtocol),
-    ("clips, one for each name", Clip),
-    ("blocks: kind instruction (text until a key is pressed)", Instruction),
-    ("blocks: kind baseline (a neutral screen of fixed length)", Baseline),
-    ("blocks: kind clip (a film clip, played once)", ClipBlock),
-    ("blocks: kind self-report (questions, each answered by one key)", SelfReport),
-    ("questions of a self-report", Question),
+    ("clips, one for each name", blocks.Clip),
+    ("order", Order),
+    ("withdrawal", Withdrawal),
+    ("stakes", Stakes),
+    ("operator", Operator),
+    ("blocks: kind consent (the participant agrees, or the session ends)", blocks.Consent),
+    ("blocks: kind instruction (text until a key is pressed)", blocks.Instruction),
+    ("blocks: kind questionnaire (many questions, page after page)", blocks.Questionnaire),
+    ("blocks: kind baseline (a neutral screen of fixed length)", blocks.Baseline),
+    ("blocks: kind clip (a film clip, played once)", blocks.ClipBlock),
+    ("blocks: kind self-report (questions after a clip)", blocks.SelfReport),
+    ("blocks: kind wash-out (a pause in which a feeling fades)", blocks.WashOut),
+    ("blocks: kind guess (time for the operator to guess)", blocks.Guess),
+    ("blocks: kind penalty (a questionnaire for who is found out)", blocks.Penalty),
+    ("blocks: kind debrief (what it was all about)", blocks.Debrief),
+    ("blocks: kind break (a rest)", blocks.Break),
+    ("blocks: kind marker (a moment with a name)", blocks.Marker),
+    ("blocks: kind trials (the same blocks for each clip)", blocks.Trials),
+    ("clips of trials that are tailored", blocks.Tailored),
+    ("questions: kind choice", questions.ChoiceQuestion),
+    ("questions: kind scale", questions.ScaleQuestion),
+    ("questions: kind sam (manikins)", questions.SamQuestion),
+    ("questions: kind text (words of the participant's own)", questions.TextQuestion),
+    ("scale of statements", questions.Points),
+    ("a file of statements", StatementsFile),
 ]
 YAML_PAGE = """
 ## What is read of YAML
@@ -221,7 +262,9 @@ def attributes(objects: dict[str, Any], every: dict[str, Any]) -> str:
     rows = ["| of | attribute | type | what it says |\n|---|---|---|---|\n"]
     for path, entry in objects.items():
         for name, said in entry.get("attributes", {}).items():
-            rows.append(f"| `{path}` | `{name}` | {said['type']} | {', '.join([said['what'], *unit_of(said)])} |\n")
+            what = ", ".join([said["what"], *unit_of(said)])
+            what += f". Only {said['optional']}" if "optional" in said else ""
+            rows.append(f"| `{path}` | `{name}` | {said['type']} | {what} |\n")
     for name, said in every.items():
         rows.append(f"| each {', '.join(said['kinds'])} | `{name}` | {said['type']} | {said['what']} |\n")
     return "".join(rows)
@@ -396,7 +439,11 @@ def default(info: Any) -> str:
         return ""
     if info.default_factory is not None:
         return "none given"
-    return "nothing" if info.default is None else f"`{info.default}`"
+    if info.default is None:
+        return "nothing"
+    # As YAML writes it.
+    text = str(info.default).lower() if isinstance(info.default, bool) else str(info.default).replace("'", "")
+    return f"`{text}`"
 
 
 if __name__ == "__main__":

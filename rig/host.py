@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import IntEnum
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -419,6 +419,21 @@ def is_alive(pid: int) -> bool:
     return True
 
 
+def process_mark(pid: int) -> str:
+    """What tells a running process from every other that had its number before, or will; empty when none runs.
+
+    Where the system does not say when it began, as on Windows, it is the number alone.
+    """
+    if sys.platform != "linux":
+        return str(pid) if is_alive(pid) else ""
+    try:
+        state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+    return "" if state in "ZX" else f"{boot} {rest[18]}"  # when it began, in clock ticks since the system did
+
+
 def own_folder(parent: Path, name: str) -> Path:
     """The folder `name` of this user alone in a folder that all may use; made when it is missing.
 
@@ -466,6 +481,41 @@ def is_writable(fd: int, timeout_s: float) -> bool:
     poll = select.poll()
     poll.register(fd, select.POLLOUT)
     return bool(poll.poll(timeout_s * 1000))
+
+
+@contextmanager
+def keys_at_once(fd: int) -> Iterator[None]:
+    """Let a terminal give each key as it is pressed, Ctrl-C and Ctrl-Z too, and show none of them."""
+    if sys.platform == "win32":
+        yield
+        return
+    import termios
+
+    before = termios.tcgetattr(fd)
+    plain = termios.tcgetattr(fd)
+    plain[3] &= ~(termios.ICANON | termios.ECHO | termios.ISIG | termios.IEXTEN)
+    plain[6][termios.VMIN], plain[6][termios.VTIME] = 1, 0
+    try:
+        termios.tcsetattr(fd, termios.TCSADRAIN, plain)
+        yield
+    finally:
+        with suppress(termios.error):  # the terminal is gone
+            termios.tcsetattr(fd, termios.TCSADRAIN, before)
+
+
+def typed(fd: int) -> bytes | None:
+    """What was typed at a terminal since the last call, UTF-8; does not wait. None: the terminal is gone."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        keys = ""
+        while msvcrt.kbhit():
+            keys += msvcrt.getwch()
+        return keys.encode("utf-8", "replace")
+    try:
+        return (os.read(fd, 1 << 12) or None) if is_readable(fd, 0) else b""
+    except OSError:  # hung up
+        return None
 
 
 def end_process_group(pid: int, *, force: bool) -> None:

@@ -26,7 +26,7 @@ from rig.config.rules import SIMULATED_PORT, buffers_of
 from rig.elicitation.steps import Step
 from rig.errors import DeviceNotFound, DeviceNotReady, ProblemList, RigError, UserError, raise_all
 from rig.pixels import Snapshot
-from rig.stimulus.screen import Screen
+from rig.stimulus.screen import WITHDRAWAL_KEY, Screen
 from rig.trigger.box import TriggerBox
 
 if TYPE_CHECKING:
@@ -113,13 +113,20 @@ class Virtual:
 
 
 def open_devices(
-    rig: Rig, clips: dict[str, FilmClip], folder: Path, *, truth: Path | None, scripted: bool
+    rig: Rig,
+    clips: dict[str, FilmClip],
+    folder: Path,
+    *,
+    truth: Path | None,
+    scripted: bool,
+    withdrawal_key: str = WITHDRAWAL_KEY,
 ) -> tuple[Devices, Clock]:
     """Open all devices of a rig for a session in real time. `folder`: private, for logs and the window's HOME.
 
-    Raises DeviceError naming the device, or a ProblemList of all that are missing; nothing stays open then.
+    `withdrawal_key`: the one with which the participant withdraws. Raises DeviceError naming the device, or a
+    ProblemList of all that are missing; nothing stays open then.
     """
-    opening = _Opening(rig, clips, folder, truth, scripted=scripted)
+    opening = _Opening(rig, clips, folder, truth, scripted=scripted, withdrawal_key=withdrawal_key)
     _or_close(opening.devices, lambda: _take_all(opening.open_screen, opening.open_box_and_cameras))
     return opening.devices, opening.clock
 
@@ -249,12 +256,20 @@ class _Opening:
     """The devices of a rig in real time, opened one after another."""
 
     def __init__(
-        self, rig: Rig, clips: dict[str, FilmClip], folder: Path, truth: Path | None, *, scripted: bool
+        self,
+        rig: Rig,
+        clips: dict[str, FilmClip],
+        folder: Path,
+        truth: Path | None,
+        *,
+        scripted: bool,
+        withdrawal_key: str = WITHDRAWAL_KEY,
     ) -> None:
         self.devices, self.clock = Devices(), HostClock()
         self._rig, self._clips, self._folder, self._truth = rig, clips, folder, truth
-        self._scripted = scripted
+        self._scripted, self._withdrawal_key = scripted, withdrawal_key
         self._seed = rig.simulation.seed if rig.simulation else 1
+        self._withdraws_in = rig.simulation.withdraws_in_step if rig.simulation else None
         self._world: WorldProcess | None = None
         self._framebuffer: Path | None = None  # the memory that a virtual display draws into
 
@@ -266,7 +281,7 @@ class _Opening:
             raise UserError("--participant", "is not allowed on a real screen", value="scripted", allowed="human")
         from rig.stimulus.process import PsychoPyScreen
 
-        screen = PsychoPyScreen(self._rig.screen, self._clips, self._folder)
+        screen = PsychoPyScreen(self._rig.screen, self._clips, self._folder, withdrawal_key=self._withdrawal_key)
         self.devices.has_screen(screen)
         self._framebuffer = screen.framebuffer
         if self._scripted:
@@ -276,7 +291,14 @@ class _Opening:
         """A scripted participant presses real keys, so only ever on a display that the rig started itself."""
         from rig.sim.participant import ScriptedParticipant
 
-        participant = ScriptedParticipant(display, self._seed, self._folder)
+        participant = ScriptedParticipant(
+            display,
+            self._rig.screen,
+            self._seed,
+            self._folder,
+            withdraws_in_step=self._withdraws_in,
+            withdrawal_key=self._withdrawal_key,
+        )
         self.devices.closing(participant.close)
         self.devices.on_step = participant.began
 
@@ -347,6 +369,7 @@ class _Opening:
                 light=world.light,
                 glow=world.glow,
                 faults=FilmFaults(simulation_of(self._rig).faults, self._seed, Truth(self._truth)),
+                withdraws_in_step=self._withdraws_in,
             )
             self.devices.has_screen(screen)
 
@@ -378,6 +401,7 @@ def open_virtual(rig: Rig, clips: dict[str, FilmClip], *, truth: Path | None, sc
         light=lambda host_ns, level: world.light(display.patch_ns(host_ns), level),
         glow=lambda host_ns, brightness: world.glow(display.shines_ns(host_ns), brightness),
         faults=FilmFaults(simulation.faults, simulation.seed, world.truth),
+        withdraws_in_step=simulation.withdraws_in_step,
     )
     devices.has_screen(screen)
     name = f"virtual-{secrets.token_hex(8)}"

@@ -35,7 +35,7 @@ QUESTION = """\
   - kind: self-report
     name: felt
     max_seconds: 5
-    questions: [{name: q, text: "?", answers: {"1": yes, "2": no}}]
+    questions: [{kind: choice, name: q, text: "?", answers: {"1": yes, "2": no}}]
 """
 
 

@@ -12,8 +12,8 @@ import pytest
 from rig.config.rig import Rig
 from rig.elicitation.steps import Step
 from rig.record import plan as planning
-from rig.record import recording
-from rig.record.plan import RunPlan
+from rig.record import preparing
+from rig.record.plan import Lead, RunPlan
 
 PLANNED_S, NEXT_S, LEAD_S = 4.0, 5.0, 2.0
 
@@ -23,11 +23,11 @@ def shorten_plans(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(planning, "LEAD_S", LEAD_S)
     monkeypatch.setattr(planning, "NEXT_S", NEXT_S)
     monkeypatch.setattr(planning, "LEAST_NEXT_S", NEXT_S / 2)
-    monkeypatch.setattr(recording, "plan_run", _plan_short)
+    monkeypatch.setattr(preparing, "plan_run", _plan_short)
 
 
-def _plan_short(rig: Rig, steps: list[Step]) -> RunPlan:
-    plan = planning.plan_run(rig, steps)
+def _plan_short(rig: Rig, steps: list[Step], lead: Lead | None = None) -> RunPlan:
+    plan = planning.plan_run(rig, steps, lead)
     streams = tuple(replace(spec, capacity=plan.frames(spec.name, PLANNED_S)) for spec in plan.streams)
     return replace(plan, streams=streams, seconds=PLANNED_S)
 

@@ -72,13 +72,15 @@ class Teller:
             if old.suffix == ".arming":
                 self._tables[str(new.resolve())] = frame_tables(old)
             real(old, new)
-            self.tell(at="armed" if old.suffix == ".arming" else "close")
+            if ".part-" not in old.name:  # what lies beside a run: the channel, the events
+                self.tell(at="armed" if old.suffix == ".arming" else "close")
 
         return rename
 
     def _cut(self, real: Any) -> Any:
         def cut(fd: int, size: int) -> None:
-            self.tell(at="close")
+            if ".part-" not in _name(fd):
+                self.tell(at="close")
             real(fd, size)
 
         return cut

@@ -21,6 +21,7 @@ PLANTED = {
     "Only wiring and the contract tests know the simulator": ("rig.record", "rig.sim"),
     "PsychoPy is imported in one place": ("rig.stimulus.player", "psychopy"),
     "pypylon is imported in one room": ("rig.cameras.camera", "pypylon"),
+    "pylsl is imported in one place": ("rig.operate.link", "pylsl"),
     "pyserial is imported by the port and by its simulated wire": ("rig.trigger.driver", "serial"),
     "Only the session's room opens HDF5 files": ("rig.record", "h5py"),
 }

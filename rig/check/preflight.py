@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,16 +12,29 @@ from typing import Any, TypeVar
 from rig import host, wiring
 from rig.cameras.camera import CameraInfo
 from rig.cameras.found import FoundCamera
+from rig.check.booked import Booked, look_at_ledger
 from rig.check.computer import NETWORK, USB, computer_warnings
 from rig.check.disk import Measure, Speeds, judge, too_full
+from rig.check.displays import Displayed, look_at_screen
+from rig.check.films import Films, find_each, holes
+from rig.check.visits import every_visit
+from rig.check.words import word_problems
 from rig.children import working_folder
 from rig.clips.cadence import require_refresh
-from rig.clips.manifest import FilmClip, clip_problems, find_clips
+from rig.clips.manifest import clip_problems
 from rig.config.find import find_protocol, find_rig
 from rig.config.measured import find_others
 from rig.config.model import Look
 from rig.config.rig import Rig, RigFile, look_at_rig, rig_of
-from rig.elicitation.protocol import ProtocolFile, look_at_protocol, protocol_of, store_problems, unroll
+from rig.elicitation.protocol import (
+    ElicitationProtocol,
+    ProtocolFile,
+    look_at_protocol,
+    protocol_of,
+    store_problems,
+)
+from rig.elicitation.steps import Step
+from rig.elicitation.unroll import unroll
 from rig.errors import ProblemList, RigError, StorageError
 from rig.record.abilities import beyond_box, box_warnings
 from rig.record.camera_rules import camera_infos, camera_warnings, unfit_cameras
@@ -42,9 +55,12 @@ class Checked:
     warnings: list[str]
     rig: RigFile | None = None
     protocol: ProtocolFile | None = None
-    plan: RunPlan | None = None
+    films: Films = field(default_factory=Films)  # of the protocol
+    booked: Booked | None = None  # what the ledger says of who comes next
+    plan: RunPlan | None = None  # of the subject's visit, or else of the one that needs most room
     devices: dict[str, DeviceInfo] | None = None  # those that answer
     others: tuple[FoundCamera, ...] = ()  # real cameras that answer and are none of this rig
+    screen: Displayed | None = None
     reserved_bytes: int = 0  # on the disk, by the longest possible session
     speeds: Speeds | None = None  # of disk and cores, when they were measured
     load: str = ""  # what they have to bear, in words
@@ -54,6 +70,9 @@ class Checked:
         return {
             "problems": [str(problem) for problem in self.problems],
             "warnings": self.warnings,
+            "clips": self.films.to_json(),
+            "ledger": self.booked.to_json() if self.booked else None,
+            "screen": self.screen.to_json() if self.screen else None,
             "devices": {name: asdict(info) for name, info in (self.devices or {}).items()},
             "seconds": self.plan.seconds if self.plan else None,
             "reserved_bytes": self.reserved_bytes,
@@ -74,30 +93,31 @@ def check(
     *,
     with_devices: bool = True,
     measure: Measure | None = None,
+    subject: str = "",
 ) -> Checked:
-    """Check rig, protocol, clips, disk and devices; never raises a RigError: all are in `problems`.
+    """Check rig, protocol, clips, ledger, disk and devices; never raises a RigError: all are in `problems`.
 
-    How fast disk and cores are is not looked at without `measure` (disk.py).
+    How fast disk and cores are is not looked at without `measure` (disk.py). With a `subject` the visit that comes next
+    is looked at, and whether this subject can be recorded at all.
     """
     found = Checked([], [])
     folder = _gather(found, partial(folder_for, out))
-    clips: dict[str, FilmClip] | None = {}
     if rig_look := _gather(found, lambda: look_at_rig(find_rig(rig_name))):
         found.rig = _gather(found, partial(rig_of, rig_look))
-    if protocol_name is not None:
-        clips = _check_protocol(found, protocol_name, rig_look)
+    is_known = protocol_name is None or _check_protocol(found, protocol_name, rig_look)
     if found.rig:
         _gather(found, partial(find_others, found.rig.document.path))
-    if found.rig and clips is not None:
-        _check_refresh(found, found.rig, clips)
-    if found.rig and found.protocol and clips is not None:
-        _check_plan(found, found.rig, found.protocol, clips, folder)
+        _check_cadences(found, found.rig)
+    if found.protocol and folder:
+        found.booked = _gather(found, partial(look_at_ledger, found.protocol.protocol, out, subject))
+    if found.rig and found.protocol and is_known:
+        _check_plan(found, found.rig, found.protocol.protocol, folder)
     if found.rig and folder and measure is not None:
         _check_speeds(found, found.rig, folder, measure)
     if refused := host.real_time_refused(host.Priority.RECORDER):
         found.warnings.append(f"{refused}: late frames are likelier; they are never lost or misnumbered by it")
-    if with_devices and found.rig and clips is not None:
-        found.devices, missing = _look_at_devices(found.rig, clips)
+    if with_devices and found.rig and is_known:
+        found.devices, missing = _look_at_devices(found, found.rig)
         _judge_devices(found, found.rig, found.devices)
         found.problems += missing
     elif with_devices:
@@ -107,18 +127,24 @@ def check(
     return found
 
 
-def _check_protocol(found: Checked, name: str, rig: Look[Rig] | None) -> dict[str, FilmClip] | None:
-    """The protocol, its clips, and what it wants to keep of which stream; None when not all clips are known."""
+def _check_protocol(found: Checked, name: str, rig: Look[Rig] | None) -> bool:
+    """The protocol, its words, its clips, and what it wants to keep of which stream; whether all clips are known."""
     look = _gather(found, lambda: look_at_protocol(find_protocol(name)))
     if look is None:
-        return None
+        return False
     found.protocol = _gather(found, partial(protocol_of, look))
     if rig is not None and (streams := rig.names("cameras")):
         found.problems += store_problems(look, streams)
+    protocol = found.protocol.protocol if found.protocol else None
+    if found.rig:
+        found.problems += _gather(found, partial(word_problems, look, protocol, found.rig)) or []
     if found.protocol is None:
         found.problems += clip_problems(look)
-        return None
-    return _gather(found, partial(find_clips, found.protocol))
+        return False
+    found.films.clips, problems = find_each(found.protocol)
+    found.problems += problems
+    found.warnings += holes(found.protocol.protocol)
+    return not problems
 
 
 def _gather(found: Checked, look: Callable[[], T]) -> T | None:
@@ -132,24 +158,40 @@ def _gather(found: Checked, look: Callable[[], T]) -> T | None:
     return None
 
 
-def _check_refresh(found: Checked, rig: RigFile, clips: dict[str, FilmClip]) -> None:
-    for clip in clips.values():
-        _gather(found, partial(require_refresh, clip, rig.rig.screen.refresh_hz))
+def _check_cadences(found: Checked, rig: RigFile) -> None:
+    refresh_hz = rig.rig.screen.refresh_hz
+    for clip in found.films.clips.values():
+        _gather(found, partial(require_refresh, clip, refresh_hz))
+    found.films.run_on(refresh_hz)
+    found.warnings += found.films.uneven()
 
 
-def _check_plan(
-    found: Checked, rig: RigFile, protocol: ProtocolFile, clips: dict[str, FilmClip], folder: Path | None
-) -> None:
+def _check_plan(found: Checked, rig: RigFile, protocol: ElicitationProtocol, folder: Path | None) -> None:
     """What the session will be, and whether the disk of `folder`, where there is one, has room for it."""
-    seconds = {name: clip.seconds for name, clip in clips.items()}
-    found.plan = plan = plan_run(rig.rig, unroll(protocol.protocol, list(rig.rig.cameras), seconds))
-    found.reserved_bytes = reserved_bytes(plan.room)
+    visits = _gather(found, partial(_steps_of_visits, found, rig.rig, protocol))
+    if not visits:
+        return
+    plans = [plan_run(rig.rig, steps) for steps in visits]
+    found.plan = max(plans, key=lambda plan: reserved_bytes(plan.room))
+    found.reserved_bytes = reserved_bytes(found.plan.room)
     needed = found.reserved_bytes + LEAST_FREE_BYTES  # with less than that left the recorder ends the run
     free = host.free_bytes(folder) if folder else needed
     if needed > free:
         allowed = f"the longest possible session needs {spelled_size(needed)}"
         problem, value = "are too little", f"{spelled_size(free)} free"
         found.problems.append(StorageError(str(folder), problem, value=value, allowed=allowed))
+
+
+def _steps_of_visits(found: Checked, rig: Rig, protocol: ElicitationProtocol) -> list[list[Step]]:
+    """The steps of the subject's visit, or of every visit that there may be; none when the ledger refuses the subject.
+
+    Raises ProtocolError when that visit is empty, or the order of the clips chosen for it cannot be kept.
+    """
+    streams, booked = list(rig.cameras), found.booked
+    seconds = {name: clip.seconds for name, clip in found.films.clips.items()}
+    if booked is None or not booked.subject:
+        return list(every_visit(protocol, streams, seconds))
+    return [unroll(protocol, streams, seconds, row=booked.row, visit=booked.visit, chosen=booked.chosen)]
 
 
 def _check_speeds(found: Checked, rig: RigFile, folder: Path, measure: Measure) -> None:
@@ -191,11 +233,13 @@ def _interface(info: CameraInfo) -> str:
     return USB if "usb" in told else NETWORK if "gige" in told else ""
 
 
-def _look_at_devices(rig: RigFile, clips: dict[str, FilmClip]) -> tuple[dict[str, DeviceInfo], list[RigError]]:
+def _look_at_devices(checked: Checked, rig: RigFile) -> tuple[dict[str, DeviceInfo], list[RigError]]:
     """Open every device of the rig once and ask who it is; who answers, and what is said of those that do not."""
     found = Checked([], [])
     with working_folder() as folder:
-        devices, found.problems = wiring.open_those_there(rig.rig, clips, folder)
+        checked.screen = look_at_screen(rig.rig.screen, folder, partial(_gather, found))
+        devices, missing = wiring.open_those_there(rig.rig, checked.films.clips, folder)
+        found.problems += missing
         with closing(devices):
             infos = {name: _gather(found, device.describe) for name, device in devices.by_name.items()}
     return {name: info for name, info in infos.items() if info is not None}, found.problems

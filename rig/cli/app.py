@@ -11,11 +11,16 @@ from rig.cli.archive import archive
 from rig.cli.box import app as box
 from rig.cli.cameras import app as cameras
 from rig.cli.check import check
+from rig.cli.clips import app as clips
+from rig.cli.export import app as export
 from rig.cli.info import info
 from rig.cli.init import init
+from rig.cli.lsl import lsl
+from rig.cli.operate import operate
 from rig.cli.record import record
 from rig.cli.recover import recover
 from rig.cli.replay import replay
+from rig.cli.subjects import app as subjects
 from rig.cli.terminal import printable, shield_output
 from rig.cli.verify import verify
 from rig.errors import RigError
@@ -29,10 +34,13 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (init, check, record, recover, verify, info, replay, archive):
+for command in (init, check, record, operate, lsl, recover, verify, info, replay, archive):
     app.command()(command)
 app.add_typer(box)
 app.add_typer(cameras)
+app.add_typer(clips)
+app.add_typer(export)
+app.add_typer(subjects)
 
 
 def main() -> None:

@@ -28,12 +28,11 @@ def archive(
 
     Example: rig archive sessions/sub-001/ses-01 /mnt/nas/archive
     """
-    from json import dumps
-
     from rich.console import Console
     from rich.progress import Progress
 
     from rig import host
+    from rig.cli.terminal import echo_json
     from rig.session.archive import jobs_for
 
     jobs = jobs_for(sessions, dest)
@@ -42,7 +41,7 @@ def archive(
     with Progress(console=console, transient=True, disable=json or not console.is_terminal) as progress:
         done = [_archive_one(job, progress, move=move, compress=compress) for job in jobs]
     if json:
-        typer.echo(dumps({"sessions": done}, indent=1))
+        echo_json({"sessions": done})
     else:
         for line in map(_line, done):
             typer.echo(line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,7 @@ def check(
     protocol: Annotated[str | None, typer.Argument(help="A protocol's name or file.")] = None,
     rig: Annotated[str | None, typer.Option(help="A rig's name or rig.yaml.")] = None,
     out: Annotated[Path, typer.Option(help="Where sessions will lie.")] = Path("sessions"),
+    subject: Annotated[str, typer.Option(help="Who comes next: their visit and films are looked at too.")] = "",
     devices: Annotated[bool, typer.Option(help="Open the devices too.")] = True,  # noqa: FBT002
     speed: Annotated[bool, typer.Option(help="Measure disk and cores too, for some seconds.")] = True,  # noqa: FBT002
     sync: Annotated[
@@ -34,6 +36,10 @@ def check(
 ) -> None:
     """Find everything that is wrong before a participant sits down: rig, protocol, clips, disk and devices.
 
+    Of the protocol it names every letter, in all languages, that the font of rig.yaml lacks, and every page that does
+    not fit on the screen; of each clip how evenly the screen will show it; of the ledger which row comes next.
+    With --subject it is the row of that participant, and the films that the answers of an earlier visit chose.
+    Lists the monitors of a real screen, and measures its refresh by a window that is shown for a second.
     Prints who each device is, and of each camera what was asked of its features, what it took, what it
     allows, and what the camera cannot do. A device that does not answer hides nothing about the others.
     Writes for a second or two where sessions will lie, to see whether the disk is quicker than the cameras,
@@ -45,24 +51,27 @@ def check(
 
     Example: rig check demo --rig demo --sync 10
     """
-    from json import dumps
-
     from rich.console import Console
 
     from rig.check.disk import measure
     from rig.check.preflight import check as run_check
     from rig.cli.check_sync import check_sync
-    from rig.errors import raise_all
+    from rig.cli.terminal import echo_json
+    from rig.errors import UserError, raise_all
 
+    if sync is not None and not devices:
+        raise UserError("rig check", "cannot look at synchrony without devices", hint="Leave out --no-devices")
+    if subject and protocol is None:
+        raise UserError("--subject", "is not enough", value=subject, allowed="only with a PROTOCOL")
     console, is_good = Console(highlight=False, quiet=json), True
     with console.status("looking at rig, protocol, clips, devices and disk"):
-        found = run_check(rig, protocol, out, with_devices=devices, measure=measure if speed else None)
+        found = run_check(rig, protocol, out, with_devices=devices, measure=measure if speed else None, subject=subject)
     _show(found, console)
     result = found.to_json()
     if sync is not None and not found.problems:
         is_good, result["sync"] = check_sync(found, out, sync, console)
     if json:
-        typer.echo(dumps(result, indent=1))
+        echo_json(result)
         raise typer.Exit(2 if found.problems else 0 if is_good else 1)
     raise_all(found.problems)
     if not is_good:
@@ -76,7 +85,6 @@ def _show(found: Checked, console: Console) -> None:
 
     from rig.cli.devices import devices_table, features_table, harmless
     from rig.record.camera_rules import inabilities
-    from rig.session.layout import spelled_size
 
     for warning in found.warnings:
         console.print(f"[yellow]WARN[/] {escape(warning)}")
@@ -90,8 +98,19 @@ def _show(found: Checked, console: Console) -> None:
     for other in found.others:
         who = f"{other.vendor} {other.model}, serial {other.serial}, {other.interface}"
         console.print(harmless(f"also there, but not in this rig: {who}"))
+    for line in _lines(found):
+        console.print(harmless(line))
+
+
+def _lines(found: Checked) -> Iterator[str]:
+    """Screen, films, ledger and load, in words."""
+    from rig.session.layout import spelled_size
+
+    yield from found.screen.lines() if found.screen else []
+    yield from found.films.lines()
+    yield from found.booked.lines() if found.booked else []
     if found.plan is not None:
         room = spelled_size(found.reserved_bytes)
-        console.print(f"at most {found.plan.seconds:.0f} s, {len(found.plan.steps)} steps, {room} on the disk")
+        yield f"at most {found.plan.seconds:.0f} s, {len(found.plan.steps)} steps, {room} on the disk"
     if found.load:
-        console.print(harmless(found.load))
+        yield found.load

@@ -23,11 +23,14 @@ def check_sync(found: Checked, out: Path, seconds: float, console: Console) -> t
     """
     from rig.cli.box.opened import until_ended
     from rig.cli.verify import show_verdict
+    from rig.config.measured import folder_for_results
     from rig.selftest.delay import keep_starts
     from rig.selftest.rehearsal import rehearse, sweep_rig
+    from rig.session.folder import folder_for
     from rig.verify.findings import Word
 
     assert found.rig is not None
+    folder_for(folder_for_results(found.rig.document.path, found.rig.rig.name), "another working folder")
     with until_ended() as is_ended:
         console.print("sweeping the LED through the exposures of all cameras, some 10 to 20 s")
         starts, is_simulated = sweep_rig(found.rig, is_ended=is_ended)

@@ -32,11 +32,10 @@ def info(
 
     Example: rig info sessions/sub-001/ses-01
     """
-    from json import dumps
-
     from rich.console import Console
 
     import rig
+    from rig.cli.terminal import echo_json
     from rig.errors import NotASession
     from rig.session.folder import find_runs, sessions_below
 
@@ -47,11 +46,11 @@ def info(
         if not below:
             raise
         lines = [_line(folder) for folder in below]
-        typer.echo(dumps({"sessions": lines}, indent=1)) if json else _show_lines(lines)
+        echo_json({"sessions": lines}) if json else _show_lines(lines)
         return
     with rig.open(path) as session:
         found = describe(session)
-    typer.echo(dumps(found, indent=1)) if json else _show(found, Console())
+    echo_json(found) if json else _show(found, Console())
 
 
 def describe(session: Session) -> dict[str, Any]:

@@ -43,29 +43,50 @@ def record(
     session: Annotated[int | None, typer.Option(help="Session number; default: the next free one.")] = None,
     participant: Annotated[Participant, typer.Option(help="Who answers.")] = Participant.HUMAN,
     speed: Annotated[Speed, typer.Option(help="max: in virtual time, simulated rigs only.")] = Speed.REAL,
+    language: Annotated[str, typer.Option(help="One of the protocol's languages; default: its first.")] = "",
+    *,
+    wait: Annotated[bool, typer.Option("--wait", help="The first step waits for the start in rig operate.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a session of theirs that was cut.")] = False,
 ) -> None:
     """Record a session. Ctrl-C once ends it in order, twice at once; both leave a good file. Ctrl-Z does nothing.
 
-    Exit code 0: finished, or stopped by you, with frames of every camera; 1: it ended in another way, or without one
-    frame of a camera; 2: it could not begin.
+    Exit code 0: finished, stopped by you, or by the participant, with frames of every camera; 1: it ended in another
+    way, or without one frame of a camera; 2: it could not begin.
 
     Example: rig record demo --rig demo --subject 001 --participant scripted
+
+    Example: rig record demo --rig demo --subject 001 --resume
     """
     from rig.check.preflight import check
-    from rig.errors import raise_all
+    from rig.errors import UserError, raise_all
     from rig.record.recording import Recording, Request
 
-    found = check(rig, protocol, out, with_devices=False)
+    if wait and speed is Speed.MAX:
+        raise UserError("--wait", "is not possible in virtual time", allowed="--speed real", hint="Leave one out")
+    found = check(rig, protocol, out, with_devices=False, subject=subject)
     raise_all(found.problems)
     assert found.rig is not None and found.protocol is not None
     is_scripted, is_virtual = participant is Participant.SCRIPTED, speed is Speed.MAX
-    request = Request(found.rig, found.protocol, subject, out, session, scripted=is_scripted, virtual=is_virtual)
+    request = Request(
+        found.rig, found.protocol, subject, out, session, scripted=is_scripted, virtual=is_virtual,
+        wait=wait, language=language, resume=resume,
+    )  # fmt: skip
     _name_left(out)
     with StatusLine(_say) as line:
         recording = Recording(request, lambda status: line.show(_spelled(status)))
         with _ended_by_signals(recording):
             recorded = recording.record()
+    if recorded.withdrawal == "delete":
+        _delete(recorded, out)
     _say_end(recorded)
+
+
+def _delete(recorded: Recorded, out: Path) -> None:
+    """The participant who withdrew, or the protocol for them, wants the recordings deleted."""
+    from rig.subjects.deleting import delete_session
+    from rig.subjects.ledger import Ledger
+
+    delete_session(recorded.path.parent, Ledger(out), "withdrawn by the participant")
 
 
 def _name_left(out: Path) -> None:
@@ -113,6 +134,7 @@ def _say(text: str) -> None:
 
 def _spelled(status: Status) -> str:
     trial = f"{status.step_number}/{status.steps} {status.step}" if status.step else status.state.name.lower()
+    trial = f"{trial} ({status.held})" if status.held else trial
     streams = "  ".join(f"{n} {c.arrived} lost {c.lost_spelled}" for n, c in status.counts.items()) or "line walk"
     free = f"{status.free_bytes / 1e9:.0f}" if status.free_bytes >= 0 else "?"
     disk = f"{status.stored_bytes / 1e6:.0f} MB, {free} GB free"
@@ -136,15 +158,32 @@ def _say_end(recorded: Recorded) -> None:
     if recorded.is_given_up:
         _say("stopped before anything was recorded; the session's number is free again")
         return
+    if recorded.withdrawal == "delete":
+        _say("the participant withdrew and wants nothing kept: every file of this session is deleted")
+        return
     for log in recorded.logs:
         _say(f"log:     {log}")
     _say(f"session: {recorded.path.parent}")
     if not recorded.path.exists():
         _say("         it is not there any more. If its folder was given another name: rig recover that one")
     else:
+        _say_events(recorded.path.parent)
         command = "recover" if recorded.outcome is Outcome.CLOSE_FAILED else "verify"
         _say(f"next:    rig {command} {quote(str(recorded.path.parent))}")
     if blank := [name for name, c in recorded.counts.items() if 0 < c.due <= c.lost]:
         _say(f"NOT ONE FRAME of {', '.join(blank)}")
     if blank or not recorded.outcome.is_orderly:
         raise typer.Exit(1)
+
+
+def _say_events(folder: Path) -> None:
+    """Save what happened beside the run. It can be done later, so it never makes a recording end badly."""
+    import rig
+    from rig.errors import RigError
+    from rig.export.events import save_events
+
+    try:
+        with rig.open(folder) as session:
+            _say(f"events:  {save_events(session, folder)}")
+    except RigError as error:
+        _say(f"events:  not written: {error}")

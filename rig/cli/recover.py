@@ -36,8 +36,7 @@ def recover(
 
     Example: rig recover sessions/sub-001/ses-01
     """
-    from json import dumps
-
+    from rig.cli.terminal import echo_json
     from rig.errors import UserError, raise_all
     from rig.session.folder import sessions_below
 
@@ -46,7 +45,7 @@ def recover(
     done, errors = _put_in_order(sessions_below(out) if every else sessions or [], is_quiet=json)
     if json:
         problems = [str(error) for error in errors]
-        typer.echo(dumps({"files": [one.to_json() for one in done], "problems": problems}, indent=1))
+        echo_json({"files": [one.to_json() for one in done], "problems": problems})
     elif every and not done and not errors:
         typer.echo(f"no session lies below {out}")
     raise_all(errors)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import os
 import sys
+from json import dumps
 from typing import Any, TextIO
+
+import typer
 
 STDIN, STDOUT, STDERR = 0, 1, 2
 _STYLES = {"PASS": "green", "WARN": "yellow", "FAIL": "bold red", "NOT MEASURED": "magenta"}
@@ -36,11 +39,19 @@ def shield_output() -> None:
     sys.stderr = _shielded(sys.stderr, STDERR)
 
 
-def is_output_gone() -> bool:
+def is_output_gone(*, by_a_closed_pipe: bool = True) -> bool:
     """Whether standard output has refused a write: what is shown there from now on is seen by nobody."""
     buffer = getattr(sys.stdout, "buffer", None)
     raw = getattr(buffer, "raw", buffer)
-    return isinstance(raw, _Lasting) and raw.is_gone
+    return isinstance(raw, _Lasting) and raw.is_gone and (by_a_closed_pipe or not raw.is_pipe_closed)
+
+
+def echo_json(data: Any) -> None:
+    """Print plain data as JSON. Raises typer.Exit(2) when the disk refuses it: a program must not go on with a part."""
+    typer.echo(dumps(data, indent=1))
+    sys.stdout.flush()
+    if is_output_gone(by_a_closed_pipe=False):
+        raise typer.Exit(2)
 
 
 def _shielded(stream: TextIO | None, descriptor: int) -> TextIO:
@@ -66,15 +77,16 @@ class _Lasting(io.FileIO):
     """A file whose writes never fail."""
 
     is_gone = False  # from the first refused write on
+    is_pipe_closed = False  # that was the reason: whoever reads wants no more
 
     def write(self, data: Any, /) -> int:
         try:
             return super().write(data)
         except OSError as error:
-            self.is_gone = True
+            self.is_gone, self.is_pipe_closed = True, isinstance(error, BrokenPipeError)
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self.fileno())
             os.close(nowhere)
-            if self.fileno() == STDOUT and not isinstance(error, BrokenPipeError):
+            if self.fileno() == STDOUT and not self.is_pipe_closed:
                 print(f"rig: standard output cannot be written: {error.strerror}", file=sys.stderr)  # noqa: T201
             return memoryview(data).nbytes

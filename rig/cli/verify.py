@@ -11,10 +11,13 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from rig.errors import RigError
     from rig.session.run import Run
     from rig.verify.findings import Finding
     from rig.verify.report.page import Page
     from rig.verify.verdict import Verdict
+
+LIVE = "is being recorded right now: this verdict is of its beginning, and not kept"
 
 
 def verify(
@@ -33,7 +36,8 @@ def verify(
     """Judge recorded sessions: every frame on its pulse, every film frame shown, nothing changed on the disk.
 
     Writes a verdict (JSON) and a figure (PNG) beside each run that has ended. Ends with 0 when all are complete, 1 when
-    one is not, 2 when one cannot be read. With --video: 0 when the files are proved to be of the same pulses.
+    one is not, 2 when one cannot be read or its verdict not be written. With --video: 0 when the files are proved to be
+    of the same pulses; of one file alone, when all in it is in order, which proves no synchrony.
 
     Example: rig verify sessions/sub-001/ses-01
     """
@@ -49,11 +53,10 @@ def verify(
 
 
 def _verify_sessions(sessions: list[Path], report: Path | None, *, json: bool) -> None:
-    from json import dumps
-
     from rich.console import Console
 
     import rig
+    from rig.cli.terminal import echo_json
     from rig.errors import RigError, raise_all
 
     page = _page(report)
@@ -64,13 +67,16 @@ def _verify_sessions(sessions: list[Path], report: Path | None, *, json: bool) -
         try:
             with rig.open(path, by_leds=False) as session:
                 for run in session.runs:
+                    is_live = run.is_being_recorded  # it may be closed before it is judged to its end
                     verdicts.append(_judge(run, console, page))
-                    _keep(run, verdicts[-1], console)
+                    unreadable += [] if is_live else _keep(run, verdicts[-1], console)
+                    if is_live:
+                        typer.echo(f"{run.path}: {LIVE}", err=True)
                 unreadable += session.unreadable
         except RigError as exc:
             unreadable.append(exc)
     if json:
-        typer.echo(dumps({"verdicts": [verdict.to_json() for verdict in verdicts]}, indent=1))
+        echo_json({"verdicts": [verdict.to_json() for verdict in verdicts]})
     if page is not None:
         page.write(unreadable)
         console.print(f"Report:  {page.path}", markup=False, highlight=False, soft_wrap=True)
@@ -98,25 +104,32 @@ def _judge(run: Run, console: Console, page: Page | None) -> Verdict:
     return verdict
 
 
-def _keep(run: Run, verdict: Verdict, console: Console) -> None:
-    """Write verdict and figure beside the run, and its pairing by the LEDs; not while it is being recorded.
+def _keep(run: Run, verdict: Verdict, console: Console) -> list[RigError]:
+    """Write verdict and figure beside the run, and its pairing by the LEDs; what refused that.
 
-    Of a run that cannot be drawn an older figure goes away: it is of another verdict. Raises StorageError.
+    Of a run that cannot be drawn an older figure goes away: it is of another verdict.
     """
+    from rig.errors import StorageError
+
+    try:
+        _write(run, verdict, console)
+    except StorageError as error:  # the other runs are judged all the same
+        return [error]
+    return []
+
+
+def _write(run: Run, verdict: Verdict, console: Console) -> None:
     from rig.cli.terminal import printable
     from rig.session import led_pairing
-    from rig.session.folder import beside, write_private
+    from rig.session.folder import beside, remove_beside, write_private
     from rig.verify.pixels.pairing import pairing_by_leds
     from rig.verify.report.overview import OVERVIEW, OVERVIEW_FILE
     from rig.verify.verdict import save
 
     written = save(run.path, verdict)
-    if written is None:
-        typer.echo(f"{run.path}: is being recorded right now: this verdict is of its beginning, and not kept", err=True)
-        return
     figure, shown = beside(run.path, OVERVIEW_FILE), OVERVIEW.shown(run, verdict)
     if shown.png is None:
-        figure.unlink(missing_ok=True)
+        remove_beside(figure)
     else:
         write_private(figure, shown.png)
     told = shown.text if shown.png is None else str(figure)

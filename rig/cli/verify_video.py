@@ -21,10 +21,9 @@ def verify_videos(paths: list[Path], *, json: bool) -> None:
     Raises RigError when one cannot be read, after the others were judged, and typer.Exit(1) when they are not proved to
     be synchronised.
     """
-    from json import dumps
-
     from rich.console import Console
 
+    from rig.cli.terminal import echo_json
     from rig.errors import raise_all
     from rig.verify.videos.checks import judge_films
 
@@ -32,7 +31,7 @@ def verify_videos(paths: list[Path], *, json: bool) -> None:
     films, unreadable = _read(list(dict.fromkeys(paths)), console)
     verdict = judge_films(films)
     if json:
-        typer.echo(dumps(verdict.to_json(), indent=1))
+        echo_json(verdict.to_json())
     elif films:
         _show(verdict, console)
     raise_all(unreadable)

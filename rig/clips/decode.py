@@ -32,9 +32,11 @@ def texture_size(size: Size, screen: Size) -> Size:
     return shown if shown[0] < size[0] else size
 
 
-def decoded(path: Path) -> Generator[Any, None, None]:
+def decoded(path: Path, first: int = 0, frames: int | None = None) -> Generator[Any, None, None]:
     """The film's frames as PyAV decodes them, oldest first (`av.VideoFrame`, still in the film's own format).
 
+    `first`: film frames of the file left out before the first one given, `frames`: how many are given; those of a clip
+    are `decoded(clip.path, clip.first, clip.frames)`. What is left out before is decoded as well.
     Blocks while it decodes, without holding the interpreter's lock. Raises ClipError when the file is no film or
     is damaged.
     """
@@ -44,7 +46,7 @@ def decoded(path: Path) -> Generator[Any, None, None]:
                 raise ClipError(str(path), "holds no pictures", allowed="a film with one video track")
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
-            yield from container.decode(stream)
+            yield from islice(container.decode(stream), first, None if frames is None else first + frames)
     except (av.error.FFmpegError, OSError) as exc:
         raise ClipError(
             str(path), f"cannot be decoded: {exc.strerror}", hint="Copy the film anew, or encode it as H.264 in .mp4"

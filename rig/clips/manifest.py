@@ -2,35 +2,28 @@
 
     file and sha256 in the protocol --> the file found --> the sha256 agrees --> every picture decoded --> FilmClip
 
-A clip is refused when it cannot be shown exactly as it was filmed: pictures at uneven times, changing size,
-rotated by a header, not square in their pixels, or in half pictures (interlaced).
+A film is refused when it cannot be shown exactly as it was filmed; `counted.py` says why.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import av
-
-from rig.clips.decode import decoded
+from rig.clips.counted import count
 from rig.config.model import Look
 from rig.elicitation.protocol import ElicitationProtocol, ProtocolFile
 from rig.errors import ClipError, RigError, raise_all
 
-# Containers round times to milliseconds, so intervals of a constant rate differ by up to 1 ms.
-UNEVEN_S = 0.0015
-NORMALISE = "Encode the film anew with a constant frame rate, upright and whole pictures: H.264 in .mp4"
+PACKAGE = "package:"  # before NAME/PATH of a film inside an installed Python package
 
 
 @dataclass(frozen=True)
 class FilmClip:
-    """A film clip that was decoded from end to end."""
+    """A film clip that was decoded from end to end: the whole of its file, or from in_s to before out_s."""
 
     name: str  # in the protocol
     path: Path
@@ -38,11 +31,12 @@ class FilmClip:
     width: int  # px
     height: int  # px
     fps: float  # counted from the times of the pictures, never the header's
-    pts_s: tuple[float, ...]  # time of each picture after the first one, s
+    pts_s: tuple[float, ...]  # time of each of its pictures after the first one, s
+    first: int = 0  # film frame of the file that is the clip's film frame 0; above 0 when it has an in_s
 
     @property
     def frames(self) -> int:
-        """How many pictures it has."""
+        """How many pictures of the file are the clip."""
         return len(self.pts_s)
 
     @property
@@ -60,15 +54,30 @@ class FilmClip:
         return cls(**{**data, "path": Path(data["path"]), "pts_s": tuple(data["pts_s"])})
 
 
-def find_clip(name: str, file: str, sha256: str, beside: Path) -> FilmClip:
-    """The clip `name` of a protocol: found, checked and decoded from end to end.
+def find_clip(
+    name: str, file: str, sha256: str, beside: Path, in_s: float | None = None, out_s: float | None = None
+) -> FilmClip:
+    """The clip `name` of a protocol: found, checked and decoded, the film frames in [in_s, out_s) of the file.
 
     `file` is a path relative to the folder `beside`, or `package:NAME/PATH` for a file inside a Python package, which
     is not imported. Blocks while it decodes. Raises ClipError naming file, value and what is allowed.
     """
-    path = _found(name, file, beside)
+    path = find_film(name, file, sha256, beside)
+    return _clip(name, path, sha256, in_s, out_s)
+
+
+def find_film(name: str, file: str, sha256: str, beside: Path) -> Path:
+    """The film file of a clip, with the right sha256. It is not decoded. Raises ClipError."""
+    if not file or not sha256:
+        raise ClipError(
+            f"clip {name}",
+            "has no film yet",
+            allowed="file and sha256 are needed",
+            hint=f"Import your own copy: rig clips import PROTOCOL {name} FILE",
+        )
+    path = find_file(name, file, beside)
     _require_sha256(path, sha256)
-    return replace(read_clip(name, path), sha256=sha256)
+    return path
 
 
 def find_clips(file: ProtocolFile) -> dict[str, FilmClip]:
@@ -76,8 +85,9 @@ def find_clips(file: ProtocolFile) -> dict[str, FilmClip]:
     found: dict[str, FilmClip] = {}
     problems: list[RigError] = []
     for name, clip in file.protocol.clips.items():
+        beside = file.document.path.parent
         try:
-            found[name] = find_clip(name, clip.file, clip.sha256, file.document.path.parent)
+            found[name] = find_clip(name, clip.file or "", clip.sha256 or "", beside, clip.in_s, clip.out_s)
         except ClipError as error:
             problems.append(error)
     raise_all(problems)
@@ -88,33 +98,42 @@ def clip_problems(look: Look[ElicitationProtocol]) -> list[RigError]:
     """What is wrong with the clips of a protocol that has mistakes, as far as it says which clips they are."""
     problems: list[RigError] = []
     for name in look.names("clips"):
-        file, sha256 = look.get(str, "clips", name, "file"), look.get(str, "clips", name, "sha256")
         try:
-            if file is not None and sha256 is not None:
-                find_clip(name, file, sha256, look.document.path.parent)
-            elif file is not None:
-                read_clip(name, _found(name, file, look.document.path.parent))
+            _look_at_clip(look, name)
         except ClipError as error:
             problems.append(error)
     return problems
 
 
-def _found(name: str, file: str, beside: Path) -> Path:
+def _look_at_clip(look: Look[ElicitationProtocol], name: str) -> None:
+    file, sha256 = look.get(str, "clips", name, "file"), look.get(str, "clips", name, "sha256")
+    in_s, out_s = look.get(float, "clips", name, "in_s"), look.get(float, "clips", name, "out_s")
+    beside = look.document.path.parent
+    if file is not None and sha256 is not None:
+        find_clip(name, file, sha256, beside, in_s, out_s)
+    elif file is not None:
+        read_clip(name, find_file(name, file, beside), in_s, out_s)
+
+
+def find_file(name: str, file: str, beside: Path) -> Path:
     """The file of a clip, which exists and may be read. Raises ClipError."""
-    path = _package_file(name, file) if file.startswith("package:") else beside / file
+    path = _package_file(name, file) if file.startswith(PACKAGE) else beside / file
     _require_file(name, path)
     return path
 
 
-def read_clip(name: str, path: Path) -> FilmClip:
+def read_clip(name: str, path: Path, in_s: float | None = None, out_s: float | None = None) -> FilmClip:
     """A film read and decoded as it is, its sha256 counted. Blocks. Raises ClipError when it cannot be shown."""
-    _require_plain_track(path)
-    first, times = _decode(path)
-    return FilmClip(name, path, _sha256(path), first.width, first.height, _constant_rate(path, times), tuple(times))
+    return _clip(name, path, sha256_of(path), in_s, out_s)
+
+
+def _clip(name: str, path: Path, sha256: str, in_s: float | None, out_s: float | None) -> FilmClip:
+    film = count(path, in_s, out_s)
+    return FilmClip(name, path, sha256, film.width, film.height, film.fps, film.pts_s, film.first)
 
 
 def _package_file(name: str, file: str) -> Path:
-    package, _, inside = file.removeprefix("package:").partition("/")
+    package, _, inside = file.removeprefix(PACKAGE).partition("/")
     try:
         # Only a top-level name is looked up without running any code of the package.
         spec = importlib.util.find_spec(package) if package.isidentifier() else None
@@ -146,83 +165,19 @@ def _require_file(name: str, path: Path) -> None:
         raise ClipError(subject, f"cannot be read: {exc}", hint="Check the name and the permissions") from None
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file, 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _require_sha256(path: Path, sha256: str) -> None:
-    found = _sha256(path)
+    found = sha256_of(path)
     if found != sha256:
         raise ClipError(
             str(path),
             "is another film than the protocol names",
             value=f"sha256 {found}",
             allowed=f"sha256 {sha256}",
-            hint="Fetch the right film, or, if this one is right, write its sha256 into the protocol",
+            hint="Fetch the right film, or, if this one is right, pin it by rig clips import",
         )
-
-
-def _require_plain_track(path: Path) -> None:
-    try:
-        with av.open(str(path)) as container:
-            tracks = len(container.streams.video)
-            aspect = container.streams.video[0].sample_aspect_ratio if tracks else None
-    except (av.error.FFmpegError, OSError) as exc:
-        reason = exc.strerror or str(exc)
-        raise ClipError(str(path), f"is no film: {reason}", allowed="a film such as H.264 in .mp4") from None
-    if tracks != 1:
-        raise ClipError(str(path), "is not allowed", value=f"{tracks} video tracks", allowed="one video track")
-    if aspect not in (None, 0, 1):
-        raise ClipError(
-            str(path), "is not allowed", value=f"pixels of shape {aspect}", allowed="square ones", hint=NORMALISE
-        )
-
-
-def _decode(path: Path) -> tuple[Any, list[float]]:
-    """The first frame, and the time of each after it in s."""
-    first: Any = None
-    times: list[float] = []
-    for index, frame in enumerate(decoded(path)):
-        first = first or frame
-        for fault in _faults(first, frame):
-            raise ClipError(str(path), f"cannot be shown: {fault} at film frame {index}", hint=NORMALISE)
-        times.append(float((frame.pts - first.pts) * frame.time_base))
-    if len(times) < 2:
-        raise ClipError(str(path), f"has too few pictures: {len(times)}", allowed="at least 2", hint=NORMALISE)
-    return first, times
-
-
-def _faults(first: Any, frame: Any) -> Iterator[str]:
-    """What would make the participant see something else than the film."""
-    if frame.pts is None:
-        yield "a picture without a time"
-    if frame.is_corrupt:
-        yield "a damaged picture"
-    if (frame.width, frame.height) != (first.width, first.height):
-        yield f"the size changes from {first.width}x{first.height} to {frame.width}x{frame.height}"
-    if frame.rotation:
-        yield f"rotated by {frame.rotation} degrees in its header"
-    if frame.interlaced_frame:
-        yield "interlaced pictures"
-
-
-def _constant_rate(path: Path, times: list[float]) -> float:
-    """Frames a second. Raises ClipError naming the shortest and the longest interval and where they are."""
-    mean = times[-1] / (len(times) - 1)
-    intervals = [after - before for before, after in pairwise(times)]
-    shortest, longest = min(intervals), max(intervals)
-    if mean <= 0 or longest - mean > UNEVEN_S or mean - shortest > UNEVEN_S:
-        raise ClipError(
-            str(path),
-            "has no constant frame rate: its intervals are "
-            f"from {_place(intervals, shortest, times)} to {_place(intervals, longest, times)}",
-            allowed=f"every interval within {UNEVEN_S * 1000:g} ms of their mean ({mean * 1000:.1f} ms)",
-            hint=NORMALISE,
-        )
-    return 1 / mean
-
-
-def _place(intervals: list[float], interval: float, times: list[float]) -> str:
-    index = intervals.index(interval)
-    return f"{interval * 1000:.1f} ms (after film frame {index}, at {times[index]:.2f} s)"

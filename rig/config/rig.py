@@ -198,8 +198,23 @@ class Screen(Model):
     width: int = Field(ge=320, le=7680, description="width of the screen in pixels, 320 to 7680")
     height: int = Field(ge=240, le=4320, description="height of the screen in pixels, 240 to 4320")
     refresh_hz: float = Field(ge=24, le=240, description="refresh rate of the screen in Hz, 24 to 240")
+    width_mm: float = Field(
+        default=530, ge=50, le=5000, description="width of the picture on the screen, mm, 50 to 5000"
+    )
+    distance_mm: float = Field(
+        default=600, ge=100, le=10_000, description="from the participant's eyes to the screen, mm, 100 to 10000"
+    )
+    font: ShownText | None = Field(
+        default=None,
+        min_length=1,
+        description="path beside rig.yaml of a TrueType or OpenType file with all letters of the texts; without it DejaVu "
+        "Sans",
+    )
     patch_px: int = Field(
         default=40, ge=0, le=400, description="side of the photodiode patch, lower right corner, px, 0 (off) to 400"
+    )
+    sound: bool = Field(
+        default=False, description="whether clips are heard, on the computer's sound device: true or false"
     )
 
 
@@ -386,6 +401,9 @@ class Simulation(Model):
     mains_hz: float = Field(
         default=50.0, ge=40, le=70, description="frequency of the mains, Hz, 40 to 70; lamps ripple twice as fast"
     )
+    withdraws_in_step: ShownText | None = Field(
+        default=None, min_length=1, description="name of the step in which the scripted participant withdraws"
+    )
     strobed_lamps: bool = Field(
         default=False,
         description="whether near-infrared lamps are lit only while a near-infrared camera exposes: true or false",
@@ -435,7 +453,11 @@ def look_at_rig(path: Path) -> Look[Rig]:
 
 def rig_of(look: Look[Rig]) -> RigFile:
     """The rig, if nothing is wrong in its file. Raises ConfigError, or a ProblemList of all problems in it."""
-    return RigFile(look.require(), look.document)
+    rig = look.require()
+    if rig.screen.font is not None:  # a path beside rig.yaml, wherever the program runs
+        font = str(look.document.path.parent / rig.screen.font)
+        rig = rig.model_copy(update={"screen": rig.screen.model_copy(update={"font": font})})
+    return RigFile(rig, look.document)
 
 
 def read_rig(path: Path) -> RigFile:

@@ -37,13 +37,13 @@ class Course:
         self.index = first - 1  # of the step on the screen, or of the last one
         self.is_withdrawn = False
         self.caught = caught
-        self._steps, self._pay = tuple(steps), pay
+        self._steps, self._pay, self._has_begun = tuple(steps), pay, False
         self._guesses: dict[int, str] = {}  # by trial
 
     @property
     def step(self) -> Step | None:
         """The step on the screen, or shown last; None before the first and after the last."""
-        return self._steps[self.index] if 0 <= self.index < len(self._steps) else None
+        return self._steps[self.index] if self._has_begun and self.index < len(self._steps) else None
 
     @property
     def trial(self) -> int:
@@ -56,12 +56,13 @@ class Course:
         return max((step.trial for step in self._steps), default=0)
 
     @property
-    def has_guess(self) -> bool:
-        """Whether the operator has guessed in this trial."""
-        return self.trial in self._guesses
+    def guess(self) -> str:
+        """What the operator has guessed in this trial; empty: nothing yet."""
+        return self._guesses.get(self.trial, "")
 
     def next(self) -> Step | None:
         """Go on to the next step that is to be shown; None after the last one."""
+        self._has_begun = True
         self.index += 1
         while self.step is not None and not self._is_due(self.step):
             self.index += 1
@@ -75,9 +76,20 @@ class Course:
         return self.caught >= step.least_caught
 
     def _filled(self, step: Step) -> Step:
-        """With what only the course knows written into its text."""
-        text = step.text.replace("{caught}", str(self.caught))
-        return replace(step, text=text.replace("{pay}", self._pay.after(self.caught) if self._pay else "{pay}"))
+        """With what only the course knows written into its texts."""
+        items = tuple(replace(item, text=self._told(item.text)) for item in step.items)
+        return replace(step, text=self._told(step.text), items=items, asked_in_all=self._in_all(step))
+
+    def _in_all(self, step: Step) -> int:
+        """Of how many questions the penalty consists; the more guesses were right, the more."""
+        if step.kind != "penalty":
+            return step.asked_in_all
+        due = (other for other in self._steps if other.kind == "penalty" and other.least_caught <= self.caught)
+        return max(other.asked_in_all for other in due if other.trial == step.trial)
+
+    def _told(self, text: str) -> str:
+        text = text.replace("{caught}", str(self.caught))
+        return text.replace("{pay}", self._pay.after(self.caught)) if self._pay else text
 
     def repeat_trial(self) -> None:
         """The present trial, or outside of one the present step, comes once more; a guess in it counts no more."""
@@ -97,20 +109,27 @@ class Course:
     def guessed(self, value: str) -> bool | None:
         """The operator's guess in this trial; whether it is right. A later one takes its place.
 
-        None, and nothing is counted, where there is nothing to guess: outside of trials, or without a target.
+        None where nothing can be right: in a trial without a target, and outside of trials, where it is no guess.
         """
-        target = self.step.target if self.step else ""
-        if self.trial == OUTSIDE or not target:
+        if self.trial == OUTSIDE:
             return None
         self._forget_guess()
         self._guesses[self.trial] = value
-        self.caught += value == target
-        return value == target
+        self.caught += self._is_right(value)
+        return self._is_right(value) if self._target else None
+
+    @property
+    def _target(self) -> str:
+        """The right guess in this trial; empty: there is none."""
+        return next((step.target for step in self._steps if step.trial == self.trial and step.target), "")
+
+    def _is_right(self, value: str) -> bool:
+        return bool(self._target) and value == self._target
 
     def _forget_guess(self) -> None:
         before = self._guesses.pop(self.trial, None)
-        if before is not None and self.step is not None:
-            self.caught -= before == self.step.target
+        if before is not None:
+            self.caught -= self._is_right(before)
 
     def decline(self) -> None:
         """Consent was not given: no further step comes."""

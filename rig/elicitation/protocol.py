@@ -1,117 +1,96 @@
-"""An elicitation protocol: the model of `protocols/*.yaml`, and the steps it unrolls to."""
+"""An elicitation protocol: the model of `protocols/*.yaml`, and how a file is read into it.
+
+p.yaml ----------> every key by itself --> rules about several keys (rules.py) --> ProtocolFile
+statements.yaml --^
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from rig.config.limits import LIMITS_IN_WORDS, REQUIRES_IN_WORDS, CheckName, Tolerances
 from rig.config.model import Look, Model, look_at
 from rig.config.yaml import Document, Place, problem_at
-from rig.elicitation.steps import Kind, Step
-from rig.errors import ProtocolError, RigError
+from rig.elicitation.blocks import AnyBlock, Clip, Trials
+from rig.elicitation.order import Order
+from rig.elicitation.places import block_places, languages
+from rig.elicitation.rules import check_cap, check_rules
+from rig.elicitation.texts import Language, Text, check_texts, every_text
+from rig.elicitation.words import NAME_IN_WORDS, Key, Name
+from rig.errors import ProblemList, ProtocolError, RigError, UserError
 
-KEY = r"^([a-z0-9]|space|return|left|right|up|down)$"
-_NAME = "a name of letters, digits, - and _; at most 40"
-_KEY = "a key of the keyboard: a letter, a digit, space, return, left, right, up or down"
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$", description=_NAME)]
-Key = Annotated[str, Field(pattern=KEY, description=_KEY)]
-Store = Literal["all", "none"] | list[str]
-
-_ONCE = "every block and question needs a name of its own"
-_STORE = "all, none, or a list of streams such as [HS, NIR]"
-_SECONDS = "a length in seconds, above 0, at most 7200"
-_TEXT = "the text that the participant reads"
+_HOLD_KEY = r"^([a-z0-9]|space|return|left|right|up|down|escape)$"
 
 
-class Clip(Model):
-    """A film clip: where it lies and how it is known to be the right one."""
+class Withdrawal(Model):
+    """How a participant breaks off, and what becomes of the recordings then."""
 
-    file: str = Field(
-        min_length=1, description="path beside the protocol, or package:NAME/PATH for one inside a Python package"
+    key: str = Field(
+        default="escape", pattern=_HOLD_KEY, description="the key that is held for 1 s, as elsewhere or escape"
     )
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="sha256 of the file, 64 hexadecimal digits")
-    title: str = Field(description="title of the film")
-    licence: str = Field(description="licence of the film")
-
-
-class Block(Model):
-    """What all blocks share."""
-
-    name: Name = Field(description=_NAME)
-    store: Store = Field(default="all", description=_STORE)
-
-    @field_validator("store")
-    @classmethod
-    def _each_once(cls, store: Store) -> Store:
-        if not store:
-            raise ValueError("names no stream; to keep none write none")
-        if isinstance(store, list) and len(set(store)) < len(store):
-            raise ValueError("names a stream twice")
-        return store
-
-
-class Instruction(Block):
-    """Text until a key is pressed."""
-
-    kind: Literal["instruction"] = Field(description="instruction")
-    text: str = Field(min_length=1, description=_TEXT)
-    key: Key = Field(default="space", description=f"the key that goes on, {_KEY}")
-    max_seconds: float = Field(gt=0, le=7200, description=_SECONDS)
-
-
-class Baseline(Block):
-    """A neutral screen of fixed length."""
-
-    kind: Literal["baseline"] = Field(description="baseline")
-    text: str = Field(default="+", description=_TEXT)
-    seconds: float = Field(gt=0, le=7200, description=_SECONDS)
-
-
-class ClipBlock(Block):
-    """A film clip, played once; the block is named after it."""
-
-    kind: Literal["clip"] = Field(description="clip")
-    clip: Name = Field(description="a name from clips:")
-
-
-class Question(Model):
-    """One question, answered by one key."""
-
-    name: Name = Field(description=_NAME)
-    text: str = Field(min_length=1, description=_TEXT)
-    answers: dict[Key, str] = Field(
-        min_length=2, description='two or more answers, key: label, e.g. "1": happy; both are text'
+    text: Text | None = Field(default=None, description="what is read by who withdrew, after the debrief")
+    ask: bool = Field(
+        default=False, description="whether it is asked then what becomes of the recordings, true or false"
+    )
+    question: Text | None = Field(default=None, description="how that is asked")
+    keep: Text | None = Field(default=None, description="the answer that keeps them, given by the key 1")
+    delete: Text | None = Field(default=None, description="the answer that deletes them, given by the key 2")
+    otherwise: Literal["keep", "delete"] = Field(
+        default="keep", description="keep or delete, where it is not asked or not answered"
     )
 
 
-class SelfReport(Block):
-    """Questions after a clip."""
+class Stakes(Model):
+    """What depends on the feelings being hidden."""
 
-    kind: Literal["self-report"] = Field(description="self-report")
-    questions: list[Question] = Field(min_length=1, description="a list of questions")
-    max_seconds: float = Field(gt=0, le=7200, description=_SECONDS + ", for each question")
+    kind: Literal["none", "penalty", "pay"] = Field(default="none", description="none, penalty or pay")
+    start: float = Field(default=0, ge=0, description="pay before the first trial, in units, 0 or more")
+    each: float = Field(default=0, description="what each right guess of the operator adds, in units; below 0: takes")
+    unit: str = Field(default="", max_length=20, description="unit of the pay, such as EUR; at most 20 letters")
 
 
-AnyBlock = Annotated[Instruction | Baseline | ClipBlock | SelfReport, Field(discriminator="kind")]
+class Operator(Model):
+    """What the operator sees and says."""
+
+    blind: bool = Field(default=True, description="whether the operator is told nothing about the clips, true or false")
+    guesses: dict[Key, Annotated[str, Field(min_length=1, max_length=200)]] = Field(
+        default_factory=dict, description="what can be guessed, key: target, e.g. p: positive"
+    )
 
 
 class ElicitationProtocol(Model):
     """A protocol: clips and blocks."""
 
     schema_version: int = Field(alias="schema", ge=1, le=1, description="1, the version of this file's layout")
-    name: Name = Field(description=_NAME)
+    name: Name = Field(description=NAME_IN_WORDS)
     title: str = Field(description="one line for people")
+    languages: list[Language] = Field(
+        default=["en"], min_length=1, description="a list of languages, such as [en, ar]; the first is the default"
+    )
+    variants: list[Name] = Field(
+        default_factory=list, description="a list of names of groups; a participant's row says which of them it is"
+    )
     clips: dict[Name, Clip] = Field(default_factory=dict, description="name: clip")
+    order: Order = Field(default_factory=Order, description="keys and values: the order of the clips of all trials")
+    withdrawal: Withdrawal = Field(default_factory=Withdrawal, description="keys and values: how one breaks off")
+    stakes: Stakes = Field(default_factory=Stakes, description="keys and values: what depends on hiding feelings")
+    operator: Operator = Field(default_factory=Operator, description="keys and values: what the operator sees and says")
     tolerances: Tolerances = Field(
         default_factory=Tolerances, description=f"{LIMITS_IN_WORDS}; they go before those of rig.yaml"
     )
     requires: list[CheckName] | None = Field(default=None, min_length=1, description=REQUIRES_IN_WORDS)
     blocks: list[AnyBlock] = Field(min_length=1, description="a list of blocks, in their order")
+
+
+class StatementsFile(Model):
+    """A file of statements beside a protocol."""
+
+    statements: list[Text] = Field(min_length=1, description="a list of texts, each judged on the scale")
 
 
 @dataclass(frozen=True)
@@ -123,10 +102,19 @@ class ProtocolFile:
 
 
 def look_at_protocol(path: Path) -> Look[ElicitationProtocol]:
-    """Read a protocol and find all that is wrong in it. Raises ProtocolError when it cannot be read to its end."""
+    """Read a protocol and find all that is wrong in it. Raises ProtocolError when it cannot be read to its end.
+
+    Statements in a file beside it are read, too: the model holds them as if they were written in the protocol.
+    """
     look = look_at(path, ElicitationProtocol, ProtocolError)
-    _check_names(look)
-    _check_clip_names(look)
+    check_rules(look)
+    files = {place: _read_statements(look, place) for place in _statements_places(look)}
+    look.found += [((*place, "statements_file"), problem) for place in files for problem in files[place][1]]
+    statements = {place: read.model.statements for place, (read, _) in files.items() if read and read.model}
+    for place, texts in statements.items():
+        check_cap(look, place, len(texts))
+    if look.model is not None:
+        look.model = _with_statements(look.model, statements)
     return look
 
 
@@ -140,38 +128,53 @@ def read_protocol(path: Path) -> ProtocolFile:
     return protocol_of(look_at_protocol(path))
 
 
-def _check_names(look: Look[ElicitationProtocol]) -> None:
-    """Every step is told from every other by its name."""
-    seen: set[str] = set()
-    for place, name in _step_names(look):
-        if name in seen:
-            look.note(place, "is used twice", value=name, allowed=_ONCE)
-        seen.add(name)
+def texts_of(look: Look[ElicitationProtocol]) -> list[tuple[str, str]]:
+    """Every text that a participant reads, with where it is written: `file:line`."""
+    looks: list[Look[Any]] = [look, *filter(None, (_read_statements(look, p)[0] for p in _statements_places(look)))]
+    return [
+        (f"{each.document.path}:{each.document.line(place)}", text)
+        for each in looks
+        for place, _, text in every_text(each)
+    ]
 
 
-def _step_names(look: Look[ElicitationProtocol]) -> Iterator[tuple[Place, str]]:
-    """Where the name of each step is written, and what it is; a question's begins with its block's."""
-    for index in _indices(look, "blocks"):
-        block = look.get(str, "blocks", index, "name")
-        if block is not None and look.get(str, "blocks", index, "kind") != "self-report":
-            yield ("blocks", index, "name"), block
-        for number in _indices(look, "blocks", index, "questions"):
-            question = look.get(str, "blocks", index, "questions", number, "name")
-            if block is not None and question is not None:
-                yield ("blocks", index, "questions", number, "name"), f"{block}-{question}"
+def _statements_places(look: Look[ElicitationProtocol]) -> list[Place]:
+    return [place for place in block_places(look) if look.get(str, *place, "statements_file") is not None]
 
 
-def _indices(look: Look[ElicitationProtocol], *place: str | int) -> range:
-    return range(len(look.get(list, *place) or []))
+def _read_statements(
+    look: Look[ElicitationProtocol], place: Place
+) -> tuple[Look[StatementsFile] | None, list[RigError]]:
+    """The file of statements that the block at `place` names, if it can be read, and what is wrong in it."""
+    name = str(look.get(str, *place, "statements_file"))
+    beside = look.document.path.parent / name
+    if not beside.exists():
+        where, allowed = (*place, "statements_file"), "a file beside the protocol"
+        return None, [problem_at(look.document, where, "does not exist", ProtocolError, value=name, allowed=allowed)]
+    try:
+        read = look_at(beside, StatementsFile, ProtocolError)
+    except ProblemList as several:
+        return None, several.problems
+    except UserError as error:
+        return None, [error]
+    check_texts(read, languages(look))
+    return read, read.problems
 
 
-def _check_clip_names(look: Look[ElicitationProtocol]) -> None:
-    clips = look.get(dict, "clips")
-    for index in _indices(look, "blocks"):
-        clip = look.get(str, "blocks", index, "clip")
-        if clips is not None and clip is not None and clip not in clips:
-            allowed = f"one of clips: {', '.join(clips) or 'none given'}"
-            look.note(("blocks", index, "clip"), "is no clip of this protocol", value=clip, allowed=allowed)
+def _with_statements(protocol: ElicitationProtocol, statements: dict[Place, list[Text]]) -> ElicitationProtocol:
+    """The protocol, each block of it with the statements that stand in its file."""
+    return protocol.model_copy(update={"blocks": _filled(protocol.blocks, ("blocks",), statements)})
+
+
+def _filled(blocks: Sequence[Any], at: Place, statements: dict[Place, list[Text]]) -> list[Any]:
+    filled = []
+    for index, block in enumerate(blocks):
+        if isinstance(block, Trials):
+            block = block.model_copy(update={"each": _filled(block.each, (*at, index, "each"), statements)})
+        elif (*at, index) in statements:
+            block = block.model_copy(update={"statements": statements[(*at, index)]})
+        filled.append(block)
+    return filled
 
 
 def store_problems(look: Look[ElicitationProtocol], streams: Sequence[str]) -> list[RigError]:
@@ -179,45 +182,13 @@ def store_problems(look: Look[ElicitationProtocol], streams: Sequence[str]) -> l
     return [
         problem_at(
             look.document,
-            ("blocks", index, "store"),
+            (*place, "store"),
             "is no stream of this rig",
             ProtocolError,
             value=str(stream),
             allowed=", ".join(streams),
         )
-        for index in _indices(look, "blocks")
-        for stream in look.get(list, "blocks", index, "store") or []
+        for place in block_places(look)
+        for stream in look.get(list, *place, "store") or []
         if stream not in streams
-    ]
-
-
-def unroll(protocol: ElicitationProtocol, streams: Sequence[str], clip_seconds: dict[str, float]) -> list[Step]:
-    """The steps of a session, in order. `clip_seconds`: how long each clip plays."""
-    steps: list[Step] = []
-    for block in protocol.blocks:
-        store = tuple(streams if block.store == "all" else () if block.store == "none" else block.store)
-        reason = "" if len(store) == len(streams) else f"protocol: {block.name}"
-        for part in _parts(block, clip_seconds):
-            steps.append(Step(index=len(steps), store=store, reason=reason, **part))
-    return steps
-
-
-def _part(kind: Kind, name: str, **given: Any) -> dict[str, Any]:
-    return {"kind": kind, "name": name, "text": "", "keys": {}, "seconds": None, "clip": None, **given}
-
-
-def _parts(block: Any, clip_seconds: dict[str, float]) -> list[dict[str, Any]]:
-    """The steps of one block, as keyword arguments of Step."""
-    match block:
-        case Instruction():
-            keys = {block.key: block.key}
-            return [_part("instruction", block.name, text=block.text, keys=keys, max_seconds=block.max_seconds)]
-        case Baseline():
-            length = block.seconds
-            return [_part("baseline", block.name, text=block.text, seconds=length, max_seconds=length + 1)]
-        case ClipBlock():
-            return [_part("clip", block.name, clip=block.clip, max_seconds=clip_seconds[block.clip] + 5)]
-    return [
-        _part("question", f"{block.name}-{q.name}", text=q.text, keys=q.answers, max_seconds=block.max_seconds)
-        for q in block.questions
     ]

@@ -67,6 +67,8 @@ class Step:
     least_caught: int = 0  # shown only when the operator guessed right in so many trials or more
     only_withdrawn: bool = False  # shown only to a participant who withdrew
     ends_run: tuple[str, ...] = ()  # answers after which no further step comes: consent was not given
+    asked_before: int = 0  # items of this questionnaire on earlier pages
+    asked_in_all: int = 0  # items of this questionnaire on all pages; 0: this page is all of it
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for the session file and for the stimulus process."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from rig.record.messages import Action, AppendText
@@ -106,6 +107,12 @@ class Alarms:
     def of_box(self, now: int, text: str) -> list[Action]:
         """An alarm of the box, with the name of its port."""
         return self.sound(now, f"{self._box_name}: {text}", BOX)
+
+    def silences(self, now: int, fallen: list[str], again: list[str], silent_s: Callable[[str], float]) -> list[Action]:
+        """Who has fallen silent, of whom each may say nothing for so many seconds, and who is heard again."""
+        told = [self.silent(now, name, silent_s(name)) for name in fallen]
+        told += [self.heard_again(now, name) for name in again]
+        return [action for actions in told for action in actions]
 
     def silent(self, now: int, name: str, seconds: float) -> list[Action]:
         """Nothing was heard for so long: of a pulse from the box, at all from a camera or the screen."""

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from rig.clock import NS
+from rig.record.messages import Action, PingBox
 from rig.streams import BoxStatus
 from rig.trigger.box import BoxEvent, LineReport
+
+PING_NS = NS // 5  # 5 Hz, the rate that docs/explanation measured for clock pairs
 
 
 class BoxReports:
@@ -15,6 +19,14 @@ class BoxReports:
         self.is_final = False
         self._run_id, self._has_ended = run_id, False
         self._line = LineReport(0, 0, 0)
+        self._next_ping = 0  # host ns
+
+    def ping(self, now: int) -> list[Action]:
+        """Ask the box for its clock, when it is time, host ns."""
+        if now < self._next_ping:
+            return []
+        self._next_ping = now + PING_NS
+        return [PingBox()]
 
     def run_ended(self) -> None:
         """The recording run is over; the next report is the last."""

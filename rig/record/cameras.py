@@ -52,6 +52,7 @@ class Cameras:
         self._likely: set[str] = set()  # streams whose loss was told of before it was certain
         self._try_at: dict[str, int] = {}
         self._none_since: int | None = None
+        self._arrived = -1  # frames when it was last asked whether any still arrive
 
     @property
     def are_answering(self) -> bool:
@@ -62,6 +63,11 @@ class Cameras:
     def arrived(self) -> int:
         """Frames of the recording run so far, of all cameras."""
         return sum(keeper.counts.arrived for keeper in self.keepers.values())
+
+    def still_deliver(self) -> bool:
+        """Whether any frame has arrived since this was last asked."""
+        before, self._arrived = self._arrived, self.arrived
+        return self._arrived != before
 
     @property
     def last_pulse(self) -> int:
@@ -90,6 +96,11 @@ class Cameras:
         if self._asked_ns is None:
             self._asked_ns = now
         return sorted(self._waiting) if now - self._asked_ns > ANSWER_S * NS else []
+
+    def not_waited_for(self, hung: Sequence[str], now: int) -> list[Action]:
+        """A driver hangs: nobody waits for it any longer."""
+        text = f"did not answer within {ANSWER_S:g} s; its driver hangs. Unplug it, plug it in, and start again"
+        return [action for name in hung for action in self._alarms.sound(now, text, name)]
 
     def armed(self, event: Armed, now: int, *, is_recording: bool) -> list[Action]:
         """One says that it is armed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,8 @@ from rig.session.folder import SessionFolder
 from rig.session.layout import SCHEMA, Outcome
 from rig.streams import DeviceInfo
 
+_MAY_SAY = ("in_s", "out_s", "edition", "valence", "target")  # of a clip
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -30,6 +33,8 @@ class Subject:
     folder: SessionFolder
     run: int
     run_id: int
+    row: int = 0  # of the ledger: which order of the clips
+    visit: int = 1
 
 
 def header(
@@ -48,6 +53,12 @@ def header(
         "session": subject.folder.number,
         "run": subject.run,
         "continues": 0,
+        "resumes": plan.lead.resumes,
+        "first_step": plan.lead.first,
+        "caught_before": plan.lead.caught,
+        "withdrawn_before": plan.lead.is_withdrawn,
+        "row": subject.row,
+        "visit": subject.visit,
         "run_id": subject.run_id,
         "rig": rig_file.rig.name,
         "protocol": protocol_file.protocol.name,
@@ -114,14 +125,15 @@ def _streams(plan: RunPlan, devices: dict[str, DeviceInfo]) -> dict[str, dict[st
 def _clips(
     protocol_file: ProtocolFile, clips: dict[str, FilmClip]
 ) -> dict[str, tuple[dict[str, Value], np.ndarray[tuple[int], np.dtype[np.float64]]]]:
-    out = {}
-    for name, clip in clips.items():
-        written = protocol_file.protocol.clips[name]
-        attributes: dict[str, Value] = {
-            **written.model_dump(),
-            "fps": clip.fps,
-            "width": clip.width,
-            "height": clip.height,
-        }
-        out[name] = (attributes, np.array(clip.pts_s, np.float64))
-    return out
+    return {
+        name: (_clip(protocol_file.protocol.clips[name].model_dump(), clip), np.array(clip.pts_s, np.float64))
+        for name, clip in clips.items()
+    }
+
+
+def _clip(said: dict[str, Any], clip: FilmClip) -> dict[str, Value]:
+    """What the protocol says of a clip, as far as it does, and what was decoded of it."""
+    always = {name: said[name] or "" for name in ("file", "sha256", "title", "licence")}
+    given = {name: said[name] for name in _MAY_SAY if said.get(name) not in (None, "")}
+    decoded = {"fps": clip.fps, "width": clip.width, "height": clip.height, "first": clip.first}
+    return {**always, **given, **decoded}

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from rig.clock import NS
 from rig.record.alarms import Alarms, log, note
 from rig.record.cameras import Cameras
-from rig.record.messages import Action, AppendText, Event, Mishap, Queue, Stock, Synced, TableFull
+from rig.record.messages import Action, Event, Mishap, Queue, Stock, Synced, TableFull
 from rig.record.rows import row_of
 from rig.record.steps_shown import StepsShown
 from rig.record.watch import BOX, SCREEN, Watch
-from rig.session import layout
 from rig.stimulus.screen import ScreenNote, StepBegan
 from rig.streams import Answer, CameraEvent, ClockPair, Edge, Flip
 from rig.trigger.box import BoxAnswers, BoxSilent, EventsLost
@@ -40,7 +37,7 @@ class Noting:
             case StepBegan():
                 return self._steps.began(event)
             case Answer():
-                return [AppendText(layout.ANSWERS, now, asdict(event))]
+                return self._steps.answered(event, now)
             case ScreenNote():
                 return [log(now, {"kind": "note", "text": f"screen: {event.text}"})]
             case Mishap():

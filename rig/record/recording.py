@@ -2,71 +2,38 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
 from rig import host, wiring
 from rig.children import working_folder
-from rig.clips.manifest import FilmClip, find_clips
-from rig.clock import NS, Clock, Reading, read_raw, read_utc
-from rig.config.rig import RigFile
-from rig.elicitation.protocol import ProtocolFile, unroll
+from rig.clips.manifest import FilmClip
+from rig.clock import Clock
 from rig.errors import StorageError, raise_all
 from rig.record.abilities import beyond_box
+from rig.record.booking import Booking
 from rig.record.camera_rules import camera_infos, unfit_cameras
-from rig.record.header import Subject, header
+from rig.record.header import header
 from rig.record.keeping import Counts
-from rig.record.messages import Event, Mishap
+from rig.record.messages import Event
+from rig.record.observer import Observer, Status
 from rig.record.packers import kinds
-from rig.record.plan import RunPlan, plan_run
+from rig.record.preparing import Prepared, Request, prepared
 from rig.record.run import Run
-from rig.record.states import RunState
 from rig.record.storage import Storage
 from rig.record.telemetry import Telemetry
+from rig.record.telling import Rules, Telling, hidden_words
 from rig.record.threads import ThreadedRecorder
 from rig.record.virtual import VirtualRecorder
 from rig.session.files import RunFiles
-from rig.session.folder import SessionFolder, beside, new_session, write_private
+from rig.session.folder import beside, write_private
 from rig.session.layout import Outcome
-from rig.stimulus.screen import StepBegan
-from rig.streams import ClockPair, DeviceInfo, Frame
-from rig.trigger.box import RunEnded
+from rig.streams import DeviceInfo, Frame
 
-UTC_EVERY_S = 10
-FIRST_RUN = 1
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the user asked for."""
-
-    rig: RigFile
-    protocol: ProtocolFile
-    subject: str
-    out: Path
-    session: int | None = None
-    scripted: bool = False
-    virtual: bool = False
-
-
-@dataclass(frozen=True)
-class Status:
-    """How a recording stands; for one status line a second."""
-
-    seconds: float
-    state: RunState
-    step: str  # name of what is on the screen; empty before and after
-    step_number: int  # from 1; 0 before
-    steps: int
-    counts: dict[str, Counts]
-    stored_bytes: int
-    free_bytes: int  # on the session's disk; -1: the system did not tell
-    alarms: tuple[str, ...]  # without those of what is over
-    is_simulated: bool  # any device of it
+__all__ = ["Recorded", "Recording", "Request", "Status"]
 
 
 @dataclass(frozen=True)
@@ -80,15 +47,15 @@ class Recorded:
     slowest_ms: float | None  # longest from grab to acknowledged; None in virtual time, or when not all frames were
     logs: tuple[Path, ...] = ()  # of child processes, when it did not end in order
     is_given_up: bool = False  # stopped before the first frame, and nothing of it was kept
+    withdrawal: str = ""  # keep or delete: what becomes of the session of a participant who withdrew
 
 
 @dataclass(frozen=True)
 class _Job:
     """What a recording works with, once everything is found and open."""
 
-    subject: Subject
-    plan: RunPlan
-    clips: dict[str, FilmClip]
+    found: Prepared
+    booking: Booking
     devices: wiring.Devices
     clock: Clock
     virtual: wiring.Virtual | None
@@ -131,123 +98,102 @@ class Recording:
             raise KeyboardInterrupt
         self._recorder.abort()
 
+    def say(self, event: Event) -> None:
+        """From any thread: what the operator says. Before anything is recorded it is nothing to anybody."""
+        if self._recorder is not None:
+            self._recorder.tell(event)
+
     def record(self) -> Recorded:
         """Run it to its end; blocks. Raises UserError, DeviceError or StorageError; what was recorded is kept."""
-        request = self._request
-        clips = find_clips(request.protocol)
-        seconds = {name: clip.seconds for name, clip in clips.items()}
-        steps = unroll(request.protocol.protocol, list(request.rig.rig.cameras), seconds)
-        folder = new_session(request.out, request.subject, request.session)
-        subject = Subject(folder, FIRST_RUN, 1 + secrets.randbelow(2**32 - 2))
-        try:
-            with _opened(request, clips, beside(folder.run_path(FIRST_RUN), "truth.jsonl")) as opened:
-                job = _Job(subject, plan_run(request.rig.rig, steps), clips, *opened)
-                recorded = self._record(job)
-                if not recorded.outcome.is_orderly and job.folder is not None:
-                    return _with_logs(recorded, job.folder)
-                return recorded
-        finally:
-            _drop_if_empty(folder)
+        with prepared(self._request) as found:
+            booking = Booking(found.ledger, found.place, found.plan.steps)
+            outcome, problems = Outcome.FAILED, list[str]()
+            try:
+                recorded = self._with_devices(found, booking)
+                outcome = recorded.outcome
+            finally:
+                problems += booking.close(outcome)
+            return replace(recorded, alarms=(*recorded.alarms, *problems))
+
+    def _with_devices(self, found: Prepared, booking: Booking) -> Recorded:
+        subject = found.subject
+        with _opened(self._request, found.clips, beside(subject.folder.run_path(subject.run), "truth.jsonl")) as opened:
+            job = _Job(found, booking, *opened)
+            recorded = self._record(job)
+            if not recorded.outcome.is_orderly and job.folder is not None:
+                return _with_logs(recorded, job.folder)
+            return recorded
 
     def _record(self, job: _Job) -> Recorded:
-        rig = self._request.rig
+        rig, subject, plan = self._request.rig, job.found.subject, job.found.plan
         raise_all([*beyond_box(rig, job.infos["box"]), *unfit_cameras(rig, camera_infos(job.infos))])
-        path = job.subject.folder.run_path(job.subject.run)
-        writer = _create(self._request, job)
-        cameras = job.devices.cameras
+        with ExitStack() as opened:
+            telling = self._open_channel(job, opened)
+            path = subject.folder.run_path(subject.run)
+            writer = _create(self._request, job)
+            cameras = job.devices.cameras
+            telemetry = Telemetry(job.clock, plan.buffers, partial(host.free_bytes, path.parent))
 
-        telemetry = Telemetry(job.clock, job.plan.buffers, partial(host.free_bytes, path.parent))
+            def release(frame: Frame) -> None:
+                telemetry.gave(frame)
+                cameras[frame.stream].release(frame)
 
-        def release(frame: Frame) -> None:
-            telemetry.gave(frame)
-            cameras[frame.stream].release(frame)
+            storage = Storage(writer, release, telemetry, kinds(plan))
+            run = Run(plan, walk_id=subject.run_id ^ 1, run_id=subject.run_id, box_name=job.devices.box.name)
+            self._run_to_end(job, run, storage, telling)
+            return _recorded(job, run, storage, path)
 
-        storage = Storage(writer, release, telemetry, kinds(job.plan))
-        run = Run(job.plan, walk_id=job.subject.run_id ^ 1, run_id=job.subject.run_id, box_name=job.devices.box.name)
-        observer = _Observer(run, job, storage, self._on_status)
+    def _open_channel(self, job: _Job, opened: ExitStack) -> Telling | None:
+        """The channel to the operator's terminal; nobody can follow virtual time."""
         if job.virtual is not None:
-            self._recorder = VirtualRecorder(run, job.virtual, storage)
+            return None
+        protocol, steps = self._request.protocol.protocol, job.found.plan.steps
+        clips = {name: clip.model_dump(mode="json") for name, clip in protocol.clips.items()}
+        operator = protocol.operator
+        hidden = hidden_words(clips, steps) if operator.blind else ()
+        rules = Rules(operator.blind, operator.guesses, hidden)
+        telling = Telling(job.found.subject.folder.path, rules, steps, self.say, job.clock)
+        opened.callback(telling.close)
+        return telling
+
+    def _run_to_end(self, job: _Job, run: Run, storage: Storage, telling: Telling | None) -> None:
+        observer = Observer(
+            run, job.found.plan.steps, storage, job.clock,
+            is_virtual=job.virtual is not None, is_simulated=job.is_simulated,
+            on_status=self._on_status, on_step=job.devices.on_step, booking=job.booking, telling=telling,
+        )  # fmt: skip
+        if job.virtual is not None:
+            recorder: ThreadedRecorder | VirtualRecorder = VirtualRecorder(run, job.virtual, storage)
         else:
-            self._recorder = ThreadedRecorder(run, job.devices, storage, job.clock)
-        observer.tell = self._recorder.tell
+            recorder = ThreadedRecorder(run, job.devices, storage, job.clock)
+        observer.tell = recorder.tell
+        self._recorder = recorder
         try:
-            self._recorder.record(observer.on_event, observer.on_second)
+            recorder.record(observer.on_event, observer.on_second)
         except StorageError as error:  # all frames are in the file; readers see a run that was never closed
             run.outcome = Outcome.CLOSE_FAILED
             run.alarms.append(f"disk: {error}")
-        is_given_up = run.outcome is Outcome.STOPPED and not any(c.arrived for c in run.counts.values())
-        if is_given_up:
-            for written in writer.paths:  # the number is free again
-                written.unlink(missing_ok=True)
-        slowest_ms = storage.slowest_ms if job.virtual is None else None
-        return Recorded(path, run.outcome, run.counts, tuple(run.alarms), slowest_ms, is_given_up=is_given_up)
+        observer.ended(run.outcome)
 
 
-class _Observer:
-    """Sees what the core sees: keeps the status and the participant informed."""
-
-    def __init__(self, run: Run, job: _Job, storage: Storage, on_status: Callable[[Status], None]) -> None:
-        self.tell: Callable[[Event], None] = lambda _: None
-        self._run, self._job, self._storage, self._on_status = run, job, storage, on_status
-        self._began_ns = job.clock.now_ns()
-        self._seconds = 0
-
-    def on_event(self, event: Event) -> None:
-        """Look at an event before the core takes it."""
-        if isinstance(event, RunEnded):
-            self._read_clocks()
-        elif isinstance(event, StepBegan):
-            self._beside("the scripted participant", self._job.devices.on_step, self._job.plan.steps[event.step])
-
-    def on_second(self) -> None:
-        """Show the status; now and then read the other clocks of this machine."""
-        if self._seconds % UTC_EVERY_S == 0:
-            self._read_clocks()
-        self._seconds += 1
-        if not self._beside("the status", lambda: self._on_status(self._status())):
-            self._on_status = lambda _: None
-
-    def _beside(self, what: str, work: Callable[..., None], *of: object) -> bool:
-        """Do what is not recording itself: if it goes wrong it is noted, and the run goes on."""
-        try:
-            work(*of)
-        except Exception as exc:
-            self.tell(Mishap(f"{what}: {exc}"))
-            return False
-        return True
-
-    def _read_clocks(self) -> None:
-        """Read this machine's other clocks against the host clock; virtual time has none."""
-        if self._job.virtual is None:
-            self.tell(_pair("utc", read_utc(self._job.clock)))
-            self.tell(_pair("raw", read_raw(self._job.clock)))
-
-    def _status(self) -> Status:
-        run, steps = self._run, self._job.plan.steps
-        showing = steps[run.step_index].name if 0 <= run.step_index < len(steps) else ""
-        return Status(
-            seconds=(self._job.clock.now_ns() - self._began_ns) / NS,
-            state=run.state,
-            step=showing,
-            step_number=min(run.step_index + 1, len(steps)),
-            steps=len(steps),
-            counts=run.counts,
-            stored_bytes=self._storage.stored_bytes,
-            free_bytes=self._storage.telemetry.free_bytes,
-            alarms=tuple(run.standing_alarms),
-            is_simulated=self._job.is_simulated,
-        )
-
-
-def _pair(clock: str, reading: Reading) -> ClockPair:
-    value = reading.reading_ns
-    return ClockPair(clock, value, value, reading.host_before_ns, reading.host_after_ns)
+def _recorded(job: _Job, run: Run, storage: Storage, path: Path) -> Recorded:
+    """What came of it; a session that was stopped before anything was recorded is none."""
+    is_given_up = run.outcome is Outcome.STOPPED and not any(c.arrived for c in run.counts.values())
+    if is_given_up:
+        for written in storage.writer.paths:  # the number is free again
+            written.unlink(missing_ok=True)
+    return Recorded(
+        path, run.outcome, run.counts, tuple(run.alarms),
+        storage.slowest_ms if job.virtual is None else None,
+        is_given_up=is_given_up, withdrawal=run.steps.withdrawal,
+    )  # fmt: skip
 
 
 def _create(request: Request, job: _Job) -> RunFiles:
     """Make the run file; all its room is reserved when this returns."""
-    head = header(job.subject, request.rig, request.protocol, job.clips, job.plan, job.infos, job.clock.now_ns())
-    plan, path_of = job.plan, job.subject.folder.run_path
+    found, made_ns = job.found, job.clock.now_ns()
+    head = header(found.subject, request.rig, request.protocol, found.clips, found.plan, job.infos, made_ns)
+    plan, path_of = found.plan, found.subject.folder.run_path
     return RunFiles(path_of, head, plan.room, least=plan.least, next_room=plan.next_room)
 
 
@@ -265,7 +211,10 @@ def _opened(
             virtual.devices.close()
         return
     with working_folder() as folder:
-        devices, clock = wiring.open_devices(rig, clips, folder, truth=truth, scripted=request.scripted)
+        key = request.protocol.protocol.withdrawal.key
+        devices, clock = wiring.open_devices(
+            rig, clips, folder, truth=truth, scripted=request.scripted, withdrawal_key=key
+        )
         try:
             yield devices, clock, None, folder
         finally:
@@ -282,9 +231,3 @@ def _with_logs(recorded: Recorded, folder: Path) -> Recorded:
         except StorageError as error:
             refused.append(f"disk: {error}")
     return replace(recorded, alarms=(*recorded.alarms, *refused), logs=tuple(kept))
-
-
-def _drop_if_empty(folder: SessionFolder) -> None:
-    """A session in which nothing was recorded keeps no number."""
-    with suppress(OSError):  # it holds something, or is not there any more
-        folder.path.rmdir()

@@ -7,8 +7,8 @@
      | the box has begun                                                                             |
     RECORDING       the steps, one after another                                                     |
      |   +--------- an abort; disk or recorder failed; the box restarted; no camera for a minute ----+
-     | the last step is over; a stop; the box ended by itself, or it and all frames are gone;        |
-     | no room is left                                                                               |
+     | the last step is over; no consent; a stop; the box ended by itself, or it and all frames are  |
+     | gone; no room is left                                                                         |
     DRAINING        the box sends its postamble, the last frames come, the cameras stop              |
      |   +--------- an abort; disk or recorder failed; the box restarted; a camera hangs ------------+
      | every camera has stopped                                                                      |
@@ -16,11 +16,12 @@
 
 Why it ended is the outcome, not the state. The first reason stays; but a failure takes the place of an orderly end:
 
-    INCOMPLETE --+--> FINISHED   the last step is over ----+
-                 +--> STOPPED    a stop or an abort -------+
-                 +-----------------------------------------+--> DEVICE_LOST   box, camera or screen
-                                                           +--> DISK_FULL     the disk failed, or has no room left
-                                                           +--> FAILED        this program
+    INCOMPLETE --+--> FINISHED   the last step is over ---------+
+                 +--> STOPPED    a stop, an abort, no consent --+
+                 +--> WITHDRAWN  the participant withdrew ------+
+                 +----------------------------------------------+--> DEVICE_LOST   box, camera or screen
+                                                                +--> DISK_FULL     the disk failed, or is full
+                                                                +--> FAILED        this program
     any of them, once CLOSED ------------------------------------> CLOSE_FAILED  the file cannot be put in order
 
 A lost camera or screen never ends a recording by itself: what is left goes on, and an alarm says so. A camera that
@@ -35,7 +36,6 @@ from rig.clock import NS
 from rig.errors import DeviceLost
 from rig.record.alarms import Alarms, log, note
 from rig.record.box_reports import BoxReports
-from rig.record.cameras import ANSWER_S as CAMERAS_ANSWER_S
 from rig.record.cameras import RUN_EPOCH, WALK_EPOCH, Cameras
 from rig.record.keeping import Counts, StreamKeeper
 from rig.record.messages import (
@@ -46,7 +46,7 @@ from rig.record.messages import (
     CloseFile,
     DeviceFailed,
     Event,
-    PingBox,
+    OperatorSaid,
     ReleaseFrame,
     RoomAdded,
     RoomRefused,
@@ -64,10 +64,11 @@ from rig.record.pulses_told import PulsesTold
 from rig.record.room import RoomWatch
 from rig.record.rows import pulse_row, row_of
 from rig.record.states import RunState
-from rig.record.steps_shown import StepsShown
+from rig.record.steps_shown import WITHDRAWN, StepsShown
 from rig.record.watch import BOX, SCREEN, Watch
+from rig.record.wishes import Wishes
 from rig.session.layout import Outcome
-from rig.stimulus.screen import StepEnded
+from rig.stimulus.screen import StepEnded, Withdrawn
 from rig.streams import BoxStatus, Frame, Pulse
 from rig.trigger.box import (
     LEFTOVER_S,
@@ -80,7 +81,6 @@ from rig.trigger.box import (
     StartRefused,
 )
 
-PING_NS = NS // 5  # 5 Hz, the rate that docs/explanation measured for clock pairs
 SCREEN_LOST = "shows no further step, and the recording goes on; press Ctrl-C to end it in order"
 SETTLE_NS = NS // 2  # how long the last frames of a run may take to arrive
 ANSWER_S = 5.0  # the box is asked to start for 3 s; then it has refused
@@ -98,21 +98,15 @@ class Run:
         self._cameras = Cameras(plan, self._alarms, self._watch)
         self._walk, self._is_walking = self._cameras.walk, True
         self._pulses = PulsesTold(plan.pulses.period_ticks)
-        self._steps = StepsShown(plan.steps, self._watch)
-        self._noting = Noting(run_id, self._alarms, self._watch, self._cameras, self._steps)
+        self.steps = StepsShown(plan.course, plan.lead, self._watch)
+        self._wishes = Wishes(self.steps)
+        self._noting = Noting(run_id, self._alarms, self._watch, self._cameras, self.steps)
         self._room = RoomWatch(plan, self._alarms, self._cameras)
         self._has_box = True
         self._deadline: int | None = None  # of the box's answer, or of the last frames
-        self._next_ping = 0
-        self._arrived = -1  # frames when it was last looked whether any still arrive without the box
         self._reports = BoxReports(run_id)
         # Going through the method `_on` makes a new function for each event, a tenth of what a recording computes.
         self._handler_of = cache(Run.__dict__["_on"].dispatcher.dispatch)
-
-    @property
-    def step_index(self) -> int:
-        """The step on the screen; -1 before the first."""
-        return self._steps.index
 
     @property
     def keepers(self) -> dict[str, StreamKeeper]:
@@ -204,7 +198,7 @@ class Run:
         else:
             self.state, self._deadline = RunState.RECORDING, None
             self._watch.begin(now)
-            self._steps.begin_at(now + int(len(PREAMBLE) * self._plan.group_s * NS))
+            self.steps.begin_at(now + int(len(PREAMBLE) * self._plan.group_s * NS))
         return [log(now, began)]
 
     @_on.register
@@ -263,15 +257,19 @@ class Run:
 
     @_on.register
     def _(self, event: StepEnded, now: int) -> list[Action]:
-        is_current = self.state is RunState.RECORDING and event.step == self.step_index
-        return self._steps.ended(event) + (self._next_step(now) if is_current else [])
+        return self.steps.ended(event, now) + self._go_on(now)
 
-    def _next_step(self, now: int) -> list[Action]:
-        """Show the next step; after the last one end the run, unless the box ends it by itself."""
-        step = self._steps.next(now)
+    def _go_on(self, now: int) -> list[Action]:
+        """Show the next step if it is due; after the last one end the run, unless the box ends it by itself."""
+        if self.state is not RunState.RECORDING or not self.steps.is_free(now):
+            return []
+        if self.steps.held:
+            self._store(set(), self.steps.held, now)
+            return []
+        step = self.steps.next(now)
         if step is None:
-            return self._stop(Outcome.FINISHED, now)
-        self._store(set(step.store), step.reason, now)
+            return self._stop(self.steps.ends_as, now)
+        self._store(*self.steps.kept(step), now)
         return [ShowStep(step)]
 
     def _store(self, kept: set[str], reason: str, now: int) -> None:
@@ -279,6 +277,21 @@ class Run:
         group = self._plan.pulses.group
         seen = max(self._pulses.number_at(now, goes_on=self._has_box), self._cameras.last_pulse, 0)
         self._cameras.store(kept, reason, (seen // group + 1) * group)
+
+    # --- operator and participant ----------------------------------------------------------------------------
+
+    @_on.register
+    def _(self, event: OperatorSaid, now: int) -> list[Action]:
+        actions = self._wishes.said(event, now, is_recording=self.state is RunState.RECORDING) + self._go_on(now)
+        return actions + (self._on(StopRequested(), now) if event.kind == "stop" else [])
+
+    @_on.register
+    def _(self, event: Withdrawn, now: int) -> list[Action]:
+        is_recording = self.state is RunState.RECORDING
+        actions = self._wishes.withdrawn(event, now, is_recording=is_recording)
+        if is_recording:
+            self._store(set(), WITHDRAWN, now)
+        return actions + self._go_on(now)
 
     # --- room ------------------------------------------------------------------------------------------------
 
@@ -317,14 +330,11 @@ class Run:
         if event.device == SCREEN:
             return actions + self._screen_lost(now)
         if event.device == BOX:
-            self._box_lost(now)
+            self._end_as(Outcome.DEVICE_LOST)
+            self._has_box, self._deadline = False, now + SETTLE_NS
+            self._watch.forget(BOX)
             return actions
         return actions + self._camera_lost(event, now)
-
-    def _box_lost(self, now: int) -> None:
-        self._end_as(Outcome.DEVICE_LOST)
-        self._has_box, self._deadline = False, now + SETTLE_NS
-        self._watch.forget(BOX)
 
     def _camera_lost(self, event: DeviceFailed, now: int) -> list[Action]:
         is_recording = self.state is RunState.RECORDING
@@ -341,14 +351,14 @@ class Run:
 
     def _stop(self, outcome: Outcome, now: int) -> list[Action]:
         """End in order: the box completes its group and sends the postamble."""
-        self._end_as(outcome)
+        self._end_as(Outcome.WITHDRAWN if self.steps.withdrawal and outcome.is_orderly else outcome)
         self.state = RunState.DRAINING
-        self._store(set(self._plan.names), "", now)
+        self._store(*self.steps.kept_at_end(self._plan.names), now)
         if self._has_box:  # without it nobody can ask for an end, and the body goes on
             self._cameras.hold(self._pulses.next)
         self._pulses.stop()
         self._deadline = now + int(((len(PREAMBLE) + 2) * self._plan.group_s + LATE_S) * NS)
-        return [*([StopBox()] if self._has_box else []), *([AbortStep()] if self._steps.has_screen else [])]
+        return [*([StopBox()] if self._has_box else []), *([AbortStep()] if self.steps.has_screen else [])]
 
     def _give_up(self, outcome: Outcome, now: int) -> list[Action]:
         """End at once: stop what runs, wait for nothing."""
@@ -358,41 +368,28 @@ class Run:
 
     @_on.register
     def _(self, event: Tick, now: int) -> list[Action]:  # noqa: ARG002
-        actions: list[Action] = []
-        if now >= self._next_ping and self._has_box:
-            self._next_ping = now + PING_NS
-            actions.append(PingBox())
+        actions = self._reports.ping(now) if self._has_box else []
         hung = self._cameras.hung(now)
         if hung:
-            return actions + self._without_answer(hung, now)
-        if self._steps.is_first_due(now) and self.state is RunState.RECORDING:
-            actions += self._next_step(now)
+            return [*actions, *self._cameras.not_waited_for(hung, now), *self._give_up(Outcome.DEVICE_LOST, now)]
+        actions += self._go_on(now)
         if self.state is RunState.RECORDING:
             actions += self._cameras.try_again(now) + self._look(now)
         return actions + self._when_late(now)
-
-    def _without_answer(self, hung: list[str], now: int) -> list[Action]:
-        """A driver hangs: nobody waits for it any longer."""
-        text = f"did not answer within {CAMERAS_ANSWER_S:g} s; its driver hangs. Unplug it, plug it in, and start again"
-        alarms = [action for name in hung for action in self._alarms.sound(now, text, name)]
-        return [*alarms, *self._give_up(Outcome.DEVICE_LOST, now)]
 
     def _look(self, now: int) -> list[Action]:
         """Tell who has fallen silent; a screen that does not end its step counts as lost."""
         if self._cameras.have_been_gone(now):
             return [note(now, "no camera came back"), *self._give_up(Outcome.DEVICE_LOST, now)]
-        fallen, again = self._watch.look(now)
-        silences = [self._alarms.silent(now, name, self._watch.silent_s(name)) for name in fallen]
-        actions = [action for told in silences for action in told]
-        actions += [action for name in again for action in self._alarms.heard_again(now, name)]
+        actions = self._alarms.silences(now, *self._watch.look(now), self._watch.silent_s)
         if self._watch.step_is_overdue(now):
-            actions += self._alarms.sound(now, f"did not end step {self.step_index + 1}", SCREEN)
+            actions += self._alarms.sound(now, f"did not end step {self.steps.index + 1}", SCREEN)
             actions += self._screen_lost(now)
         return actions
 
     def _screen_lost(self, now: int) -> list[Action]:
         """What the cameras see of the participant may be worth it: only the operator can say when it is enough."""
-        self._steps.lost()
+        self.steps.lost()
         self._end_as(Outcome.DEVICE_LOST)
         return self._alarms.sound(now, SCREEN_LOST, SCREEN)
 
@@ -413,9 +410,8 @@ class Run:
 
     def _without_box(self, now: int) -> list[Action]:
         """The box has a supply of its own and may go on: record while frames still arrive."""
-        if self._cameras.arrived == self._arrived:
+        if not self._cameras.still_deliver():
             return self._stop(Outcome.DEVICE_LOST, now)
-        self._arrived = self._cameras.arrived
         self._deadline = now + int(LATE_S * NS)
         return []
 

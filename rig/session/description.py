@@ -103,7 +103,8 @@ def _compare(path: str, item: h5py.Group | h5py.Dataset, entry: Json, found: Dif
     if not _is_as_described(item, entry):
         found.other.append(f"{path} has another type or shape")
     described: Json = entry.get("attributes", {})
-    found.missing += [f"{path} {name}" for name in described if name not in item.attrs]
+    needed = (name for name, attribute in described.items() if "optional" not in attribute)
+    found.missing += [f"{path} {name}" for name in needed if name not in item.attrs]
     described = described | {name: a for name, a in description()["every"].items() if entry["kind"] in a["kinds"]}
     found.unknown += [f"{path} {name}" for name in item.attrs if name not in described]
     for name, attribute in described.items():

@@ -20,12 +20,15 @@ from rig.errors import NotASession, SessionExists, StorageError, UserError
 SUBJECT = re.compile(r"[A-Za-z0-9]{1,64}")
 MAX_NUMBER = 9999
 RUN_SUFFIX = "_session.h5"
+DELETING = ".deleting"  # ends the hidden name of a session's folder while its files are removed
 
 _NUMBER = "(0[1-9]|[1-9][0-9]{1,3})"  # 1 to MAX_NUMBER as the names below write them; no other name is ours
 _RUN_NAME = re.compile(rf"(?P<session>sub-{SUBJECT.pattern}_ses-{_NUMBER})_run-(?P<run>{_NUMBER})_session\.h5")
 _SESSION_FOLDER = re.compile(f"ses-{_NUMBER}")
 _TAKEN = re.compile(rf"\.?ses-{_NUMBER}(\..*)?")  # also by a copy under way, or by a session moved to an archive
-_UNDER_WAY = re.compile(rf"\.ses-{_NUMBER}\.(part|moved|replaced)")  # folders of an archiving that is not finished
+_UNDER_WAY = re.compile(
+    rf"\.ses-{_NUMBER}\.(part|moved|replaced|deleting)"
+)  # what rig archive or a deletion is not done with
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,17 @@ class SessionFolder:
     def run_path(self, run: int) -> Path:
         """The file of run `run` (from 1); need not exist."""
         return self.path / f"{run_name(self.subject, self.number, run)}{RUN_SUFFIX}"
+
+
+def folder_named(path: Path) -> SessionFolder | None:
+    """The session that a path stands for by its last two names, sub-<ID>/ses-<NN>; None by other names.
+
+    It need not exist.
+    """
+    subject, found = path.parent.name.removeprefix("sub-"), _SESSION_FOLDER.fullmatch(path.name)
+    if not found or not SUBJECT.fullmatch(subject) or subject == path.parent.name:
+        return None
+    return SessionFolder(path, subject, int(found.group(1)))
 
 
 def run_name(subject: str, session: int, run: int) -> str:
@@ -202,10 +216,20 @@ def find_runs(path: Path) -> list[Path]:
     return runs
 
 
+def is_under_way(folder: Path) -> bool:
+    """Whether a copy, a move or a deletion that is not finished has this folder: it is no session's."""
+    return _UNDER_WAY.fullmatch(folder.resolve().name) is not None
+
+
 def _refuse_under_way(path: Path, folder: Path) -> None:
-    if _UNDER_WAY.fullmatch(folder.resolve().name):
+    if not is_under_way(folder):
+        return
+    if folder.resolve().suffix == DELETING:
+        problem, hint = "is what is left of a session that is being deleted", "Run the same rig subjects delete again"
+    else:
         problem = "belongs to a copy or a move that rig archive has not finished"
-        raise NotASession(str(path), problem, hint="Run the same rig archive again: it goes on from there")
+        hint = "Run the same rig archive again: it goes on from there"
+    raise NotASession(str(path), problem, hint=hint)
 
 
 def _runs_in(folder: Path) -> list[Path]:
@@ -265,6 +289,14 @@ def beside(run_path: Path, suffix: str) -> Path:
     """The file that lies beside a run: `..._session.h5` and "verdict.json" give `..._verdict.json`."""
     stem = run_path.name.removesuffix(RUN_SUFFIX).removesuffix(".h5")
     return run_path.with_name(f"{stem}_{suffix}")
+
+
+def remove_beside(path: Path) -> None:
+    """Remove a file that lies beside a run, if it is there. Raises StorageError."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as exc:
+        raise StorageError(str(path), f"cannot be removed: {exc.strerror}", hint="It is in the way: move it") from None
 
 
 def write_private(path: Path, data: bytes) -> None:

@@ -74,7 +74,8 @@ class Outcome(StrEnum):
 
     INCOMPLETE = "incomplete"  # until proven otherwise: killed, power loss
     FINISHED = "finished"  # the protocol reached its end
-    STOPPED = "stopped"  # by the operator
+    STOPPED = "stopped"  # by the operator, or because the participant did not consent
+    WITHDRAWN = "withdrawn"  # the participant wanted no more; the log says when
     DEVICE_LOST = "device_lost"  # which and when is in the log
     DISK_FULL = "disk_full"  # the disk refused a write
     CLOSE_FAILED = "close_failed"  # recorded, but not put in order at the end
@@ -84,7 +85,7 @@ class Outcome(StrEnum):
     @property
     def is_orderly(self) -> bool:
         """Whether it ended because somebody, or the protocol, wanted it to."""
-        return self in (Outcome.FINISHED, Outcome.STOPPED)
+        return self in (Outcome.FINISHED, Outcome.STOPPED, Outcome.WITHDRAWN)
 
 
 @dataclass(frozen=True)
@@ -175,6 +176,7 @@ class Room:
     pulses: int
     edges: int
     steps: int = 0
+    answers: int = 0  # beyond one a step: to the questions of a page, and the operator's guesses
     answer_bytes: int = 0  # of the texts of all answers, the longest to each question
 
     @property
@@ -214,8 +216,8 @@ def tables(room: Room) -> list[Table]:
 
 
 def text_logs(room: Room) -> tuple[TextLog, TextLog]:
-    """The text logs of a run file: answers, of which there can be no more, and the log."""
-    answers = room.steps + STEPS_BESIDE
+    """The text logs of a run file: answers and the log."""
+    answers = room.steps + room.answers + STEPS_BESIDE
     return (
         TextLog(ANSWERS, answers, room.answer_bytes + ANSWER_BYTES * answers),
         TextLog(LOG, LOG_ROWS, LOG_BYTES + STREAM_LOG_BYTES * len(room.streams), LAST_ROWS, LAST_BYTES),

@@ -15,9 +15,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from rig import host
 from rig.errors import NotASession
-from rig.session.folder import beside, write_private
+from rig.session.folder import beside, remove_beside, write_private
 from rig.session.run import Run
 
 PAIRING_FILE = "pairing.h5"
@@ -33,8 +32,7 @@ def save(run: Run, numbers: Mapping[str, Numbers]) -> Path | None:
     """
     path = beside(run.path, PAIRING_FILE)
     if not numbers:
-        if path.exists():
-            host.remove(path)
+        remove_beside(path)
         return None
     data = BytesIO()
     with h5py.File(data, "w") as file:

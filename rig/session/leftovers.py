@@ -10,7 +10,7 @@ from pathlib import Path
 from rig import host
 from rig.errors import NotASession, RigError
 from rig.session.arming import arming_of
-from rig.session.folder import RUN_SUFFIX, find_runs, is_bare, is_run_name, sessions_below
+from rig.session.folder import RUN_SUFFIX, find_runs, is_bare, is_run_name, is_under_way, sessions_below
 
 _BESIDE = (".arming", ".journal", ".journal-part", ".rewritten")
 
@@ -34,6 +34,8 @@ def files_left(session: Path) -> list[Path]:
 
 def _beside(folder: Path) -> list[Path]:
     """What lies beside run files until they are closed."""
+    if is_under_way(folder):
+        return []
     try:
         found = list(folder.iterdir())
     except OSError:  # find_runs says why

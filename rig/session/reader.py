@@ -22,6 +22,7 @@ from rig.clock import NS
 from rig.elicitation.steps import Step
 from rig.errors import NotASession, SessionError, UserError
 from rig.session import led_pairing
+from rig.session.events import Event, events_of
 from rig.session.folder import find_runs
 from rig.session.pictures import Pictures
 from rig.session.run import Run, Shown, Stream
@@ -251,6 +252,11 @@ class Session:
     def log(self) -> list[Json]:
         """What the recorder noted, all runs."""
         return [entry for run in self.runs for entry in run.log]
+
+    @cached_property
+    def events(self) -> list[Event]:
+        """What happened, all runs, by onset in s from pulse 0 of the session; see rig.session.events."""
+        return events_of(self)
 
     @property
     def steps(self) -> list[Step]:

@@ -272,7 +272,10 @@ class Run:
             return json.loads(self.config(name) or "{}")
 
     def clip(self, name: str) -> Json:
-        """A clip as it was played: file, sha256, title, licence, fps, width, height, and pts float64 (frames,), s."""
+        """A clip as it was played: file, sha256, title, licence, fps, width, height, first, pts float64 (frames,), s.
+
+        `first` is the film frame of the file that is the clip's film frame 0; files of early versions have none.
+        """
         path = f"{layout.CONFIG}/clips/{name}"
         with reading(self.path, path):
             attributes = texts.clip(self.attributes(path))
@@ -310,8 +313,13 @@ class Run:
 
     @cached_property
     def trials(self) -> Rows:
-        """Steps with onset and end, TRIAL (n,), host ns; one row a step (the last one written)."""
-        return _last_of(self.table(layout.TRIALS, TRIAL), ["step"])
+        """Steps with onset and end, TRIAL (n,), host ns; one row each time that a step was shown."""
+        return _last_of(self.table(layout.TRIALS, TRIAL), ["step", "onset_host_ns"])
+
+    def onset_host_ns(self, step: int) -> int:
+        """The first flip of a step, by its index, the last time that it was shown; -1: it was not, or nothing tells."""
+        onsets = self.trials["onset_host_ns"][self.trials["step"] == step]
+        return int(onsets[-1]) if len(onsets) else -1
 
     @cached_property
     def not_stored(self) -> Rows:
@@ -342,8 +350,9 @@ class Run:
 
     @cached_property
     def answers(self) -> list[Json]:
-        """What the participant answered: dicts with step, question, answer and times in host ns."""
-        return self.texts(layout.ANSWERS)
+        """What the participant answered, and the operator guessed: dicts with step, question, answer, host ns."""
+        with reading(self.path, layout.ANSWERS):
+            return [texts.answer(entry) for entry in self.texts(layout.ANSWERS)]
 
     @cached_property
     def steps(self) -> list[Step]:

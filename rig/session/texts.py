@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from math import isfinite
+from numbers import Integral
 from typing import Any
 
 Json = dict[str, Any]
@@ -41,7 +42,20 @@ def steps(data: object) -> list[Json]:
     """The steps, each with all its fields."""
     if not isinstance(data, list):
         raise ValueError(f"{_short(data)} is no list")
-    return [fitting(step, _STEP) for step in data]
+    return [_step(step) for step in data]
+
+
+def _step(data: object) -> Json:
+    step = fitting(data, _STEP, _STEP_MAY)
+    for item in step.get("items", []):
+        for choice in fitting(item, _ITEM, _ITEM_MAY).get("choices", []):
+            fitting(choice, dict.fromkeys(("key", "value", "label"), _is_text))
+    return step
+
+
+def answer(data: object) -> Json:
+    """An answer of the participant, or a guess of the operator."""
+    return fitting(data, _ANSWER, _ANSWER_MAY)
 
 
 def log_entry(entry: Json) -> Json:
@@ -55,12 +69,16 @@ def log_entry(entry: Json) -> Json:
             fitting(entry, {}, {"features": _is_object})
         case "goes_on":
             fitting(entry, {"run": _is_count})
+        case "operator":
+            fitting(entry, {"said": _is_text}, {"step": _is_index, "trial": _is_count})
+        case "withdrawn" | "declined":
+            fitting(entry, {"step": _is_index})
     return entry
 
 
 def clip(data: object) -> Json:
     """The attributes of a film clip."""
-    return fitting(data, {"file": _is_text, "sha256": _is_text})
+    return fitting(data, {"file": _is_text, "sha256": _is_text}, {"first": _is_place})
 
 
 def stream_names(data: object) -> list[str]:
@@ -82,12 +100,30 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63
 
 
+def _is_place(value: object) -> bool:
+    """A count as HDF5 gives it, which is no int of Python."""
+    return isinstance(value, Integral) and _is_count(int(value))
+
+
 def _is_size(value: object) -> bool:
     return _is_count(value) and 0 < value <= MOST  # type: ignore[operator]
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e12 and isfinite(value)
+
+
+def _is_index(value: object) -> bool:
+    """An index, or -1: none."""
+    return value == -1 or _is_count(value)
+
+
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list)
 
 
 def _is_text(value: object) -> bool:
@@ -120,4 +156,29 @@ _STEP: Rules = {
     "clip": lambda value: value is None or _is_text(value),
     "store": lambda value: isinstance(value, list) and all(_is_text(name) for name in value),
     "reason": _is_text,
+}
+_STEP_MAY: Rules = {
+    "items": _is_list,
+    "trial": _is_count,
+    "target": _is_text,
+    "least_caught": _is_count,
+    "only_withdrawn": _is_flag,
+    "ends_run": lambda value: isinstance(value, list) and all(_is_text(answer) for answer in value),
+    "asked_before": _is_count,
+    "asked_in_all": _is_count,
+}
+_ITEM: Rules = {"name": _is_text, "kind": _is_text, "text": _is_text, "choices": _is_list}
+_ITEM_MAY: Rules = {
+    **dict.fromkeys(("points", "most_letters"), _is_count),
+    **dict.fromkeys(("low", "high", "dimension", "images"), _is_text),
+    "may_skip": _is_flag,
+}
+_ANSWER: Rules = {"step": _is_count, "question": _is_text, "answer": _is_text}
+_ANSWER_MAY: Rules = {
+    **dict.fromkeys(("onset_host_ns", "first_key_host_ns", "confirmed_host_ns"), _is_count),
+    "is_skipped": _is_flag,
+    "by": _is_text,
+    "confidence": _is_count,
+    "trial": _is_count,
+    "is_right": lambda value: value is None or _is_flag(value),
 }

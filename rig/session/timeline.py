@@ -132,9 +132,10 @@ class Timeline:
         return {step.name: step for step in self.run.steps if step.clip is not None and step.index in begun}
 
     def flips_of(self, step: Step) -> Rows:
-        """Flips on which a step's film was on the screen, FLIP (n,)."""
+        """Flips on which a step's film was on the screen, the last time that it was shown, FLIP (n,)."""
         flips = self.run.flips
-        return np.asarray(flips[(flips["step"] == step.index) & (flips["film_frame"] >= 0)])
+        is_last = flips["host_ns"] >= self.run.onset_host_ns(step.index)
+        return np.asarray(flips[(flips["step"] == step.index) & (flips["film_frame"] >= 0) & is_last])
 
     def pulse_at(self, host_ns: int) -> int:
         """The latest known pulse whose exposure began at or before `host_ns`; NO_PULSE before the first."""
@@ -219,7 +220,8 @@ class Timeline:
         from rig.clips.decode import picture
 
         try:
-            return picture(self._film_path(clip), number), ""
+            first = int(self.run.clip(clip).get("first", 0))  # earlier versions played whole files alone
+            return picture(self._film_path(clip), first + number), ""
         except (RigError, IndexError) as exc:
             return None, f"film not here: {exc}"
 
@@ -236,18 +238,18 @@ class Timeline:
 
 
 def find_film(clip: str, file: str, sha256: str, folders: list[Path]) -> Path:
-    """The film of a clip in the first folder that has it with this sha256. Decodes it: may block for seconds.
+    """The film of a clip in the first folder that has it with this sha256. Not decoded, but read to its end.
 
     A file in a subfolder is also looked for by its bare name. Raises the ClipError that says most.
     """
-    from rig.clips.manifest import find_clip
+    from rig.clips import manifest
 
     errors: list[ClipError] = []
     names = [file] if file.startswith("package:") else list(dict.fromkeys([file, Path(file).name]))
     for folder in folders:
         for name in names:
             try:
-                return find_clip(clip, name, sha256, folder).path
+                return manifest.find_film(clip, name, sha256, folder)
             except ClipError as exc:
                 errors.append(exc)
     raise next((exc for exc in errors if exc.problem != "does not exist"), errors[0])
@@ -318,12 +320,13 @@ def why_no_frame(stream: Stream, pulse: int) -> str:
             return f"not stored on purpose: {row['reason'].decode('utf-8', 'replace')}"
     for row in stream.gaps:
         if row["first_pulse"] <= pulse <= row["last_pulse"]:
-            cause = _cause(int(row["cause"]))
+            cause = why_gap(int(row["cause"]))
             return f"no frame: gap at pulses {row['first_pulse']} to {row['last_pulse']}, {cause}"
     return "no frame, and no row says why" if len(stream.frames) else "no frame was stored"
 
 
-def _cause(number: int) -> str:
+def why_gap(number: int) -> str:
+    """A GapCause in words; any other number a file may hold."""
     known = number in {int(cause) for cause in GapCause}
     return GapCause(number).name.lower().replace("_", " ") if known else f"unknown cause {number}"
 

@@ -83,7 +83,8 @@ class SessionWriter:
 
         One that does not fit is dropped and counted. The outcome, and what tells of dropped rows, have room kept.
         """
-        data = json.dumps(record, ensure_ascii=False).encode()
+        # Half a letter, as a broken input method may send it, has no UTF-8; its escape says the same in JSON.
+        data = json.dumps(record, ensure_ascii=False).encode(errors="backslashreplace")
         log, used = self._logs[path], self._text_used[path]
         rows, is_last = f"{path}/rows", record.get("kind") == "outcome" or "table" in record
         kept_rows, kept_bytes = (0, 0) if is_last else (log.last_rows, log.last_bytes)

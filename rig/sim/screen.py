@@ -7,7 +7,8 @@ clock moves on --> flips on the grid of refreshes, up to now --> events
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 
 from rig.clips.cadence import require_refresh
@@ -17,12 +18,16 @@ from rig.clock import NS, Clock
 from rig.config import rig as config_of
 from rig.elicitation.steps import Step
 from rig.sim.film_faults import FilmFaults
-from rig.sim.participant import script
-from rig.stimulus.screen import Screen, ScreenEvent, ScreenNote
+from rig.sim.script import Deed, script
+from rig.stimulus.acts import Act, KeyDown, KeyUp, Pointer, Withdrawal, take
+from rig.stimulus.pages.boxes import Box
+from rig.stimulus.pages.colours import BACKGROUND
+from rig.stimulus.pages.page import Page, look_of
+from rig.stimulus.screen import WITHDRAWAL_KEY, Screen, ScreenEvent, ScreenNote, Withdrawn
 from rig.stimulus.showing import FlipLog, Showing
 from rig.streams import ClockPair, DeviceInfo
 
-NEUTRAL = 0.5  # brightness of the grey around a film and between films: 0 black, 1 white
+NEUTRAL = BACKGROUND[0] / 255  # brightness of the grey around a film, of pages and between: 0 black, 1 white
 SAMPLED = (16, 9)  # the size at which a film picture is measured
 
 Light = Callable[[int, int], None]
@@ -43,12 +48,14 @@ class SimulatedScreen(Screen):
         light: Light,
         glow: Glow,
         faults: FilmFaults | None = None,
+        withdraws_in_step: str | None = None,
     ) -> None:
         """`light(host_ns, level)` is called for each change of the patch, level 1 white, 0 black, before the event.
 
         So is `glow(host_ns, brightness)` for each change of the whole screen's mean brightness, 0 black to 1 white.
         `scripted`: a scripted participant, by `seed`, answers; otherwise nobody does, and steps end by their time.
-        `faults`: None: it has none. Raises ClipError for a clip faster than the screen.
+        `faults`: None: it has none. `withdraws_in_step`: name of the step in which the participant withdraws. Raises
+        ClipError for a clip faster than the screen.
         """
         for clip in clips.values():
             require_refresh(clip, config.refresh_hz)
@@ -59,7 +66,9 @@ class SimulatedScreen(Screen):
         self._refresh = 0  # number of the next flip's refresh, counted from the origin
         self._flips = FlipLog(round(NS / config.refresh_hz), has_patch=config.patch_px > 0)
         self._showing: Showing | None = None
-        self._press: tuple[int, str] | None = None  # host clock ns, key
+        self._size, self._look = (config.width, config.height), look_of(config)
+        self._withdraws_in, self._withdrawal = withdraws_in_step, Withdrawal(WITHDRAWAL_KEY)
+        self._acts: list[Act] = []  # that are still to come, in their order
         self._film: _FilmLight | None = None
         self._level, self._brightness = 0, NEUTRAL
         glow(self._origin_ns, NEUTRAL)
@@ -89,8 +98,12 @@ class SimulatedScreen(Screen):
 
     def show(self, step: Step) -> None:
         """Begin a step, at the first refresh after now."""
-        clip = self._clips[step.clip] if step.clip else None
-        self._showing = Showing(step, clip, self._flips.period_ns)
+        clip = self._clips[step.clip] if step.clip and not self._withdrawal.leaves_out(step) else None
+        boxes = Page(step, self._size, self._look).boxes if step.items and self._scripted else ()
+        self._showing = Showing(step, clip, self._flips.period_ns, boxes)
+        if self._withdrawal.leaves_out(step):
+            self._showing.withdraw()
+        self._script = self._script_of(step, boxes)
         if self._faults:
             self._faults.begin(self._showing)
         self._end_film()
@@ -145,7 +158,7 @@ class SimulatedScreen(Screen):
             self._shine(flip.patch, NEUTRAL, host_ns)
             self._end_film()
             self._told += [flip, showing.ended(host_ns), self._clock_pair(host_ns)]
-            self._showing, self._press = None, None
+            self._showing = None
             return
         film_frame = self._faults.shown(showing, host_ns) if self._faults else showing.target(host_ns)
         flip = self._flips.of_step(showing, film_frame, host_ns, host_ns, host_ns / NS, underrun=False)
@@ -153,8 +166,8 @@ class SimulatedScreen(Screen):
         began = showing.flipped(flip)
         self._told += [*began, flip]
         if began:
-            self._plan_press(showing.step, host_ns)
-        self._press_if_due(showing, host_ns)
+            self._acts = acts_of(self._script, host_ns)
+        self._act_if_due(showing, host_ns)
 
     def _shine(self, level: int, brightness: float, host_ns: int) -> None:
         if level != self._level:
@@ -164,26 +177,46 @@ class SimulatedScreen(Screen):
             self._brightness = brightness
             self._glow(host_ns, brightness)
 
-    def _plan_press(self, step: Step, began_ns: int) -> None:
-        choice = script(step, self._seed) if self._scripted else None
-        self._press = (began_ns + round(choice[1] * NS), choice[0]) if choice else None
+    def _script_of(self, step: Step, boxes: Sequence[Box]) -> tuple[Deed, ...]:
+        if not self._scripted:
+            return ()
+        withdraws_by = WITHDRAWAL_KEY if step.name == self._withdraws_in else ""
+        return script(step, self._seed, boxes, withdraws_by=withdraws_by).deeds
 
-    def _press_if_due(self, showing: Showing, host_ns: int) -> None:
-        """Keys are looked at after each flip, as on the real screen."""
-        if self._press and self._press[0] <= host_ns:
-            self._told += showing.pressed(self._press[1], host_ns)
-            self._press = None
+    def _act_if_due(self, showing: Showing, host_ns: int) -> None:
+        """The participant is looked after at each flip, as on the real screen, and heard of then."""
+        while self._acts and self._acts[0].host_ns <= host_ns:
+            act = replace(self._acts.pop(0), host_ns=host_ns)
+            if not self._withdrawal.watch(act):
+                self._told += take(showing, act)
+        if self._withdrawal.is_due(host_ns):
+            showing.withdraw()
+            self._told.append(Withdrawn(showing.step.index, host_ns))
 
     def _clock_pair(self, host_ns: int) -> ClockPair:
         """The screen's own clock is the host clock here."""
         return ClockPair("screen", host_ns, host_ns, host_ns, host_ns)
 
 
+def acts_of(deeds: Iterable[Deed], began_host_ns: int) -> list[Act]:
+    """What is done in a step that began then, in its order."""
+    return sorted((act for deed in deeds for act in _acts_of(deed, began_host_ns)), key=lambda act: act.host_ns)
+
+
+def _acts_of(deed: Deed, began_host_ns: int) -> Iterator[Act]:
+    host_ns = began_host_ns + round(deed.after_s * NS)
+    if deed.pointer:
+        yield Pointer(*deed.pointer, host_ns)
+        return
+    yield KeyDown(deed.key, deed.text, host_ns)
+    yield KeyUp(deed.key, host_ns + round(deed.hold_s * NS))
+
+
 class _FilmLight:
     """How bright the screen is with each picture of a film, decoded as they are shown."""
 
     def __init__(self, clip: FilmClip, screen: tuple[int, int]) -> None:
-        self._frames = decoded(clip.path)
+        self._frames = decoded(clip.path, clip.first, clip.frames)
         width, height = fitted((clip.width, clip.height), screen)
         self._share = width * height / (screen[0] * screen[1])  # of the screen, that the film covers
         self._next, self._brightness = 0, NEUTRAL

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from Xlib.display import Display
 from Xlib.error import DisplayError
+from Xlib.ext import randr
 
 from rig import host
 from rig.errors import DeviceNotFound, DeviceNotReady
@@ -84,24 +87,75 @@ def _read_line(reader: int) -> str:
     return line.decode().strip()
 
 
-def require_display(name: str, width: int, height: int) -> None:
-    """Raises DeviceNotFound when no X display answers at `name`, DeviceNotReady when it has another size."""
-    subject = f"screen (display: {name})"
+@dataclass(frozen=True)
+class Monitor:
+    """One monitor of an X display, as the display describes it."""
+
+    name: str  # of its output, e.g. HDMI-1
+    x: int  # px, of its upper left corner on the display
+    y: int
+    width: int  # px
+    height: int  # px
+    refresh_hz: float  # set, not measured; 0: the display does not say
+    is_primary: bool
+
+
+def displays(name: str) -> list[Monitor]:
+    """The monitors of the X display `name` that are on. Blocks for some ms. Raises DeviceNotFound when none answers."""
+    with closing(_opened(name)) as display:
+        if not display.has_extension("RANDR"):
+            return [Monitor(name, 0, 0, *_size(display), 0.0, is_primary=True)]
+        root = display.screen().root
+        resources = randr.get_screen_resources_current(root)
+        primary = randr.get_output_primary(root).output
+        rates_hz = {mode["id"]: _rate_hz(mode) for mode in resources.modes}
+        return [
+            monitor
+            for output in resources.outputs
+            if (monitor := _monitor(display, output, resources.config_timestamp, rates_hz, primary)) is not None
+        ]
+
+
+def _monitor(display: Any, output: int, timestamp: int, rates_hz: dict[int, float], primary: int) -> Monitor | None:
+    """The monitor at an output; None: it is off, or there is none."""
+    about = randr.get_output_info(display, output, timestamp)
+    if not about.crtc:
+        return None
+    shown = randr.get_crtc_info(display, about.crtc, timestamp)
+    place = (shown.x, shown.y, shown.width, shown.height)
+    return Monitor(about.name, *place, rates_hz.get(shown.mode, 0.0), is_primary=output == primary)
+
+
+def _rate_hz(mode: Any) -> float:
+    dots = mode["h_total"] * mode["v_total"]
+    return float(mode["dot_clock"] / dots) if dots else 0.0
+
+
+def _opened(name: str) -> Any:
+    """A connection to the X display. Raises DeviceNotFound when none answers."""
     try:
-        display = Display(name)
+        return Display(name)
     except (DisplayError, OSError) as exc:
         raise DeviceNotFound(
-            subject,
+            f"screen (display: {name})",
             f"no X display answers: {exc}",
             allowed="a display that is on and lets this user in, e.g. :0, or virtual",
             hint="Log in on that screen, or set screen.display in rig.yaml",
         ) from None
+
+
+def _size(display: Any) -> tuple[int, int]:
     screen = display.screen()
-    size = (screen.width_in_pixels, screen.height_in_pixels)
-    display.close()
+    return screen.width_in_pixels, screen.height_in_pixels
+
+
+def require_display(name: str, width: int, height: int) -> None:
+    """Raises DeviceNotFound when no X display answers at `name`, DeviceNotReady when it has another size."""
+    with closing(_opened(name)) as display:
+        size = _size(display)
     if size != (width, height):
         raise DeviceNotReady(
-            subject,
+            f"screen (display: {name})",
             "is another size than rig.yaml says",
             value="{}x{} px".format(*size),
             allowed=f"{width}x{height} px",

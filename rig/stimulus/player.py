@@ -62,8 +62,9 @@ class FilmPlayer:
         self._thread.join()
 
     def _decode(self) -> None:
+        clip = self.clip
         try:
-            for frame in decoded(self.clip.path):
+            for frame in decoded(clip.path, clip.first, clip.frames):
                 self._room.acquire()
                 if self._stopping:
                     return

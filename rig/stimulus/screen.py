@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from rig.elicitation.steps import Step
 from rig.streams import Answer, ClockPair, DeviceInfo, Flip
 
+WITHDRAWAL_KEY = "escape"  # held for a second, where a protocol names no other
+
 
 @dataclass(frozen=True, slots=True)
 class StepBegan:

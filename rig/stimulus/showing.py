@@ -2,15 +2,20 @@
 
 Pure: it is told what happened and when. The PsychoPy window and the simulated screen both follow it.
 
-    target(due) -> draw -> flip -> flipped(flip) -> pressed(key) ... until is_over(due) -> a neutral flip -> ended()
+    target(due) -> draw -> flip -> flipped(flip) -> pressed, typed, pointed ... until is_over(due)
+    -> a neutral flip -> ended()
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from rig.clips import cadence
 from rig.clips.manifest import FilmClip
 from rig.clock import NS
 from rig.elicitation.steps import Step
+from rig.stimulus.pages.boxes import Box
+from rig.stimulus.pages.form import Form
 from rig.stimulus.screen import StepBegan, StepEnded
 from rig.streams import Answer, Flip
 
@@ -21,8 +26,19 @@ BETWEEN_STEPS = -1
 class Showing:
     """A step that is being shown. Times are host clock, ns; `due` is when the next flip is expected."""
 
-    def __init__(self, step: Step, clip: FilmClip | None, period_ns: int) -> None:
+    def __init__(
+        self,
+        step: Step,
+        clip: FilmClip | None,
+        period_ns: int,
+        boxes: Sequence[Box] = (),
+        *,
+        is_button_down: bool = False,
+    ) -> None:
+        """`boxes`: of the step's page. `is_button_down`: the pointer's button, held since a step before."""
         self.step, self.clip, self.period_ns = step, clip, period_ns
+        self.form: Form | None = None  # of a step with items, once it is on the screen
+        self._boxes, self._is_button_down = boxes, is_button_down
         self.film_frame = NO_FILM  # on the screen now
         self.began_host_ns: int | None = None
         self.ended_by = ""
@@ -56,21 +72,48 @@ class Showing:
         if self.began_host_ns is not None:
             return []
         self.began_host_ns = flip.host_ns
+        if self.step.items:
+            self.form = Form(self.step, flip.host_ns, self._boxes, is_button_down=self._is_button_down)
         return [StepBegan(self.step.index, flip.host_ns)]
 
     def pressed(self, key: str, host_ns: int) -> list[Answer]:
-        """A key was pressed. One that the step does not name is ignored; the first that it names ends it."""
-        if self.ended_by or key not in self.step.keys or self.began_host_ns is None:
+        """A key was pressed. Items take it, if there are any; else the first that the step names ends it."""
+        if self.ended_by or self.began_host_ns is None:
+            return []
+        if self.form:
+            return self._answered(self.form.key(key, host_ns))
+        if key not in self.step.keys:
             return []
         self.ended_by = "key"
-        if self.step.kind != "question":
-            return []
         step = self.step
-        return [Answer(step.index, step.name, step.keys[key], self.began_host_ns, host_ns, host_ns)]
+        return (
+            [Answer(step.index, step.name, step.keys[key], self.began_host_ns, host_ns, host_ns)] if asks(step) else []
+        )
+
+    def typed(self, text: str, host_ns: int) -> None:
+        """Letters were typed; of a key that types, after `pressed` and with the same time."""
+        if self.form and not self.ended_by:
+            self.form.typed(text, host_ns)
+
+    def pointed(self, x: int, y: int, is_down: bool, host_ns: int) -> list[Answer]:  # noqa: FBT001
+        """The pointer is there now, px from the upper left corner; `is_down`: its left button is."""
+        if self.form and not self.ended_by:
+            return self._answered(self.form.mouse(x, y, is_down, host_ns))
+        self._is_button_down = is_down
+        return []
+
+    def _answered(self, answers: list[Answer]) -> list[Answer]:
+        if answers and self.form and self.form.is_complete:
+            self.ended_by = "answered"
+        return answers
 
     def abort(self) -> None:
         """End it at the next flip."""
         self.ended_by = self.ended_by or "abort"
+
+    def withdraw(self) -> None:
+        """End it at the next flip: the participant wants no more."""
+        self.ended_by = self.ended_by or "withdrawn"
 
     def is_over(self, due_ns: int) -> bool:
         """Whether the next flip, due then, must no longer show it. Never before it has been on the screen."""
@@ -93,6 +136,11 @@ class Showing:
     def _length_ns(self) -> int:
         seconds = self.step.max_seconds if self.step.seconds is None else self.step.seconds
         return int(min(seconds, self.step.max_seconds) * NS)
+
+
+def asks(step: Step) -> bool:
+    """Whether the key that ends a step is an answer: of a debrief only where there are several."""
+    return step.kind in ("question", "penalty", "consent") or (step.kind == "debrief" and len(step.keys) > 1)
 
 
 class FlipLog:

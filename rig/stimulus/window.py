@@ -1,33 +1,41 @@
-"""The participant's window: text, film pictures, photodiode patch, keys. The only module that knows PsychoPy.
+"""The participant's window: pages, film pictures, photodiode patch, keys, pointer. The only module that knows PsychoPy.
 
 Import it only in the stimulus process, with DISPLAY set to a display that answers: PsychoPy opens it on import.
 """
 
 from __future__ import annotations
 
-import ctypes
 from typing import Any
 
+import numpy as np
 import psychopy
-from psychopy import core, event, logging, monitors, visual
+from psychopy import core, logging, monitors, visual
 from pyglet import gl
 
 from rig.clips.decode import Size, fitted
 from rig.clock import NS, Clock
 from rig.config.rig import Screen
 from rig.errors import DeviceNotReady
-from rig.streams import ClockPair
+from rig.stimulus.acts import Act
+from rig.stimulus.hands import Hands
+from rig.stimulus.pages.colours import BACKGROUND
+from rig.stimulus.texture import BGRA, RGB, Texture
+from rig.streams import ClockPair, Picture
 
-GREY, BLACK, WHITE = (0.0, 0.0, 0.0), (-1.0,) * 3, (1.0,) * 3
-FONT = "DejaVu Sans"  # fontconfig brings it; a font that is missing makes PsychoPy warn at every text
+GREY = tuple(value / 127.5 - 1 for value in BACKGROUND)  # that of pages: nothing flashes between them
+BLACK, WHITE = (-1.0,) * 3, (1.0,) * 3
 MAX_REFRESH_ERROR = 0.02  # 59.94 and 60 Hz pass; 60 and 72 do not
+MEASURED_FLIPS = 60
 
 
 class Window:
     """A PsychoPy window as large as the screen, neutral grey. Used by one thread."""
 
-    def __init__(self, config: Screen, clock: Clock) -> None:
-        """Open it. Blocks. Raises DeviceNotReady when the screen is another size or rate than rig.yaml says."""
+    def __init__(self, config: Screen, clock: Clock, *, checks_rate: bool = True) -> None:
+        """Open it. Blocks. Raises DeviceNotReady when the screen is another size or rate than rig.yaml says.
+
+        `checks_rate`: whether the rate of a screen with vertical sync is measured at once, in a second.
+        """
         logging.console.setLevel(logging.ERROR)
         self._clock, self._period_ns = clock, round(NS / config.refresh_hz)
         # Xvfb has no vertical sync: flips are paced here, on a grid that never drifts.
@@ -40,7 +48,7 @@ class Window:
             screen=0,
             fullscr=not self._paces,
             allowGUI=False,
-            monitor=_monitor(self.size),
+            monitor=_monitor(config),
             units="pix",
             color=GREY,
             checkTiming=False,
@@ -48,12 +56,15 @@ class Window:
             autoLog=False,
         )
         self._window.mouseVisible = False
-        self._check(config)
+        self._check_size(config)
+        if checks_rate and not self._paces:
+            self._check_rate(config)
         self._patches = self._make_patches(config.patch_px)
-        self._text: Any = None
-        self._texture = gl.GLuint()
+        self._hands = Hands(self._window.winHandle, clock)
+        self._page, self._film = Texture(), Texture()
+        self._page.make(self.size, RGB)
+        self._has_page = False
         self._shown: Size | None = None  # size of the film on the screen, px
-        gl.glGenTextures(1, self._texture)
 
     @property
     def version(self) -> str:
@@ -69,43 +80,33 @@ class Window:
         """When the next flip is expected, host clock."""
         return self._last_flip_ns + self._period_ns
 
-    def set_text(self, text: str) -> None:
-        """The text to draw from now on, centred, as large as fits; empty for none. Takes some ms."""
-        self._text = self._fitting(text) if text else None
+    def set_page(self, picture: Picture | None) -> None:
+        """The page to draw from now on, uint8 (height, width, 3) RGB as large as the screen; None for none."""
+        self._has_page = picture is not None
+        if picture is not None:
+            self.change_page(picture, (0, 0))
+
+    def change_page(self, picture: Picture, at: tuple[int, int]) -> None:
+        """Draw another picture over the page from now on; `at`: its upper left corner on the screen, px."""
+        height, width = picture.shape[:2]
+        pixels = np.ascontiguousarray(picture)
+        self._page.put(pixels.ctypes.data, (width, height), width, RGB, at)
+
+    def set_pointer(self, *, is_visible: bool) -> None:
+        """Show the mouse pointer from now on, or hide it."""
+        if is_visible != self._window.mouseVisible:
+            self._window.mouseVisible = is_visible
 
     def set_film(self, size: Size | None) -> None:
         """Draw a film of `size` (width, height) px from now on, as large as fits; None for no film."""
         self._shown = fitted(size, self.size) if size else None
         if size:
-            self._bind()
-            for setting in (gl.GL_TEXTURE_MIN_FILTER, gl.GL_TEXTURE_MAG_FILTER):
-                gl.glTexParameteri(gl.GL_TEXTURE_2D, setting, gl.GL_LINEAR)
-            for setting in (gl.GL_TEXTURE_WRAP_S, gl.GL_TEXTURE_WRAP_T):
-                gl.glTexParameteri(gl.GL_TEXTURE_2D, setting, gl.GL_CLAMP_TO_EDGE)
-            black = bytes(size[0] * size[1] * 4)
-            gl.glTexImage2D(
-                gl.GL_TEXTURE_2D, 0, gl.GL_RGBA8, *size, 0, gl.GL_BGRA, gl.GL_UNSIGNED_BYTE, ctypes.c_char_p(black)
-            )
-            gl.glDisable(gl.GL_TEXTURE_2D)
+            self._film.make(size, BGRA)
 
     def set_picture(self, picture: Any) -> None:
         """The film picture to draw from now on: a BGRA `av.VideoFrame` of the film's size. Not copied in Python."""
         plane = picture.planes[0]
-        self._bind()
-        gl.glPixelStorei(gl.GL_UNPACK_ROW_LENGTH, plane.line_size // 4)
-        gl.glTexSubImage2D(
-            gl.GL_TEXTURE_2D,
-            0,
-            0,
-            0,
-            picture.width,
-            picture.height,
-            gl.GL_BGRA,
-            gl.GL_UNSIGNED_BYTE,
-            ctypes.c_void_p(plane.buffer_ptr),
-        )
-        gl.glPixelStorei(gl.GL_UNPACK_ROW_LENGTH, 0)
-        gl.glDisable(gl.GL_TEXTURE_2D)
+        self._film.put(plane.buffer_ptr, (picture.width, picture.height), plane.line_size // 4, BGRA)
 
     def flip(self, *, patch: int) -> tuple[int, float]:
         """Draw everything, the patch white (1) or black (0), and show it. Blocks until it is shown.
@@ -113,9 +114,9 @@ class Window:
         Returns when it was: host clock ns, and PsychoPy's own stamp in s.
         """
         if self._shown:
-            self._draw_film(self._shown)
-        if self._text:
-            self._text.draw()
+            self._film.draw(self._shown[0] / self.size[0], self._shown[1] / self.size[1])
+        if self._has_page:
+            self._page.draw(1, 1)
         if self._patches:
             self._patches[patch].draw()
         if self._paces:
@@ -126,7 +127,7 @@ class Window:
 
     def warm(self, film_sizes: list[Size]) -> None:
         """Draw everything once: the graphics driver compiles each kind of drawing at its first use (70 ms)."""
-        self.set_text("warm")
+        self.set_page(np.zeros((self.size[1], self.size[0], 3), np.uint8))
         for size in film_sizes:
             self.set_film(size)
             self.flip(patch=1)
@@ -136,12 +137,13 @@ class Window:
 
     def blank(self) -> None:
         """Draw nothing but neutral grey and the patch from now on."""
-        self.set_text("")
+        self.set_page(None)
         self.set_film(None)
+        self.set_pointer(is_visible=False)
 
-    def keys(self) -> list[str]:
-        """Keys pressed since the last call, oldest first, in PsychoPy's names."""
-        return list(event.getKeys())
+    def acts(self) -> list[Act]:
+        """What the participant did at keyboard and mouse since the last call, oldest first."""
+        return self._hands.acts()
 
     def clock_pair(self) -> ClockPair:
         """PsychoPy's clock, which stamps the flips, between two readings of the host clock."""
@@ -153,34 +155,35 @@ class Window:
         """Give the screen back."""
         self._window.close()
 
-    def _check(self, config: Screen) -> None:
-        subject = f"screen (display: {config.display})"
+    def measure_hz(self) -> float:
+        """How many flips there are a second, counted over 60. Blocks for a second."""
+        for _ in range(10):
+            self._window.flip()
+        began_ns = self._clock.now_ns()
+        for _ in range(MEASURED_FLIPS):
+            self._window.flip()
+        return MEASURED_FLIPS * NS / (self._clock.now_ns() - began_ns)
+
+    def _check_size(self, config: Screen) -> None:
         found = tuple(int(n) for n in self._window.size)
         if found != self.size:
             raise DeviceNotReady(
-                subject,
+                _subject(config),
                 "is the size that the window got",
                 value="{}x{} px".format(*found),
                 allowed="{}x{} px".format(*self.size),
                 hint="Mend screen.width and screen.height in rig.yaml, or the screen's settings",
             )
-        if not self._paces:
-            self._check_rate(subject, config.refresh_hz)
 
-    def _check_rate(self, subject: str, refresh_hz: float) -> None:
+    def _check_rate(self, config: Screen) -> None:
         """A screen that runs at another rate would show films at wrong times, silently."""
-        for _ in range(10):
-            self._window.flip()
-        began_ns = self._clock.now_ns()
-        for _ in range(60):
-            self._window.flip()
-        measured_hz = 60 * NS / (self._clock.now_ns() - began_ns)
-        if abs(measured_hz / refresh_hz - 1) > MAX_REFRESH_ERROR:
+        measured_hz = self.measure_hz()
+        if abs(measured_hz / config.refresh_hz - 1) > MAX_REFRESH_ERROR:
             raise DeviceNotReady(
-                subject,
+                _subject(config),
                 "is the refresh rate measured",
                 value=f"{measured_hz:.1f} Hz",
-                allowed=f"{refresh_hz:g} Hz within {MAX_REFRESH_ERROR:.0%}",
+                allowed=f"{config.refresh_hz:g} Hz within {MAX_REFRESH_ERROR:.0%}",
                 hint="Mend screen.refresh_hz in rig.yaml, or set the screen to that rate with vertical sync on",
             )
 
@@ -193,24 +196,6 @@ class Window:
             if side
         ]
 
-    def _fitting(self, text: str) -> Any:
-        """The text as large as it fits: a 20th of the screen's height, or smaller."""
-        width, height = self.size
-        letters_px = height / 20
-        while True:
-            drawn = visual.TextStim(
-                self._window,
-                text.strip("\n"),
-                font=FONT,
-                height=letters_px,
-                color=WHITE,
-                wrapWidth=0.9 * width,
-                autoLog=False,
-            )
-            if drawn.boundingBox[1] <= 0.85 * height or letters_px < 8:
-                return drawn
-            letters_px *= 0.9
-
     def _wait_for_slot(self) -> None:
         """Wait for the next place on the grid of refreshes; one that was missed is left out, never made up for."""
         now = self._clock.now_ns()
@@ -218,36 +203,14 @@ class Window:
         self._slot_ns += max(missed, 1) * self._period_ns
         self._clock.sleep_until(self._slot_ns)
 
-    def _bind(self) -> None:
-        gl.glActiveTexture(gl.GL_TEXTURE0)
-        gl.glEnable(gl.GL_TEXTURE_2D)
-        gl.glBindTexture(gl.GL_TEXTURE_2D, self._texture)
 
-    def _draw_film(self, shown: Size) -> None:
-        x, y = shown[0] / self.size[0], shown[1] / self.size[1]
-        gl.glUseProgram(0)
-        self._bind()
-        gl.glColor4f(1, 1, 1, 1)
-        gl.glDisable(gl.GL_BLEND)
-        for matrix in (gl.GL_PROJECTION, gl.GL_MODELVIEW):
-            gl.glMatrixMode(matrix)
-            gl.glPushMatrix()
-            gl.glLoadIdentity()
-        gl.glBegin(gl.GL_QUADS)
-        for u, v, left, up in ((0, 1, -x, -y), (1, 1, x, -y), (1, 0, x, y), (0, 0, -x, y)):
-            gl.glTexCoord2f(u, v)
-            gl.glVertex2f(left, up)
-        gl.glEnd()
-        for matrix in (gl.GL_PROJECTION, gl.GL_MODELVIEW):
-            gl.glMatrixMode(matrix)
-            gl.glPopMatrix()
-        gl.glEnable(gl.GL_BLEND)
-        gl.glDisable(gl.GL_TEXTURE_2D)
+def _subject(config: Screen) -> str:
+    return f"screen (display: {config.display})"
 
 
-def _monitor(size: Size) -> Any:
+def _monitor(config: Screen) -> Any:
     """PsychoPy warns about a monitor that it has never seen: save one, in the rig's own HOME."""
-    monitor = monitors.Monitor("rig", width=53, distance=60)
-    monitor.setSizePix(size)
+    monitor = monitors.Monitor("rig", width=config.width_mm / 10, distance=config.distance_mm / 10)  # in cm
+    monitor.setSizePix((config.width, config.height))
     monitor.save()
     return monitor

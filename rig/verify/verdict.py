@@ -13,7 +13,6 @@ from typing import Any
 
 import xxhash
 
-from rig import host
 from rig.config.judging import WHY
 from rig.errors import NotASession, RigError
 from rig.session.folder import beside, write_private
@@ -230,13 +229,11 @@ def _run_check(check: Check, run: Run) -> list[Finding]:
         return [Finding(check.name, "", Word.FAIL, None, "", "", text)]
 
 
-def save(run_path: Path, verdict: Verdict) -> Path | None:
+def save(run_path: Path, verdict: Verdict) -> Path:
     """Write the verdict beside its run, at once or not at all, readable by the owner only; returns its path.
 
-    None, and nothing is written, while the run is being recorded: it would be about less than the run.
+    Not of a run that was being recorded when it was judged: it would be about less than the run. Raises StorageError.
     """
-    if host.is_held(run_path):
-        return None
     path = beside(run_path, VERDICT_FILE)
     text = json.dumps(verdict.to_json(), indent=1, ensure_ascii=False) + "\n"
     write_private(path, text.encode())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -49,6 +50,21 @@ def test_a_wrong_edge_is_found_before_a_session_and_what_was_measured_is_kept(ri
     assert all("by a delay result" in finding["text"] for finding in skew)
     assert list(tmp_path.glob(".rig-check-*")) == []
     assert not (tmp_path / "sessions").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [(["--no-devices"], "cannot look at synchrony without devices"), ([], "is not a folder")],
+)
+def test_what_stands_in_the_way_is_told_before_anything_is_swept(
+    rig: str, tmp_path: Path, options: list[str], problem: str
+) -> None:
+    shutil.copytree(tmp_path / "calibration" / "small", tmp_path / "elsewhere")
+    shutil.rmtree(tmp_path / "calibration")
+    (tmp_path / "calibration").touch()
+    path = tmp_path / "elsewhere" / "rig.yaml"
+    done = commands.run("check", "--rig", path, "--sync", 5, "--no-speed", *options, cwd=tmp_path)
+    assert (done.returncode, problem in done.stderr, "sweeping" in done.stdout) == (2, True, False), done
 
 
 def test_ctrl_c_in_the_sweep_ends_it_in_order_and_keeps_nothing(rig: str, tmp_path: Path) -> None:

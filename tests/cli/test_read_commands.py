@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -164,6 +166,37 @@ def test_a_run_that_cannot_be_drawn_has_a_verdict_all_the_same_and_no_older_figu
     (only,) = json.loads(run("verify", path, "--json").stdout)["verdicts"]
     assert (only["complete"], only) == (False, json.loads(beside(path, "verdict.json").read_text()))
     assert not beside(path, "overview.png").exists()
+
+
+def test_a_verdict_of_a_run_that_was_being_recorded_when_it_was_judged_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though the recorder closes it meanwhile: it may fail a good run for its missing end."""
+    path = make_run(tmp_path, Plan(closed=False, outcome="incomplete", has_ended=False, written=40))
+    held = iter([True])
+    monkeypatch.setattr(host, "is_held", lambda _: next(held, False))
+    result = run("verify", path)
+    assert (result.exit_code, "not kept" in result.stderr) == (1, True)
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["verdict.json", "pairing.h5", "overview.png"])
+def test_a_folder_in_the_way_of_what_verify_writes_is_named_and_hides_no_other_run(tmp_path: Path, name: str) -> None:
+    first = make_run(tmp_path)
+    second = make_run(tmp_path, Plan(number_of_session=2))
+    beside(first, name).mkdir()
+    result = run("verify", first, second)
+    assert (result.exit_code, name in str(result.exception)) == (1, True)
+    assert isinstance(result.exception, StorageError)
+    assert beside(second, "verdict.json").exists()
+
+
+def test_json_that_the_disk_refuses_is_no_success(tmp_path: Path) -> None:
+    path = make_run(tmp_path)
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "rig", "verify", str(path), "--json"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, "cannot be written" in done.stderr) == (2, True)
 
 
 # info

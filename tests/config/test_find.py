@@ -75,7 +75,8 @@ def test_an_unknown_name_lists_what_is_there_and_the_nearest() -> None:
     others = SHIPPED.replace("smic (shipped), ", "")
     assert str(found.value) == f"rig: 'smci' is not known; there are: smic, {others}. Did you mean smic?"
     listed = (
-        r"^protocol: 'xyz' is not known; there are: smic, demo \(shipped\), no-film \(shipped\)\. For a file elsewhere"
+        r"^protocol: 'xyz' is not known; there are: smic, casme2 \(shipped\), demo \(shipped\), no-film \(shipped\), "
+        r"samm \(shipped\), smic-sub \(shipped\)\. For a file elsewhere"
     )
     with pytest.raises(ProtocolError, match=listed):
         find_protocol("xyz")

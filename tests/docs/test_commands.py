@@ -14,15 +14,19 @@ import pytest
 
 from tests import commands
 from tests.handmade import Plan, make_run
+from tests.subjects.coming import come
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^( *)```(sh|python)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 HOW_TO = (
     "how-to/describe-your-rig.md",
     "how-to/aim-and-focus.md",
+    "how-to/prepare-clips.md",
+    "how-to/write-a-protocol.md",
     "how-to/record-a-session.md",
     "how-to/verify-a-session.md",
     "how-to/look-at-a-session.md",
+    "reference/events.md",
 )
 
 
@@ -85,6 +89,15 @@ def test_sessions_are_archived_as_the_page_says(recorded, tmp_path):
     said = _follow("how-to/archive-sessions.md", tmp_path)
     assert said.count("read back and equal") == 2
     assert "sessions/sub-001/ses-01: moved: nas/sub-001/ses-01" in said
+    assert not (tmp_path / "sessions/sub-001/ses-01").exists()
+
+
+def test_the_ledger_is_kept_and_a_session_deleted_as_the_page_says(tmp_path):
+    for subject in ("001", "007", "012"):
+        come(tmp_path / "sessions", subject)
+    said = _follow("how-to/subjects.md", tmp_path)
+    assert said.startswith("001\n  smic: row 0, repeat 0, confirmed\n")
+    assert "sub-001 ses-01: deleted on " in said
     assert not (tmp_path / "sessions/sub-001/ses-01").exists()
 
 

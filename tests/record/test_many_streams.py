@@ -12,7 +12,8 @@ from rig import wiring
 from rig.cameras.camera import AtStop, Baseline
 from rig.cli.info import describe
 from rig.config.rig import read_rig
-from rig.elicitation.protocol import read_protocol, unroll
+from rig.elicitation.protocol import read_protocol
+from rig.elicitation.unroll import unroll
 from rig.export.contact_sheet import contact_sheet
 from rig.record.messages import Action, AppendRow, Armed, CloseFile, StopCamera, Stopped, StoreFrame, Tick
 from rig.record.plan import plan_run

@@ -10,8 +10,9 @@ import pytest
 
 import rig
 from rig.config.rig import read_rig
-from rig.elicitation.protocol import read_protocol, unroll
+from rig.elicitation.protocol import read_protocol
 from rig.elicitation.steps import Step
+from rig.elicitation.unroll import unroll
 from rig.record import plan as planning
 from rig.record.plan import RunPlan, plan_run
 from rig.session import layout
@@ -72,9 +73,10 @@ def test_a_stream_that_is_never_stored_has_room_for_a_hole_at_every_pulse(tmp_pa
 
 
 def test_answers_as_long_as_the_protocol_allows_are_all_kept(tmp_path: Path) -> None:
-    """30 of 7 KB; the file of a protocol may have 256 KiB."""
-    said = "ü" * 3_500
-    questions = [{"name": f"q{n}", "text": "?", "answers": {"1": said, "2": "no"}} for n in range(30)]
+    """30 of the longest value that a choice may have; of free texts the test below tells."""
+    said = "ü" * 200
+    answers = {"1": {"value": said, "text": "yes"}, "2": "no"}
+    questions = [{"kind": "choice", "name": f"q{n}", "text": "?", "answers": answers} for n in range(30)]
     block = {"kind": "self-report", "name": "felt", "max_seconds": 5, "questions": questions}
     protocol = write_protocol(tmp_path, ("a", 0.1, "all"))
     protocol.write_text(protocol.read_text() + f"  - {json.dumps(block, ensure_ascii=False)}\n")

@@ -7,7 +7,8 @@ import pytest
 
 from rig.cameras.camera import AtStop, Baseline
 from rig.config.rig import read_rig
-from rig.elicitation.protocol import read_protocol, unroll
+from rig.elicitation.protocol import read_protocol
+from rig.elicitation.unroll import unroll
 from rig.errors import DeviceLost, StorageError
 from rig.record.messages import (
     AbortRequested,

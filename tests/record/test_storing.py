@@ -6,7 +6,8 @@ import h5py
 import numpy as np
 
 from rig.config.rig import read_rig
-from rig.elicitation.protocol import read_protocol, unroll
+from rig.elicitation.protocol import read_protocol
+from rig.elicitation.unroll import unroll
 from rig.record.plan import plan_run
 from rig.session.arming import reserved_bytes
 from rig.session.layout import Outcome

@@ -24,10 +24,12 @@ from rig.session.description import differences, row_type
 from rig.session.recover import recover
 from rig.session.run import Run
 from rig.session.writer import SessionWriter
+from rig.stimulus.screen import Withdrawn
 from rig.trigger.box import EventsLost
 from rig.verify.file.integrity import check_schema
 from rig.verify.findings import Word
 from tests.handmade import Plan, make_run
+from tests.record.led import Led
 from tests.rigs import record, write_film_protocol, write_protocol, write_rig
 from tests.short_plans import shorten_plans
 
@@ -118,7 +120,19 @@ def logs(recorded: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[
             found += [entry for entry in run.log if entry["kind"] in ("note", "camera_event", "goes_on", "recovered")]
     told = Alarms("sim://box").events_lost(0, EventsLost(7, 2))
     alarm = Alarms("sim://box").sound(0, "hangs", "disk", cause=OSError("Input/output error"))
-    return found + [action.record for action in (*told, *alarm) if isinstance(action, AppendText)]
+    led = _led(tmp_path_factory.mktemp("led"))
+    return found + led + [action.record for action in (*told, *alarm) if isinstance(action, AppendText)]
+
+
+def _led(folder: Path) -> list[dict[str, Any]]:
+    """What the core logs of an operator's words, of a consent that is declined, and of who withdraws."""
+    withdrawn, declined = Led(folder), Led(folder)
+    withdrawn.go(1)
+    withdrawn.said("note", text="x")
+    withdrawn.said("guess", value="joy", confidence=1)
+    withdrawn.tell(Withdrawn(1, withdrawn.now))
+    declined.ended("time")
+    return [*withdrawn.records("operator"), *withdrawn.records("withdrawn"), *declined.records("declined")]
 
 
 def _fields_of(entry: dict[str, Any]) -> set[str]:

@@ -12,15 +12,18 @@ import pytest
 from rig.clips.manifest import FilmClip
 from rig.clock import NS, VirtualClock
 from rig.config.rig import Screen as Config
-from rig.elicitation.steps import Step
+from rig.elicitation.steps import Choice, Item, Step
 from rig.errors import ClipError
 from rig.sim.screen import SimulatedScreen
-from rig.stimulus.screen import ScreenEvent, ScreenNote, StepBegan, StepEnded
+from rig.sim.script import Given, script
+from rig.stimulus.pages.page import Page, look_of
+from rig.stimulus.screen import ScreenEvent, ScreenNote, StepBegan, StepEnded, Withdrawn
 from rig.streams import Answer, ClockPair, Flip
 from tests.films import make_film, numbered
 
 CONFIG = Config(backend="simulated", width=960, height=540, refresh_hz=60)
 CLIP = FilmClip("bunny", Path("bunny.mp4"), "", 160, 120, 25.0, tuple(i / 25 for i in range(51)))
+GREY = 160 / 255  # neutral
 SHARE = 0.75  # of the screen, that a film at 4:3 covers
 QUESTION = Step(1, "question", "felt", "What?", {"1": "happy", "2": "sad"}, None, 8.0, None, ("HS",), "")
 STEPS = [
@@ -28,6 +31,13 @@ STEPS = [
     replace(QUESTION, index=1, kind="clip", name="clip1", keys={}, clip="bunny"),
     replace(QUESTION, index=2),
 ]
+CHOICES = (Choice("1", "happy", "happy"), Choice("2", "sad", "sad"))
+ITEMS = (
+    Item("felt", "choice", "What?", CHOICES),
+    Item("strong", "scale", "How?", points=7),
+    Item("why", "text", "Why?", most_letters=20),
+)
+PAGE = replace(QUESTION, index=4, name="page", text="", keys={}, max_seconds=20.0, items=ITEMS)
 
 
 class Lamp:
@@ -50,10 +60,15 @@ def _film(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def _screen(
-    *, scripted: bool = True, seed: int = 1, glow: Callable[[int, float], None] = lambda _ns, _brightness: None
+    *,
+    scripted: bool = True,
+    seed: int = 1,
+    glow: Callable[[int, float], None] = lambda _ns, _brightness: None,
+    withdraws_in_step: str | None = None,
 ) -> tuple[SimulatedScreen, VirtualClock, Lamp]:
     clock, lamp, clips = VirtualClock(), Lamp(), {"bunny": CLIP}
-    screen = SimulatedScreen(CONFIG, clips, clock, seed=seed, scripted=scripted, light=lamp, glow=glow)
+    who = {"seed": seed, "scripted": scripted, "withdraws_in_step": withdraws_in_step}
+    screen = SimulatedScreen(CONFIG, clips, clock, light=lamp, glow=glow, **who)  # type: ignore[arg-type]
     return screen, clock, lamp
 
 
@@ -129,9 +144,9 @@ def test_the_screen_is_as_bright_as_the_film_picture_and_the_grey_around_it() ->
     screen, clock, lamp = _screen(glow=lambda host_ns, brightness: seen.append((host_ns, brightness)))
     told = _run(screen, clock, [STEPS[1]])
     first = {f.film_frame: f.host_ns for f in reversed([e for e in told if isinstance(e, Flip)]) if f.film_frame >= 0}
-    due = {first[i]: numbered(i, 160, 120).mean() / 255 * SHARE + 0.5 * (1 - SHARE) for i in range(51)}
-    assert seen[0] == (NS, 0.5)
-    assert seen[-1] == (lamp.changes[-1][0], 0.5)
+    due = {first[i]: numbered(i, 160, 120).mean() / 255 * SHARE + GREY * (1 - SHARE) for i in range(51)}
+    assert seen[0] == (NS, GREY)
+    assert seen[-1] == (lamp.changes[-1][0], GREY)
     for host_ns, brightness in seen[1:-1]:
         assert brightness == pytest.approx(due[host_ns], abs=0.02)
     assert max(due.values()) - min(due.values()) > 0.15
@@ -201,6 +216,52 @@ def test_abort_between_steps_does_nothing() -> None:
     assert [e.ended_by for e in told if isinstance(e, StepEnded)] == ["time"]
     screen.close()
     screen.close()
+
+
+def test_pages_are_answered_as_the_script_says() -> None:
+    screen, clock, _ = _screen(seed=7)
+    told = _run(screen, clock, [PAGE])
+    answers = [e for e in told if isinstance(e, Answer)]
+    boxes = Page(PAGE, (CONFIG.width, CONFIG.height), look_of(CONFIG)).boxes
+    given = [Given(a.question, a.answer, a.is_skipped) for a in answers]
+    assert given == list(script(PAGE, 7, boxes).answers)
+    assert [e.ended_by for e in told if isinstance(e, StepEnded)] == ["answered"]
+    assert all(a.onset_host_ns <= a.first_key_host_ns <= a.confirmed_host_ns for a in answers)
+    assert [a.question for a in answers] == ["felt", "strong", "why"]
+
+
+def test_who_withdraws_in_a_step_sees_only_what_is_for_them() -> None:
+    steps = [replace(STEPS[0], seconds=5.0), STEPS[1], replace(PAGE, index=5, kind="debrief", max_seconds=20)]
+    screen, clock, lamp = _screen(withdraws_in_step="neutral")
+    told = _run(screen, clock, steps)
+    (withdrawn,) = [e for e in told if isinstance(e, Withdrawn)]
+    began, *_ = [e for e in told if isinstance(e, StepBegan)]
+    assert withdrawn.step == 0
+    assert 1.5 <= (withdrawn.host_ns - began.host_ns) / NS <= 2.1
+    ended = [e for e in told if isinstance(e, StepEnded)]
+    assert [e.ended_by for e in ended] == ["withdrawn", "withdrawn", "answered"]
+    assert ended[0].host_ns - withdrawn.host_ns <= NS / 10
+    assert lamp.changes == []  # no film frame
+
+
+def test_clip_that_begins_within_its_film_is_as_bright_as_that_part() -> None:
+    seen: list[tuple[int, float]] = []
+    part = replace(CLIP, first=20, pts_s=CLIP.pts_s[:10])
+    clock = VirtualClock()
+    screen = SimulatedScreen(
+        CONFIG,
+        {"bunny": part},
+        clock,
+        seed=1,
+        scripted=False,
+        light=Lamp(),
+        glow=lambda host_ns, brightness: seen.append((host_ns, brightness)),
+    )
+    told = _run(screen, clock, [STEPS[1]])
+    flips = [e for e in told if isinstance(e, Flip)]
+    assert {flip.film_frame for flip in flips} == {-1, *range(10)}
+    due = [numbered(20 + i, 160, 120).mean() / 255 * SHARE + GREY * (1 - SHARE) for i in range(10)]
+    assert [brightness for _, brightness in seen[1:11]] == pytest.approx(due, abs=0.02)
 
 
 def test_film_faster_than_the_screen_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,19 @@ def test_pictures_are_the_film_frames_asked_for(tmp_path: Path) -> None:
             seen.append(number_of(scaled(picture, (80, 60), "rgb24").to_ndarray()))
         assert seen == list(range(60))
         assert film.take(59) is None  # nothing new
+        assert not film.has_failed
+    finally:
+        film.close()
+
+
+def test_clip_that_begins_within_its_film_plays_that_part(tmp_path: Path) -> None:
+    whole = clip_of(make_film(tmp_path / "film.mp4", 60, options={"bf": "3"}))
+    film = FilmPlayer(replace(whole, first=30, pts_s=whole.pts_s[:8]), (80, 60))
+    try:
+        _wait_for(film)
+        seen = [number_of(scaled(film.take(target), (80, 60), "rgb24").to_ndarray()) for target in range(8)]
+        assert seen == list(range(30, 38))
+        assert film.take(8) is None
         assert not film.has_failed
     finally:
         film.close()

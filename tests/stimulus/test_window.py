@@ -2,90 +2,33 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from rig.clips.manifest import FilmClip
-from rig.clock import NS, HostClock
-from rig.config.rig import Screen as Config
+from rig.clock import NS
 from rig.elicitation.steps import Step
 from rig.errors import ClipError, DeviceLost, DeviceNotFound, DeviceNotReady
-from rig.sim.participant import ScriptedParticipant, script
+from rig.sim.participant import ScriptedParticipant
+from rig.sim.script import script
 from rig.stimulus.display import VirtualDisplay, start_virtual
-from rig.stimulus.process import PsychoPyScreen
-from rig.stimulus.screen import ScreenEvent, ScreenNote, StepBegan, StepEnded
-from rig.streams import Answer, ClockPair, Flip, Picture
+from rig.stimulus.process import PsychoPyScreen, measured_refresh
+from rig.stimulus.screen import ScreenNote, StepBegan, StepEnded
+from rig.streams import Answer, ClockPair, Picture
 from tests.films import clip_of, make_film, number_of
+from tests.stimulus.live import CLOCK, CONFIG, LIMIT_S, ScreenFile, flips_of, open_screen, play, until
 
-CONFIG = Config(backend="psychopy", display="virtual", width=480, height=270, refresh_hz=60, patch_px=40)
 QUESTION = Step(0, "question", "felt", "What did you feel?", {"1": "happy", "2": "sad"}, None, 20, None, (), "")
 FILM = replace(QUESTION, index=1, kind="clip", name="clip1", text="", keys={}, clip="film")
 BASELINE = replace(QUESTION, index=2, kind="baseline", name="neutral", text="+", keys={}, seconds=0.5)
-LIMIT_S = 30
-CLOCK = HostClock()
-
-
-class ScreenFile:
-    """The pixels of a virtual display, read from its screen file (XWD, 32 bit)."""
-
-    def __init__(self, path: Path) -> None:
-        with path.open("rb") as file:
-            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        header = np.frombuffer(self._map[:100], ">u4")
-        self.width, self.height, self.line_bytes = int(header[4]), int(header[5]), int(header[12])
-        self._start = int(header[0] + 12 * header[19])
-
-    def picture(self) -> Picture:
-        pixels = self._map[self._start : self._start + self.height * self.line_bytes]
-        lines = np.frombuffer(pixels, np.uint8).reshape(self.height, -1, 4)
-        return lines[:, : self.width, 2::-1]
-
-    def close(self) -> None:
-        self._map.close()
-
-
-@contextmanager
-def _screen(folder: Path, clips: dict[str, FilmClip] | None = None) -> Iterator[tuple[PsychoPyScreen, ScreenFile]]:
-    with closing(PsychoPyScreen(CONFIG, clips or {}, folder)) as screen:
-        assert screen.framebuffer is not None
-        with closing(ScreenFile(screen.framebuffer)) as pixels:
-            yield screen, pixels
-
-
-def _until(
-    screen: PsychoPyScreen, kind: type[ScreenEvent], look: Callable[[], None] = lambda: None
-) -> list[ScreenEvent]:
-    """Everything told until an event of that kind; `look` is called about every ms."""
-    told: list[ScreenEvent] = []
-    end_ns = CLOCK.now_ns() + LIMIT_S * NS
-    while not any(isinstance(event, kind) for event in told):
-        assert CLOCK.now_ns() < end_ns, told
-        told += screen.events(0.001)
-        look()
-    return told
-
-
-def _play(screen: PsychoPyScreen, step: Step, look: Callable[[], None] = lambda: None) -> list[ScreenEvent]:
-    screen.show(step)
-    told = _until(screen, StepEnded, look)
-    # The pair of clocks follows the end in the same batch.
-    assert isinstance(told[-1], ClockPair)
-    return told
-
-
-def _flips(told: list[ScreenEvent]) -> list[Flip]:
-    return [event for event in told if isinstance(event, Flip)]
 
 
 def _is_running(pid: int) -> bool:
@@ -104,10 +47,10 @@ def _children_of(pid: int) -> list[int]:
 def test_film_question_and_abort_are_shown_and_logged_as_they_were(tmp_path: Path) -> None:
     """One window for all, because opening one takes two seconds."""
     clip = clip_of(make_film(tmp_path / "film.mp4", 25))
-    with _screen(tmp_path, {"film": clip}) as (screen, pixels):
-        started = _until(screen, ScreenNote)
+    with open_screen(tmp_path, {"film": clip}) as (screen, pixels):
+        started = until(screen, ScreenNote)
         assert [type(event) for event in started] == [ClockPair, ScreenNote]
-        assert "silent: no sound device" in started[1].text  # type: ignore[union-attr]
+        assert started[1].text.startswith("silent: rig.yaml asks for no sound")  # type: ignore[union-attr]
         assert screen.describe().simulated
         _film_is_logged_as_shown(screen, pixels)
         _question_is_answered_by_a_real_key(screen, pixels, tmp_path)
@@ -125,14 +68,14 @@ def _film_is_logged_as_shown(screen: PsychoPyScreen, pixels: ScreenFile) -> None
         film = picture[:, 60:420]  # 160x120 on 480x270 is 360x270 in the middle
         seen.append((before_ns, after_ns, number_of(film), bool(picture[250, 460].mean() > 128)))
 
-    told = _play(screen, FILM, look)
+    told = play(screen, FILM, look)
     began, ended = [event for event in told if isinstance(event, StepBegan | StepEnded)]
-    flips = [flip for flip in _flips(told) if flip.film_frame >= 0]
+    flips = [flip for flip in flips_of(told) if flip.film_frame >= 0]
     first = {flip.film_frame: flip for flip in reversed(flips)}
     assert len(first) + sum(flip.skipped for flip in flips) == 25  # a busy machine may skip some, and says so
     assert max(first) == 24
     assert all(flip.pts_s == pytest.approx(flip.film_frame / 25) for flip in flips)
-    assert (began.host_ns, ended) == (flips[0].host_ns, StepEnded(1, _flips(told)[-1].host_ns, "last-frame"))
+    assert (began.host_ns, ended) == (flips[0].host_ns, StepEnded(1, flips_of(told)[-1].host_ns, "last-frame"))
     told_rightly = 0
     for flip, following in pairwise(sorted(first.values(), key=lambda flip: flip.film_frame)):
         looks = [
@@ -148,45 +91,44 @@ def _film_is_logged_as_shown(screen: PsychoPyScreen, pixels: ScreenFile) -> None
 
 def _question_is_answered_by_a_real_key(screen: PsychoPyScreen, pixels: ScreenFile, folder: Path) -> None:
     seed = 3
-    choice = script(QUESTION, seed)
-    assert choice is not None
+    ((deed,), (given,)) = script(QUESTION, seed).deeds, script(QUESTION, seed).answers
     pictures: list[Picture] = []
-    with closing(ScriptedParticipant(screen.display, seed, folder)) as participant:
+    with closing(ScriptedParticipant(screen.display, CONFIG, seed, folder)) as participant:
         screen.show(QUESTION)
-        told = _until(screen, StepBegan)
+        told = until(screen, StepBegan)
         participant.began(QUESTION)
-        told += _until(screen, StepEnded, lambda: pictures.append(pixels.picture().copy()) if not pictures else None)
+        told += until(screen, StepEnded, lambda: pictures.append(pixels.picture().copy()) if not pictures else None)
     (answer,) = [event for event in told if isinstance(event, Answer)]
-    assert (answer.step, answer.question, answer.answer) == (0, "felt", QUESTION.keys[choice[0]])
-    assert answer.confirmed_host_ns - answer.onset_host_ns >= choice[1] * NS - NS / 10
+    assert (answer.step, answer.question, answer.answer) == (0, "felt", given.answer)
+    assert answer.confirmed_host_ns - answer.onset_host_ns >= deed.after_s * NS - NS / 10
     assert answer.first_key_host_ns == answer.confirmed_host_ns
-    assert {flip.film_frame for flip in _flips(told)} == {-1}
-    assert (pictures[0][100:170, 100:380] > 200).any()  # white text
+    assert {flip.film_frame for flip in flips_of(told)} == {-1}
+    assert (pictures[0][100:170, 100:380] < 30).any()  # black text
     assert pictures[0][250, 460].max() == 0  # the patch is black
 
 
 def _abort_ends_a_film_at_once(screen: PsychoPyScreen) -> None:
     screen.show(FILM)
-    _until(screen, StepBegan)
+    until(screen, StepBegan)
     screen.abort()
-    told = _until(screen, StepEnded)
+    told = until(screen, StepEnded)
     assert [event.ended_by for event in told if isinstance(event, StepEnded)] == ["abort"]
     screen.abort()  # nothing is shown: does nothing
-    assert [e.ended_by for e in _play(screen, BASELINE) if isinstance(e, StepEnded)] == ["time"]
+    assert [e.ended_by for e in play(screen, BASELINE) if isinstance(e, StepEnded)] == ["time"]
 
 
 def _ctrl_c_does_not_reach_the_window(screen: PsychoPyScreen) -> None:
     os.kill(screen._child.pid, signal.SIGINT)
-    assert [e.ended_by for e in _play(screen, BASELINE) if isinstance(e, StepEnded)] == ["time"]
+    assert [e.ended_by for e in play(screen, BASELINE) if isinstance(e, StepEnded)] == ["time"]
 
 
 def test_window_that_dies_is_device_lost_and_takes_its_display_with_it(tmp_path: Path) -> None:
-    with _screen(tmp_path) as (screen, _):
-        _until(screen, ClockPair)
+    with open_screen(tmp_path) as (screen, _):
+        until(screen, ClockPair)
         (xvfb,) = _children_of(screen._child.pid)
         os.kill(screen._child.pid, signal.SIGKILL)
         with pytest.raises(DeviceLost):
-            _until(screen, StepEnded)
+            until(screen, StepEnded)
         screen.abort()
         with pytest.raises(DeviceLost):
             screen.show(BASELINE)
@@ -197,7 +139,7 @@ PARENT = """
 import sys
 from pathlib import Path
 from rig.config.rig import Screen
-from rig.stimulus.process import PsychoPyScreen
+from rig.stimulus.process import PsychoPyScreen, measured_refresh
 screen = PsychoPyScreen(Screen.model_validate_json(sys.argv[1]), {}, Path(sys.argv[2]))
 print(screen._child.pid, flush=True)
 sys.stdin.read()
@@ -265,3 +207,10 @@ def test_screen_of_another_rate_is_refused_naming_both(tmp_path: Path) -> None:
         PsychoPyScreen(CONFIG.model_copy(update={"display": display.name, "refresh_hz": 24.0}), {}, tmp_path)
     assert found.value.problem == "is the refresh rate measured"
     assert found.value.allowed.startswith("24 Hz")
+
+
+def test_refresh_of_a_screen_is_measured_whatever_rig_yaml_says(tmp_path: Path) -> None:
+    """The Xvfb again: many times faster than any real screen."""
+    with _display(tmp_path, 480, 270) as display:
+        config = CONFIG.model_copy(update={"display": display.name, "refresh_hz": 24.0})
+        assert measured_refresh(config, tmp_path) > 150

@@ -14,7 +14,6 @@ import pytest
 from PIL import Image
 
 import rig
-from rig import host
 from rig.config.judging import CHECK_NAMES
 from rig.errors import NotASession, Truncated
 from rig.session.folder import beside
@@ -118,15 +117,6 @@ def test_verdict_of_a_run_that_changed_since_is_not_taken_for_its_verdict(tmp_pa
     path.unlink()
     with rig.open(make_run(tmp_path, later)) as session, pytest.raises(NotASession, match="is older than the run"):
         load(session.runs[0])
-
-
-def test_verdict_is_not_saved_while_a_recorder_holds_the_run(tmp_path: Path) -> None:
-    path = make_run(tmp_path, Plan(closed=False))
-    with rig.open(path) as session, path.open("rb") as held:
-        found = verify_run(session.runs[0])
-        host.hold_shared(held.fileno())
-        assert save(path, found) is None
-    assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
 def test_verify_changes_no_byte_of_the_run(tmp_path: Path) -> None:

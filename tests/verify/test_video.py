@@ -260,6 +260,19 @@ def test_timestamps_that_drift_as_clocks_do_are_no_loss_of_synchrony(minutes: in
     assert f"{ppm:+.0f} ppm" in finding.text
 
 
+def test_timestamps_that_are_wrong_between_a_right_beginning_and_a_right_end_are_named_with_their_frame() -> None:
+    frames, pieces = np.arange(1000), np.arange(20, 1000, 40)
+    told = Read(4, frames * 4, 60.0, np.c_[pieces, np.zeros(len(pieces))])
+    times_s = frames * 0.04
+    times_s[400:700] = times_s[400] + 0.002 * np.arange(300)
+    vis = Judged(Film("vis", times_s, None, np.zeros((1000, 3)), SHORT, True), told, BY_CODE)
+    frames = np.arange(4000)
+    told = Read(1, frames, 60.0, np.c_[frames[20::40], np.zeros(100)])
+    hs = Judged(Film("hs", frames / 100, None, np.zeros((4000, 3)), SHORT, True), told, BY_CODE)
+    finding = _found(VideoVerdict(({}, {}), tuple(video_checks._together(vis, hs))), "timestamps", "vis")
+    assert (finding.word, "frame 699 is 11.3" in finding.text) == (Word.FAIL, True)
+
+
 # The command ----------------------------------------------------------------------------------------------------------
 
 

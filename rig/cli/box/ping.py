@@ -25,12 +25,11 @@ def ping(
 
     Example: rig box ping --port /dev/rig-box
     """
-    from json import dumps
-
     from rich.console import Console
     from rich.panel import Panel
     from rich.table import Table
 
+    from rig.cli.terminal import echo_json
     from rig.trigger.ping import ask
 
     meant = meant_box(rig, port, baud)
@@ -38,7 +37,7 @@ def ping(
     with console.status("asking the trigger box"), opened(meant) as (devices, clock):
         answers = ask(devices.box, clock)
     if json:
-        typer.echo(dumps(answers.to_json(), indent=1))
+        echo_json(answers.to_json())
         return
     if answers.info.simulated:
         text = "[bold]S I M U L A T E D[/]\nThis is a program, not a device; it triggers no real camera."

@@ -42,10 +42,9 @@ def selftest(
 
     Example: rig box selftest --rig demo --cameras
     """
-    from json import dumps
-
     from rich.console import Console
 
+    from rig.cli.terminal import echo_json
     from rig.verify.findings import Word
 
     meant = meant_box(rig, port, baud)
@@ -63,7 +62,7 @@ def selftest(
         typer.echo("ended before the test was done; nothing is judged", err=True)
         raise typer.Exit(1)
     if json:
-        typer.echo(dumps([result.to_json() for result in results], indent=1))
+        echo_json([result.to_json() for result in results])
     _show(results, console)
     if any(result.word is not Word.PASS for result in results):
         raise typer.Exit(1)

@@ -13,12 +13,13 @@ from rig.session.layout import SCHEMA, Outcome
 from rig.session.run import Run, Stream
 from rig.streams import EDGE, FLIP, FRAME, NO_PULSE, PULSE, GapCause, Status
 from rig.verify.arms import at_stop, baselines
+from rig.verify.file.outage import check_outage
 from rig.verify.findings import Finding, Word, ranges_of, spelled
 from rig.verify.looks import looks
 
 MOST_NAMED = 10  # entries in one text; the number of all is beside them
 SAME = 1e-6  # relative difference of two floats that one register holds
-_ENDS = {Outcome.FINISHED: Word.PASS, Outcome.STOPPED: Word.WARN}
+_ENDS = {Outcome.FINISHED: Word.PASS, Outcome.STOPPED: Word.WARN, Outcome.WITHDRAWN: Word.WARN}
 
 
 def check_checksums(run: Run) -> list[Finding]:
@@ -103,7 +104,8 @@ def check_ending(run: Run) -> list[Finding]:
         first = f", the first: {alarms[0]}" if alarms[0] not in text else ""  # the outcome tells alarms, too
         text += f"; {len(alarms)} alarms{first}" if first or len(alarms) > 1 else ""
     word = _ENDS.get(run.outcome, Word.FAIL)
-    return [Finding("ending", "", word, len(alarms), "finished", f"{len(run.log)} log entries", text)]
+    ending = Finding("ending", "", word, len(alarms), "finished", f"{len(run.log)} log entries", text)
+    return [ending, *check_outage(run)]
 
 
 def _gone(run: Run, stream: Stream) -> str:

@@ -19,6 +19,7 @@ from rig.elicitation.steps import Step
 from rig.session.run import Run
 from rig.session.runfile import Rows
 from rig.verify.findings import Finding, Numbers, Word, ranges_of, spelled
+from rig.verify.screen.due import Due
 from rig.verify.screen.flips import refresh_ns
 from rig.verify.tolerances import Limit, limit
 
@@ -29,16 +30,21 @@ END_S = 1.0  # the drift at the end of a film is that of so much of it: a single
 
 
 def check_film_frames(run: Run) -> list[Finding]:
-    """Every picture of every film was on the screen for at least one flip, in order."""
-    steps = [step for step in run.steps if step.clip is not None]
-    if not steps:
-        return [Finding("film frames", "", Word.PASS, 0, "0 never shown", "0 films", "this protocol shows no film")]
-    return [_film_frames(run, step) for step in steps]
+    """Every picture of every film was on the screen for at least one flip, in order.
+
+    Of a film that operator or participant ended, every one until then; of one that was shown again, the last time.
+    """
+    due = Due(run)
+    if not due.films:
+        return [Finding("film frames", "", Word.PASS, 0, "0 never shown", "0 films", "no film was to be shown")]
+    return [_film_frames(run, step, is_cut=due.was_cut(step)) for step in due.films]
 
 
-def _film_frames(run: Run, step: Step) -> Finding:
+def _film_frames(run: Run, step: Step, *, is_cut: bool) -> Finding:
     flips = film_flips(run, step)
     frames = len(run.clip(str(step.clip))["pts"])
+    if is_cut and len(flips):
+        frames = min(frames, int(flips["film_frame"].max()) + 1)
     never = np.setdiff1d(np.arange(frames), flips["film_frame"])
     backward = int((np.diff(flips["film_frame"]) < 0).sum())
     limit, looked_at = "0 never shown", f"{frames} film frames, {len(flips)} flips"
@@ -58,8 +64,9 @@ def _film_frames(run: Run, step: Step) -> Finding:
 
 
 def film_flips(run: Run, step: Step) -> Rows:
-    """Flips on which a step's film was on the screen."""
-    return np.asarray(run.flips[(run.flips["step"] == step.index) & (run.flips["film_frame"] >= 0)])
+    """Flips on which a step's film was on the screen, the last time that it was shown."""
+    is_last = run.flips["host_ns"] >= run.onset_host_ns(step.index)
+    return np.asarray(run.flips[(run.flips["step"] == step.index) & (run.flips["film_frame"] >= 0) & is_last])
 
 
 @dataclass(frozen=True)
@@ -169,9 +176,9 @@ def _drift(step: Step, pace: Pace, most: Limit, looked_at: str) -> Finding:
 
 def _of_films(run: Run, check: str, most: Limit, judge: Judge) -> list[Finding]:
     """The findings of a check on each film that was shown."""
-    steps = [step for step in run.steps if step.clip is not None]
+    steps = Due(run).films
     if not steps:
-        return [Finding(check, "", Word.PASS, 0, str(most), "0 films", "this protocol shows no film", (), most.origin)]
+        return [Finding(check, "", Word.PASS, 0, str(most), "0 films", "no film was to be shown", (), most.origin)]
     return [_of_film(run, check, step, most, judge) for step in steps]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +14,7 @@ from rig.session.layout import Outcome
 from rig.session.run import Run
 from rig.session.runfile import Rows
 from rig.verify.findings import Finding, Numbers, Word, ranges_of
+from rig.verify.screen.due import Due
 from rig.verify.tolerances import Limit, limit
 
 LATE_PERIODS = 1.5
@@ -20,36 +23,69 @@ SLOWEST_REFRESH_NS = NS / 24  # of a screen that rig.yaml allows; where there ar
 
 
 def check_steps(run: Run) -> list[Finding]:
-    """Every planned step was on the screen from its onset to its end, one after another, for as long as planned."""
-    planned, rows = run.steps, {int(row["step"]): row for row in run.trials}
-    limit = f"every step, in order; a fixed length within {LENGTH_PERIODS} refreshes"
-    looked_at = f"{len(planned)} steps planned, {len(rows)} begun"
+    """Every step that was due was on the screen from its onset to its end, one after another, for as long as planned.
+
+    A trial that the operator wanted once more has several rows; what else changed the way through them is in due.py.
+    """
+    due, rows = Due(run), list(run.trials)
+    planned = [step for step in run.steps if step.index >= due.first]
+    limit = f"every step that was due, in order; a fixed length within {LENGTH_PERIODS} refreshes"
+    begun = {int(row["step"]) for row in rows}
+    looked_at = f"{len(planned)} steps planned, {len(begun)} begun"
     if not planned:
         return [Finding("steps", "", Word.NOT_MEASURED, None, limit, looked_at, "the run does not say its steps")]
-    ended = [s for s in planned if s.index in rows and min(_times_of(rows[s.index])) >= 0]
-    times = [time for step in ended for time in _times_of(rows[step.index])]
-    over = {s.index: (_length_ns(rows[s.index]) - _planned_ns(s)) / refresh_ns(run.flips) for s in ended}
     faults = {
-        "never begun": [s for s in planned if s.index not in rows],
-        "begun and never ended": [s for s in planned if s.index in rows and s not in ended],
-        "ended too early": [s for s in ended if s.seconds is not None and over[s.index] < -LENGTH_PERIODS],
-        "out of order": [s for s, back in zip(ended, _is_back(times), strict=True) if back],
-        "longer than planned": [s for s in ended if over[s.index] > LENGTH_PERIODS],
+        "never begun": [s for s in planned if s.index not in begun and due.must_be_shown(s)],
+        "shown though not due": [s for s in run.steps if s.index in begun and not due.may_be_shown(s)],
+        **_faults_of_rows(run, due),
     }
     return [_steps_finding(run, faults, limit, looked_at)]
+
+
+def _faults_of_rows(run: Run, due: Due) -> dict[str, list[Step]]:
+    """What is wrong with each time that a step was shown."""
+    shown = [(run.steps[int(row["step"])], row) for row in run.trials if 0 <= int(row["step"]) < len(run.steps)]
+    ended = [(step, row) for step, row in shown if min(_times_of(row)) >= 0]
+    over = [(step, row, (_length_ns(row) - _planned_ns(step)) / refresh_ns(run.flips)) for step, row in ended]
+    short = [(step, row) for step, row, periods in over if step.seconds is not None and periods < -LENGTH_PERIODS]
+    return {
+        "begun and never ended": [step for step, row in shown if min(_times_of(row)) < 0],
+        "ended too early": [step for step, row in short if not due.is_cut(*_times_of(row))],
+        "out of order": _out_of_order(ended, due),
+        "longer than planned": [step for step, _, periods in over if periods > LENGTH_PERIODS],
+    }
+
+
+def _out_of_order(ended: list[tuple[Step, np.void]], due: Due) -> list[Step]:
+    """Steps that begin before the one before ends, end before they begin, or come again though nobody wanted that."""
+    times = [time for _, row in ended for time in _times_of(row)]
+    wrong = [step for (step, _), is_back in zip(ended, _is_back(times), strict=True) if is_back]
+    for (before, earlier), (step, row) in pairwise(ended):
+        again_ns = _times_of(earlier)[0], _times_of(row)[0]
+        is_wanted = any(again_ns[0] <= said_ns <= again_ns[1] for said_ns in due.repeats_ns)
+        if step.index <= before.index and not (is_wanted and step.trial == before.trial):
+            wrong.append(step)
+    return wrong
 
 
 def _steps_finding(run: Run, faults: dict[str, list[Step]], limit: str, looked_at: str) -> Finding:
     wrong = [step for steps in faults.values() for step in steps]
     if not wrong:
-        return Finding("steps", "", Word.PASS, 0, limit, looked_at, f"all {len(run.steps)} steps were shown, in order")
+        left = f", and {count} not due" if (count := _not_begun(run)) else ""
+        return Finding("steps", "", Word.PASS, 0, limit, looked_at, f"all steps were shown, in order{left}")
     # A run that was stopped misses steps because of that, which its ending tells.
-    is_excused = run.outcome is not Outcome.FINISHED and not faults["out of order"]
+    is_order = bool(faults["out of order"] or faults["shown though not due"])
+    is_excused = run.outcome is not Outcome.FINISHED and not is_order
     is_only_long = len(wrong) == len(faults["longer than planned"])
     word = Word.WARN if is_excused or is_only_long else Word.FAIL
     text = "; ".join(f"{fault}: {', '.join(step.name for step in steps)}" for fault, steps in faults.items() if steps)
     where = ranges_of(np.array([step.index for step in wrong], np.int64))
     return Finding("steps", "", word, len({step.index for step in wrong}), limit, looked_at, text, where)
+
+
+def _not_begun(run: Run) -> int:
+    """Steps from the run's first on that were not shown."""
+    return len({step.index for step in run.steps[Due(run).first :]} - {int(row["step"]) for row in run.trials})
 
 
 def _times_of(row: np.void) -> tuple[int, int]:

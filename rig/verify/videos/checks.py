@@ -366,6 +366,7 @@ def _timestamps(judged: Judged, base: Judged) -> Finding:
     looked_at = f"{seconds:.2f} s"
     if not np.isfinite(drift_s) or seconds <= 0:
         return Finding("timestamps", name, Word.NOT_MEASURED, None, limit, "", "the files have no timestamps that rise")
+    astray_s, frame = _farthest_astray(judged, hz)
     # The pulse of a frame is known to a whole one only where exposures wander.
     blur_s = 1 / hz if judged.is_free or base.is_free else 0.0
     ppm = drift_s / float(by_pulses) * 1e6 if by_pulses else 0.0
@@ -374,12 +375,27 @@ def _timestamps(judged: Judged, base: Judged) -> Finding:
         f"; {hz:.3f} pulses a second by the timestamps of {base.film.name}"
     )
     text += f"; known to {blur_s:.3f} s" if blur_s else ""
+    between = judged.told.divisor / hz
+    if astray_s > between + blur_s:
+        text += f"; in between frame {frame} is {astray_s:.3f} s from where its pulse is"
+        limit += f"; a frame {between * 1000:.0f} ms off its pulse fails"
+        return Finding("timestamps", name, Word.FAIL, drift_s * 1000, limit, looked_at, text, unit="ms")
     # Clocks that drift are no loss of synchrony, which the pulses in the pictures tell; beyond any clock it is no time.
     off_s, length_s = max(0.0, abs(drift_s) - blur_s), abs(float(by_pulses))
     levels = (Word.FAIL, clocks.ceiling), (Word.WARN, CRYSTALS_PPM)
     reached = [word for word, most in levels if off_s > max(SHORT_MS / 1000, most * 1e-6 * length_s)]
     word = reached[0] if reached else Word.PASS
     return Finding("timestamps", name, word, drift_s * 1000, limit, looked_at, text, unit="ms")
+
+
+def _farthest_astray(judged: Judged, hz: float) -> tuple[float, int]:
+    """How far the timestamp of a frame lies from the line through the first and the last, s, and which frame's."""
+    assert judged.told is not None
+    known = judged.told.known
+    off_s = judged.film.times_s[known] - judged.told.numbers[known] / hz
+    off_s = off_s - np.interp(known, known[[0, -1]], off_s[[0, -1]])
+    worst = int(np.argmax(np.abs(np.nan_to_num(off_s))))
+    return float(abs(np.nan_to_num(off_s)[worst])), int(known[worst])
 
 
 def _pulses_hz(judged: Judged) -> float:

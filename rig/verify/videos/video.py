@@ -14,12 +14,14 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rig.clips.decode import decoded, scaled
+from rig.config.find import look_up
 from rig.errors import ClipError
 from rig.streams import NO_PULSE
 from rig.verify.findings import Numbers
@@ -103,7 +105,8 @@ def read_film(path: Path, name: str = "", look: Look = lambda: None) -> Film:
     `name`: what to call it, by default the file's own name. Blocks while it decodes the file, up to twice. Raises
     ClipError when it is no video, is damaged, or holds nothing.
     """
-    if not path.is_file():
+    found = look_up("", path, ClipError)
+    if found is None or not S_ISREG(found.st_mode):
         raise ClipError(str(path), "is no file", hint="Name a video file, such as hs.mp4")
     place, exposures, knows_divisor = _find(path, look) or (None, SHORT, False)
     times_s, levels = [], []

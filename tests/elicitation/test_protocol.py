@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rig.elicitation.protocol import look_at_protocol, read_protocol, store_problems, unroll
+from rig.elicitation.protocol import look_at_protocol, read_protocol, store_problems
+from rig.elicitation.unroll import unroll
 from rig.errors import ProblemList, ProtocolError, UserError
 
 FOLDER = Path(__file__).parents[2] / "protocols"
@@ -29,7 +30,10 @@ def changed(old: str, new: str) -> str:
     return DEMO.replace(old, new, 1)
 
 
-KINDS = "one of instruction, baseline, clip, self-report"
+KINDS = (
+    "one of consent, instruction, questionnaire, baseline, clip, self-report, wash-out, guess, penalty, debrief, "
+    "break, marker, trials"
+)
 
 
 @pytest.mark.parametrize(
@@ -47,8 +51,8 @@ KINDS = "one of instruction, baseline, clip, self-report"
         (
             "seconds: 3",
             "seconds: 3\n    sekonds: 4",
-            "p.yaml:31: blocks.1.sekonds: is an unknown key; the keys here are name, store, kind, text, seconds. "
-            "Did you mean seconds?",
+            "p.yaml:31: blocks.1.sekonds: is an unknown key; the keys here are name, visit, variant, store, kind, "
+            "text, seconds. Did you mean seconds?",
         ),
         (
             "seconds: 3",
@@ -73,23 +77,23 @@ KINDS = "one of instruction, baseline, clip, self-report"
         (
             "name: clip2",
             "name: clip1",
-            "p.yaml:52: blocks.4.name: clip1 is used twice; every block and question needs a name",
+            "p.yaml:44: blocks.4.name: clip1 is used twice; every block and question needs a name",
         ),
-        ("name: clip2", "name: NO way", "p.yaml:52: blocks.4.name: 'NO way' is not allowed; a name of letters, digits"),
+        ("name: clip2", "name: NO way", "p.yaml:44: blocks.4.name: 'NO way' is not allowed; a name of letters, digits"),
         (
             '"1": positive',
             "1: positive",
-            "p.yaml:44: blocks.3.questions.0.answers: the key 1 is not allowed; keys are text: ",
+            "p.yaml:41: blocks.3.questions.0.answers: the key 1 is not allowed; keys are text: ",
         ),
         (
             '"1": positive',
             '"11": x',
-            "p.yaml:44: blocks.3.questions.0.answers.11: '11' is not allowed; a key of the keyboard",
+            "p.yaml:41: blocks.3.questions.0.answers.11: '11' is not allowed; a key of the keyboard",
         ),
         (
             '"1": positive',
             '"1": 5',
-            "p.yaml:44: blocks.3.questions.0.answers.1: 5 is not allowed; two or more answers, key: ",
+            "p.yaml:41: blocks.3.questions.0.answers.1: 5 is not allowed; two or more answers, key: ",
         ),
         (
             "max_seconds: 12",
@@ -130,7 +134,13 @@ def test_all_mistakes_are_told_at_once_in_the_file_s_order(tmp_path: Path) -> No
     text = (
         DEMO.replace("kind: clip", "kind: klip").replace("seconds: 3", "seconds: 0").replace("title: Bikes", "titel: x")
     )
-    assert [m.split(":")[1] for m in told(tmp_path, text)] == ["11", "14", "30", "31", "51"]
+    assert [m.split(":")[1] for m in told(tmp_path, text)] == ["11", "14", "30", "31", "43"]
+
+
+UNKNOWN = (
+    "is an unknown key; the keys here are title, edition, file, sha256, in_s, out_s, valence, target, strong, norms, "
+    "fits, licence. Did you mean title?"
+)
 
 
 def test_a_mistake_in_one_block_hides_none_between_blocks(tmp_path: Path) -> None:
@@ -139,10 +149,10 @@ def test_a_mistake_in_one_block_hides_none_between_blocks(tmp_path: Path) -> Non
         .replace("name: clip2", "name: neutral")
         .replace("clip: bikes", "clip: b")
     )
-    text = text.replace("title: Big", "titel: Big").replace("- name: strength", "- name: felt")
+    text = text.replace("title: Big", "titel: Big").replace("name: strength", "name: felt")
     assert [m.split(": ", 2)[1:] for m in told(tmp_path, text)] == [
         ["clips.bunny.title", "is missing; title of the film"],
-        ["clips.bunny.titel", "is an unknown key; the keys here are file, sha256, title, licence. Did you mean title?"],
+        ["clips.bunny.titel", UNKNOWN],
         ["blocks.1.kind", f"'baselin' is not allowed; {KINDS}. There may be more to mend behind it"],
         ["blocks.3.questions.1.name", "report1-felt is used twice; every block and question needs a name of its own"],
         ["blocks.4.name", "neutral is used twice; every block and question needs a name of its own"],
@@ -154,8 +164,8 @@ def test_a_mistake_in_one_block_hides_none_between_blocks(tmp_path: Path) -> Non
 def test_a_wrong_key_hides_no_missing_answer(tmp_path: Path) -> None:
     text = changed('{"1": positive, "2": negative, "3": surprise, "4": nothing}', '{"11": x}')
     wrong, too_few = told(tmp_path, text)
-    assert too_few.startswith("p.yaml:44: blocks.3.questions.0.answers: a group of keys is not allowed; two or more")
-    assert wrong.startswith("p.yaml:44: blocks.3.questions.0.answers.11: '11' is not allowed")
+    assert too_few.startswith("p.yaml:41: blocks.3.questions.0.answers: a group of keys is not allowed; two or more")
+    assert wrong.startswith("p.yaml:41: blocks.3.questions.0.answers.11: '11' is not allowed")
 
 
 def test_a_stream_that_the_rig_does_not_have_is_named(tmp_path: Path) -> None:
@@ -178,7 +188,12 @@ def test_the_demo_unrolls_to_the_steps_that_a_participant_meets() -> None:
         (7, "question", "report2-strength"),
     ]
     assert steps[2].clip == "bunny"
-    assert steps[3].keys == {"1": "positive", "2": "negative", "3": "surprise", "4": "nothing"}
+    (felt,), (strength,) = steps[3].items, steps[4].items
+    assert [(c.key, c.value, c.label) for c in felt.choices] == [
+        ("1", "positive", "positive"), ("2", "negative", "negative"),
+        ("3", "surprise", "surprise"), ("4", "nothing", "nothing"),
+    ]  # fmt: skip
+    assert (strength.kind, strength.points, strength.low, strength.high) == ("scale", 5, "not at all", "very strong")
     assert {step.store for step in steps} == {("HS", "VIS", "NIR")}
 
 

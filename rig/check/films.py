@@ -1,0 +1,70 @@
+"""What is told of a protocol's films: whether each is the right one, and how evenly the screen will show it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from rig.clips.cadence import Cadence, cadence
+from rig.clips.examine import HOLES
+from rig.clips.manifest import FilmClip, find_clip
+from rig.elicitation.protocol import ElicitationProtocol, ProtocolFile
+from rig.errors import ClipError, RigError
+
+
+@dataclass
+class Films:
+    """The clips of a protocol that can be shown, by name, and how each will run on the rig's screen."""
+
+    clips: dict[str, FilmClip] = field(default_factory=dict)
+    cadences: dict[str, Cadence] = field(default_factory=dict)  # of the same clips, once a screen is known
+    refresh_hz: float = 0.0  # of that screen
+
+    def run_on(self, refresh_hz: float) -> None:
+        """Find the cadence of each on a screen with this refresh rate."""
+        self.refresh_hz = refresh_hz
+        self.cadences = {name: cadence(clip.frames, clip.fps, refresh_hz) for name, clip in self.clips.items()}
+
+    def uneven(self) -> list[str]:
+        """A warning for each whose film frames are not all shown equally long."""
+        return [
+            f"clip {name}: {self._spelled(name)}, uneven" for name, found in self.cadences.items() if not found.is_even
+        ]
+
+    def lines(self) -> list[str]:
+        """Those that will run evenly, in words."""
+        return [f"clip {name}: {self._spelled(name)}, even" for name, found in self.cadences.items() if found.is_even]
+
+    def _spelled(self, name: str) -> str:
+        fps, pattern = self.clips[name].fps, self.cadences[name].pattern
+        return f"{round(fps, 3):g} fps on {self.refresh_hz:g} Hz, a film frame stays for {pattern} flips"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {name: self._plain(name, clip) for name, clip in self.clips.items()}
+
+    def _plain(self, name: str, clip: FilmClip) -> dict[str, Any]:
+        found = self.cadences.get(name)
+        told = {"pattern": found.pattern, "even": found.is_even} if found else None
+        return {"path": str(clip.path), "fps": clip.fps, "frames": clip.frames, "cadence": told}
+
+
+def find_each(file: ProtocolFile) -> tuple[dict[str, FilmClip], list[RigError]]:
+    """The clips that can be shown, by name, and what is wrong with the others. Blocks while it decodes them."""
+    found: dict[str, FilmClip] = {}
+    problems: list[RigError] = []
+    for name, said in file.protocol.clips.items():
+        beside = file.document.path.parent
+        try:
+            found[name] = find_clip(name, said.file or "", said.sha256 or "", beside, said.in_s, said.out_s)
+        except ClipError as error:
+            problems.append(error)
+    return found, problems
+
+
+def holes(protocol: ElicitationProtocol) -> Iterator[str]:
+    """What a study of clips has to report, and the protocol does not say."""
+    for key in HOLES:
+        if silent := [name for name, clip in protocol.clips.items() if not getattr(clip, key)]:
+            yield f"the protocol does not say the {key} of: {', '.join(silent)}"

@@ -1,0 +1,104 @@
+"""Writes film files that every part of the rig can show: H.264 and AAC in .mp4, upright, at a constant rate."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import av
+
+from rig.errors import ClipError, UserError
+
+SUFFIX = ".mp4"
+AUDIO_HZ = 48_000
+AUDIO_BITS_S = 192_000  # AAC of two channels
+# x264's constant quality, of which 18 is held to be visually without loss; a clip is small beside a session, so that
+# what a quick preset costs in bytes is nothing.
+QUALITY = {"crf": "16", "preset": "veryfast"}
+
+
+class FilmFile:
+    """A film that is being written. It has its name only once it is whole; use it in a `with` statement."""
+
+    def __init__(self, path: Path, size: tuple[int, int], rate: Fraction, *, with_sound: bool) -> None:
+        """`size`: width and height, px, both even; `rate`: pictures a second. Raises UserError, ClipError."""
+        require_new(path)
+        self.path, self._part = path, path.with_name(f".{path.stem}.part{SUFFIX}")
+        self.frames = 0  # pictures written
+        self._rate = rate
+        try:
+            self._out = av.open(str(self._part), "w")
+        except (av.error.FFmpegError, OSError) as exc:
+            raise _refused(path, exc) from None
+        self._video = self._out.add_stream("libx264", rate=rate, options=QUALITY)
+        self._video.width, self._video.height = size
+        self._video.pix_fmt = "yuv420p"
+        self._video.codec_context.time_base = 1 / rate
+        self._audio = self._sound_track() if with_sound else None
+
+    def _sound_track(self) -> Any:
+        track = self._out.add_stream("aac", rate=AUDIO_HZ)
+        track.layout, track.bit_rate = "stereo", AUDIO_BITS_S
+        return track
+
+    def __enter__(self) -> FilmFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Finish the file and give it its name; after an error nothing is left of it."""
+        try:
+            if error is None:
+                self._finish()
+            self._out.close()
+            if error is None:
+                self._part.rename(self.path)
+        except (av.error.FFmpegError, OSError) as exc:
+            raise _refused(self.path, exc) from None
+        finally:
+            self._part.unlink(missing_ok=True)
+
+    def _finish(self) -> None:
+        for track in (self._video, self._audio):
+            if track is not None:
+                self._out.mux(track.encode(None))
+
+    def add_picture(self, frame: Any) -> None:
+        """The next picture (`av.VideoFrame`), whatever time it says."""
+        if self.frames == 0:
+            self._keep_colours(frame)
+        frame.pts, frame.time_base = self.frames, 1 / self._rate
+        frame.pict_type = 0  # the encoder chooses its own key pictures
+        self._out.mux(self._video.encode(frame))
+        self.frames += 1
+
+    def _keep_colours(self, frame: Any) -> None:
+        """Say in the file how its colours are meant, as the film did that they come from."""
+        codec = self._video.codec_context
+        codec.colorspace, codec.color_range = int(frame.colorspace), int(frame.color_range)
+
+    def add_sound(self, frame: Any) -> None:
+        """The next piece of sound (`av.AudioFrame`, planar float, 48 kHz, two channels), at its time."""
+        if self._audio is not None:
+            self._out.mux(self._audio.encode(frame))
+
+
+def require_new(path: Path) -> None:
+    """Raises UserError unless a film may be written there: a new .mp4 in a folder that is there."""
+    if path.suffix.lower() != SUFFIX:
+        raise UserError(
+            f"film {path}", "has another ending", value=path.suffix, allowed=f"a name that ends in {SUFFIX}"
+        )
+    if path.exists():
+        raise UserError(f"film {path}", "is there already", hint="Nothing is overwritten: choose another name")
+    if not path.parent.is_dir():
+        raise UserError(f"film {path}", "has no folder to lie in", hint=f"Make {path.parent} first")
+
+
+def _refused(path: Path, exc: Exception) -> ClipError:
+    return ClipError(
+        str(path), f"cannot be written: {getattr(exc, 'strerror', None) or exc}", hint="Check disk and name"
+    )

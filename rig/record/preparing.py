@@ -1,0 +1,150 @@
+"""What is known of a recording before a device is opened: its clips, its place in the ledger, its steps, its folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from rig.clips.manifest import FilmClip, find_clips
+from rig.config.rig import RigFile
+from rig.elicitation.course import Pay
+from rig.elicitation.protocol import ElicitationProtocol, ProtocolFile
+from rig.elicitation.steps import Step
+from rig.elicitation.tailoring import choose, questionnaires
+from rig.elicitation.unroll import rows_of, unroll
+from rig.errors import RigError, SessionError, UserError
+from rig.record.header import Subject
+from rig.record.plan import Lead, RunPlan, plan_run
+from rig.record.resuming import Resumed, find_cut
+from rig.session.folder import SessionFolder, new_session, sessions_below
+from rig.session.reader import Session
+from rig.subjects.ledger import Ledger, Place
+
+FIRST_RUN = 1
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for."""
+
+    rig: RigFile
+    protocol: ProtocolFile
+    subject: str
+    out: Path
+    session: int | None = None
+    scripted: bool = False
+    virtual: bool = False
+    wait: bool = False  # the first step waits for the operator's start
+    language: str = ""  # one of the protocol's; empty: its first
+    resume: bool = False  # a session that was cut goes on
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is known before a device is opened."""
+
+    subject: Subject
+    plan: RunPlan
+    clips: dict[str, FilmClip]
+    ledger: Ledger
+    place: Place
+
+
+@contextmanager
+def prepared(request: Request) -> Iterator[Prepared]:
+    """Make or find the session's folder, and reserve the participant's place; a folder that stays empty is removed.
+
+    Raises UserError, SessionError.
+    """
+    clips = find_clips(request.protocol)
+    cut = None
+    if request.resume:
+        cut = find_cut(request.out, request.subject, request.session, request.protocol)
+    folder = cut.folder if cut else new_session(request.out, request.subject, request.session)
+    try:
+        ledger = Ledger(request.out)
+        place = _reserved(request, ledger, folder, cut)
+        plan = _planned(request, clips, ledger, place, cut)
+        number = cut.run if cut else FIRST_RUN
+        subject = Subject(folder, number, 1 + secrets.randbelow(2**32 - 2), place.row, place.visit)
+        yield Prepared(subject, plan, clips, ledger, place)
+    finally:
+        with suppress(OSError):  # it holds something, or is not there any more
+            folder.path.rmdir()
+
+
+def _reserved(request: Request, ledger: Ledger, folder: SessionFolder, cut: Resumed | None) -> Place:
+    protocol = request.protocol.protocol
+    rows = rows_of(protocol)
+    return ledger.reserve(protocol.name, order_key(protocol), rows, folder, resumed_row=cut.row if cut else None)
+
+
+def _planned(
+    request: Request, clips: dict[str, FilmClip], ledger: Ledger, place: Place, cut: Resumed | None
+) -> RunPlan:
+    """The plan of the run; the place is free again when there can be none."""
+    try:
+        steps = _steps_left(request, cut) if cut else _steps(request, clips, place)
+        return plan_run(request.rig.rig, steps, _lead(request, cut))
+    except RigError:
+        ledger.release(place, "not begun")
+        raise
+
+
+def order_key(protocol: ElicitationProtocol) -> str:
+    """What tells its order from every other that it ever had."""
+    what = [list(protocol.clips), protocol.variants, protocol.order.model_dump(mode="json")]
+    return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
+
+
+def _steps(request: Request, clips: dict[str, FilmClip], place: Place) -> list[Step]:
+    protocol, streams = request.protocol.protocol, list(request.rig.rig.cameras)
+    seconds = {name: clip.seconds for name, clip in clips.items()}
+    chosen = fitting_clips(protocol, request.out, request.subject, place.visit)
+    return unroll(
+        protocol, streams, seconds, language=request.language, row=place.row, visit=place.visit, chosen=chosen
+    )
+
+
+def fitting_clips(protocol: ElicitationProtocol, out: Path, subject: str, visit: int) -> dict[str, list[str]]:
+    """The clips that a participant sees on a visit, by the questionnaire that chose them; none if no trials ask for it.
+
+    `out`: where the sessions lie in which it was answered. Raises ProtocolError when it was not.
+    """
+    if not questionnaires(protocol, visit):
+        return {}
+    return choose(protocol, _earlier_answers(protocol.name, out, subject), visit)
+
+
+def _earlier_answers(protocol: str, out: Path, subject: str) -> dict[str, str]:
+    """What the participant answered on earlier visits with this protocol, by question; of several the last answer."""
+    answers: dict[str, str] = {}
+    for path in sessions_below(out / f"sub-{subject}"):
+        with suppress(SessionError), Session(path) as session:
+            if session.runs[0].protocol == protocol:
+                answers |= {str(told.get("question")): str(told.get("answer", "")) for told in session.answers}
+    return answers
+
+
+def _steps_left(request: Request, cut: Resumed) -> list[Step]:
+    """The same steps; their frames need the same cameras. Raises UserError."""
+    streams = list(request.rig.rig.cameras)
+    missing = sorted({name for step in cut.steps for name in step.store} - set(streams))
+    if missing:
+        allowed = f"those of the run that was cut, {', '.join(missing)} too"
+        raise UserError("--rig", "has other cameras", value=", ".join(streams), allowed=allowed)
+    return list(cut.steps)
+
+
+def _lead(request: Request, cut: Resumed | None) -> Lead:
+    protocol = request.protocol.protocol
+    stakes, otherwise = protocol.stakes, protocol.withdrawal.otherwise
+    pay = Pay(stakes.start, stakes.each, stakes.unit) if stakes.kind == "pay" else None
+    if cut is None:
+        return Lead(request.wait, pay, otherwise)
+    return Lead(request.wait, pay, otherwise, cut.resumes, cut.first, cut.caught, cut.is_withdrawn)

@@ -1,0 +1,139 @@
+"""Where a session goes on that was cut: by a crash of this program, of the machine, or by a stimulus window that died.
+
+It is read as it was left; nobody needs to recover it first. Order and steps are those of the run that was cut.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from rig.elicitation.course import OUTSIDE
+from rig.elicitation.protocol import ProtocolFile
+from rig.elicitation.steps import Step
+from rig.errors import NotASession, SessionError, UserError
+from rig.session.folder import SessionFolder, check_subject, folder_named, sessions_below
+from rig.session.layout import CONFIG, Outcome
+from rig.session.leftovers import files_left
+from rig.session.reader import Session
+from rig.session.run import Run
+from rig.session.runfile import Json
+
+OVER = (Outcome.FINISHED, Outcome.WITHDRAWN)
+NONE_CUT = "Start a new one without --resume"
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """What the next run of a session goes on with."""
+
+    folder: SessionFolder
+    run: int  # its number
+    resumes: int  # number of the run that was cut
+    steps: tuple[Step, ...]
+    first: int  # step to begin with
+    caught: int  # right guesses so far
+    row: int  # of the ledger
+    is_withdrawn: bool
+
+
+def find_cut(directory: Path, subject: str, number: int | None, protocol: ProtocolFile) -> Resumed:
+    """Where the subject's latest session that was cut goes on, or session `number`.
+
+    One that its operator stopped goes on only by its number. Raises UserError when there is none, it is over, it is
+    being recorded, or the protocol is another one now; SessionError when it cannot be read.
+    """
+    home = directory / f"sub-{check_subject(subject)}"
+    if number is not None:
+        return _resumed(_named(home, number), protocol, is_named=True)
+    for path in sorted(sessions_below(home) if home.is_dir() else [], reverse=True):
+        folder = folder_named(path.absolute())
+        if folder is not None and _was_cut(folder):
+            return _resumed(folder, protocol, is_named=False)
+    problem = f"has no session of {subject} that was cut"
+    raise UserError(str(directory), problem, hint=f"{NONE_CUT}; one that was stopped: --session NN")
+
+
+def _named(home: Path, number: int) -> SessionFolder:
+    folder = folder_named((home / f"ses-{number:02d}").absolute())
+    if folder is None or not folder.path.is_dir():
+        raise UserError("--session", "does not exist", value=str(number), hint=NONE_CUT)
+    return folder
+
+
+def _was_cut(folder: SessionFolder) -> bool:
+    try:
+        with Session(folder.path) as session:
+            return not session.runs[-1].outcome.is_orderly and _first(session) < len(session.steps)
+    except SessionError:  # nothing was recorded in it
+        return False
+
+
+def _resumed(folder: SessionFolder, protocol: ProtocolFile, *, is_named: bool) -> Resumed:
+    with Session(folder.path) as session:
+        last = session.runs[-1]
+        _refuse(folder, session, protocol, is_named=is_named)
+        highest = max(_number(path) for path in files_left(folder.path))
+        steps = tuple(last.steps)
+        row = int(last.attributes("/").get("row", 0))
+        caught, is_withdrawn = _caught(session), _is_withdrawn(session)
+        return Resumed(folder, highest + 1, last.number, steps, _first(session), caught, row, is_withdrawn)
+
+
+def _refuse(folder: SessionFolder, session: Session, protocol: ProtocolFile, *, is_named: bool) -> None:
+    """Raise UserError unless it can go on with this protocol."""
+    last, path = session.runs[-1], str(folder.path)
+    if session.unreadable:
+        raise NotASession(path, f"cannot go on: {session.unreadable[0]}")
+    if last.is_being_recorded:
+        raise UserError(path, "is being recorded right now")
+    if last.outcome in OVER or (last.outcome.is_orderly and not is_named) or _first(session) >= len(last.steps):
+        raise UserError(path, f"is over: {last.outcome}", hint=NONE_CUT)
+    written = str(last.attributes(f"{CONFIG}/protocol").get("sha256", ""))
+    if written != hashlib.sha256(protocol.document.path.read_bytes()).hexdigest():
+        problem = f"is not the protocol that {path} was recorded with"
+        hint = f"Take the one of that time: it is in the session, and was at {_place(last)}"
+        raise UserError(str(protocol.document.path), problem, hint=hint)
+
+
+def _place(run: Run) -> str:
+    return str(run.attributes(f"{CONFIG}/protocol").get("path", "a place that is not told"))
+
+
+def _number(path: Path) -> int:
+    return int(path.name.split("_run-")[1].split("_")[0])
+
+
+def _first(session: Session) -> int:
+    """The step to begin with: behind the trial that was cut; outside of trials the step that was cut."""
+    run = session.runs[-1]
+    steps = run.steps
+    if not len(run.trials):
+        return int(run.attributes("/").get("first_step", 0))
+    row = run.trials[-1]
+    step = steps[int(row["step"])]
+    if step.trial != OUTSIDE:
+        return max(other.index for other in steps if other.trial == step.trial) + 1
+    return step.index + (int(row["ended_host_ns"]) >= 0)
+
+
+def _is_withdrawn(session: Session) -> bool:
+    return any(entry.get("kind") == "withdrawn" for entry in session.log)
+
+
+def _caught(session: Session) -> int:
+    """How many trials the operator guessed right; a guess before a repeat counts no more, of several the last one."""
+    right: dict[int, bool] = {}
+    for run in session.runs:  # each has a host clock of its own
+        for entry in sorted([*_guesses(run), *_repeats(run)], key=lambda entry: int(entry["host_ns"])):
+            right[int(entry["trial"])] = bool(entry.get("is_right"))
+    return sum(right.values())
+
+
+def _guesses(run: Run) -> list[Json]:
+    return [answer for answer in run.answers if answer.get("by") == "operator" and "trial" in answer]
+
+
+def _repeats(run: Run) -> list[Json]:
+    return [e for e in run.log if (e.get("kind"), e.get("said")) == ("operator", "repeat") and "trial" in e]

@@ -1,0 +1,1 @@
+"""Who took part, in which order of clips, and who no longer does: pseudonyms only."""

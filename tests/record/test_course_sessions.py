@@ -1,0 +1,134 @@
+"""Whole sessions, in virtual time, whose way operator and participant change: what is in the file, and verify."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rig.record.messages import OperatorSaid
+from rig.record.recording import Recorded, Recording, Status
+from rig.session.layout import Outcome
+from rig.session.run import Run
+from rig.verify.findings import Word
+from rig.verify.screen.film import check_film_frames
+from rig.verify.screen.flips import check_steps
+from rig.verify.verdict import verify_run
+from tests.record.trials import record_with, write_trials
+from tests.rigs import write_rig
+
+NS = 1_000_000_000
+
+
+def says(said: list[str], recording: Recording, status: Status) -> None:
+    """In trial 1 once more, then a right guess during the film; a pause behind it; trial 2 not; trial 3 guessed."""
+
+    def once(word: str, kind: str, **words) -> None:
+        if word not in said:
+            said.append(word)
+            recording.say(OperatorSaid(kind, 0, **words))
+
+    if status.step == "trial01-film" and "once more" not in said:
+        once("once more", "repeat")
+    elif status.held:
+        once("go on", "go_on")
+    elif status.step == "trial01-rest":
+        once("first guess", "guess", value="fear", confidence=4)
+        once("pause", "pause")
+    elif status.step == "trial02-film":
+        once("not", "skip")
+    elif status.step == "trial03-guess":
+        once("third guess", "guess", value="fear", confidence=2)
+
+
+@pytest.fixture(scope="module")
+def led(tmp_path_factory) -> tuple[Recorded, list[str]]:
+    folder, said = tmp_path_factory.mktemp("led"), list[str]()
+    protocol = write_trials(folder, "fear", "joy", "fear", frames=50, guess_s=4)
+    return record_with(folder, write_rig(folder), protocol, lambda *seen: says(said, *seen)), said
+
+
+@pytest.fixture
+def run(led) -> Iterator[Run]:
+    with Run(led[0].path) as opened:
+        yield opened
+
+
+def shown(run: Run) -> list[str]:
+    return [run.steps[row["step"]].name for row in run.trials]
+
+
+def test_a_session_that_the_operator_led_is_finished_and_complete(led, run):
+    assert led[1] == ["once more", "first guess", "pause", "go on", "not", "third guess"]
+    assert (led[0].outcome, led[0].alarms, led[0].withdrawal) == (Outcome.FINISHED, (), "")
+    verdict = verify_run(run)
+    assert not [f.text for f in verdict.findings if f.word is Word.FAIL]
+
+
+def test_every_time_that_a_step_was_shown_has_its_row(run):
+    assert shown(run) == [
+        "consent", "trial01-film", "trial01-film", "trial01-rest", "trial02-film", "trial03-film", "trial03-rest",
+        "trial03-guess", "penalty-page1", "penalty-page2", "end",
+    ]  # fmt: skip
+
+
+def test_answers_of_participant_and_operator_are_all_there(run):
+    questions = [answer["question"] for answer in run.answers]
+    statements = [f"penalty-{number}" for number in range(1, 5)]
+    assert questions[:3] == ["consent", "guess", "guess"]
+    assert [question.partition("-")[0] for question in questions[3:]] == ["penalty"] * len(statements)
+    guesses = [answer for answer in run.answers if answer.get("by") == "operator"]
+    told = [(guess["trial"], guess["answer"], guess["confidence"], guess["is_right"]) for guess in guesses]
+    assert told == [(1, "fear", 4, True), (3, "fear", 2, True)]
+
+
+def test_in_a_pause_nothing_is_stored_and_says_why(run):
+    (hs,) = (row for row in run.not_stored if (row["stream"], row["reason"]) == (b"HS", b"pause"))
+    pulses = set(run.streams["HS"].pulse_numbers.tolist())
+    assert hs["last_pulse"] - hs["first_pulse"] > 20
+    assert not pulses & set(range(hs["first_pulse"], hs["last_pulse"] + 1))
+
+
+@pytest.mark.parametrize(
+    ("word", "fault"),
+    [
+        ("repeat", "out of order: trial01-film"),
+        ("skip", "never begun: trial02-rest, trial02-guess"),
+        ("guess", "never begun: trial01-guess; shown though not due: penalty-page1, penalty-page2"),
+    ],
+)
+def test_what_neither_log_nor_answers_explain_fails(run, word, fault):
+    (good,) = check_steps(run)
+    assert good.word is Word.PASS
+    run.__dict__["log"] = [entry for entry in run.log if entry.get("said") != word]
+    if word == "guess":
+        run.__dict__["answers"] = [answer for answer in run.answers if answer.get("by") != "operator"]
+    (bad,) = check_steps(run)
+    assert (bad.word, fault in bad.text) == (Word.FAIL, True), bad.text
+
+
+def test_the_film_of_a_trial_that_came_again_is_judged_by_the_last_time(run):
+    words = {finding.stream: (finding.word, finding.text) for finding in check_film_frames(run)}
+    assert words["trial01-film"] == (Word.PASS, "all 50 film frames were shown")
+    assert words["trial02-film"][0] is Word.PASS
+    run.__dict__["log"] = [entry for entry in run.log if entry.get("said") != "skip"]
+    assert {f.stream for f in check_film_frames(run) if f.word is Word.FAIL} == {"trial02-film"}
+
+
+def test_who_withdraws_is_stored_no_more_and_reads_the_debrief(tmp_path: Path):
+    rig = write_rig(tmp_path)
+    rig.write_text(rig.read_text().replace("  faults:", "  withdraws_in_step: trial01-rest\n  faults:"))
+    protocol = write_trials(tmp_path, "fear", "joy")
+    protocol.write_text(protocol.read_text().replace("seconds: 1, store: none", "seconds: 9"))
+    came = record_with(tmp_path, rig, protocol, lambda *_: None)
+    assert (came.outcome, came.withdrawal in ("keep", "delete"), came.alarms) == (Outcome.WITHDRAWN, True, ())
+    with Run(came.path) as run:
+        (entry,) = (entry for entry in run.log if entry["kind"] == "withdrawn")
+        last = max(stream.frames["arrived_host_ns"].max() for stream in run.streams.values())
+        assert 0 <= last - entry["host_ns"] < NS
+        assert shown(run) == ["consent", "trial01-film", "trial01-rest", "end", "withdrawn"]
+        assert [f.text for f in verify_run(run).findings if f.word is Word.FAIL] == []
+        run.__dict__["log"] = [e for e in run.log if e["kind"] != "withdrawn"]
+        (bad,) = check_steps(run)
+        assert "shown though not due: withdrawn" in bad.text

@@ -1,0 +1,158 @@
+"""A session that was cut goes on in a new run of the same session, behind the trial that was cut."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import rig
+from rig.config.rig import read_rig
+from rig.elicitation.protocol import read_protocol
+from rig.errors import UserError
+from rig.record.preparing import Request, prepared
+from rig.record.recording import Recorded
+from rig.record.resuming import find_cut
+from rig.session.layout import Outcome
+from rig.session.run import Run
+from rig.subjects.ledger import Ledger
+from rig.verify.findings import Word
+from rig.verify.screen.flips import check_steps
+from rig.verify.verdict import verify_run
+from tests.record.trials import record_with, write_trials
+from tests.rigs import write_rig
+
+
+def cut(folder: Path, step: str, *, time: str = "virtual") -> tuple[Path, Path]:
+    """A session whose recorder was killed in that step; rig and protocol."""
+    files = write_rig(folder), write_trials(folder, "fear", "joy", "fear", frames=50)
+    command = [sys.executable, "-m", "tests.record.cut", str(folder), *map(str, files), step, time]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    return files
+
+
+@pytest.fixture(scope="module")
+def left(tmp_path_factory) -> tuple[Path, Path, Path]:
+    """Folder, rig and protocol of a session that was killed in its second trial."""
+    folder = tmp_path_factory.mktemp("cut")
+    return folder, *cut(folder, "trial02-film")
+
+
+@pytest.fixture(scope="module")
+def resumed(left) -> Recorded:
+    folder, rig_file, protocol = left
+    shutil.copytree(folder / "sessions", folder / "as-it-was")
+    return record_with(folder, rig_file, protocol, lambda *_: None, resume=True)
+
+
+def test_it_goes_on_behind_the_trial_that_was_cut_in_the_same_session(resumed):
+    assert resumed.outcome is Outcome.FINISHED
+    assert resumed.path.name == "sub-001_ses-01_run-02_session.h5"
+    with Run(resumed.path) as run:
+        names = [run.steps[row["step"]].name for row in run.trials]
+        assert names == ["trial03-film", "trial03-rest", "trial03-guess", "penalty-page1", "end"]
+        attributes = run.attributes("/")
+        assert (attributes["resumes"], attributes["first_step"], attributes["caught_before"]) == (1, 7, 1)
+
+
+def test_it_is_the_same_order_and_one_session_to_who_reads_it(resumed):
+    with rig.open(resumed.path.parent) as session:
+        first, second = session.runs
+        assert (first.outcome, second.outcome) == (Outcome.INCOMPLETE, Outcome.FINISHED)
+        assert first.steps == second.steps
+        assert first.attributes("/")["row"] == second.attributes("/")["row"]
+        assert len(session.streams["HS"].frames) == sum(len(run.streams["HS"].frames) for run in session.runs)
+        guesses = [answer["answer"] for answer in session.answers if answer.get("by") == "operator"]
+        assert guesses == ["fear"]
+
+
+def test_verify_names_what_was_cut_and_misses_nothing_else(resumed, monkeypatch):
+    with Run(resumed.path) as run:
+        verdict = verify_run(run)
+        assert [f.text for f in verdict.findings if f.word is Word.FAIL] == []
+        told = [finding.text for finding in verdict.findings if finding.check == "ending"]
+        assert "goes on with run 1, which was cut in step trial02-film of trial 2" in told[1]
+        told_by_file = Run.attributes
+        monkeypatch.setattr(Run, "attributes", lambda own, path: told_by_file(own, path) | {"first_step": 0})
+        (bad,) = check_steps(run)
+        assert (bad.word, "never begun: consent, trial01-film" in bad.text) == (Word.FAIL, True)
+
+
+def test_its_row_of_the_ledger_is_kept(resumed, left):
+    (entry,) = Ledger(left[0] / "sessions").subjects()
+    assert entry.subject == "001"
+
+
+def as_it_was(left, tmp_path: Path) -> tuple[Path, Path]:
+    """The session as the kill left it, in a folder of its own, and its protocol."""
+    out = tmp_path / "sessions"
+    shutil.copytree(left[0] / "as-it-was", out)
+    return out, left[2]
+
+
+def test_a_protocol_that_was_changed_since_is_refused(resumed, left, tmp_path):
+    out, protocol = as_it_was(left, tmp_path)
+    other = tmp_path / "short.yaml"
+    shutil.copy(protocol.parent / "film.mp4", tmp_path)
+    other.write_text(protocol.read_text() + "# changed\n")
+    with pytest.raises(UserError, match="is not the protocol that"):
+        find_cut(out, "001", None, read_protocol(other))
+
+
+def test_a_session_that_is_over_is_not_resumed_and_nothing_to_resume_is_said(resumed, left, tmp_path):
+    with pytest.raises(UserError, match="has no session of 001 that was cut"):
+        find_cut(left[0] / "sessions", "001", None, read_protocol(left[2]))
+    with pytest.raises(UserError, match="is over: finished"):
+        find_cut(left[0] / "sessions", "001", 1, read_protocol(left[2]))
+    with pytest.raises(UserError, match="does not exist"):
+        find_cut(left[0] / "sessions", "001", 7, read_protocol(left[2]))
+    with pytest.raises(UserError, match="has no session of 002 that was cut"):
+        find_cut(left[0] / "sessions", "002", None, read_protocol(left[2]))
+
+
+def test_a_session_that_was_recovered_goes_on_the_same(resumed, left, tmp_path):
+    from rig.session.recover import recover
+
+    out, protocol = as_it_was(left, tmp_path)
+    before = find_cut(out, "001", None, read_protocol(protocol))
+    recover(out / "sub-001" / "ses-01")
+    after = find_cut(out, "001", None, read_protocol(protocol))
+    assert (after.first, after.caught, after.run, after.resumes) == (7, 1, 2, 1)
+    assert (before.first, before.caught, before.steps) == (after.first, after.caught, after.steps)
+
+
+def test_another_rig_without_the_cameras_of_the_steps_is_refused_and_the_session_stays_as_it_was(
+    resumed, left, tmp_path
+):
+    out, protocol = as_it_was(left, tmp_path)
+    small = write_rig(tmp_path)
+    small.write_text("".join(line for line in small.read_text().splitlines(keepends=True) if "NIR:" not in line))
+    request = Request(read_rig(small), read_protocol(protocol), "001", out, resume=True)
+    with pytest.raises(UserError, match="has other cameras"), prepared(request):
+        pass
+    assert [path.name for path in (out / "sub-001" / "ses-01").glob("*.h5")] == ["sub-001_ses-01_run-01_session.h5"]
+
+
+def test_outside_of_trials_the_step_that_was_cut_comes_again(tmp_path):
+    _, protocol = cut(tmp_path, "consent")
+    found = find_cut(tmp_path / "sessions", "001", None, read_protocol(protocol))
+    assert (found.first, found.caught, found.run) == (0, 0, 2)
+
+
+def test_the_outage_is_told_to_the_millisecond(tmp_path):
+    """In real time: both runs are of one boot, so the host clock tells."""
+    files = cut(tmp_path, "trial01-film", time="real")
+    came = record_with(
+        tmp_path, *files, lambda own, status: own.stop() if status.step else None, virtual=False, resume=True
+    )
+    with rig.open(came.path.parent) as session:
+        first, second = session.runs
+        last = max(stream.frames["arrived_host_ns"].max() for stream in first.streams.values())
+        come = min(stream.frames["arrived_host_ns"].min() for stream in second.streams.values())
+        told = [finding.text for finding in verify_run(second).findings if finding.check == "ending"]
+    assert "cut in step trial01-film of trial 1" in told[1]
+    assert f"no frame for {(come - last) / 1e9:.3f} s" in told[1]

@@ -1,0 +1,149 @@
+"""The sound of a clip: where its tone lies against the pictures, however the file has them; how its start is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from rig.clock import NS, HostClock
+from rig.stimulus.sound import (
+    CHANNELS,
+    LEAD_S,
+    RATE_HZ,
+    Samples,
+    Sounds,
+    account,
+    extract,
+    lead_flips,
+    open_sounds,
+    read_wav,
+    sound_track,
+)
+from tests.films import clip_of, make_film
+
+NEAR_S = 0.002  # containers round times to ms
+
+
+def _tone_s(samples: Samples) -> tuple[float, float]:
+    """When the tone of the film begins and ends, s after film frame 0."""
+    loud = np.flatnonzero(np.abs(samples[:, 0]) > 0.05)
+    return loud[0] / RATE_HZ, loud[-1] / RATE_HZ
+
+
+@pytest.mark.parametrize(
+    ("tone", "heard"),
+    [
+        ((0.0, 1.0), (0.0, 1.0)),
+        ((0.4, 0.5), (0.4, 0.9)),  # the sound begins later than the pictures
+        ((0.5, 3.0), (0.5, 2.0)),  # it is longer: cut off with the last picture
+        ((0.0, 0.3), (0.0, 0.3)),  # it is shorter: silence
+    ],
+)
+def test_sample_0_is_heard_with_film_frame_0(
+    tone: tuple[float, float], heard: tuple[float, float], tmp_path: Path
+) -> None:
+    clip = clip_of(make_film(tmp_path / "film.mkv", 50, sound=tone))
+    samples = sound_track(clip)
+    assert samples is not None
+    assert samples.shape == (2 * RATE_HZ, CHANNELS)
+    assert _tone_s(samples) == pytest.approx(heard, abs=NEAR_S)
+    assert np.abs(samples).max() == pytest.approx(0.1, abs=0.03)
+
+
+def test_sound_of_a_clip_from_the_middle_of_a_film_begins_there(tmp_path: Path) -> None:
+    whole = clip_of(make_film(tmp_path / "film.mp4", 75, sound=(1.2, 0.6)))
+    samples = sound_track(replace(whole, first=25, pts_s=whole.pts_s[:25]))  # from 1 s to before 2 s
+    assert samples is not None
+    assert len(samples) == RATE_HZ
+    assert _tone_s(samples) == pytest.approx((0.2, 0.8), abs=NEAR_S)
+
+
+def test_pictures_that_begin_late_take_their_sound_with_them(tmp_path: Path) -> None:
+    """The picture begins 0.48 s after the file, the tone 0.6 s after it."""
+    times_ms = [480 + 40 * i for i in range(25)]
+    clip = clip_of(make_film(tmp_path / "film.mkv", 25, times_ms=times_ms, sound=(0.6, 0.2)))
+    samples = sound_track(clip)
+    assert samples is not None
+    assert _tone_s(samples) == pytest.approx((0.12, 0.32), abs=NEAR_S)
+
+
+def test_film_without_sound_has_none(tmp_path: Path) -> None:
+    assert sound_track(clip_of(make_film(tmp_path / "film.mp4"))) is None
+
+
+def test_tracks_are_kept_as_wav_that_any_program_plays(tmp_path: Path) -> None:
+    loud = clip_of(make_film(tmp_path / "loud.mp4", sound=(0.2, 0.5)), "loud")
+    mute = clip_of(make_film(tmp_path / "mute.mp4"), "mute")
+    files = extract({"loud": loud, "mute": mute}, tmp_path)
+    assert files == {"loud": tmp_path / "loud.wav"}
+    with av.open(str(files["loud"])) as sound:
+        assert (sound.streams[0].codec.name, sound.streams[0].rate, sound.streams[0].channels) == (
+            "pcm_s16le",
+            48000,
+            2,
+        )
+        assert sound.duration == 1_000_000  # us
+    track = sound_track(loud)
+    assert track is not None
+    assert read_wav(files["loud"]) == pytest.approx(track, abs=1 / 32000)
+
+
+@pytest.mark.parametrize("refresh_hz", [24.0, 59.94, 144.0])
+def test_device_knows_long_enough_before(refresh_hz: float) -> None:
+    period_ns = round(NS / refresh_hz)
+    flips = lead_flips(period_ns)
+    assert (flips - 1) * period_ns < LEAD_S * NS <= flips * period_ns
+
+
+def test_account_says_by_how_much_the_sound_was_off() -> None:
+    assert account("joy", 5 * NS, 5 * NS - 1_500_000, 5 * NS) == (
+        "sound of joy: began at 4998500000 ns, -1.5 ms from film frame 0 at 5000000000 ns, asked for at 5000000000 ns"
+    )
+    assert account("joy", 5 * NS, 6 * NS, 5 * NS).endswith("; OUT OF SYNC")
+    assert account("joy", 5 * NS, None, 5 * NS).startswith("sound of joy: NEVER BEGAN")
+
+
+def test_sound_is_silent_unless_rig_yaml_asks_for_it(tmp_path: Path) -> None:
+    sounds, note = open_sounds({}, tmp_path, HostClock(), is_wanted=False)
+    assert not sounds.is_on
+    assert note.startswith("silent: rig.yaml asks for no sound (screen.sound)")
+    assert sounds.end(NS) == []
+    sounds.close()
+
+
+class DeadSpeaker:
+    """A device that never begins."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def prepare(self, wav: Path) -> None:
+        self.said.append(f"prepare {wav}")
+
+    def schedule(self, host_ns: int) -> None:
+        self.said.append(f"schedule {host_ns}")
+
+    def began_host_ns(self) -> int | None:
+        return None
+
+    def stop(self) -> None:
+        self.said.append("stop")
+
+    def close(self) -> None:
+        self.said.append("close")
+
+
+def test_sound_that_never_began_is_told_and_stopped_once() -> None:
+    speaker = DeadSpeaker()
+    sounds = Sounds(speaker, {"joy": Path("joy.wav")})
+    assert sounds.has("joy") and not sounds.has("fear")
+    sounds.prepare("joy")
+    sounds.schedule("joy", 7)
+    assert ["NEVER BEGAN" in text for text in sounds.end(8)] == [True]
+    assert sounds.end(9) == []
+    sounds.close()
+    assert speaker.said == ["prepare joy.wav", "schedule 7", "stop", "close"]
