@@ -207,8 +207,8 @@ class Screen(Model):
     font: ShownText | None = Field(
         default=None,
         min_length=1,
-        description="path beside rig.yaml of a TrueType or OpenType file with all letters of the texts; without it DejaVu "
-        "Sans",
+        description="path beside rig.yaml of a TrueType or OpenType file with all letters of the texts; without it "
+        "DejaVu Sans",
     )
     patch_px: int = Field(
         default=40, ge=0, le=400, description="side of the photodiode patch, lower right corner, px, 0 (off) to 400"
