@@ -1,4 +1,4 @@
-"""What is told of a protocol's films: whether each is the right one, and how evenly the screen will show it."""
+"""What is told of a protocol's films: how evenly the screen will show each, and what a report on them will lack."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import Any
 
 from rig.clips.cadence import Cadence, cadence
 from rig.clips.examine import HOLES
-from rig.clips.manifest import FilmClip, find_clip
-from rig.elicitation.protocol import ElicitationProtocol, ProtocolFile
-from rig.errors import ClipError, RigError
+from rig.clips.manifest import FilmClip
+from rig.elicitation.protocol import ElicitationProtocol
 
 
 @dataclass
@@ -48,19 +47,6 @@ class Films:
         found = self.cadences.get(name)
         told = {"pattern": found.pattern, "even": found.is_even} if found else None
         return {"path": str(clip.path), "fps": clip.fps, "frames": clip.frames, "cadence": told}
-
-
-def find_each(file: ProtocolFile) -> tuple[dict[str, FilmClip], list[RigError]]:
-    """The clips that can be shown, by name, and what is wrong with the others. Blocks while it decodes them."""
-    found: dict[str, FilmClip] = {}
-    problems: list[RigError] = []
-    for name, said in file.protocol.clips.items():
-        beside = file.document.path.parent
-        try:
-            found[name] = find_clip(name, said.file or "", said.sha256 or "", beside, said.in_s, said.out_s)
-        except ClipError as error:
-            problems.append(error)
-    return found, problems
 
 
 def holes(protocol: ElicitationProtocol) -> Iterator[str]:

@@ -16,12 +16,12 @@ from rig.check.booked import Booked, look_at_ledger
 from rig.check.computer import NETWORK, USB, computer_warnings
 from rig.check.disk import Measure, Speeds, judge, too_full
 from rig.check.displays import Displayed, look_at_screen
-from rig.check.films import Films, find_each, holes
+from rig.check.films import Films, holes
 from rig.check.visits import every_visit
 from rig.check.words import word_problems
 from rig.children import working_folder
 from rig.clips.cadence import require_refresh
-from rig.clips.manifest import clip_problems
+from rig.clips.manifest import clip_problems, find_each
 from rig.config.find import find_protocol, find_rig
 from rig.config.measured import find_others
 from rig.config.model import Look
@@ -183,7 +183,7 @@ def _check_plan(found: Checked, rig: RigFile, protocol: ElicitationProtocol, fol
 
 
 def _steps_of_visits(found: Checked, rig: Rig, protocol: ElicitationProtocol) -> list[list[Step]]:
-    """The steps of the subject's visit, or of every visit that there may be; none when the ledger refuses the subject.
+    """The steps of the subject's visit, or of every visit that there may be when no subject is known.
 
     Raises ProtocolError when that visit is empty, or the order of the clips chosen for it cannot be kept.
     """

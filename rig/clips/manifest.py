@@ -82,6 +82,13 @@ def find_film(name: str, file: str, sha256: str, beside: Path) -> Path:
 
 def find_clips(file: ProtocolFile) -> dict[str, FilmClip]:
     """All clips of a protocol, by name. Raises ClipError, or a ProblemList of all that is wrong."""
+    found, problems = find_each(file)
+    raise_all(problems)
+    return found
+
+
+def find_each(file: ProtocolFile) -> tuple[dict[str, FilmClip], list[RigError]]:
+    """The clips that can be shown, by name, and what is wrong with the others. Blocks while it decodes them."""
     found: dict[str, FilmClip] = {}
     problems: list[RigError] = []
     for name, clip in file.protocol.clips.items():
@@ -90,8 +97,7 @@ def find_clips(file: ProtocolFile) -> dict[str, FilmClip]:
             found[name] = find_clip(name, clip.file or "", clip.sha256 or "", beside, clip.in_s, clip.out_s)
         except ClipError as error:
             problems.append(error)
-    raise_all(problems)
-    return found
+    return found, problems
 
 
 def clip_problems(look: Look[ElicitationProtocol]) -> list[RigError]:

@@ -60,7 +60,7 @@ def _frame_rows(run: h5py.File, stream: str) -> np.ndarray:
     return rows[: np.argmin(rows["seq"])] if (rows["seq"] == 0).any() else rows
 
 
-@pytest.mark.parametrize("moment", range(5))
+@pytest.mark.parametrize("moment", range(3))
 def test_kill_at_a_random_moment_loses_at_most_the_last_second(recorder, moment):
     process, folder = recorder
     time.sleep(random.Random(moment).uniform(0.2, 2.5))
@@ -125,7 +125,7 @@ def test_ctrl_c_twice_ends_at_once_with_a_good_file(recorder):
     assert oct(_run_file(folder).stat().st_mode)[-3:] == "400"
 
 
-@pytest.mark.parametrize("after_s", [0.1, 0.2, 0.3, 0.4])
+@pytest.mark.parametrize("after_s", [0.1, 0.3])
 def test_a_second_ctrl_c_in_the_postamble_leaves_no_frame_with_a_wrong_pulse(recorder, after_s):
     process, folder = recorder
     process.send_signal(signal.SIGINT)

@@ -63,7 +63,7 @@ def check_gaps(came: Recorded, *, streams: list[str]) -> None:
             np.testing.assert_array_equal(burnt, stream.pulse_numbers)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_a_camera_that_comes_back_goes_on_in_its_stream_with_the_next_group(tmp_path: Path, seed: int) -> None:
     came = recorded(tmp_path, f"disconnects: 1, away_s: {0.4 + seed * 0.3}", seed=seed)
     (name,) = lost_streams(came)
@@ -78,7 +78,7 @@ def test_a_camera_that_comes_back_goes_on_in_its_stream_with_the_next_group(tmp_
     assert came.alarms[0].startswith(f"{name}: camera {name} (SIM-{name}): is gone")
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_a_bus_reset_takes_two_cameras_and_both_go_on(tmp_path: Path, seed: int) -> None:
     came = recorded(tmp_path, "bus_resets: 1, away_s: 0.7", seed=seed)
     streams = lost_streams(came)

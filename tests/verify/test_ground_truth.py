@@ -35,7 +35,8 @@ def seeds_at(place: int) -> range:
     return range(place, ROUNDS * len(ORDER), len(ORDER))
 
 
-SEEDS = [place if kind.is_clean else seed_of(kind.name) for place, kind in enumerate(ORDER)]
+CLEAN = [place for place, kind in enumerate(ORDER) if kind.is_clean][:2]  # the benchmark has 90
+SEEDS = [seed_of(kind.name) for kind in ORDER if not kind.is_clean] + CLEAN
 
 
 @pytest.mark.parametrize("group", range(GROUPS))

@@ -93,9 +93,9 @@ def test_a_long_series_with_losses_repeats_and_strange_frames_is_numbered_in_all
 
 
 def test_a_lost_hs_frame_whose_neighbour_is_doubled_is_always_found_at_any_distance() -> None:
-    """One of 200 places, at each distance before and after; 20,000 trials are in bench/led_code.py."""
+    """One of 200 places, at every third distance before and after; 20,000 trials are in bench/led_code.py."""
     rng = np.random.default_rng(6)
-    for distance in [d for d in range(-198, 199) if d]:
+    for distance in [d for d in range(-198, 199, 3) if d]:
         lost = rng.integers(max(1, 1 - distance), min(199, 199 - distance), endpoint=True)
         repeated = lost + distance
         pulses = window(HS, rng, 2.01)
@@ -110,7 +110,7 @@ def test_a_lost_hs_frame_whose_neighbour_is_doubled_is_always_found_at_any_dista
 
 def test_a_session_without_fault_shows_no_slip() -> None:
     rng = np.random.default_rng(7)
-    for _ in range(300):
+    for _ in range(100):
         assert find_slips(decode(seen(window(HS, rng), HS, rng, DEMO / 6.5), HS).numbers, 1) == []
 
 
