@@ -10,7 +10,7 @@ from types import UnionType
 from typing import Annotated, Any, Generic, TypeVar, Union, get_args, get_origin
 from unicodedata import name
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, ValidationInfo
 from pydantic.fields import FieldInfo
 
 from rig.config.yaml import MORE, Document, Place, Problem, look_at_document, problem_at
@@ -36,6 +36,13 @@ def _showable(text: str) -> str:
 
 
 ShownText = Annotated[str, AfterValidator(_showable)]  # who or what a device is: it stands in tables and messages
+
+
+def _beside(path: str, info: ValidationInfo) -> str:
+    return str(info.context["folder"] / path) if path and info.context else path
+
+
+Beside = Annotated[str, AfterValidator(_beside)]  # a path beside the file that names it, wherever the program runs
 
 
 @dataclass
@@ -92,7 +99,7 @@ def look_at(path: Path, model: type[ModelT], error: type[UserError]) -> Look[Mod
     document, found = look_at_document(path, error)
     look = Look(document, model, error, found=found, unsound={place for place, _ in found})
     try:
-        look.model = model.model_validate(document.data)
+        look.model = model.model_validate(document.data, context={"folder": document.path.parent})
     except ValidationError as exc:
         _note_all(look, exc)
     return look

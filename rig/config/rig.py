@@ -11,7 +11,7 @@ from pydantic import Field
 
 from rig.config.backends import Backend
 from rig.config.limits import LIMITS_IN_WORDS, Tolerances
-from rig.config.model import Look, Model, ShownText, look_at
+from rig.config.model import Beside, Look, Model, ShownText, look_at
 from rig.config.rules import check_rules
 from rig.config.yaml import Document
 from rig.errors import ConfigError
@@ -204,7 +204,7 @@ class Screen(Model):
     distance_mm: float = Field(
         default=600, ge=100, le=10_000, description="from the participant's eyes to the screen, mm, 100 to 10000"
     )
-    font: ShownText | None = Field(
+    font: Beside | None = Field(
         default=None,
         min_length=1,
         description="path beside rig.yaml of a TrueType or OpenType file with all letters of the texts; without it "
@@ -453,11 +453,7 @@ def look_at_rig(path: Path) -> Look[Rig]:
 
 def rig_of(look: Look[Rig]) -> RigFile:
     """The rig, if nothing is wrong in its file. Raises ConfigError, or a ProblemList of all problems in it."""
-    rig = look.require()
-    if rig.screen.font is not None:  # a path beside rig.yaml, wherever the program runs
-        font = str(look.document.path.parent / rig.screen.font)
-        rig = rig.model_copy(update={"screen": rig.screen.model_copy(update={"font": font})})
-    return RigFile(rig, look.document)
+    return RigFile(look.require(), look.document)
 
 
 def read_rig(path: Path) -> RigFile:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from rig.config.model import Model
+from rig.config.model import Beside, Model
 from rig.elicitation.steps import Choice, Item
 from rig.elicitation.texts import AnswerText, Text, label_of, said, value_of
 from rig.elicitation.words import ANSWERS, NAME_IN_WORDS, TEXT, Key, Name
@@ -52,8 +52,9 @@ class SamQuestion(Question):
     kind: Literal["sam"] = Field(description="sam")
     dimension: Literal["valence", "arousal", "dominance"] = Field(description="valence, arousal or dominance")
     points: Literal[5, 9] = Field(default=9, description="5 or 9, how many answers there are")
-    images: str = Field(
-        default="", description="a folder with manikins of your own, 1.png and so on; without it they are drawn"
+    images: Beside = Field(
+        default="",
+        description="a folder beside the protocol with manikins of your own, 1.png and so on; else they are drawn",
     )
 
 

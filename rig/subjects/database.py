@@ -104,8 +104,12 @@ class Database:
         where = f"file:{quote(str(self.path.absolute()))}?mode={mode}"
         db = sqlite3.connect(where, timeout=PATIENCE_S, isolation_level=None, uri=True)
         db.row_factory = sqlite3.Row
-        db.execute("PRAGMA foreign_keys = ON")
-        db.execute("PRAGMA synchronous = EXTRA")
+        try:
+            db.execute("PRAGMA foreign_keys = ON")
+            db.execute("PRAGMA synchronous = EXTRA")
+        except sqlite3.Error:
+            db.close()
+            raise
         return db
 
     def _is_made(self, db: sqlite3.Connection) -> bool:

@@ -73,7 +73,16 @@ def test_the_tutorial_leads_from_a_checkout_to_a_session_read_from_python(tmp_pa
     for line in re.findall(r"```text\n(.*?)```", (ROOT / "docs/tutorials/first-session.md").read_text(), re.DOTALL):
         assert all(shown in said for shown in line.splitlines()), line
     assert said.count("\ncomplete") == 2
-    for words in ("HS: pulse 841", "VIS: pulse 840", "'neutral2'", "report1-felt", "film frame 125", "ready"):
+    for words in (
+        "HS: pulse 841",
+        "VIS: pulse 840",
+        "'neutral2'",
+        "report1-felt",
+        "film frame 125",
+        "ready",
+        "bunny is clips/demo-01.mp4",
+        "2-3-2-3-2",
+    ):
         assert words in said, words
     steps = (tmp_path / "protocols/mine.yaml").read_text()
     assert steps.count("What did you feel most strongly?") == 2
