@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -33,7 +34,7 @@ from rig.config.rig import Rig, read_rig
 from rig.elicitation.steps import Step
 from rig.session.reader import Session
 from rig.session.run import Run
-from rig.sim.operator import ScriptedOperator
+from rig.sim.operator import ScriptedOperator, guess
 from rig.sim.script import script
 from rig.stimulus.pages.page import boxes_of
 from rig.verify.findings import Word
@@ -44,9 +45,22 @@ SHIPPED = Path(rig.__file__).parents[1]
 KILLED_IN = 9  # trial
 RIG = "demo"
 WHAT = {"recorder": "rig record", "stimulus": "rig.stimulus.child", "operator": "rig.sim.operator"}
+RESUMED_S = 90  # at most, from the command to the first step
+OPERATOR_SEED, GUESSES = 1, ("positive", "negative", "surprise", "neutral")  # as protocols/smic.yaml has them
 CUTTING = ("recorder", "stimulus")  # whose death cuts the trial short
 START_S, SESSION_S = 180, 900  # how long a recording may take to begin, and in all
-HEADS = ["session", "trials", "film frames", "never shown", "answers", "differ", "told of clips", "resumed", "wrong"]
+HEADS = [
+    "session",
+    "trials",
+    "film frames",
+    "never shown",
+    "answers",
+    "differ",
+    "guesses",
+    "told of clips",
+    "resumed",
+    "wrong",
+]
 
 
 @dataclass
@@ -59,6 +73,7 @@ class Result:
     never_shown: int = 0
     answers: int = 0
     differ: int = 0
+    guesses: int = 0
     leaked: int = 0
     resumed_s: float | None = None  # from the command to its first flip of a step
     faults: list[str] = field(default_factory=list)
@@ -66,7 +81,7 @@ class Result:
     @property
     def row(self) -> list[str]:
         resumed = "" if self.resumed_s is None else f"{self.resumed_s:.1f} s"
-        counts = (self.trials, self.film_frames, self.never_shown, self.answers, self.differ, self.leaked)
+        counts = (self.trials, self.film_frames, self.never_shown, self.answers, self.differ, self.guesses, self.leaked)
         return [self.name, *map(str, counts), resumed, "; ".join(self.faults) or "nothing"]
 
 
@@ -179,7 +194,7 @@ def operating(folder: Path, logs: list[Path]) -> Iterator[None]:
     """The scripted operator, attached as soon as there is something to attach to."""
     wait_until(lambda: (folder / "channel.json").exists(), "no recording to operate")
     logs.append(folder.parent / f"operator-{len(logs)}.log")
-    operator = ScriptedOperator(folder, 1, logs[-1])
+    operator = ScriptedOperator(folder, OPERATOR_SEED, logs[-1])
     try:
         yield
     finally:
@@ -238,7 +253,7 @@ def kill_in_trial(folder: Path, recorder: subprocess.Popen[str], kill: str, logs
         recorder.send_signal(signal.SIGINT)
     else:
         logs.append(folder.parent / f"operator-{len(logs)}.log")
-        again = ScriptedOperator(folder, 1, logs[-1])
+        again = ScriptedOperator(folder, OPERATOR_SEED, logs[-1])
         wait_for(recorder)
         again.close()
 
@@ -258,6 +273,11 @@ def judge(session: Session, result: Result, kill: str) -> None:
     if shown != expected:
         result.faults.append(f"films in the order {shown}, planned were {expected}")
     check_answers(session, read_rig(SHIPPED / "calibration" / RIG / "rig.yaml").rig, result)
+    check_guesses(session, result, kill)
+    if any(run_.steps != session.runs[0].steps for run_ in session.runs):
+        result.faults.append("a resumed run has other steps")
+    if result.resumed_s is not None and result.resumed_s > RESUMED_S:
+        result.faults.append(f"resumed after more than {RESUMED_S} s")
     for number, run_ in enumerate(session.runs, 1):
         check_verdict(number, run_, kill, result)
 
@@ -282,26 +302,37 @@ def check_verdict(number: int, run_: Run, kill: str, result: Result) -> None:
     failed = [f"{found.check} {found.stream}: {found.text}" for found in findings if found.word is Word.FAIL]
     if failed and not (kill in CUTTING and number == 1):
         result.faults.append(f"run {number}: {failed[0]}")
-    if number == 2 and not any("trial" in found.text and str(KILLED_IN) in found.text for found in findings):
+    if number == 2 and not any(f"of trial {KILLED_IN}" in found.text for found in findings):
         result.faults.append("no finding names the outage")
 
 
 def check_answers(session: Session, config: Rig, result: Result) -> None:
-    """Each answer equals the script's, and each answer of a step that was shown to its end is there."""
+    """Each answer equals the script's; of a step that was shown to its end each is there, once, and no other is."""
     seed = config.simulation.seed if config.simulation else 1
     for run_ in session.runs:
-        given = {answer["question"]: answer for answer in run_.answers if answer.get("by") != "operator"}
+        answers = [answer for answer in run_.answers if answer.get("by") != "operator"]
         ended = {int(row["step"]) for row in run_.trials if row["ended_host_ns"] >= 0}
+        expected = []
         for step in (step for step in run_.steps if step.index in ended and (step.items or step.kind == "consent")):
-            boxes = boxes_of(step, config.screen) if step.items else ()
-            for meant in script(step, seed, boxes).answers:
-                found = given.get(meant.question)
-                result.answers += 1
-                if found is None or (found["answer"], found.get("is_skipped", False)) != (
-                    meant.answer,
-                    meant.is_skipped,
-                ):
-                    result.differ += 1
+            meant = script(step, seed, boxes_of(step, config.screen) if step.items else ()).answers
+            expected += [(given.question, given.answer, given.is_skipped) for given in meant]
+        said = [(a["question"], a["answer"], a.get("is_skipped", False)) for a in answers if a["step"] in ended]
+        result.answers += len(expected)
+        result.differ += sum((Counter(said) - Counter(expected)).values())
+        result.differ += sum((Counter(expected) - Counter(said)).values())
+
+
+def check_guesses(session: Session, result: Result, kill: str) -> None:
+    """One guess in each trial that was not cut, and it is the scripted operator's."""
+    values = list(GUESSES)
+    said = {session.steps[a["step"]].trial: a for a in session.answers if a.get("by") == "operator"}
+    for trial in range(1, max(step.trial for step in session.steps) + 1):
+        meant, found = guess(trial, values, OPERATOR_SEED), said.get(trial)
+        if trial == KILLED_IN and (kill in CUTTING or (kill == "operator" and found is None)):
+            continue
+        result.guesses += 1
+        if found is None or (found["answer"], found["confidence"]) != (meant.value, meant.confidence):
+            result.faults.append(f"trial {trial}: guessed {found and found['answer']}, the script says {meant.value}")
 
 
 def leaked(session: Session, protocol: Path, logs: list[Path]) -> int:
