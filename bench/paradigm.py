@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from ruamel.yaml import YAML
 
 import rig
 from bench.report import markdown, replace_part, show_table
+from rig.channel import is_recorded
 from rig.config.rig import Rig, read_rig
 from rig.elicitation.steps import Step
 from rig.session.reader import Session
@@ -131,7 +133,7 @@ def shorten(blocks: list[dict[str, Any]]) -> None:
         if "seconds" in block:
             block["seconds"] = 1
         if "max_seconds" in block:
-            block["max_seconds"] = 20  # the disk has room for the longest possible session
+            block["max_seconds"] = 8  # the disk has room for the longest possible session
         if block["kind"] == "guess":
             block["max_seconds"] = 6
         if block["kind"] == "penalty":
@@ -158,6 +160,8 @@ def run(protocol: Path, subject: str, kill: str) -> Result:
     with rig.open(folder) as session:
         judge(session, result, kill)
         result.leaked = leaked(session, protocol, logs)
+    shutil.rmtree(folder)
+    print(" | ".join(result.row), flush=True)
     return result
 
 
@@ -192,7 +196,7 @@ def recording(protocol: Path, subject: str, out: Path, *more: str) -> Iterator[s
 @contextmanager
 def operating(folder: Path, logs: list[Path]) -> Iterator[None]:
     """The scripted operator, attached as soon as there is something to attach to."""
-    wait_until(lambda: (folder / "channel.json").exists(), "no recording to operate")
+    wait_until(lambda: is_recorded(folder), "no recording to operate")
     logs.append(folder.parent / f"operator-{len(logs)}.log")
     operator = ScriptedOperator(folder, OPERATOR_SEED, logs[-1])
     try:

@@ -31,6 +31,9 @@ FILM = replace(QUESTION, index=1, kind="clip", name="clip1", text="", keys={}, c
 BASELINE = replace(QUESTION, index=2, kind="baseline", name="neutral", text="+", keys={}, seconds=0.5)
 
 
+BEFORE_NS = 14_000_000  # a picture may be on the screen so long before its flip is stamped: most of a refresh
+
+
 def _is_running(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
@@ -76,17 +79,17 @@ def _film_is_logged_as_shown(screen: PsychoPyScreen, pixels: ScreenFile) -> None
     assert max(first) == 24
     assert all(flip.pts_s == pytest.approx(flip.film_frame / 25) for flip in flips)
     assert (began.host_ns, ended) == (flips[0].host_ns, StepEnded(1, flips_of(told)[-1].host_ns, "last-frame"))
-    told_rightly = 0
+    judged = 0
     for flip, following in pairwise(sorted(first.values(), key=lambda flip: flip.film_frame)):
         looks = [
             (number, is_white) == (flip.film_frame, flip.patch == 1)
             for before_ns, after_ns, number, is_white in seen
-            if flip.host_ns <= before_ns and after_ns < following.host_ns
+            if flip.host_ns <= before_ns and after_ns < following.host_ns - BEFORE_NS
         ]
-        # The following picture comes before its flip returns: up to 12 ms, on a busy machine any time.
-        assert looks == sorted(looks, reverse=True)
-        told_rightly += sum(looks)
-    assert told_rightly > 10
+        # On a busy machine the window may be held up between the picture and its stamp; then the flip counts as late.
+        assert all(looks) or following.late, flip
+        judged += len(looks)
+    assert judged > 100
 
 
 def _question_is_answered_by_a_real_key(screen: PsychoPyScreen, pixels: ScreenFile, folder: Path) -> None:
