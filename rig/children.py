@@ -76,7 +76,7 @@ class Child:
         Raises DeviceNotReady when the system does not start it.
         """
         self.module, self.log = module, log
-        self._lines = _Lines()
+        self._lines, self._told_from = _Lines(), 0  # byte of the log
         self._reader, writer = os.pipe()
         try:
             with log.open("ab") as output:
@@ -118,13 +118,18 @@ class Child:
             messages = self._lines.feed(data)
         return messages
 
+    def is_up(self) -> None:
+        """What the child has printed by now was said while it began, and is no reason for its end."""
+        self._told_from = self.log.stat().st_size
+
     def lost(self) -> DeviceLost:
-        """The error that says how the child ended, with the last lines it printed."""
+        """The error that says how the child ended, with the last lines it printed since it is up."""
         try:
             code: object = self._process.wait(5)
         except subprocess.TimeoutExpired:
             code = "unknown"
-        tail = " | ".join(self.log.read_text("utf-8", "replace").strip().splitlines()[-3:])
+        printed = self.log.read_bytes()[self._told_from :].decode("utf-8", "replace")
+        tail = " | ".join(printed.strip().splitlines()[-3:])
         return DeviceLost(f"process {self.module}", f"ended, exit code {code}", value=tail, hint=f"See {self.log}")
 
     def close(self, timeout_s: float = 5.0) -> None:

@@ -352,6 +352,7 @@ class Answer:
     first_key_host_ns: int  # first key, or first move of the pointer, that was about it
     confirmed_host_ns: int
     is_skipped: bool = False  # left out on purpose, which is no empty answer
+    is_confirmed: bool = True  # False: chosen or typed so far when the page ended, at confirmed_host_ns
 
 
 @dataclass(frozen=True, slots=True)

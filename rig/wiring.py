@@ -26,12 +26,14 @@ from rig.config.rules import SIMULATED_PORT, buffers_of
 from rig.elicitation.steps import Step
 from rig.errors import DeviceNotFound, DeviceNotReady, ProblemList, RigError, UserError, raise_all
 from rig.pixels import Snapshot
+from rig.stimulus.no_window import NoWindow
 from rig.stimulus.screen import WITHDRAWAL_KEY, Screen
 from rig.trigger.box import TriggerBox
 
 if TYPE_CHECKING:
     from rig.cameras.basler.emulation import EmulatedBaslerCamera
     from rig.sim.process import WorldProcess
+    from rig.sim.screen import SimulatedScreen
     from rig.sim.world import World
 
 T = TypeVar("T")
@@ -120,23 +122,29 @@ def open_devices(
     truth: Path | None,
     scripted: bool,
     withdrawal_key: str = WITHDRAWAL_KEY,
+    has_window: bool = True,
 ) -> tuple[Devices, Clock]:
     """Open all devices of a rig for a session in real time. `folder`: private, for logs and the window's HOME.
 
-    `withdrawal_key`: the one with which the participant withdraws. Raises DeviceError naming the device, or a
+    `withdrawal_key`: the one with which the participant withdraws. `has_window`: False for a protocol that shows
+    nothing. Raises DeviceError naming the device, or a
     ProblemList of all that are missing; nothing stays open then.
     """
-    opening = _Opening(rig, clips, folder, truth, scripted=scripted, withdrawal_key=withdrawal_key)
+    opening = _Opening(
+        rig, clips, folder, truth, scripted=scripted, withdrawal_key=withdrawal_key, has_window=has_window
+    )
     _or_close(opening.devices, lambda: _take_all(opening.open_screen, opening.open_box_and_cameras))
     return opening.devices, opening.clock
 
 
-def open_those_there(rig: Rig, clips: dict[str, FilmClip], folder: Path) -> tuple[Devices, list[RigError]]:
+def open_those_there(
+    rig: Rig, clips: dict[str, FilmClip], folder: Path, *, has_window: bool = True
+) -> tuple[Devices, list[RigError]]:
     """Open every device of a rig that can be opened, to look at it; and what keeps the others from being opened.
 
-    `folder` as in open_devices.
+    `folder` and `has_window` as in open_devices.
     """
-    opening = _Opening(rig, clips, folder, None, scripted=False)
+    opening = _Opening(rig, clips, folder, None, scripted=False, has_window=has_window)
     problems = _or_close(opening.devices, lambda: _try_all(opening.open_screen, opening.open_box_and_cameras))
     return opening.devices, problems
 
@@ -264,8 +272,9 @@ class _Opening:
         *,
         scripted: bool,
         withdrawal_key: str = WITHDRAWAL_KEY,
+        has_window: bool = True,
     ) -> None:
-        self.devices, self.clock = Devices(), HostClock()
+        self.devices, self.clock, self._has_window = Devices(), HostClock(), has_window
         self._rig, self._clips, self._folder, self._truth = rig, clips, folder, truth
         self._scripted, self._withdrawal_key = scripted, withdrawal_key
         self._seed = rig.simulation.seed if rig.simulation else 1
@@ -275,6 +284,9 @@ class _Opening:
 
     def open_screen(self) -> None:
         """The window; a simulated screen opens with the world, which sees its light."""
+        if not self._has_window:
+            self.devices.has_screen(NoWindow(self.clock))
+            return
         if self._rig.screen.backend == "simulated":
             return
         if self._scripted and self._rig.screen.display != VIRTUAL_DISPLAY:  # keys go to whatever has the focus there
@@ -359,7 +371,7 @@ class _Opening:
             self.devices.closing(lambda: protocol_sim.unregister(name))
         for camera, link in world.links.items():
             self.devices.has_camera(SimulatedCamera(camera, link, self.clock))
-        if self._rig.screen.backend == "simulated":
+        if self._rig.screen.backend == "simulated" and self._has_window:
             screen = SimulatedScreen(
                 self._rig.screen,
                 self._clips,
@@ -374,25 +386,48 @@ class _Opening:
             self.devices.has_screen(screen)
 
 
-def open_virtual(rig: Rig, clips: dict[str, FilmClip], *, truth: Path | None, scripted: bool) -> Virtual:
-    """Open all devices of a rig for `--speed max`, in this thread. Raises UserError for a rig that cannot."""
+def open_virtual(
+    rig: Rig, clips: dict[str, FilmClip], *, truth: Path | None, scripted: bool, has_window: bool = True
+) -> Virtual:
+    """Open all devices of a rig for `--speed max`, in this thread. Raises UserError for a rig that cannot.
+
+    `has_window` as in open_devices.
+    """
     from rig.sim import protocol_sim
     from rig.sim.camera import SimulatedCamera
-    from rig.sim.film_faults import FilmFaults
-    from rig.sim.light import Display
     from rig.sim.links import LocalLink
-    from rig.sim.screen import SimulatedScreen
-    from rig.sim.world import World, pool_shape, simulation_of
+    from rig.sim.world import World, pool_shape
 
     screen_backend = rig.screen.virtual_time_backend or rig.screen.backend
-    backends = {screen_backend, *(camera.backend for camera in rig.cameras.values())}
+    backends = {screen_backend if has_window else "simulated", *(camera.backend for camera in rig.cameras.values())}
     if backends != {"simulated"} or not rig.box.port.startswith(SIMULATED_PORT):
         allowed = "a rig whose box, cameras and screen are all simulated"
         raise UserError("--speed", "is not possible with this rig", value="max", allowed=allowed)
-    simulation, clock, devices = simulation_of(rig), VirtualClock(), Devices()
+    clock, devices = VirtualClock(), Devices()
     world = World(rig, clock.now_ns(), truth)
+    screen = _virtual_screen(rig, clips, clock, world, scripted=scripted) if has_window else NoWindow(clock)
+    devices.has_screen(screen)
+    name = f"virtual-{secrets.token_hex(8)}"
+    port = protocol_sim.register(name, protocol_sim.VirtualEndpoint(world.box, world, clock))
+    devices.closing(lambda: protocol_sim.unregister(name))
+    for camera in rig.cameras:
+        devices.has_camera(SimulatedCamera(camera, LocalLink(camera, world, pool_shape(rig, camera)), clock))
+    devices.has_box(_open_box(rig.box, port, clock))
+    return Virtual(devices, clock, world, screen.next_host_ns)
+
+
+def _virtual_screen(
+    rig: Rig, clips: dict[str, FilmClip], clock: VirtualClock, world: World, *, scripted: bool
+) -> SimulatedScreen:
+    """The simulated screen, whose light the world sees."""
+    from rig.sim.film_faults import FilmFaults
+    from rig.sim.light import Display
+    from rig.sim.screen import SimulatedScreen
+    from rig.sim.world import simulation_of
+
+    simulation = simulation_of(rig)
     display = Display(simulation.display_latency_ms, simulation.display_jitter_ms, simulation.seed)
-    screen = SimulatedScreen(
+    return SimulatedScreen(
         rig.screen,
         clips,
         clock,
@@ -403,11 +438,3 @@ def open_virtual(rig: Rig, clips: dict[str, FilmClip], *, truth: Path | None, sc
         faults=FilmFaults(simulation.faults, simulation.seed, world.truth),
         withdraws_in_step=simulation.withdraws_in_step,
     )
-    devices.has_screen(screen)
-    name = f"virtual-{secrets.token_hex(8)}"
-    port = protocol_sim.register(name, protocol_sim.VirtualEndpoint(world.box, world, clock))
-    devices.closing(lambda: protocol_sim.unregister(name))
-    for camera in rig.cameras:
-        devices.has_camera(SimulatedCamera(camera, LocalLink(camera, world, pool_shape(rig, camera)), clock))
-    devices.has_box(_open_box(rig.box, port, clock))
-    return Virtual(devices, clock, world, screen.next_host_ns)

@@ -58,6 +58,21 @@ def test_a_child_that_ended_is_told_with_what_it_printed(tmp_path: Path) -> None
         child.close()
 
 
+def test_what_a_child_printed_while_it_began_is_no_reason_for_its_end(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("no sound device\n")
+    child = Child("tests.echo", log, env={"PYTHONPATH": str(Path(__file__).parents[1])})
+    child.is_up()
+    os.kill(child.pid, 9)
+    try:
+        with pytest.raises(DeviceLost) as caught:
+            child.receive(ANSWERS_WITHIN_S)
+    finally:
+        child.close()
+    assert "exit code -9" in str(caught.value)
+    assert "no sound device" not in str(caught.value)
+
+
 def test_a_working_folder_is_private_and_gone_when_all_went_well(temporary: Path) -> None:
     with working_folder() as folder:
         (folder / "log").touch()

@@ -25,7 +25,7 @@ from rig.clips.manifest import clip_problems, find_each
 from rig.config.find import find_protocol, find_rig
 from rig.config.measured import find_others
 from rig.config.model import Look
-from rig.config.rig import Rig, RigFile, look_at_rig, rig_of
+from rig.config.rig import Rig, RigFile, Screen, look_at_rig, rig_of
 from rig.elicitation.protocol import (
     ElicitationProtocol,
     ProtocolFile,
@@ -34,6 +34,7 @@ from rig.elicitation.protocol import (
     store_problems,
 )
 from rig.elicitation.steps import Step
+from rig.elicitation.tailoring import unkeepable
 from rig.elicitation.unroll import unroll
 from rig.errors import ProblemList, RigError, StorageError
 from rig.record.abilities import beyond_box, box_warnings
@@ -143,7 +144,7 @@ def _check_protocol(found: Checked, name: str, rig: Look[Rig] | None) -> bool:
         return False
     found.films.clips, problems = find_each(found.protocol)
     found.problems += problems
-    found.warnings += holes(found.protocol.protocol)
+    found.warnings += [*holes(found.protocol.protocol), *unkeepable(found.protocol.protocol)]
     return not problems
 
 
@@ -221,10 +222,18 @@ def _judge_devices(found: Checked, rig: RigFile, devices: dict[str, DeviceInfo])
     real = [info for info in found.cameras.values() if not info.simulated]
     found.warnings += computer_warnings({_interface(info) for info in real})
     screen = rig.rig.screen
-    if screen.backend == "psychopy" and screen.display != wiring.VIRTUAL_DISPLAY:
+    if "screen" in devices:
+        found.warnings += _silence(screen, devices["screen"])
+    if found.screen and screen.backend == "psychopy" and screen.display != wiring.VIRTUAL_DISPLAY:
         from rig.stimulus.blanking import blanking  # python-xlib is there on Linux only
 
         found.warnings += [f"{reason}. Switch it off: xset s off -dpms" for reason in blanking(screen.display)]
+
+
+def _silence(screen: Screen, info: DeviceInfo) -> list[str]:
+    """What is wanted and not heard; the window has tried the sound device, and the sound of every film."""
+    silent = info.capabilities.get("silent")
+    return [f"screen.sound is true, and it is silent: {silent}"] if screen.sound and silent else []
 
 
 def _interface(info: CameraInfo) -> str:
@@ -237,8 +246,10 @@ def _look_at_devices(checked: Checked, rig: RigFile) -> tuple[dict[str, DeviceIn
     """Open every device of the rig once and ask who it is; who answers, and what is said of those that do not."""
     found = Checked([], [])
     with working_folder() as folder:
-        checked.screen = look_at_screen(rig.rig.screen, folder, partial(_gather, found))
-        devices, missing = wiring.open_those_there(rig.rig, checked.films.clips, folder)
+        has_window = checked.protocol is None or checked.protocol.protocol.window
+        if has_window:
+            checked.screen = look_at_screen(rig.rig.screen, folder, partial(_gather, found))
+        devices, missing = wiring.open_those_there(rig.rig, checked.films.clips, folder, has_window=has_window)
         found.problems += missing
         with closing(devices):
             infos = {name: _gather(found, device.describe) for name, device in devices.by_name.items()}

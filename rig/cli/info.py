@@ -64,10 +64,19 @@ def describe(session: Session) -> dict[str, Any]:
         "rig": first.rig,
         "protocol": first.protocol,
         "simulated": session.is_simulated,
+        "withdrawal": _withdrawal(session),
         "simulated_devices": sorted({name for run in session.runs for name in _simulated(run)}),
         "runs": [_describe_run(run) for run in session.runs],
         "unreadable": [str(error) for error in session.unreadable],
     }
+
+
+def _withdrawal(session: Session) -> str:
+    """What becomes of the recordings of a participant who withdrew, in words; empty when nobody did."""
+    from rig.session.withdrawal import withdrawal_of
+
+    withdrawal = withdrawal_of(session)
+    return withdrawal.text if withdrawal else ""
 
 
 def _simulated(run: Run) -> list[str]:
@@ -104,9 +113,18 @@ def _describe_run(run: Run) -> dict[str, Any]:
             }
             for name, stream in run.streams.items()
         },
+        "silent": _silence(run),
         "disk": _disk_use(run),
         "verdict": verdict_word(run),
     }
+
+
+def _silence(run: Run) -> str:
+    """Why films of a run were not heard; empty: they were, or there were none."""
+    screen = run.devices.get("screen")
+    abilities = screen.get("capabilities") if isinstance(screen, dict) else None
+    has_film = any(step.kind == "clip" for step in run.steps)
+    return str(abilities.get("silent", "")) if has_film and isinstance(abilities, dict) else ""
 
 
 def _disk_use(run: Run) -> dict[str, Any] | None:
@@ -192,6 +210,8 @@ def _show(found: dict[str, Any], console: Console) -> None:
     if found["simulated"]:
         devices = escape(printable(", ".join(found["simulated_devices"]) or "this rig"))
         console.print(f"[bold yellow]SIMULATED[/]: {devices}", highlight=False)
+    if found["withdrawal"]:
+        console.print(f"[bold red]WITHDRAWN[/]: {escape(printable(found['withdrawal']))}", highlight=False)
     for run in found["runs"]:
         if run["misplaced"]:
             console.print(f"[bold red]WRONG NAME[/]: {escape(printable(run['misplaced']))}", highlight=False)
@@ -210,6 +230,7 @@ def _show(found: dict[str, Any], console: Console) -> None:
         ]
         is_cut = run["outcome"] == "incomplete"
         rows += [(f"  {name}", _stream_line(stream, is_cut=is_cut)) for name, stream in run["streams"].items()]
+        rows += [("  sound", f"silent: {run['silent']}")] if run["silent"] else []
         rows += [("  disk", _disk_line(run["disk"]))] if run["disk"] else []
         rows += [("  verdict", run["verdict"])]
     for key, value in rows:

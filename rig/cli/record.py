@@ -15,7 +15,7 @@ import typer
 from rig.cli.status_line import StatusLine
 
 if TYPE_CHECKING:
-    from rig.record.recording import Recorded, Recording, Status
+    from rig.record.recording import Recorded, Recording, Request, Status
 
 
 NAMING_S = 1.0  # how long a recording may wait until what an earlier one has left is named
@@ -72,21 +72,46 @@ def record(
         wait=wait, language=language, resume=resume,
     )  # fmt: skip
     _name_left(out)
+    if resume:
+        _name_cut(request)
     with StatusLine(_say) as line:
         recording = Recording(request, lambda status: line.show(_spelled(status)))
         with _ended_by_signals(recording):
             recorded = recording.record()
-    if recorded.withdrawal == "delete":
-        _delete(recorded, out)
-    _say_end(recorded)
+    _say_end(recorded, refusal=_delete(recorded, out))
 
 
-def _delete(recorded: Recorded, out: Path) -> None:
-    """The participant who withdrew, or the protocol for them, wants the recordings deleted."""
+def _delete(recorded: Recorded, out: Path) -> str | None:
+    """The participant who withdrew, or the protocol for them, may want the recordings deleted.
+
+    None: nothing was to be deleted. Empty: it is done. Else why it was not, and how it is.
+    """
+    from rig.elicitation.steps import DELETE
+    from rig.errors import RigError
+    from rig.session.folder import folder_named
     from rig.subjects.deleting import delete_session
     from rig.subjects.ledger import Ledger
 
-    delete_session(recorded.path.parent, Ledger(out), "withdrawn by the participant")
+    if recorded.withdrawal != DELETE:
+        return None
+    try:
+        delete_session(recorded.path.parent, Ledger(out), "withdrawn by the participant")
+    except RigError as error:
+        session = folder_named(recorded.path.parent.absolute())
+        where = f"{session.subject} --session {session.number}" if session else "ID --session NN"
+        return f"{error}; then: rig subjects delete {where} --reason withdrew"
+    return ""
+
+
+def _name_cut(request: Request) -> None:
+    """Say which session goes on, and which others that were cut do not."""
+    from rig.record.resuming import cut_sessions, find_cut
+
+    cut = find_cut(request.out, request.subject, request.session, request.protocol)
+    _say(f"goes on:    {cut.folder.path}, with step {cut.first + 1} of {len(cut.steps)}")
+    for other in cut_sessions(request.out, request.subject):
+        if other.number != cut.folder.number:
+            _say(f"not resumed: {other.path}, which was cut as well; to go on with it: --session {other.number}")
 
 
 def _name_left(out: Path) -> None:
@@ -143,11 +168,8 @@ def _spelled(status: Status) -> str:
     return f"{status.seconds:6.1f} s  {simulated}{trial:24} {streams}  {disk}{alarms}"
 
 
-def _say_end(recorded: Recorded) -> None:
-    from shlex import quote
-
-    from rig.session.layout import Outcome
-
+def _say_end(recorded: Recorded, refusal: str | None) -> None:
+    """`refusal`: as `_delete` says."""
     for alarm in recorded.alarms:
         _say(f"ALARM   {alarm}")
     losses = ", ".join(f"{n} {c.lost} of {c.due}" for n, c in recorded.counts.items())
@@ -158,9 +180,37 @@ def _say_end(recorded: Recorded) -> None:
     if recorded.is_given_up:
         _say("stopped before anything was recorded; the session's number is free again")
         return
-    if recorded.withdrawal == "delete":
+    if refusal == "":
         _say("the participant withdrew and wants nothing kept: every file of this session is deleted")
+        if not recorded.outcome.is_orderly:
+            raise typer.Exit(1)
         return
+    if refusal:
+        _say(f"NOT DELETED, though the participant withdrew and wants nothing kept: {refusal}")
+        raise typer.Exit(1)
+    if recorded.withdrawal:
+        _say(f"the participant withdrew; {_kept_as(recorded)}")
+    _say_session(recorded)
+    if blank := [name for name, c in recorded.counts.items() if 0 < c.due <= c.lost]:
+        _say(f"NOT ONE FRAME of {', '.join(blank)}")
+    if blank or not recorded.outcome.is_orderly:
+        raise typer.Exit(1)
+
+
+def _kept_as(recorded: Recorded) -> str:
+    from rig.record.recording import OWED
+
+    if recorded.withdrawal == OWED:
+        return "whether it may be kept could not be asked: rig record ... --resume asks, or rig subjects delete"
+    return "what was recorded before is kept"
+
+
+def _say_session(recorded: Recorded) -> None:
+    """Where it lies, and what to do next."""
+    from shlex import quote
+
+    from rig.session.layout import Outcome
+
     for log in recorded.logs:
         _say(f"log:     {log}")
     _say(f"session: {recorded.path.parent}")
@@ -170,10 +220,6 @@ def _say_end(recorded: Recorded) -> None:
         _say_events(recorded.path.parent)
         command = "recover" if recorded.outcome is Outcome.CLOSE_FAILED else "verify"
         _say(f"next:    rig {command} {quote(str(recorded.path.parent))}")
-    if blank := [name for name, c in recorded.counts.items() if 0 < c.due <= c.lost]:
-        _say(f"NOT ONE FRAME of {', '.join(blank)}")
-    if blank or not recorded.outcome.is_orderly:
-        raise typer.Exit(1)
 
 
 def _say_events(folder: Path) -> None:

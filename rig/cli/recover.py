@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -69,6 +69,7 @@ def _put_in_order(sessions: list[Path], *, is_quiet: bool) -> tuple[list[Recover
             done, errors = done + found, errors + refused
             if not is_quiet:
                 _show(found)
+                _show_withdrawal(session)
     return done, errors
 
 
@@ -101,6 +102,18 @@ def _show(found: list[Recovery]) -> None:
             typer.echo(f"  {name:<5} {_stream_line(kept)}")
         if one.lost:
             typer.echo(f"  LOST: {one.lost} frames that the disk had acknowledged are not there")
+
+
+def _show_withdrawal(session: Path) -> None:
+    """Who withdrew may want nothing kept: a crash must not hide it."""
+    from rig.cli.terminal import printable
+    from rig.errors import RigError
+    from rig.session.reader import Session
+    from rig.session.withdrawal import withdrawal_of
+
+    with suppress(RigError), Session(session) as opened:  # what cannot be read was told before
+        if withdrawal := withdrawal_of(opened):
+            typer.echo(printable(f"  WITHDRAWN: {withdrawal.text}"))
 
 
 def _stream_line(kept: StreamKept) -> str:

@@ -144,18 +144,23 @@ def _constant_rate(path: Path, times: list[float], first: int) -> float:
     """Frames a second. Raises ClipError naming the shortest and the longest interval and where they are."""
     fps = even_fps(times)
     if fps is None:
-        intervals = [round(after - before, 6) for before, after in pairwise(times)]
-        places = [_place(intervals, interval, times, first) for interval in (min(intervals), max(intervals))]
-        mean_s = (times[-1] - times[0]) / len(intervals)
-        raise ClipError(
-            str(path),
-            f"has no constant frame rate: its intervals are from {places[0]} to {places[1]}",
-            allowed=f"every interval within {UNEVEN_S * 1000:g} ms of their mean ({mean_s * 1000:.1f} ms)",
-            hint=f"{NORMALISE}, at the --fps you choose",
-        )
+        raise uneven(path, times, first, hint=f"{NORMALISE}, at the --fps you choose")
     return fps
 
 
-def _place(intervals: list[float], interval: float, times: list[float], first: int) -> str:
+def uneven(path: Path, times: Sequence[float], first: int = 0, *, hint: str) -> ClipError:
+    """What is wrong with a film of no constant rate. `times`: of its film frames from `first` on, s."""
+    intervals = [round(after - before, 6) for before, after in pairwise(times)]
+    places = [_place(intervals, interval, times, first) for interval in (min(intervals), max(intervals))]
+    mean_s = (times[-1] - times[0]) / len(intervals)
+    return ClipError(
+        str(path),
+        f"has no constant frame rate: its intervals are from {places[0]} to {places[1]}",
+        allowed=f"every interval within {UNEVEN_S * 1000:g} ms of their mean ({mean_s * 1000:.1f} ms)",
+        hint=hint,
+    )
+
+
+def _place(intervals: Sequence[float], interval: float, times: Sequence[float], first: int) -> str:
     index = intervals.index(interval)
     return f"{interval * 1000:.1f} ms (after film frame {first + index}, at {times[index]:.2f} s)"

@@ -7,6 +7,7 @@ edit lists of real files disagree with each other, so nothing here seeks.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,13 @@ def decoded(path: Path, first: int = 0, frames: int | None = None) -> Generator[
         raise ClipError(
             str(path), f"cannot be decoded: {exc.strerror}", hint="Copy the film anew, or encode it as H.264 in .mp4"
         ) from None
+
+
+def due_s(path: Path, first: int = 0) -> float:
+    """When film frame `first` is due on the clock of the file, s; 0 where the file does not say. Raises ClipError."""
+    with closing(decoded(path, first, 1)) as frames:
+        frame = next(frames, None)
+    return float(frame.time) if frame is not None and frame.time is not None else 0.0
 
 
 def scaled(frame: Any, size: Size, pixels: str) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -28,10 +30,8 @@ class FilmFile:
         self.path, self._part = path, path.with_name(f".{path.stem}.part{SUFFIX}")
         self.frames = 0  # pictures written
         self._rate = rate
-        try:
+        with self._writing():
             self._out = av.open(str(self._part), "w")
-        except (av.error.FFmpegError, OSError) as exc:
-            raise _refused(path, exc) from None
         self._video = self._out.add_stream("libx264", rate=rate, options=QUALITY)
         self._video.width, self._video.height = size
         self._video.pix_fmt = "yuv420p"
@@ -51,15 +51,24 @@ class FilmFile:
     ) -> None:
         """Finish the file and give it its name; after an error nothing is left of it."""
         try:
-            if error is None:
-                self._finish()
-            self._out.close()
-            if error is None:
-                self._part.rename(self.path)
-        except (av.error.FFmpegError, OSError) as exc:
-            raise _refused(self.path, exc) from None
+            with self._writing():
+                if error is None:
+                    self._finish()
+                self._out.close()
+                if error is None:
+                    self._part.rename(self.path)
         finally:
-            self._part.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._part.unlink(missing_ok=True)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """What disk or folder refuses becomes a ClipError."""
+        try:
+            yield
+        except (av.error.FFmpegError, OSError) as exc:
+            problem = f"cannot be written: {getattr(exc, 'strerror', None) or exc}"
+            raise ClipError(str(self.path), problem, hint="Check disk and name") from None
 
     def _finish(self) -> None:
         for track in (self._video, self._audio):
@@ -72,7 +81,8 @@ class FilmFile:
             self._keep_colours(frame)
         frame.pts, frame.time_base = self.frames, 1 / self._rate
         frame.pict_type = 0  # the encoder chooses its own key pictures
-        self._out.mux(self._video.encode(frame))
+        with self._writing():
+            self._out.mux(self._video.encode(frame))
         self.frames += 1
 
     def _keep_colours(self, frame: Any) -> None:
@@ -83,7 +93,8 @@ class FilmFile:
     def add_sound(self, frame: Any) -> None:
         """The next piece of sound (`av.AudioFrame`, planar float, 48 kHz, two channels), at its time."""
         if self._audio is not None:
-            self._out.mux(self._audio.encode(frame))
+            with self._writing():
+                self._out.mux(self._audio.encode(frame))
 
 
 def require_new(path: Path) -> None:
@@ -96,9 +107,3 @@ def require_new(path: Path) -> None:
         raise UserError(f"film {path}", "is there already", hint="Nothing is overwritten: choose another name")
     if not path.parent.is_dir():
         raise UserError(f"film {path}", "has no folder to lie in", hint=f"Make {path.parent} first")
-
-
-def _refused(path: Path, exc: Exception) -> ClipError:
-    return ClipError(
-        str(path), f"cannot be written: {getattr(exc, 'strerror', None) or exc}", hint="Check disk and name"
-    )

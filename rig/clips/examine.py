@@ -12,14 +12,14 @@ from typing import Any
 import av
 
 from rig.clips.cadence import Cadence, cadence, require_refresh
-from rig.clips.manifest import FilmClip, find_clip, find_file
+from rig.clips.manifest import FilmClip, find_clip, find_file, where_written
 from rig.clips.sound import ENDS_WITH_S, LOUDNESS_LUFS, Sound, sound_of, spelled_loudness
 from rig.elicitation.protocol import ProtocolFile
-from rig.errors import ClipError
+from rig.errors import ClipError, RigError
 
 LOUDNESS_OFF_LU = 1.0  # EBU R 128: what a programme may be off where it cannot be met exactly
 FAR_S = 60  # into a film: the screen waits while it decodes up to there, at some ten times the film's own pace
-HOLES = ("licence", "norms", "valence", "target")  # what a study of clips has to report
+HOLES = ("title", "edition", "licence", "norms", "valence", "target")  # what a study of clips has to report
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Examined:
     """One clip of a protocol, as far as it can be read."""
 
     name: str
-    title: str
+    title: str  # empty: no film is chosen yet
     file: str  # as in the protocol; empty until it is imported
     codec: str = ""
     width: int = 0  # px
@@ -37,7 +37,7 @@ class Examined:
     cadence: Cadence | None = None  # on the screen of the rig that was given
     notes: list[str] = field(default_factory=list)  # worth knowing; the clip can be shown nevertheless
     holes: list[str] = field(default_factory=list)  # keys of the manifest that say nothing
-    problems: list[ClipError] = field(default_factory=list)  # why it cannot be shown
+    problems: list[RigError] = field(default_factory=list)  # why it cannot be shown
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; what is not known is null."""
@@ -70,12 +70,12 @@ def examine(file: ProtocolFile, refresh_hz: float | None = None) -> Iterator[Exa
     Blocks while it decodes each from end to end, pictures and sound.
     """
     for name, said in file.protocol.clips.items():
-        found = Examined(name, said.title, said.file or "")
+        found = Examined(name, said.title or "", said.file or "")
         found.holes = [key for key in HOLES if not getattr(said, key)]
         try:
             _examine(found, said, file.document.path.parent, refresh_hz)
         except ClipError as error:
-            found.problems.append(error)
+            found.problems.append(where_written(error, file.document, name))
         yield found
 
 

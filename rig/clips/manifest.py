@@ -15,6 +15,7 @@ from typing import Any
 
 from rig.clips.counted import count
 from rig.config.model import Look
+from rig.config.yaml import Document, problem_at
 from rig.elicitation.protocol import ElicitationProtocol, ProtocolFile
 from rig.errors import ClipError, RigError, raise_all
 
@@ -96,8 +97,17 @@ def find_each(file: ProtocolFile) -> tuple[dict[str, FilmClip], list[RigError]]:
         try:
             found[name] = find_clip(name, clip.file or "", clip.sha256 or "", beside, clip.in_s, clip.out_s)
         except ClipError as error:
-            problems.append(error)
+            problems.append(where_written(error, file.document, name))
     return found, problems
+
+
+def where_written(error: ClipError, document: Document, name: str) -> RigError:
+    """What is wrong with where the film is said to be, at the line that says so; what is wrong in the film as it is."""
+    if not error.subject.startswith(f"clip {name}"):
+        return error
+    path = error.subject.removeprefix(f"clip {name}").strip(" ()")
+    fields = {"value": error.value or path, "allowed": error.allowed, "hint": error.hint}
+    return problem_at(document, ("clips", name, "file"), error.problem, ClipError, **fields)
 
 
 def clip_problems(look: Look[ElicitationProtocol]) -> list[RigError]:
@@ -107,7 +117,7 @@ def clip_problems(look: Look[ElicitationProtocol]) -> list[RigError]:
         try:
             _look_at_clip(look, name)
         except ClipError as error:
-            problems.append(error)
+            problems.append(where_written(error, look.document, name))
     return problems
 
 
@@ -124,7 +134,8 @@ def _look_at_clip(look: Look[ElicitationProtocol], name: str) -> None:
 def find_file(name: str, file: str, beside: Path) -> Path:
     """The file of a clip, which exists and may be read. Raises ClipError."""
     path = _package_file(name, file) if file.startswith(PACKAGE) else beside / file
-    _require_file(name, path)
+    hint = "Put the film there, or mend `file` in the protocol"
+    require_file(name, path, allowed="a film file, or package:NAME/PATH", hint=hint)
     return path
 
 
@@ -156,14 +167,12 @@ def _package_file(name: str, file: str) -> Path:
     return Path(spec.submodule_search_locations[0]) / inside
 
 
-def _require_file(name: str, path: Path) -> None:
+def require_file(name: str, path: Path, *, allowed: str = "a film file", hint: str = "") -> None:
+    """That the film meant for clip `name` exists and may be read. Raises ClipError."""
     subject = f"clip {name} ({path})"
-    allowed = "a film file, or package:NAME/PATH"
     try:
         if not path.exists():
-            raise ClipError(
-                subject, "does not exist", allowed=allowed, hint="Put the film there, or mend `file` in the protocol"
-            )
+            raise ClipError(subject, "does not exist", allowed=allowed, hint=hint)
         if not path.is_file():
             raise ClipError(subject, "is not a file", allowed=allowed)
         path.open("rb").close()

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
 from math import inf, isfinite
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from typing import Any
 import av
 from av.filter import Graph
 
-from rig.clips.counted import Counted, count, even_fps, incurable, time_s
+from rig.clips.counted import Counted, count, even_fps, incurable, time_s, uneven
 from rig.clips.decode import decoded, fitted
 from rig.clips.encode import AUDIO_HZ, FilmFile, require_new
 from rig.clips.sound import LOUDNESS_LUFS, Sound, pulled, sound_of, spelled_loudness
@@ -118,14 +117,8 @@ def _rate(film: _Film) -> Fraction:
     """The film's own rate, as people write it: 24000/1001 rather than 23.976. Raises ClipError when it has none."""
     fps = even_fps(film.times_s)
     if fps is None:
-        intervals = [after - before for before, after in pairwise(film.times_s)]
-        raise ClipError(
-            str(film.path),
-            "has no constant frame rate",
-            value=f"intervals from {min(intervals) * 1000:.1f} to {max(intervals) * 1000:.1f} ms",
-            allowed="a constant one, or --fps with the rate that you choose",
-            hint="Film frames will be left out or shown again then, and it is said how many",
-        )
+        hint = "Choose a rate with --fps: film frames are left out or shown again then, and it is said how many"
+        raise uneven(film.path, film.times_s, hint=hint)
     return _written_rate(fps, film.times_s)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from rig import host
-from rig.clips.manifest import PACKAGE, FilmClip, read_clip, sha256_of
+from rig.clips.manifest import PACKAGE, FilmClip, read_clip, require_file, sha256_of
 from rig.clips.splice import spliced
 from rig.config.find import PROTOCOLS, shipped
 from rig.config.yaml import Document, problem_at, read_document
@@ -46,7 +46,7 @@ def pin(protocol: Path, name: str, film: Path) -> Pinned:
     """
     document = read_document(protocol, ProtocolError)
     said = _clip_in(document, name)
-    _require_file(name, film)
+    require_file(name, film)
     found = read_clip(name, film, _seconds(said.get("in_s")), _seconds(said.get("out_s")))
     own = _own(protocol)
     file, is_copied = _file_beside(own, film), not _is_below(own, film)
@@ -78,15 +78,6 @@ def _clip_in(document: Document, name: str) -> dict[str, Any]:
 
 def _seconds(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _require_file(name: str, film: Path) -> None:
-    try:
-        is_there = film.is_file()
-    except (OSError, ValueError):
-        is_there = False  # no system allows such a name
-    if not is_there:
-        raise ClipError(f"clip {name} ({film})", "does not exist", allowed="a film file")
 
 
 def _own(protocol: Path) -> Path:

@@ -11,6 +11,7 @@ from typing import Any
 import av
 from av.filter import Graph
 
+from rig.clips.decode import due_s
 from rig.errors import ClipError
 
 LOUDNESS_LUFS = -23.0  # EBU R 128: the loudness of a programme
@@ -46,17 +47,10 @@ def sound_of(path: Path, from_s: float = 0.0, until_s: float = inf) -> Sound | N
         with av.open(str(path)) as container:
             if not container.streams.audio:
                 return None
-            origin_s = _first_picture_s(path)
+            origin_s = due_s(path)
             return _sound(container, origin_s, (origin_s + from_s, origin_s + until_s))
     except (av.error.FFmpegError, OSError) as exc:
         raise ClipError(str(path), f"its sound cannot be decoded: {exc.strerror}", hint="Encode it as AAC") from None
-
-
-def _first_picture_s(path: Path) -> float:
-    """When the first picture is due on the container's own clock, s."""
-    with av.open(str(path)) as container:
-        frame = next(container.decode(container.streams.video[0]), None)
-        return float(frame.pts * frame.time_base) if frame is not None and frame.pts is not None else 0.0
 
 
 def _sound(container: Any, origin_s: float, part: tuple[float, float]) -> Sound | None:

@@ -20,7 +20,7 @@ _STORE_NONE = _STORE + "; nothing of it is kept unless the protocol says so"
 class Clip(Model):
     """A film clip: where it lies, how it is known to be the right one, and what it is to make people feel."""
 
-    title: str = Field(min_length=1, description="title of the film")
+    title: str | None = Field(default=None, min_length=1, description="title of the film; nothing until one is chosen")
     edition: str | None = Field(default=None, description="which edition or cut of it")
     file: str | None = Field(
         default=None,
@@ -44,7 +44,7 @@ class Clip(Model):
     fits: Name | None = Field(
         default=None, description="the question of an earlier visit whose answer says how well it fits a participant"
     )
-    licence: str = Field(description="licence of the film")
+    licence: str | None = Field(default=None, description="licence of the film")
 
 
 class Part(Model):
@@ -168,7 +168,7 @@ class Penalty(Asking):
 
 
 class Guess(Block):
-    """Time for the operator to guess; it ends when the guess is given, and is left out when it was given before."""
+    """Time for the operator to guess, in trials; ends when the guess is given, is left out when it was before."""
 
     kind: Literal["guess"] = Field(description="guess")
     text: Text = Field(default="+", description=TEXT)
@@ -223,7 +223,7 @@ class Trials(Part):
 
 
 AnyBlock = Annotated[
-    Consent | Instruction | Questionnaire | Baseline | ClipBlock | SelfReport | WashOut | Guess | Penalty | Debrief
-    | Break | Marker | Trials,
+    Consent | Instruction | Questionnaire | Baseline | ClipBlock | SelfReport | WashOut | Penalty | Debrief | Break
+    | Marker | Trials,
     Field(discriminator="kind"),
 ]  # fmt: skip

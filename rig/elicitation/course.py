@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from rig.elicitation.steps import Step
+from rig.elicitation.steps import Item, Step
 
 OUTSIDE = 0  # number of no trial
 
@@ -46,6 +46,11 @@ class Course:
         return self._steps[self.index] if self._has_begun and self.index < len(self._steps) else None
 
     @property
+    def left(self) -> tuple[Step, ...]:
+        """The step on the screen, or shown last, and all behind it, whether they will be due or not."""
+        return self._steps[self.index if self._has_begun else self.index + 1 :]
+
+    @property
     def trial(self) -> int:
         """The trial that is going on, from 1; OUTSIDE between trials."""
         return self.step.trial if self.step else OUTSIDE
@@ -77,8 +82,13 @@ class Course:
 
     def _filled(self, step: Step) -> Step:
         """With what only the course knows written into its texts."""
-        items = tuple(replace(item, text=self._told(item.text)) for item in step.items)
+        items = tuple(self._filled_item(item) for item in step.items)
         return replace(step, text=self._told(step.text), items=items, asked_in_all=self._in_all(step))
+
+    def _filled_item(self, item: Item) -> Item:
+        choices = tuple(replace(choice, label=self._told(choice.label)) for choice in item.choices)
+        text, low, high = map(self._told, (item.text, item.low, item.high))
+        return replace(item, choices=choices, text=text, low=low, high=high)
 
     def _in_all(self, step: Step) -> int:
         """Of how many questions the penalty consists; the more guesses were right, the more."""
@@ -130,6 +140,11 @@ class Course:
         before = self._guesses.pop(self.trial, None)
         if before is not None:
             self.caught -= self._is_right(before)
+
+    @property
+    def asks_who_withdraws(self) -> bool:
+        """Whether one who withdraws is asked what becomes of the recordings."""
+        return any(step.only_withdrawn for step in self._steps)
 
     def decline(self) -> None:
         """Consent was not given: no further step comes."""

@@ -90,6 +90,13 @@ def conflict(clips: Clips, order: Order) -> list[str]:
     return [f"kind {order.kind}" if name == "kind" else name for name in needed]
 
 
+def among(order: Order, names: Sequence[str]) -> Order:
+    """The order for some of the clips: of those that may not come first only these."""
+    if order.not_first == "strong":
+        return order
+    return order.model_copy(update={"not_first": [name for name in order.not_first if name in names]})
+
+
 def in_words(names: Sequence[str]) -> str:
     """`a, b and c`."""
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

@@ -75,6 +75,11 @@ class ElicitationProtocol(Model):
     variants: list[Name] = Field(
         default_factory=list, description="a list of names of groups; a participant's row says which of them it is"
     )
+    window: bool = Field(
+        default=True,
+        description="whether a window is opened for the participant, true or false; false only where nothing is shown: "
+        "all blocks are baselines and wash-outs of fixed length without text, and markers",
+    )
     clips: dict[Name, Clip] = Field(default_factory=dict, description="name: clip")
     order: Order = Field(default_factory=Order, description="keys and values: the order of the clips of all trials")
     withdrawal: Withdrawal = Field(default_factory=Withdrawal, description="keys and values: how one breaks off")

@@ -27,6 +27,9 @@ class ChoiceQuestion(Question):
 
     kind: Literal["choice"] = Field(description="choice")
     answers: dict[Key, AnswerText] = Field(min_length=2, description=ANSWERS)
+    declines: list[Key] = Field(
+        default_factory=list, description="in a debrief: keys of the answers by which consent is taken back"
+    )
 
 
 class Points(Model):
@@ -71,6 +74,13 @@ AnyQuestion = Annotated[ChoiceQuestion | ScaleQuestion | SamQuestion | TextQuest
 def choices(answers: dict[str, AnswerText], language: str, default: str) -> tuple[Choice, ...]:
     """The answers of a choice, in the order they are written."""
     return tuple(Choice(key, value_of(answer, default), label_of(answer, language)) for key, answer in answers.items())
+
+
+def declining(question: AnyQuestion, default: str) -> tuple[str, ...]:
+    """What is stored of the answers that take consent back."""
+    if not isinstance(question, ChoiceQuestion):
+        return ()
+    return tuple(value_of(question.answers[key], default) for key in question.declines)
 
 
 def item(question: AnyQuestion, block: str, language: str, default: str) -> Item:

@@ -36,6 +36,7 @@ def check_rules(look: Look[Any]) -> None:
     _check_stakes(look)
     _check_guesses(look)
     _check_visits(look)
+    _check_window(look)
     check_tailored(look)
     check_order(look)
 
@@ -87,6 +88,11 @@ def _check_block(look: Look[Any], place: Place, kind: str) -> None:
             _check_asking(look, place)
         case "consent":
             _check_consent(look, place)
+    for inner in question_places(look, place):
+        if kind == "debrief":
+            _check_consent(look, inner)
+        elif _is_given(look, *inner, "declines"):
+            look.note((*inner, "declines"), "is not allowed here", allowed="only in questions of a debrief")
 
 
 def _check_wash_out(look: Look[Any], place: Place) -> None:
@@ -218,6 +224,19 @@ def _check_guesses(look: Look[Any]) -> None:
         if target is not None and guesses and None not in guesses and target not in guesses:
             allowed = f"one of operator.guesses: {', '.join(map(str, guesses))}"
             look.note(("clips", name, "target"), "cannot be guessed", value=target, allowed=allowed)
+
+
+def _check_window(look: Look[Any]) -> None:
+    """Without a window nothing is shown, and nobody is asked anything."""
+    if look.get(bool, "window") is not False:
+        return
+    for place, kind in kinds(look):
+        if kind not in ("baseline", "wash-out", "marker"):
+            allowed = "baseline, wash-out and marker, as window is false"
+            look.note((*place, "kind"), "is not possible", value=kind, allowed=allowed)
+        for key in ("text", "key"):
+            if _is_given(look, *place, key):
+                look.note((*place, key), "is not possible", allowed="none, as window is false")
 
 
 def _check_visits(look: Look[Any]) -> None:

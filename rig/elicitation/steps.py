@@ -11,6 +11,8 @@ Kind = Literal[
 ]  # fmt: skip
 ItemKind = Literal["choice", "scale", "sam", "text"]
 
+KEEP, DELETE = "keep", "delete"  # what becomes of the recordings of who withdrew
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -66,7 +68,7 @@ class Step:
     target: str = ""  # the right guess in this trial; empty: nothing is to be guessed
     least_caught: int = 0  # shown only when the operator guessed right in so many trials or more
     only_withdrawn: bool = False  # shown only to a participant who withdrew
-    ends_run: tuple[str, ...] = ()  # answers after which no further step comes: consent was not given
+    ends_run: tuple[str, ...] = ()  # answers that decline: consent is not given, or in a debrief taken back
     asked_before: int = 0  # items of this questionnaire on earlier pages
     asked_in_all: int = 0  # items of this questionnaire on all pages; 0: this page is all of it
 

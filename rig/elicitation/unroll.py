@@ -11,16 +11,15 @@ from typing import Any
 
 from rig.elicitation import blocks
 from rig.elicitation.blocks import Block, Part, Penalty, Questionnaire, SelfReport, Tailored, Trials
-from rig.elicitation.order import Order, rows, sequence
+from rig.elicitation.order import among, rows, sequence
 from rig.elicitation.protocol import ElicitationProtocol, Withdrawal
-from rig.elicitation.questions import choices, item, on_scale
-from rig.elicitation.steps import Choice, Item, Kind, Step
+from rig.elicitation.questions import choices, declining, item, on_scale
+from rig.elicitation.steps import DELETE, KEEP, Choice, Item, Kind, Step
 from rig.elicitation.texts import Text, require_language, said, value_of
 from rig.errors import ProtocolError
 
 WITHDRAWN = "withdrawn"  # the step that only who withdrew sees
 RECORDINGS = "withdrawn-recordings"  # what is asked there; the answer is KEEP or DELETE
-KEEP, DELETE = "keep", "delete"
 REST_S = 1800.0  # the longest break inside of a questionnaire
 WITHDRAWN_S = 300.0  # how long it waits for an answer
 MARKER_S = 0.1  # six flips at 60 Hz; it cannot be missed in the flip log
@@ -142,7 +141,7 @@ class _Unrolling:
             if not names:
                 hint = f"Record the visit that asks {trials.clips.by} first"
                 raise ProtocolError(trials.name, "is tailored to answers that are not there", hint=hint)
-            order = _among(order, names)
+            order = among(order, names)
         return sequence({name: self._protocol.clips[name] for name in names}, order, self._row, order.seed)
 
     def _say(self, text: Text | None) -> str:
@@ -163,8 +162,10 @@ class _Unrolling:
                 yield from self._questionnaire(block, trial)
             case blocks.Debrief():
                 yield self._until_key(block, trial)
-                pages = [_Page(asked.name, (asked,)) for asked in self._items(block, trial)]
-                yield from self._pages(block, trial, "debrief", pages)
+                for question, asked in zip(block.questions, self._items(block, trial), strict=True):
+                    ends = declining(question, self._default)
+                    for step in self._pages(block, trial, "debrief", [_Page(asked.name, (asked,))]):
+                        yield replace(step, ends_run=ends)
             case _:
                 yield self._one(block, trial)
 
@@ -174,7 +175,8 @@ class _Unrolling:
             case blocks.Consent():
                 return self._consent(block, trial)
             case blocks.Baseline() | blocks.WashOut() if block.seconds:
-                return self._lasting(block, trial, block.seconds, text=self._say(block.text))
+                text = self._say(block.text) if self._protocol.window else ""
+                return self._lasting(block, trial, block.seconds, text=text)
             case blocks.Marker():
                 return self._lasting(block, trial, MARKER_S)
             case blocks.ClipBlock():
@@ -281,10 +283,3 @@ def _by_guesses(block: Penalty, items: Sequence[Item]) -> list[tuple[int, Sequen
 
 def _batched(items: Sequence[Item], size: int) -> list[tuple[Item, ...]]:
     return [tuple(items[begin : begin + size]) for begin in range(0, len(items), size)]
-
-
-def _among(order: Order, names: Sequence[str]) -> Order:
-    """The order for some of the clips: of those that may not come first only these."""
-    if order.not_first == "strong":
-        return order
-    return order.model_copy(update={"not_first": [name for name in order.not_first if name in names]})

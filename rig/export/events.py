@@ -60,6 +60,10 @@ COLUMNS: dict[str, dict[str, Any]] = {
     },
     "confidence": {"Description": "How sure the operator was of a guess, 1 to 5"},
     "is_right": {"Description": "Whether a guess was right", "Levels": {"true": "it was", "false": "it was not"}},
+    "is_confirmed": {
+        "Description": "Whether an answer was confirmed",
+        "Levels": {"true": "it was, or was skipped", "false": "chosen or typed, and the page ended before it was"},
+    },
     "source": {"Description": "Stream or device; or participant, operator, recorder"},
     "run": {"Description": "Number of the run in the session, from 1"},
 }

@@ -14,10 +14,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rig.channel import Message
+from rig.record.messages import CONFIDENCE, MOST_LETTERS
 
 ESCAPE, RETURN, BACKSPACE, INTERRUPT = "escape", "return", "backspace", "interrupt"
-CONFIDENCE = "12345"
-MOST_LETTERS = 1000  # of a note, as the recorder takes it
 SURE = {
     "r": ("repeat", "Repeat this trial from its beginning?"),
     "a": ("skip", "Leave out the rest of this trial?"),
@@ -142,7 +141,7 @@ class Asking:
             values = {choice["key"]: choice["value"] for choice in state["guess"]["choices"]}
             self._value = values.get(key) or values.get(key.lower(), "")
             return None
-        if key not in CONFIDENCE:
+        if key not in map(str, CONFIDENCE):
             return None
         guess = {"value": self._value, "confidence": int(key)}
         said = f"Guess: {self._value}, confidence {key}"

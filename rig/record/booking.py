@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from rig.elicitation.steps import Step
-from rig.errors import StorageError
+from rig.errors import StorageError, UserError
 from rig.record.messages import Event
 from rig.session.layout import Outcome
 from rig.stimulus.screen import StepBegan
@@ -17,9 +18,10 @@ from rig.subjects.ledger import Ledger, Place
 class Booking:
     """Sees the core's events. The ledger may wait for a lock or the disk, so a thread of its own asks it."""
 
-    def __init__(self, ledger: Ledger, place: Place, steps: tuple[Step, ...]) -> None:
+    def __init__(self, ledger: Ledger, place: Place, steps: tuple[Step, ...], first: int = 0) -> None:
+        """`first`: the step to begin with; consent to one before it was given in an earlier run."""
         self._ledger, self._place, self._steps = ledger, place, steps
-        self._is_asked = any(step.kind == "consent" for step in steps)
+        self._is_asked = any(step.kind == "consent" for step in steps[first:])
         self._takes_part = place.is_confirmed
         self._threads: list[threading.Thread] = []
         self.problems: list[str] = []  # the session goes on, whatever the ledger says
@@ -47,14 +49,23 @@ class Booking:
         self._threads.append(thread)
         thread.start()
 
-    def close(self, outcome: Outcome) -> list[str]:
-        """The run is closed, or never came to be; what the ledger could not take is returned, in words."""
+    def close(self, outcome: Outcome, *, is_withdrawn: bool = False) -> list[str]:
+        """The run is closed, or never came to be; what the ledger could not take is returned, in words.
+
+        Who withdrew has dropped out, whatever the outcome, and be it before consent.
+        """
         why = str(outcome)
         if self._takes_part:
             self._do_in_turn(lambda: self._ledger.ended(self._place, why))
         else:
             self._do_in_turn(lambda: self._ledger.release(self._place, why))
+        if is_withdrawn:
+            self._do_in_turn(self._drop_out)
         return self.problems
+
+    def _drop_out(self) -> None:
+        with suppress(UserError):  # it left already
+            self._ledger.drop_out(self._place.subject, f"withdrew in session {self._place.session}")
 
     def _do_in_turn(self, ask: Callable[[], object]) -> None:
         for thread in list(self._threads):

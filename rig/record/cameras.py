@@ -255,7 +255,7 @@ class Cameras:
         actions: list[Action] = []
         for name, keeper in self.keepers.items():
             cause = GapCause.UNKNOWN if name in self.here else GapCause.CAMERA_LOST
-            actions += keeper.close(pulses_sent, cause)
+            actions += keeper.close(pulses_sent, cause, now)
             found = keeper.counts.lost - self._lost_by_then.get(name, 0)
             if found:
                 text = f"pulses without a frame, found when the run had ended: {found}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from rig.cameras.camera import Baseline
-from rig.record.alarms import note
+from rig.record.alarms import log, note
 from rig.record.arrivals import Arrivals
 from rig.record.box_times import BoxTimes
 from rig.record.messages import Action, AppendRow, ReleaseFrame, StoreFrame
@@ -20,6 +20,7 @@ from rig.trigger.box import POSTAMBLE, TICKS_HZ, PulsePlan
 
 RESERVE_S = 1.0  # frames may still arrive for so long after a stop was asked for
 FULL = "the room that was reserved is used up"
+OPENING_GROUPS = 7  # the preamble's three and four of the body: verify compares ten slowest periods
 
 
 @dataclass(slots=True)
@@ -77,6 +78,8 @@ class StreamKeeper:
         self._now = Storing(0, is_kept=True, reason="")
         self._not_stored_from: int | None = None
         self._unstored = 0  # frames that wait in their buffers
+        self._opening_ends = OPENING_GROUPS * plan.group
+        self._opening: list[tuple[int, int]] = []  # pulse and camera ticks of its frames that are not stored
 
     @property
     def last_pulse(self) -> int:
@@ -160,10 +163,11 @@ class StreamKeeper:
         """See Pairs.has_all."""
         return self._pairing.has_all(pulses_sent)
 
-    def close(self, pulses_sent: int | None, cause: GapCause) -> list[Action]:
+    def close(self, pulses_sent: int | None, cause: GapCause, now: int) -> list[Action]:
         """No frame follows: note the hole at the end, and end a part that is not stored."""
         placed, gap = self._pairing.close(pulses_sent, cause)
         actions = self._keep_all(placed) + (self._gap_rows(gap) if gap else [])
+        actions += self._opening_told(now)
         last = max(self.last_pulse, (pulses_sent or 0) - 1)
         return actions + self._end_not_stored(last - last % self.divisor)
 
@@ -184,10 +188,26 @@ class StreamKeeper:
         actions += self._switch(pulse)
         if frame.frame_index < 0:
             self._unstored -= 1
+            actions += self._seen(placed) if not self._is_kept else []
             actions.append(self._store(frame) if self._is_kept else ReleaseFrame(frame))
         if frame.frame_index >= 0:
             actions.append(frame_row(frame, placed.pulse, placed.evidence))
         return actions + self._oddities(placed)
+
+    def _seen(self, placed: Placed) -> list[Action]:
+        """When frames of the opening were exposed is told without their pictures: it ties the first one to pulse 0."""
+        if 0 <= placed.pulse < self._opening_ends:
+            self._opening.append((placed.pulse, placed.frame.camera_ticks))
+            return []
+        return self._opening_told(placed.frame.arrived_host_ns)
+
+    def _opening_told(self, now: int) -> list[Action]:
+        """What was seen of the opening, once."""
+        opening, self._opening = self._opening, []
+        if not opening:
+            return []
+        pulses, ticks = zip(*opening, strict=True)
+        return [log(now, {"kind": "opening", "stream": self.stream, "pulses": pulses, "camera_ticks": ticks})]
 
     def _oddities(self, placed: Placed) -> list[Action]:
         """What else there is to say of a frame."""

@@ -127,6 +127,10 @@ class AbortRequested:
     """The operator wants the run to end now."""
 
 
+MOST_LETTERS = 1000  # of a note; the log has room for so many notes of that length as it has rows
+CONFIDENCE = range(1, 6)  # of a guess: from not at all to quite sure
+
+
 @dataclass(frozen=True, slots=True)
 class OperatorSaid:
     """The operator, at a terminal of their own, wants something, or has something to say."""
@@ -136,6 +140,7 @@ class OperatorSaid:
     text: str = ""  # of a note
     value: str = ""  # of a guess: what was guessed
     confidence: int = 0  # of a guess, 1 to 5; 0: none was given
+    trial: int = 0  # that is meant, from 1; 0: whichever goes on
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rig.clock import NS
-from rig.record.alarms import Alarms, log, note
+from rig.record.alarms import Alarms, note
 from rig.record.cameras import Cameras
 from rig.record.messages import Action, Event, Mishap, Queue, Stock, Synced, TableFull
 from rig.record.rows import row_of
@@ -39,13 +39,18 @@ class Noting:
             case Answer():
                 return self._steps.answered(event, now)
             case ScreenNote():
-                return [log(now, {"kind": "note", "text": f"screen: {event.text}"})]
+                return self._of_screen(event, now)
             case Mishap():
                 return [note(now, event.text)]
             case TableFull():
                 text = f"the room reserved for {event.table} is used up; its further rows are lost"
                 return self._alarms.sound(now, text, "disk")
         return self._of_box(event, now)
+
+    def _of_screen(self, event: ScreenNote, now: int) -> list[Action]:
+        if event.is_alarm:
+            return self._alarms.sound(now, event.text, SCREEN)
+        return [note(now, f"screen: {event.text}")]
 
     def _of_box(self, event: Event, now: int) -> list[Action]:
         match event:
@@ -64,6 +69,8 @@ class Noting:
                 self._watch.heard(SCREEN, now)
             case Edge() if event.run_id == self._run_id:
                 self._cameras.edge(event)
+            case ClockPair() if event.clock == SCREEN:
+                self._watch.alive(SCREEN, now)
             case ClockPair() if event.clock == BOX:
                 self._cameras.times.told_pair(event)
         return [row_of(event)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +20,11 @@ from rig.elicitation.unroll import rows_of, unroll
 from rig.errors import RigError, SessionError, UserError
 from rig.record.header import Subject
 from rig.record.plan import Lead, RunPlan, plan_run
-from rig.record.resuming import Resumed, find_cut
+from rig.record.resuming import Resumed, Sampling, find_cut
 from rig.session.folder import SessionFolder, new_session, sessions_below
 from rig.session.reader import Session
 from rig.subjects.ledger import Ledger, Place
+from rig.trigger.box import TICKS_HZ
 
 FIRST_RUN = 1
 
@@ -132,19 +133,27 @@ def _earlier_answers(protocol: str, out: Path, subject: str) -> dict[str, str]:
 
 
 def _steps_left(request: Request, cut: Resumed) -> list[Step]:
-    """The same steps; their frames need the same cameras. Raises UserError."""
-    streams = list(request.rig.rig.cameras)
-    missing = sorted({name for step in cut.steps for name in step.store} - set(streams))
-    if missing:
-        allowed = f"those of the run that was cut, {', '.join(missing)} too"
-        raise UserError("--rig", "has other cameras", value=", ".join(streams), allowed=allowed)
+    """The same steps, in the same language; their frames need cameras that are set as they were. Raises UserError."""
+    if request.language:
+        raise UserError("--language", "is that of the session that goes on", value=request.language, hint="Omit it")
+    rig = request.rig.rig
+    period = rig.box.period_ticks
+    here = {name: (period * c.divisor, c.width, c.height, c.pixel_format) for name, c in rig.cameras.items()}
+    if here != cut.cameras:
+        hint = "Use the rig.yaml of the run that was cut; its text is in the session, /config/rig"
+        raise UserError("--rig", "has other cameras", value=_spelled(here), allowed=_spelled(cut.cameras), hint=hint)
     return list(cut.steps)
+
+
+def _spelled(cameras: Mapping[str, Sampling]) -> str:
+    return ", ".join(f"{n} {TICKS_HZ / t:g} fps {w}x{h} {form}" for n, (t, w, h, form) in cameras.items())
 
 
 def _lead(request: Request, cut: Resumed | None) -> Lead:
     protocol = request.protocol.protocol
-    stakes, otherwise = protocol.stakes, protocol.withdrawal.otherwise
+    stakes, otherwise = protocol.stakes, str(protocol.withdrawal.otherwise)
     pay = Pay(stakes.start, stakes.each, stakes.unit) if stakes.kind == "pay" else None
     if cut is None:
         return Lead(request.wait, pay, otherwise)
+    otherwise = cut.choice or otherwise
     return Lead(request.wait, pay, otherwise, cut.resumes, cut.first, cut.caught, cut.is_withdrawn)

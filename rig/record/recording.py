@@ -36,6 +36,9 @@ from rig.streams import DeviceInfo, Frame
 __all__ = ["Recorded", "Recording", "Request", "Status"]
 
 
+OWED = "owed"  # who withdrew was to be asked, and could not be
+
+
 @dataclass(frozen=True)
 class Recorded:
     """What came of it."""
@@ -47,7 +50,7 @@ class Recorded:
     slowest_ms: float | None  # longest from grab to acknowledged; None in virtual time, or when not all frames were
     logs: tuple[Path, ...] = ()  # of child processes, when it did not end in order
     is_given_up: bool = False  # stopped before the first frame, and nothing of it was kept
-    withdrawal: str = ""  # keep or delete: what becomes of the session of a participant who withdrew
+    withdrawal: str = ""  # what becomes of the session of a participant who withdrew: keep, delete, or OWED
 
 
 @dataclass(frozen=True)
@@ -106,13 +109,13 @@ class Recording:
     def record(self) -> Recorded:
         """Run it to its end; blocks. Raises UserError, DeviceError or StorageError; what was recorded is kept."""
         with prepared(self._request) as found:
-            booking = Booking(found.ledger, found.place, found.plan.steps)
-            outcome, problems = Outcome.FAILED, list[str]()
+            booking = Booking(found.ledger, found.place, found.plan.steps, found.plan.lead.first)
+            outcome, is_withdrawn, problems = Outcome.FAILED, False, list[str]()
             try:
                 recorded = self._with_devices(found, booking)
-                outcome = recorded.outcome
+                outcome, is_withdrawn = recorded.outcome, bool(recorded.withdrawal)
             finally:
-                problems += booking.close(outcome)
+                problems += booking.close(outcome, is_withdrawn=is_withdrawn)
             return replace(recorded, alarms=(*recorded.alarms, *problems))
 
     def _with_devices(self, found: Prepared, booking: Booking) -> Recorded:
@@ -185,8 +188,13 @@ def _recorded(job: _Job, run: Run, storage: Storage, path: Path) -> Recorded:
     return Recorded(
         path, run.outcome, run.counts, tuple(run.alarms),
         storage.slowest_ms if job.virtual is None else None,
-        is_given_up=is_given_up, withdrawal=run.steps.withdrawal,
+        is_given_up=is_given_up, withdrawal=_withdrawal(run),
     )  # fmt: skip
+
+
+def _withdrawal(run: Run) -> str:
+    """What becomes of the session: a window or a disk that failed is no answer of the participant's."""
+    return OWED if run.steps.owes_choice and not run.outcome.is_orderly else run.steps.withdrawal
 
 
 def _create(request: Request, job: _Job) -> RunFiles:
@@ -202,19 +210,19 @@ def _opened(
     request: Request, clips: dict[str, FilmClip], truth: Path
 ) -> Iterator[tuple[wiring.Devices, Clock, wiring.Virtual | None, Path | None]]:
     """The rig's devices, open; on an error the folder with their logs is left for looking at."""
-    rig = request.rig.rig
+    rig, protocol = request.rig.rig, request.protocol.protocol
     if request.virtual:
-        virtual = wiring.open_virtual(rig, clips, truth=truth, scripted=request.scripted)
+        virtual = wiring.open_virtual(rig, clips, truth=truth, scripted=request.scripted, has_window=protocol.window)
         try:
             yield virtual.devices, virtual.clock, virtual, None
         finally:
             virtual.devices.close()
         return
     with working_folder() as folder:
-        key = request.protocol.protocol.withdrawal.key
         devices, clock = wiring.open_devices(
-            rig, clips, folder, truth=truth, scripted=request.scripted, withdrawal_key=key
-        )
+            rig, clips, folder,
+            truth=truth, scripted=request.scripted, withdrawal_key=protocol.withdrawal.key, has_window=protocol.window,
+        )  # fmt: skip
         try:
             yield devices, clock, None, folder
         finally:

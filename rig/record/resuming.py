@@ -6,6 +6,7 @@ It is read as it was left; nobody needs to recover it first. Order and steps are
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,15 +14,19 @@ from rig.elicitation.course import OUTSIDE
 from rig.elicitation.protocol import ProtocolFile
 from rig.elicitation.steps import Step
 from rig.errors import NotASession, SessionError, UserError
-from rig.session.folder import SessionFolder, check_subject, folder_named, sessions_below
+from rig.session.folder import SessionFolder, check_subject, folder_named, is_bare, sessions_below
 from rig.session.layout import CONFIG, Outcome
 from rig.session.leftovers import files_left
 from rig.session.reader import Session
 from rig.session.run import Run
 from rig.session.runfile import Json
+from rig.session.withdrawal import withdrawal_of
 
 OVER = (Outcome.FINISHED, Outcome.WITHDRAWN)
 NONE_CUT = "Start a new one without --resume"
+
+
+Sampling = tuple[int, int, int, str]  # of a camera: box ticks from frame to frame, width and height in px, pixel format
 
 
 @dataclass(frozen=True)
@@ -35,24 +40,40 @@ class Resumed:
     first: int  # step to begin with
     caught: int  # right guesses so far
     row: int  # of the ledger
+    cameras: dict[str, Sampling]  # by stream
     is_withdrawn: bool
+    choice: str = ""  # of who withdrew: KEEP or DELETE; empty: not said
 
 
 def find_cut(directory: Path, subject: str, number: int | None, protocol: ProtocolFile) -> Resumed:
-    """Where the subject's latest session that was cut goes on, or session `number`.
+    """Where the subject's newest session goes on if it was cut, or session `number`.
 
-    One that its operator stopped goes on only by its number. Raises UserError when there is none, it is over, it is
-    being recorded, or the protocol is another one now; SessionError when it cannot be read.
+    An older one, or one that its operator stopped, goes on only by its number. Raises UserError when there
+    is none, it is over, it is being recorded, or the protocol is another one now; SessionError when it cannot be read.
     """
     home = directory / f"sub-{check_subject(subject)}"
     if number is not None:
         return _resumed(_named(home, number), protocol, is_named=True)
-    for path in sorted(sessions_below(home) if home.is_dir() else [], reverse=True):
-        folder = folder_named(path.absolute())
-        if folder is not None and _was_cut(folder):
-            return _resumed(folder, protocol, is_named=False)
-    problem = f"has no session of {subject} that was cut"
-    raise UserError(str(directory), problem, hint=f"{NONE_CUT}; one that was stopped: --session NN")
+    newest = next(iter(_recorded(home)), None)
+    if newest is not None and _was_cut(newest):
+        return _resumed(newest, protocol, is_named=False)
+    older = " ".join(str(folder.number) for folder in cut_sessions(directory, subject))
+    problem = f"has no session of {subject} that was cut" + (" after which none was recorded" if older else "")
+    hint = f"one that was cut before: --session and one of {older}" if older else "one that was stopped: --session NN"
+    raise UserError(str(directory), problem, hint=f"{NONE_CUT}; {hint}")
+
+
+def cut_sessions(directory: Path, subject: str) -> list[SessionFolder]:
+    """The subject's sessions that were cut and can go on, newest first."""
+    return [folder for folder in _recorded(directory / f"sub-{subject}") if _was_cut(folder)]
+
+
+def _recorded(home: Path) -> Iterator[SessionFolder]:
+    """A subject's sessions that have a run, newest first."""
+    found = (folder_named(path.absolute()) for path in (sessions_below(home) if home.is_dir() else []))
+    for folder in sorted(filter(None, found), key=lambda folder: folder.number, reverse=True):
+        if not is_bare(folder.path):
+            yield folder
 
 
 def _named(home: Path, number: int) -> SessionFolder:
@@ -77,8 +98,18 @@ def _resumed(folder: SessionFolder, protocol: ProtocolFile, *, is_named: bool) -
         highest = max(_number(path) for path in files_left(folder.path))
         steps = tuple(last.steps)
         row = int(last.attributes("/").get("row", 0))
-        caught, is_withdrawn = _caught(session), _is_withdrawn(session)
-        return Resumed(folder, highest + 1, last.number, steps, _first(session), caught, row, is_withdrawn)
+        wish = withdrawal_of(session)
+        first, caught, choice = _first(session), _caught(session), wish.choice if wish else ""
+        cameras = _cameras(last)
+        return Resumed(folder, highest + 1, last.number, steps, first, caught, row, cameras, wish is not None, choice)
+
+
+def _cameras(run: Run) -> dict[str, Sampling]:
+    period = int(run.plan["period_ticks"])
+    return {
+        name: (period * stream.divisor, stream.width, stream.height, stream.pixel_format.name)
+        for name, stream in run.streams.items()
+    }
 
 
 def _refuse(folder: SessionFolder, session: Session, protocol: ProtocolFile, *, is_named: bool) -> None:
@@ -116,10 +147,6 @@ def _first(session: Session) -> int:
     if step.trial != OUTSIDE:
         return max(other.index for other in steps if other.trial == step.trial) + 1
     return step.index + (int(row["ended_host_ns"]) >= 0)
-
-
-def _is_withdrawn(session: Session) -> bool:
-    return any(entry.get("kind") == "withdrawn" for entry in session.log)
 
 
 def _caught(session: Session) -> int:

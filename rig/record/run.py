@@ -18,7 +18,7 @@ Why it ended is the outcome, not the state. The first reason stays; but a failur
 
     INCOMPLETE --+--> FINISHED   the last step is over ---------+
                  +--> STOPPED    a stop, an abort, no consent --+
-                 +--> WITHDRAWN  the participant withdrew ------+
+                 +--> WITHDRAWN  the participant withdrew ------+   takes the place of the two above
                  +----------------------------------------------+--> DEVICE_LOST   box, camera or screen
                                                                 +--> DISK_FULL     the disk failed, or is full
                                                                 +--> FAILED        this program
@@ -160,6 +160,7 @@ class Run:
         if self._is_walking:
             return [StartBox(self._plan.walk, self._walk_id)]
         self._cameras.begin(now)
+        self._cameras.store(*self.steps.kept_at_first(self._plan.names), 0)
         return [StartBox(self._plan.pulses, self._run_id)]
 
     @_on.register
@@ -199,6 +200,7 @@ class Run:
             self.state, self._deadline = RunState.RECORDING, None
             self._watch.begin(now)
             self.steps.begin_at(now + int(len(PREAMBLE) * self._plan.group_s * NS))
+            self._heed_withdrawal(now)
         return [log(now, began)]
 
     @_on.register
@@ -257,7 +259,9 @@ class Run:
 
     @_on.register
     def _(self, event: StepEnded, now: int) -> list[Action]:
-        return self.steps.ended(event, now) + self._go_on(now)
+        actions = self.steps.ended(event, now, is_recording=self.state is RunState.RECORDING)
+        self._heed_withdrawal(now)
+        return actions + self._go_on(now)
 
     def _go_on(self, now: int) -> list[Action]:
         """Show the next step if it is due; after the last one end the run, unless the box ends it by itself."""
@@ -287,11 +291,16 @@ class Run:
 
     @_on.register
     def _(self, event: Withdrawn, now: int) -> list[Action]:
-        is_recording = self.state is RunState.RECORDING
-        actions = self._wishes.withdrawn(event, now, is_recording=is_recording)
-        if is_recording:
-            self._store(set(), WITHDRAWN, now)
+        actions = self._wishes.withdrawn(event, now)
+        self._heed_withdrawal(now)
         return actions + self._go_on(now)
+
+    def _heed_withdrawal(self, now: int) -> None:
+        """Nothing of who withdrew is stored any more, be it while the box sends its postamble."""
+        if self.steps.withdrawal and self.state in (RunState.RECORDING, RunState.DRAINING):
+            self._store(set(), WITHDRAWN, now)
+        if self.steps.withdrawal and self.state is RunState.DRAINING:
+            self._end_as(Outcome.WITHDRAWN)
 
     # --- room ------------------------------------------------------------------------------------------------
 
@@ -345,13 +354,16 @@ class Run:
         return actions + self._when_all_stopped(now)
 
     def _end_as(self, outcome: Outcome) -> None:
-        """A failure outranks an orderly end; among equals the first stays."""
-        if self.outcome is Outcome.INCOMPLETE or (self.outcome.is_orderly and not outcome.is_orderly):
+        """A failure outranks an orderly end, a withdrawal any other orderly end; among equals the first stays."""
+        if outcome.is_orderly and self.steps.withdrawal:
+            outcome = Outcome.WITHDRAWN
+        outranks = outcome is Outcome.WITHDRAWN or not outcome.is_orderly
+        if self.outcome is Outcome.INCOMPLETE or (self.outcome.is_orderly and outranks):
             self.outcome = outcome
 
     def _stop(self, outcome: Outcome, now: int) -> list[Action]:
         """End in order: the box completes its group and sends the postamble."""
-        self._end_as(Outcome.WITHDRAWN if self.steps.withdrawal and outcome.is_orderly else outcome)
+        self._end_as(outcome)
         self.state = RunState.DRAINING
         self._store(*self.steps.kept_at_end(self._plan.names), now)
         if self._has_box:  # without it nobody can ask for an end, and the body goes on

@@ -11,7 +11,7 @@ from dataclasses import asdict
 
 from rig.clock import NS
 from rig.elicitation.course import Course
-from rig.elicitation.steps import Step
+from rig.elicitation.steps import DELETE, KEEP, Step
 from rig.record.alarms import log
 from rig.record.messages import Action, AppendText
 from rig.record.plan import Lead
@@ -23,7 +23,6 @@ from rig.stimulus.screen import StepBegan, StepEnded
 from rig.streams import Answer
 
 WAITING, PAUSED, WITHDRAWN, NO_CONSENT = "waiting", "pause", "withdrawn", "no consent"  # why nothing is stored
-KEEP, DELETE = "keep", "delete"  # what becomes of the session of who withdrew
 
 
 class StepsShown:
@@ -39,9 +38,10 @@ class StepsShown:
         self._from_ns: int | None = None  # when the first one is due
         self._wish = ""  # of the operator, about the trial: carried out before the next step
         self._answered: list[Answer] = []  # to the step on the screen
+        self._consented: set[int] = set()  # steps in which consent was given
         self._choice = ""  # of who withdrew: KEEP or DELETE
         if lead.is_withdrawn:
-            self.withdraw()
+            self._withdraw()
 
     @property
     def index(self) -> int:
@@ -61,6 +61,8 @@ class StepsShown:
     @property
     def held(self) -> str:
         """Why the next step waits; empty: it does not."""
+        if self.course.is_withdrawn:
+            return ""
         return WAITING if self.is_waiting else PAUSED if self.is_paused else ""
 
     def next(self, now: int) -> Step | None:
@@ -74,6 +76,7 @@ class StepsShown:
         if step is not None:
             self.is_on, self.onset_ns = True, -1
             self._answered = []
+            self._consented.discard(step.index)
             self._watch.step_shown(step, now)
         return step
 
@@ -90,14 +93,14 @@ class StepsShown:
             self._choice = event.answer if step.only_withdrawn and event.answer in (KEEP, DELETE) else self._choice
         return [AppendText(layout.ANSWERS, now, asdict(event))]
 
-    def ended(self, event: StepEnded, now: int) -> list[Action]:
-        """A step is over."""
+    def ended(self, event: StepEnded, now: int, *, is_recording: bool) -> list[Action]:
+        """A step is over; after a stop it says nothing of consent."""
         actions: list[Action] = [ended_row(event, self.onset_ns)]
         if not self.is_on or event.step != self.index:
             return actions
         self.is_on = False
         self._watch.forget(SCREEN)
-        return actions + self._without_consent(now)
+        return actions + (self._without_consent(now) if is_recording else []) + self._taken_back(now)
 
     def lost(self) -> None:
         """The screen is gone."""
@@ -109,13 +112,28 @@ class StepsShown:
         step = self.course.step
         if step is None or step.kind != "consent" or self._wish or self.course.is_withdrawn:
             return []
-        declined = [answer.answer for answer in self._answered if answer.answer in step.ends_run]
+        declined = [answer.answer for answer in self._declining(step)]
         if self._answered and not declined:
+            self._consented.add(step.index)
             return []
         self.course.decline()
         self.ends_as = Outcome.STOPPED
         text = f"consent was not given: {declined[0] if declined else f'no answer in {step.max_seconds:g} s'}"
         return [log(now, {"kind": "declined", "step": step.index, "text": text})]
+
+    def _declining(self, step: Step) -> list[Answer]:
+        return [answer for answer in self._answered if answer.answer in step.ends_run]
+
+    def _taken_back(self, now: int) -> list[Action]:
+        """Who takes consent back in the debrief has withdrawn."""
+        step = self.course.step
+        if step is None or step.kind != "debrief" or self._wish or self.course.is_withdrawn:
+            return []
+        declining = self._declining(step)
+        if not declining:
+            return []
+        text = f"consent taken back: {declining[0].answer}"
+        return self.withdraw(step.index, declining[0].confirmed_host_ns, now, text)
 
     # --- what operator and participant want ------------------------------------------------------------------
 
@@ -130,8 +148,16 @@ class StepsShown:
         self._wish = said
         return self.is_on
 
-    def withdraw(self) -> None:
-        """The participant wants no more; nobody's start or pause keeps the debrief waiting."""
+    def withdraw(self, step: int, host_ns: int, now: int, text: str = "") -> list[Action]:
+        """The participant wants no more, since `host_ns`, in a step (-1: between two); who did so once does no more."""
+        told = {"step": step, "withdrawn_host_ns": host_ns, "otherwise": self._lead.otherwise}
+        actions: list[Action] = [log(now, {"kind": "withdrawn", **told, **({"text": text} if text else {})})]
+        if not self.course.is_withdrawn:
+            self._withdraw()
+        return actions
+
+    def _withdraw(self) -> None:
+        """Nobody's start or pause keeps the debrief waiting."""
         self.course.withdraw()
         self.ends_as = Outcome.WITHDRAWN
         self.is_waiting = self.is_paused = False
@@ -142,22 +168,35 @@ class StepsShown:
         """KEEP or DELETE, as who withdrew has chosen, or the protocol says; empty: nobody withdrew."""
         return (self._choice or self._lead.otherwise) if self.course.is_withdrawn else ""
 
+    @property
+    def owes_choice(self) -> bool:
+        """Whether who withdrew was to be asked what becomes of the recordings, and has not answered."""
+        return self.course.is_withdrawn and self.course.asks_who_withdraws and not self._choice
+
     # --- what is kept meanwhile ------------------------------------------------------------------------------
 
     def kept(self, step: Step) -> tuple[set[str], str]:
         """The streams whose frames are kept during a step, and why the others are not."""
         return (set(), WITHDRAWN) if self.course.is_withdrawn else (set(step.store), step.reason)
 
-    def kept_at_end(self, names: tuple[str, ...]) -> tuple[set[str], str]:
-        """The same of the postamble: of who withdrew, or did not consent, nothing."""
+    def kept_at_first(self, names: tuple[str, ...]) -> tuple[set[str], str]:
+        """The same of the preamble: nothing where the first step keeps nothing."""
         if self.course.is_withdrawn:
             return set(), WITHDRAWN
-        return (set(), NO_CONSENT) if self.ends_as is Outcome.STOPPED else (set(names), "")
+        first = self.course.left[:1]
+        return (set(), first[0].reason) if first and not first[0].store else (set(names), "")
+
+    def kept_at_end(self, names: tuple[str, ...]) -> tuple[set[str], str]:
+        """The same of the postamble: of who withdrew, or has not consented yet, nothing."""
+        if self.course.is_withdrawn:
+            return set(), WITHDRAWN
+        return (set(), NO_CONSENT) if self._lacks_consent else (set(names), "")
 
     @property
-    def shown(self) -> Step | None:
-        """The step on the screen, or on its way there."""
-        return self.course.step if self.is_on else None
+    def _lacks_consent(self) -> bool:
+        """Whether consent was declined, or is still to be given."""
+        is_open = any(step.kind == "consent" and step.index not in self._consented for step in self.course.left)
+        return is_open or self.ends_as is Outcome.STOPPED
 
     def seconds_on(self, now: int) -> float:
         """How long the step has been on the screen, s; 0 before its first flip, and between steps."""

@@ -19,18 +19,17 @@ from typing import Any, get_args
 
 from rig.channel import Message, Server
 from rig.clock import NS, Clock
+from rig.elicitation.course import OUTSIDE
 from rig.elicitation.steps import Step
 from rig.errors import UserError
 from rig.record.keeping import Counts
-from rig.record.messages import Event, OperatorSaid, OperatorWord
+from rig.record.messages import CONFIDENCE, MOST_LETTERS, Event, OperatorSaid, OperatorWord
 from rig.record.states import RunState
 from rig.session.layout import Outcome
 from rig.stimulus.screen import ScreenNote, StepBegan, StepEnded, Withdrawn
 from rig.streams import Answer, Pulse
 
 EVERY_NS = NS // 5  # a state is due five times a second
-MOST_LETTERS = 1000  # of a note; the log has room for so many notes of that length as it has rows
-CONFIDENCE = range(1, 6)
 WORDS: tuple[OperatorWord, ...] = get_args(OperatorWord)
 HIDDEN = "[hidden]"
 VEILED_KEPT = 256  # texts; a run with more different alarms than that has other worries
@@ -171,8 +170,17 @@ def said(command: Message, now: int, rules: Rules) -> OperatorSaid:
     if word == "note":
         return OperatorSaid(word, now, text=_note(command))
     if word == "guess":
-        return OperatorSaid(word, now, value=_guessed(command, rules), confidence=_confidence(command))
-    return OperatorSaid(word, now)
+        value, confidence = _guessed(command, rules), _confidence(command)
+        return OperatorSaid(word, now, value=value, confidence=confidence, trial=_trial(command))
+    return OperatorSaid(word, now, trial=_trial(command))
+
+
+def _trial(command: Message) -> int:
+    """The trial that is meant; 0: whichever goes on when the core hears of it."""
+    trial = command.get("trial", 0)
+    if not isinstance(trial, int) or isinstance(trial, bool) or trial < 0:
+        raise UserError("trial of a command", "is not allowed", value=repr(trial)[:40], allowed="a whole number from 1")
+    return trial
 
 
 def _note(command: Message) -> str:
@@ -241,8 +249,10 @@ class Telling:
                 ended = {"host_ns": event.host_ns, "ended_by": event.ended_by}
                 return {"kind": "ended", **ended, **self._step(event.step)}
             case Answer():
-                answered = {"question": event.question, "answer": event.answer, "is_skipped": event.is_skipped}
-                return {"kind": "answer", "host_ns": event.confirmed_host_ns, **answered, **self._step(event.step)}
+                answered = {"question": event.question, "answer": event.answer}
+                flags = {"is_skipped": event.is_skipped, "is_confirmed": event.is_confirmed}
+                told = {"kind": "answer", "host_ns": event.confirmed_host_ns}
+                return {**told, **answered, **flags, **self._step(event.step)}
             case Withdrawn():
                 return {"kind": "withdrawn", "host_ns": event.host_ns, **self._step(event.step)}
             case ScreenNote():
@@ -279,8 +289,10 @@ class Telling:
         self._server.close()
 
     def _take(self, command: Message) -> None:
-        """What is meant for one trial must not reach the next, which may have begun in between."""
+        """What is surely too late is refused here; what was told last is a moment old, so the core looks, too."""
+        event = said(command, self._clock.now_ns(), self._rules)
         if command.get("trial", self._trial) != self._trial:
-            value = f"trial {command['trial']!r}"[:40]
-            raise UserError(f"operator's {command.get('command')}"[:40], "came too late", value=value)
-        self._tell(said(command, self._clock.now_ns(), self._rules))
+            raise UserError(f"operator's {event.kind}", "came too late", value=f"trial {event.trial}")
+        if event.kind == "guess" and self._trial == OUTSIDE:
+            raise UserError("operator's guess", "is for no trial", allowed="only while a trial goes on")
+        self._tell(event)

@@ -31,6 +31,11 @@ class Watch:
         """A camera delivered a frame, the screen told of a flip, the box of a pulse; also when first expected to."""
         self._heard_ns[name] = now
 
+    def alive(self, name: str, now: int) -> None:
+        """A sign of life: it counts where one is expected, and makes nobody expect another."""
+        if name in self._heard_ns:
+            self._heard_ns[name] = max(self._heard_ns[name], now)
+
     def begin(self, now: int) -> None:
         """The box begins its run now, however long after it was asked to."""
         self._heard_ns.update(dict.fromkeys([*self._heard_ns, BOX], now))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from rig.elicitation.course import OUTSIDE
-from rig.record.alarms import log
+from rig.record.alarms import log, note
 from rig.record.messages import AbortStep, Action, AppendText, OperatorSaid
 from rig.record.steps_shown import StepsShown
 from rig.session import layout
 from rig.stimulus.screen import Withdrawn
 
 GUESS = "guess"
+ANY = 0  # no trial in particular
 
 
 class Wishes:
@@ -20,14 +21,17 @@ class Wishes:
 
     def said(self, event: OperatorSaid, now: int, *, is_recording: bool) -> list[Action]:
         """The operator said something; before and after the recording it is logged alone. A stop is the core's."""
-        steps, actions = self._steps, [self._heard(event, now)]
+        steps = self._steps
+        if event.trial not in (ANY, steps.course.trial):
+            return [note(now, f"operator's {event.kind} for trial {event.trial} came too late: nothing was done")]
+        actions = [self._heard(event, now)]
         if not is_recording:
             return actions
         match event.kind:
             case "start":
                 steps.is_waiting = False
             case "pause":
-                steps.is_paused = True
+                steps.is_paused = not steps.course.is_withdrawn
             case "go_on":
                 steps.is_paused = False
             case "repeat" | "skip":
@@ -59,10 +63,8 @@ class Wishes:
         record = {**guess, "by": "operator", "trial": trial, "is_right": is_right, **times}
         return [AppendText(layout.ANSWERS, now, record), *([AbortStep()] if is_asked else [])]
 
-    def withdrawn(self, event: Withdrawn, now: int, *, is_recording: bool) -> list[Action]:
+    def withdrawn(self, event: Withdrawn, now: int) -> list[Action]:
         """The participant wants no more. The screen has ended its step; one that was on its way to it is ended, too."""
-        actions = [log(now, {"kind": "withdrawn", "step": event.step, "withdrawn_host_ns": event.host_ns})]
-        if not is_recording or self._steps.course.is_withdrawn:
-            return actions
-        self._steps.withdraw()
-        return [*actions, AbortStep()] if self._steps.is_on else actions
+        is_first = not self._steps.course.is_withdrawn
+        actions = self._steps.withdraw(event.step, event.host_ns, now)
+        return [*actions, AbortStep()] if is_first and self._steps.is_on else actions

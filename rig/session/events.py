@@ -42,6 +42,7 @@ class Event(NamedTuple):
     first_move: float | None = None  # from being asked to the first key, or move of the pointer, about it
     confidence: int | None = None
     is_right: bool | None = None
+    is_confirmed: bool | None = None  # of an answer; False: chosen or typed so far when the page ended
     source: str | None = None  # stream or device, participant, operator, recorder
     run: int = 1
 
@@ -111,16 +112,19 @@ class _OfRun:
         asked_ns = int(record.get("onset_host_ns", said_ns))
         moved_ns = int(record.get("first_key_host_ns", -1))
         took_s = max(0, said_ns - asked_ns) / NS
+        is_confirmed = bool(record.get("is_confirmed", True))
         return Event(
             self._s(asked_ns),
             took_s,
             "answer",
             None if record.get("is_skipped") else str(record["answer"]),
             question=str(record["question"]),
-            response_time=took_s or None,  # a guess that nobody had asked for has none
+            # A guess that nobody had asked for has none, and what ended with its page is no response.
+            response_time=(took_s or None) if is_confirmed else None,
             first_move=(moved_ns - asked_ns) / NS if took_s and moved_ns >= asked_ns else None,
             confidence=record.get("confidence") or None,
             is_right=record.get("is_right"),
+            is_confirmed=is_confirmed,
             source=str(record.get("by", PARTICIPANT)),
             **self._place(int(record["step"])),
         )

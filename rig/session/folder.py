@@ -278,7 +278,13 @@ def sessions_below(directory: Path) -> list[Path]:
             found += _sessions_in(home)
         except NotASession:
             found.append(home)
-    return sorted(found)
+    return sorted(found, key=_by_number)
+
+
+def _by_number(folder: Path) -> tuple[Path, int, str]:
+    """Below the same subject ses-100 comes after ses-99."""
+    session = _SESSION_FOLDER.fullmatch(folder.name)
+    return (folder.parent, int(session.group(1)), "") if session else (folder, 0, folder.name)
 
 
 def _sessions_in(home: Path) -> list[Path]:

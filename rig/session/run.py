@@ -316,10 +316,13 @@ class Run:
         """Steps with onset and end, TRIAL (n,), host ns; one row each time that a step was shown."""
         return _last_of(self.table(layout.TRIALS, TRIAL), ["step", "onset_host_ns"])
 
-    def onset_host_ns(self, step: int) -> int:
-        """The first flip of a step, by its index, the last time that it was shown; -1: it was not, or nothing tells."""
-        onsets = self.trials["onset_host_ns"][self.trials["step"] == step]
-        return int(onsets[-1]) if len(onsets) else -1
+    def last_shown_from_ns(self, step: int) -> int:
+        """From when on flips of a step, by its index, are those of the last time that it was shown, host ns.
+
+        That is the end of the time before; -1 where it was shown once, or nothing tells.
+        """
+        ends = self.trials["ended_host_ns"][self.trials["step"] == step]
+        return int(ends[:-1].max(initial=-1))
 
     @cached_property
     def not_stored(self) -> Rows:

@@ -73,6 +73,8 @@ def log_entry(entry: Json) -> Json:
             fitting(entry, {"said": _is_text}, {"step": _is_index, "trial": _is_count})
         case "withdrawn" | "declined":
             fitting(entry, {"step": _is_index})
+        case "opening":
+            fitting(entry, {"stream": _is_text, "pulses": _are_counts, "camera_ticks": _are_counts})
     return entry
 
 
@@ -98,6 +100,10 @@ def _short(value: object) -> str:
 
 def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63
+
+
+def _are_counts(value: object) -> bool:
+    return isinstance(value, list) and len(value) > 0 and all(map(_is_count, value))
 
 
 def _is_place(value: object) -> bool:
@@ -176,7 +182,7 @@ _ITEM_MAY: Rules = {
 _ANSWER: Rules = {"step": _is_count, "question": _is_text, "answer": _is_text}
 _ANSWER_MAY: Rules = {
     **dict.fromkeys(("onset_host_ns", "first_key_host_ns", "confirmed_host_ns"), _is_count),
-    "is_skipped": _is_flag,
+    **dict.fromkeys(("is_skipped", "is_confirmed"), _is_flag),
     "by": _is_text,
     "confidence": _is_count,
     "trial": _is_count,

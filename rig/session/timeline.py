@@ -134,7 +134,7 @@ class Timeline:
     def flips_of(self, step: Step) -> Rows:
         """Flips on which a step's film was on the screen, the last time that it was shown, FLIP (n,)."""
         flips = self.run.flips
-        is_last = flips["host_ns"] >= self.run.onset_host_ns(step.index)
+        is_last = flips["host_ns"] > self.run.last_shown_from_ns(step.index)
         return np.asarray(flips[(flips["step"] == step.index) & (flips["film_frame"] >= 0) & is_last])
 
     def pulse_at(self, host_ns: int) -> int:

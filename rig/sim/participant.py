@@ -88,6 +88,8 @@ class Desk:
             raise DeviceNotReady(f"display {display}", f"does not answer: {exc}") from None
         if not self._display.has_extension("XTEST"):
             raise DeviceNotReady(f"display {display}", "has no XTEST extension")
+        # A key that a busy machine holds for long would be taken for one that is held down.
+        self._display.change_keyboard_control(auto_repeat_mode=X.AutoRepeatModeOff)
         self._codes: dict[int, int] = {}  # keysym -> key code, of those that had no key
         self._down: set[int] = set()  # key codes
         self._is_button_down = False

@@ -17,6 +17,7 @@ from rig.clips.manifest import FilmClip
 from rig.clock import NS, Clock
 from rig.config import rig as config_of
 from rig.elicitation.steps import Step
+from rig.errors import RigError
 from rig.sim.film_faults import FilmFaults
 from rig.sim.script import Deed, script
 from rig.stimulus.acts import Act, KeyDown, KeyUp, Pointer, Withdrawal, take
@@ -24,11 +25,13 @@ from rig.stimulus.pages.boxes import Box
 from rig.stimulus.pages.colours import BACKGROUND
 from rig.stimulus.pages.page import Page, look_of
 from rig.stimulus.screen import WITHDRAWAL_KEY, Screen, ScreenEvent, ScreenNote, Withdrawn
-from rig.stimulus.showing import FlipLog, Showing
+from rig.stimulus.showing import FlipLog, Showing, not_read, unread
 from rig.streams import ClockPair, DeviceInfo
 
 NEUTRAL = BACKGROUND[0] / 255  # brightness of the grey around a film, of pages and between: 0 black, 1 white
 SAMPLED = (16, 9)  # the size at which a film picture is measured
+
+SILENT = "a simulated screen has no sound"
 
 Light = Callable[[int, int], None]
 Glow = Callable[[int, float], None]
@@ -74,7 +77,7 @@ class SimulatedScreen(Screen):
         glow(self._origin_ns, NEUTRAL)
         self._told: list[ScreenEvent] = [
             self._clock_pair(self._origin_ns),
-            ScreenNote(self._origin_ns, "silent: a simulated screen has no sound"),
+            ScreenNote(self._origin_ns, f"silent: {SILENT}", is_alarm=config.sound and bool(clips)),
         ]
 
     def describe(self) -> DeviceInfo:
@@ -87,7 +90,7 @@ class SimulatedScreen(Screen):
             serial=f"SIM-{self._seed}",
             version="1",
             simulated=True,
-            capabilities={"refresh_hz": config.refresh_hz, "vertical_sync": True, "sound": False},
+            capabilities={"refresh_hz": config.refresh_hz, "vertical_sync": True, "sound": False, "silent": SILENT},
         )
 
     def next_host_ns(self) -> int | None:
@@ -99,7 +102,7 @@ class SimulatedScreen(Screen):
     def show(self, step: Step) -> None:
         """Begin a step, at the first refresh after now."""
         clip = self._clips[step.clip] if step.clip and not self._withdrawal.leaves_out(step) else None
-        boxes = Page(step, self._size, self._look).boxes if step.items and self._scripted else ()
+        step, boxes = self._laid_out(step)
         self._showing = Showing(step, clip, self._flips.period_ns, boxes)
         if self._withdrawal.leaves_out(step):
             self._showing.withdraw()
@@ -111,6 +114,16 @@ class SimulatedScreen(Screen):
         since_ns = self._clock.now_ns() - self._origin_ns
         self._refresh = max(self._refresh, int(since_ns * self._config.refresh_hz / NS) + 1)
         self._flips.rest()
+
+    def _laid_out(self, step: Step) -> tuple[Step, Sequence[Box]]:
+        """The step and what can be pointed at; one whose page cannot be drawn is answered by nobody."""
+        if not (step.items and self._scripted):
+            return step, ()
+        try:
+            return step, Page(step, self._size, self._look).boxes
+        except RigError as error:
+            self._told.append(not_read(step, error, self._clock.now_ns()))
+            return unread(step), ()
 
     def events(self, timeout_s: float) -> list[ScreenEvent]:
         """What has happened by now on the clock; sleeps on the clock until something has, at most `timeout_s`."""
@@ -157,7 +170,7 @@ class SimulatedScreen(Screen):
             flip = self._flips.between_steps(host_ns, host_ns / NS)
             self._shine(flip.patch, NEUTRAL, host_ns)
             self._end_film()
-            self._told += [flip, showing.ended(host_ns), self._clock_pair(host_ns)]
+            self._told += [flip, *showing.ended(host_ns), self._clock_pair(host_ns)]
             self._showing = None
             return
         film_frame = self._faults.shown(showing, host_ns) if self._faults else showing.target(host_ns)

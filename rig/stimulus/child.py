@@ -29,7 +29,6 @@ from rig.config.rig import Screen
 from rig.errors import RigError
 from rig.stimulus.display import require_display, start_virtual
 from rig.stimulus.messages import pack_error
-from rig.stimulus.screen import ScreenNote
 from rig.stimulus.sound import open_sounds
 from rig.stimulus.stage import Stage
 
@@ -89,17 +88,16 @@ def _perform_on(parent: Parent, config: Screen, setup: Message, display: Message
     clock = HostClock()
     window = Window(config, clock)
     window.warm([texture_size((clip.width, clip.height), (config.width, config.height)) for clip in clips.values()])
-    sounds, note = open_sounds(clips, Path(setup["folder"]), clock, is_wanted=config.sound)
+    sounds, notes = open_sounds(clips, Path(setup["folder"]), clock, is_wanted=config.sound)
     # A collection of garbage during a film costs late flips: none of what lives now is looked at again, and what
     # comes later is collected between steps.
     gc.collect()
     gc.freeze()
     gc.disable()
     stage = Stage(parent, window, config, clips, clock, sounds, setup["withdrawal_key"])
-    parent.send({"up": {**display, "version": window.version, "renderer": window.renderer, "sound": sounds.is_on}})
-    stage.tell(window.clock_pair())
-    if clips:
-        stage.tell(ScreenNote(clock.now_ns(), note))
+    heard = {"sound": sounds.is_on, "silent": sounds.silent}
+    parent.send({"up": {**display, "version": window.version, "renderer": window.renderer, **heard}})
+    stage.tell(window.clock_pair(), *(notes if clips else []))
     stage.run()
     sounds.close()
     window.close()

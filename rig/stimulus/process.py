@@ -56,6 +56,7 @@ class PsychoPyScreen(Screen):
         except BaseException:  # whatever it was, Ctrl-C too: no process stays behind
             self._child.close()
             raise
+        self._child.is_up()
         self._up: Message = messages[0]["up"]
         self._early = _unpacked(messages)  # told together with it
         self.display = self._up["display"]
@@ -76,6 +77,7 @@ class PsychoPyScreen(Screen):
                 "vertical_sync": not is_virtual,
                 "renderer": self._up["renderer"],
                 "sound": self._up["sound"],
+                **({"silent": self._up["silent"]} if self._up["silent"] else {}),
             },
         )
 

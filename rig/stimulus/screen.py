@@ -42,6 +42,7 @@ class ScreenNote:
 
     host_ns: int
     text: str
+    is_alarm: bool = False  # the operator has to know of it now
 
 
 ScreenEvent = StepBegan | StepEnded | Flip | Answer | ClockPair | Withdrawn | ScreenNote

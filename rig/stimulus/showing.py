@@ -9,14 +9,16 @@ Pure: it is told what happened and when. The PsychoPy window and the simulated s
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rig.clips import cadence
 from rig.clips.manifest import FilmClip
 from rig.clock import NS
 from rig.elicitation.steps import Step
+from rig.errors import RigError
 from rig.stimulus.pages.boxes import Box
 from rig.stimulus.pages.form import Form
-from rig.stimulus.screen import StepBegan, StepEnded
+from rig.stimulus.screen import ScreenNote, StepBegan, StepEnded
 from rig.streams import Answer, Flip
 
 NO_FILM = -1  # film_frame and pts_s of a flip without a film
@@ -125,9 +127,14 @@ class Showing:
             self.ended_by = "time"
         return bool(self.ended_by)
 
-    def ended(self, host_ns: int) -> StepEnded:
-        """It left the screen with the flip at `host_ns`."""
-        return StepEnded(self.step.index, host_ns, self.ended_by)
+    def ended(self, host_ns: int) -> list[Answer | StepEnded]:
+        """It left the screen with the flip at `host_ns`; before that, what was answered and not confirmed.
+
+        Of who withdraws nothing more is kept.
+        """
+        is_kept = self.ended_by != "withdrawn"
+        answers = self.form.unconfirmed(host_ns) if self.form and is_kept else []
+        return [*answers, StepEnded(self.step.index, host_ns, self.ended_by)]
 
     def _film_is_over(self, due_ns: int) -> bool:
         clip = self.clip
@@ -136,6 +143,16 @@ class Showing:
     def _length_ns(self) -> int:
         seconds = self.step.max_seconds if self.step.seconds is None else self.step.seconds
         return int(min(seconds, self.step.max_seconds) * NS)
+
+
+def unread(step: Step) -> Step:
+    """The step without its page: nothing answers it or goes on, and one without a length of its own ends at once."""
+    return replace(step, keys={}, items=(), seconds=0.0 if step.seconds is None else step.seconds)
+
+
+def not_read(step: Step, error: RigError, host_ns: int) -> ScreenNote:
+    """What the operator is told of a step whose page cannot be drawn."""
+    return ScreenNote(host_ns, f"step {step.name} cannot be read and is not answered: {error}", is_alarm=True)
 
 
 def asks(step: Step) -> bool:

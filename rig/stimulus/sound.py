@@ -19,12 +19,14 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from rig.clips.decode import decoded
+from rig.clips.decode import due_s
+from rig.clips.encode import AUDIO_HZ
 from rig.clips.manifest import FilmClip
 from rig.clock import NS, Clock
 from rig.errors import ClipError, DeviceNotReady
+from rig.stimulus.screen import ScreenNote
 
-RATE_HZ, CHANNELS = 48_000, 2
+CHANNELS = 2
 LEAD_S = 0.2  # a device needs to know so early when to begin; psychtoolbox's slowest class asks for less
 PLAYBACK, LOW_LATENCY = 1, 1  # in PsychPortAudio's numbers
 FULL_SCALE = 32767
@@ -57,31 +59,22 @@ def sound_track(clip: FilmClip) -> Samples | None:
 
     Decodes the whole clip: blocks. Raises ClipError when the sound cannot be decoded.
     """
-    began_s = _first_picture_s(clip)
-    samples = np.zeros((round(clip.seconds * RATE_HZ), CHANNELS), np.float32)
+    began_s = due_s(clip.path, clip.first)
+    samples = np.zeros((round(clip.seconds * AUDIO_HZ), CHANNELS), np.float32)
     try:
         with av.open(str(clip.path)) as container:
             if not container.streams.audio:
                 return None
             for after_s, part in _parts(container):
-                _lay(samples, round((after_s - began_s) * RATE_HZ), part)
+                _lay(samples, round((after_s - began_s) * AUDIO_HZ), part)
     except (av.error.FFmpegError, OSError) as exc:
         raise ClipError(str(clip.path), f"its sound cannot be decoded: {exc.strerror}") from None
     return samples
 
 
-def _first_picture_s(clip: FilmClip) -> float:
-    """When the clip's film frame 0 is due, on the clock of the file."""
-    frames = decoded(clip.path, clip.first, 1)
-    try:
-        return float(next(frames).time)
-    finally:
-        frames.close()
-
-
 def _parts(container: Any) -> Iterator[tuple[float, Samples]]:
     """The sound in pieces, each with the time of its first sample on the clock of the file, s."""
-    resampler = av.AudioResampler(format="flt", layout="stereo", rate=RATE_HZ)
+    resampler = av.AudioResampler(format="flt", layout="stereo", rate=AUDIO_HZ)
     for frame in chain(container.decode(audio=0), [None]):
         for part in resampler.resample(frame):
             yield float(part.time), part.to_ndarray().reshape(-1, CHANNELS)
@@ -99,7 +92,7 @@ def write_wav(path: Path, samples: Samples) -> None:
     with wave.open(str(path), "wb") as file:
         file.setnchannels(CHANNELS)
         file.setsampwidth(2)
-        file.setframerate(RATE_HZ)
+        file.setframerate(AUDIO_HZ)
         file.writeframes((np.clip(samples, -1, 1) * FULL_SCALE).astype("<i2").tobytes())
 
 
@@ -136,7 +129,7 @@ class Loudspeaker:
             from psychtoolbox import GetSecs, audio  # needs the system's sound library, and prints what it finds
 
             self._clock, self._device_time = clock, GetSecs
-            self._stream = audio.Stream(mode=PLAYBACK, latency_class=LOW_LATENCY, freq=RATE_HZ, channels=CHANNELS)
+            self._stream = audio.Stream(mode=PLAYBACK, latency_class=LOW_LATENCY, freq=AUDIO_HZ, channels=CHANNELS)
         except Exception as exc:  # it raises nothing more exact
             raise DeviceNotReady("sound device", f"does not open: {exc}") from None
 
@@ -172,8 +165,9 @@ class Loudspeaker:
 class Sounds:
     """The sounds of all clips, on the device or on none."""
 
-    def __init__(self, speaker: Speaker | None, files: Mapping[str, Path] | None = None) -> None:
-        """`files`: the sound of each clip that has one, as .wav."""
+    def __init__(self, speaker: Speaker | None, files: Mapping[str, Path] | None = None, *, silent: str = "") -> None:
+        """`files`: the sound of each clip that has one, as .wav. `silent`: why something is not heard."""
+        self.silent = silent  # empty: whatever has a sound is heard
         self._speaker, self._files = speaker, dict(files or {})
         self._asked: tuple[str, int] | None = None  # clip, host clock ns
 
@@ -212,27 +206,42 @@ class Sounds:
             self._speaker.close()
 
 
-def open_sounds(clips: dict[str, FilmClip], folder: Path, clock: Clock, *, is_wanted: bool) -> tuple[Sounds, str]:
-    """The sounds of the clips, and a note for the session's log: which there are, or why there is none.
+def open_sounds(
+    clips: dict[str, FilmClip], folder: Path, clock: Clock, *, is_wanted: bool
+) -> tuple[Sounds, list[ScreenNote]]:
+    """The sounds of the clips, and notes for the session: which there are; alarms for what was wanted and is not heard.
 
     `folder`: private, for their tracks. Blocks while it decodes them.
     """
     if not is_wanted:
-        return Sounds(None), "silent: rig.yaml asks for no sound (screen.sound); clips play without it"
+        why = "rig.yaml asks for no sound (screen.sound); clips play without it"
+        return Sounds(None, silent=why), [_silent(clock, why, is_alarm=False)]
     try:
-        files = extract(clips, folder)
         speaker = Loudspeaker(clock)
-    except (DeviceNotReady, ClipError) as error:
-        return Sounds(None), f"silent: no sound device is used; clips play without their sound: {error}"
-    return Sounds(speaker, files), f"clips with sound: {', '.join(files) or 'none'}"
+    except DeviceNotReady as error:
+        why = f"no sound device is used; clips play without their sound: {error}"
+        return Sounds(None, silent=why), [_silent(clock, why, is_alarm=True)]
+    files, faults = extract(clips, folder)
+    notes = [ScreenNote(clock.now_ns(), f"clips with sound: {', '.join(files) or 'none'}")]
+    notes += [_silent(clock, fault, is_alarm=True) for fault in faults]
+    return Sounds(speaker, files, silent="; ".join(faults)), notes
 
 
-def extract(clips: dict[str, FilmClip], folder: Path) -> dict[str, Path]:
-    """The sound of each clip that has one, in a file. Blocks. Raises ClipError."""
+def _silent(clock: Clock, why: str, *, is_alarm: bool) -> ScreenNote:
+    return ScreenNote(clock.now_ns(), f"silent: {why}", is_alarm)
+
+
+def extract(clips: dict[str, FilmClip], folder: Path) -> tuple[dict[str, Path], list[str]]:
+    """The sound of each clip that has one, in a file; and of which it cannot be decoded, and why. Blocks."""
     files: dict[str, Path] = {}
+    faults: list[str] = []
     for name, clip in clips.items():
-        track = sound_track(clip)
+        try:
+            track = sound_track(clip)
+        except ClipError as error:
+            faults.append(f"clip {name} plays without its sound: {error}")
+            continue
         if track is not None:
             files[name] = folder / f"{name}.wav"
             write_wav(files[name], track)
-    return files
+    return files, faults

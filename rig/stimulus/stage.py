@@ -22,7 +22,7 @@ from rig.stimulus.pages.form import Form
 from rig.stimulus.pages.page import Page, look_of
 from rig.stimulus.player import FilmPlayer
 from rig.stimulus.screen import ScreenEvent, ScreenNote, Withdrawn
-from rig.stimulus.showing import BETWEEN_STEPS, NO_FILM, FlipLog, Showing
+from rig.stimulus.showing import BETWEEN_STEPS, NO_FILM, FlipLog, Showing, not_read, unread
 from rig.stimulus.sound import Sounds, lead_flips
 
 if TYPE_CHECKING:  # PsychoPy needs the display first
@@ -103,6 +103,7 @@ class Stage:
     def _perform(self, step: Step) -> None:
         """One step, from its first flip to the neutral flip after it."""
         filling = self._filling(step)
+        step = filling.step
         with self._film(step.clip) as film:
             if self._withdrawal.leaves_out(step):
                 self._leave_out(step)
@@ -117,13 +118,13 @@ class Stage:
         self._show(showing, None, _Filling(self._window, step, None))
 
     def _filling(self, step: Step) -> _Filling:
-        """What is read and answered in the step; takes some ms. A page that cannot be drawn is told, and left out."""
+        """What is read and answered in the step; takes some ms. Without its page nothing of it can be answered."""
         try:
             page = Page(step, self._size, self._look) if step.text or step.items else None
             return _Filling(self._window, step, page)
         except RigError as error:
-            self.tell(ScreenNote(self._clock.now_ns(), f"step {step.name} is shown without its page: {error}"))
-            return _Filling(self._window, step, None)
+            self.tell(not_read(step, error, self._clock.now_ns()))
+            return _Filling(self._window, unread(step), None)
 
     @contextmanager
     def _film(self, name: str | None) -> Iterator[FilmPlayer | None]:
@@ -172,7 +173,7 @@ class Stage:
             self.tell(Withdrawn(showing.step.index, self._withdrawn_ns), at_once=False)
             self._withdrawn_ns = None
         notes = [ScreenNote(ended_ns, text) for text in sound]
-        self.tell(*notes, showing.ended(ended_ns), self._window.clock_pair())
+        self.tell(*notes, *showing.ended(ended_ns), self._window.clock_pair())
 
     def _show_once(self, showing: Showing, film: FilmPlayer | None) -> None:
         """Draw, flip, log, then look after the participant and the parent."""
@@ -214,7 +215,7 @@ class _Filling:
 
     def __init__(self, window: Window, step: Step, page: Page | None) -> None:
         """Draw it as it is at first; not on the window yet."""
-        self._window, self._page = window, page
+        self.step, self._window, self._page = step, window, page
         self._state = Form(step, 0).state
         self._picture = page.draw(self._state) if page else None
 

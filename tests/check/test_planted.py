@@ -135,15 +135,17 @@ WRONG_WORDS = [
     "'nowhere/1.png' in en. Put a picture there, 1.png to 9.png, or leave images out",
     f"p.yaml:31: blocks.3: its page of 20 items, and 1 more of it, {SMALL} in en; {NO_FIT}",
     f"p.yaml:29: blocks.2.each.1.questions.1: its page of 1 items {SMALL} in zh; {NO_FIT}",
-    "clip lost (nowhere.mp4): does not exist; a film file, or package:NAME/PATH. "
+    "p.yaml:8: clips.lost.file: nowhere.mp4 does not exist; a film file, or package:NAME/PATH. "
     "Put the film there, or mend `file` in the protocol",
     f"film.mp4: sha256 FOUND is another film than the protocol names; sha256 {'0' * 64}. "
     "Fetch the right film, or, if this one is right, pin it by rig clips import",
-    "clip new: has no film yet; file and sha256 are needed. Import your own copy: rig clips import PROTOCOL new FILE",
+    "p.yaml:10: clips.new.file: has no film yet; file and sha256 are needed. "
+    "Import your own copy: rig clips import PROTOCOL new FILE",
     "ledger.sqlite: is no ledger, or is damaged (file is not a database). "
     "Move it away, or put back a copy of the ledger; nothing in it was changed",
 ]
 SILENT = [
+    "the protocol does not say the edition of: lost, other, new",
     "the protocol does not say the norms of: lost, other, new",
     "the protocol does not say the valence of: lost, new",
     "the protocol does not say the target of: lost, other",

@@ -60,8 +60,8 @@ def test_mistakes_of_rig_protocol_streams_and_clips_are_told_together(tmp_path: 
         "rig.yaml:6: cameras.VIS.line: 0 is used twice",
         "p.yaml:6: clips.other.sha256: 'wrong' is not allowed",
         "p.yaml:8: blocks.0.store: NIR is no stream of this rig; HS, VIS",
-        "clip film (nowhere.mp4): does not exist",
-        "clip other: no_such_package is no installed Python package",
+        "p.yaml:5: clips.film.file: nowhere.mp4 does not exist",
+        "p.yaml:6: clips.other.file: no_such_package is no installed Python package",
     ]
     assert [message[: len(start)] for message, start in zip(told, expected, strict=True)] == expected
     assert found.warnings[-1] == "the devices were not looked at; mend what is wrong first, then check again"
@@ -173,7 +173,7 @@ def test_real_cameras_are_judged_with_their_computer_and_those_not_in_the_rig_ar
     devices = SimpleNamespace(by_name=by_name, close=lambda: None)
     found = [FoundCamera("basler", "Basler", "m", serial, "", "usb", is_simulated=False) for serial in "123"]
     asked = []
-    monkeypatch.setattr(wiring, "open_those_there", lambda *_: (devices, []))
+    monkeypatch.setattr(wiring, "open_those_there", lambda *_, **_more: (devices, []))
     monkeypatch.setattr(wiring, "find_cameras", lambda: found)
     monkeypatch.setattr(preflight, "computer_warnings", lambda interfaces: asked.append(interfaces) or ["slow"])
     checked = check(str(tmp_path / "rig.yaml"), None, tmp_path)
@@ -226,8 +226,8 @@ def test_a_camera_that_is_lost_while_it_is_looked_at_is_told_beside_the_others(
     def lost() -> CameraInfo:
         raise DeviceLost("camera HS (a)", "is gone")
 
-    def one_is_lost(*arguments: Any) -> tuple[Devices, list[RigError]]:
-        devices, problems = open_them(*arguments)
+    def one_is_lost(*arguments: Any, **options: Any) -> tuple[Devices, list[RigError]]:
+        devices, problems = open_them(*arguments, **options)
         monkeypatch.setattr(devices.cameras["HS"], "describe", lost)
         return devices, problems
 
@@ -244,3 +244,12 @@ def test_refused_real_time_priority_is_a_warning(tmp_path: Path, monkeypatch: py
     assert check_still(tmp_path, tmp_path).warnings == [warning]
     monkeypatch.setattr(host, "real_time_refused", lambda priority: "")
     assert check_still(tmp_path, tmp_path).warnings == []
+
+
+def test_sound_that_is_asked_for_and_not_heard_is_a_warning_with_its_reason(tmp_path: Path) -> None:
+    """A simulated screen has none; the window of a real one tells why none of its devices opens."""
+    (tmp_path / "rig.yaml").write_text(RIG.replace("screen: {", "screen: {sound: true, "))
+    found = check(str(tmp_path / "rig.yaml"), None, tmp_path)
+    assert "screen.sound is true, and it is silent: a simulated screen has no sound" in found.warnings
+    (tmp_path / "rig.yaml").write_text(RIG)
+    assert not [warning for warning in check(str(tmp_path / "rig.yaml"), None, tmp_path).warnings if "sound" in warning]

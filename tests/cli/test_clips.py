@@ -15,7 +15,7 @@ from tests import commands
 from tests.films import make_film, sha256_of, turned
 from tests.rigs import write_rig
 
-SAID = "title: t, licence: bought, valence: positive, target: happiness, norms: {valence: 7.1}"
+SAID = "title: t, edition: first, licence: bought, valence: positive, target: happiness, norms: {valence: 7.1}"
 BLOCKS = "blocks:\n  - {kind: baseline, name: neutral, seconds: 1}\n"
 
 
@@ -84,7 +84,7 @@ def test_check_names_what_cannot_be_shown_and_shows_the_rest(tmp_path: Path) -> 
     protocol.write_text(text.replace("blocks:", more + "blocks:"))
     found = _checked(tmp_path, "--rig", write_rig(tmp_path), code=2)
     assert found["good"]["problems"] == []
-    assert found["none"]["holes"] == ["licence", "norms", "valence", "target"]
+    assert found["none"]["holes"] == ["edition", "licence", "norms", "valence", "target"]
     wrong = {
         "lying": "rotated by",
         "other": "another film than the protocol names",

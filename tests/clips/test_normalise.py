@@ -80,7 +80,7 @@ def test_film_without_a_constant_rate_is_refused_unless_one_is_given(tmp_path: P
     film, out = make_film(tmp_path / "vfr.mkv", 8, times_ms=VARIABLE_MS), tmp_path / "out.mp4"
     with pytest.raises(ClipError, match="no constant frame rate") as found:
         normalise(film, out)
-    assert "--fps" in found.value.allowed
+    assert "--fps" in found.value.hint
     assert not list(tmp_path.glob("*out*"))
     done = normalise(film, out, fps=Fraction(25))
     shown = [number_of(picture) for picture in pictures(out)]

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from rig.clips.manifest import find_clips
 from rig.elicitation.protocol import read_protocol
-from rig.errors import ProblemList, ProtocolError, UserError
+from rig.errors import ClipError, ProblemList, ProtocolError, UserError
 
 BROKEN = Path(__file__).parents[1] / "data/protocols/broken"
 FILES = sorted(BROKEN.glob("*.yaml"))
@@ -22,9 +23,9 @@ NO_MARK = {"yaml_not_closed.yaml": ["broken/yaml_not_closed.yaml:5: is not YAML"
 
 def told(path: Path) -> list[str]:
     with pytest.raises(UserError) as caught:
-        read_protocol(path)
+        find_clips(read_protocol(path))
     problems = caught.value.problems if isinstance(caught.value, ProblemList) else [caught.value]
-    assert all(isinstance(problem, ProtocolError) for problem in problems)
+    assert all(isinstance(problem, ProtocolError | ClipError) for problem in problems)
     return [str(problem).replace(f"{BROKEN}/", "broken/") for problem in problems]
 
 

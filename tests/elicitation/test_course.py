@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rig.elicitation.course import Course, Pay
-from rig.elicitation.steps import Item, Step
+from rig.elicitation.steps import Choice, Item, Step
 
 
 def step(index: int, kind: str = "instruction", **more) -> Step:
@@ -104,10 +104,16 @@ def test_a_penalty_is_due_from_its_number_of_right_guesses_on(guesses, is_due):
 
 @pytest.mark.parametrize(("caught", "left"), [(0, "20 EUR"), (2, "17 EUR"), (15, "0 EUR")])
 def test_what_was_caught_and_what_is_left_of_the_pay_is_written_into_the_texts(caught, left):
-    item = Item("q-1", "choice", "{caught} times")
-    steps = [step(0, text="{caught}: {pay}", items=(item,))]
+    items = (
+        Item("q-1", "choice", "{caught} times", choices=(Choice("1", "fair {pay}", "{pay} is fair"),)),
+        Item("q-2", "scale", "How fair?", points=5, low="{caught} is few", high="{pay} is much"),
+    )
+    steps = [step(0, text="{caught}: {pay}", items=items)]
     shown = Course(steps, caught=caught, pay=Pay(20, -1.5, "EUR")).next()
-    assert (shown.text, shown.items[0].text) == (f"{caught}: {left}", f"{caught} times")
+    chosen, scale = shown.items
+    assert (shown.text, chosen.text) == (f"{caught}: {left}", f"{caught} times")
+    assert chosen.choices == (Choice("1", "fair {pay}", f"{left} is fair"),)  # what is stored is the same for all
+    assert (scale.low, scale.high) == (f"{caught} is few", f"{left} is much")
 
 
 def test_who_withdraws_reads_the_debrief_and_is_asked_what_is_asked_of_them():

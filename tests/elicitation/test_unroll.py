@@ -140,6 +140,37 @@ blocks:
     assert 0 < marker.seconds < 0.2
 
 
+def test_a_question_of_a_debrief_says_which_answers_take_consent_back(written: Written) -> None:
+    text = """blocks:
+  - kind: debrief
+    name: d
+    text: Thank you.
+    max_seconds: 9
+    questions:
+      - kind: choice
+        name: again
+        text: Still?
+        answers: {"y": "Yes", "n": {value: withdrawn, text: "No"}}
+        declines: ["n"]
+      - {kind: text, name: more, text: Anything else?}
+"""
+    assert [step.ends_run for step in steps(written(text))] == [(), ("withdrawn",), ()]
+
+
+@pytest.mark.parametrize(
+    ("kind", "declines", "problem"),
+    [
+        ("self-report", '["n"]', "is not allowed here; only in questions of a debrief"),
+        ("debrief, text: Thanks.", "[x]", "x is no answer; one of answers: y, n"),
+        ("debrief, text: Thanks.", '["n", "y"]', "names all answers; an answer that goes on must be left"),
+    ],
+)
+def test_what_cannot_take_consent_back_is_told(written: Written, kind: str, declines: str, problem: str) -> None:
+    asked = f'{{kind: choice, name: q, text: Still?, answers: {{"y": "Yes", "n": "No"}}, declines: {declines}}}'
+    with pytest.raises(ProtocolError, match=problem):
+        written(f"blocks:\n  - {{kind: {kind}, name: d, max_seconds: 9, questions: [{asked}]}}\n")
+
+
 def test_every_language_has_the_same_steps_in_its_own_words() -> None:
     protocol = read_protocol(RTL).protocol
     arabic, english = steps(protocol), steps(protocol, language="en")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from rig.record.messages import CloseFile, StopBox
+from rig.errors import DeviceLost
+from rig.record.messages import CloseFile, DeviceFailed, StopBox
+from rig.record.plan import Lead
 from rig.record.states import RunState
 from rig.session.layout import Outcome
 from rig.stimulus.screen import StepEnded
@@ -39,6 +41,51 @@ def test_without_consent_the_run_ends_in_order_and_keeps_no_picture_of_its_end(l
     assert (led.stored(), led.reasons()) == (set(), {"no consent"})
     led.drain(40)
     assert led.asked(CloseFile) == [CloseFile(Outcome.STOPPED)]
+
+
+def _stopped(led):
+    led.said("stop")
+    led.ended("abort")
+
+
+def _lost(led):
+    led.tell(DeviceFailed("screen", DeviceLost("screen", "is gone")))
+    led.said("stop")
+
+
+@pytest.mark.parametrize("lead", [Lead(), Lead(is_waiting=True)], ids=["asked", "waiting"])
+@pytest.mark.parametrize("ends", [_stopped, _lost])
+def test_nobody_is_stored_who_was_not_asked_to_its_end_and_nobody_is_told_to_have_declined(tmp_path, lead, ends):
+    led = Led(tmp_path, lead=lead)
+    if lead.is_waiting:
+        led.shown.append(led.plan.steps[0])
+    ends(led)
+    assert (led.run.state, led.stored(), led.records("declined")) == (RunState.DRAINING, set(), [])
+
+
+def test_a_consent_that_is_asked_for_once_more_is_open_again(led):
+    led.answered("yes")
+    led.said("pause")
+    led.ended()
+    led.said("repeat")
+    led.said("go_on")
+    assert [shown.index for shown in led.shown] == [0, 0]
+    _stopped(led)
+    assert (led.stored(), led.reasons()) == (set(), {"no consent"})
+
+
+def test_the_end_of_who_consented_is_stored(led):
+    led.go(2)
+    _stopped(led)
+    assert led.stored() == {"HS", "VIS", "NIR"}
+
+
+@pytest.mark.parametrize(("first", "is_kept"), [(0, False), (1, True)])
+def test_the_preamble_is_kept_only_if_the_first_step_is(tmp_path, first, is_kept):
+    led = Led(tmp_path, lead=Lead(first=first))
+    for keeper in led.run.keepers.values():
+        assert is_kept is all(change.is_kept for change in (keeper._now, *keeper._changes))
+        assert is_kept or keeper._changes[0].from_pulse == 0
 
 
 def test_each_answer_of_a_page_is_written_when_it_is_given_and_ends_nothing(tmp_path):

@@ -11,6 +11,7 @@ from rig.record.messages import OperatorSaid
 from rig.record.recording import Recorded, Recording, Status
 from rig.session.layout import Outcome
 from rig.session.run import Run
+from rig.verify.counters.anchors import check_preamble
 from rig.verify.findings import Word
 from rig.verify.screen.film import check_film_frames
 from rig.verify.screen.flips import check_steps
@@ -64,6 +65,29 @@ def test_a_session_that_the_operator_led_is_finished_and_complete(led, run):
     assert (led[0].outcome, led[0].alarms, led[0].withdrawal) == (Outcome.FINISHED, (), "")
     verdict = verify_run(run)
     assert not [f.text for f in verdict.findings if f.word is Word.FAIL]
+
+
+def test_nothing_is_stored_before_consent_and_its_frames_tell_their_pulses_all_the_same(run, monkeypatch):
+    (consent, *_) = run.trials
+    for name, stream in run.streams.items():
+        assert stream.frames["arrived_host_ns"].min() > consent["ended_host_ns"]
+        (row, *_) = (row for row in run.not_stored if row["stream"] == name.encode())
+        assert (row["first_pulse"], row["reason"]) == (0, b"protocol: consent")
+    assert [(f.word, f.value) for f in check_preamble(run)] == [(Word.PASS, 0)] * 3
+    opening = [entry for entry in run.log if entry["kind"] == "opening"]
+    monkeypatch.setitem(opening[0], "pulses", [pulse + 4 for pulse in opening[0]["pulses"]])
+    monkeypatch.setitem(opening[1], "stream", "gone")
+    wrong, unknown, _ = sorted(check_preamble(run), key=lambda f: f.stream != opening[0]["stream"])
+    assert (wrong.word, Word.NOT_MEASURED in {unknown.word, _.word}) == (Word.FAIL, True)
+
+
+def test_who_is_stopped_before_consent_leaves_no_picture(tmp_path: Path):
+    rig, protocol = write_rig(tmp_path), write_trials(tmp_path, "fear")
+    came = record_with(tmp_path, rig, protocol, lambda own, status: own.stop() if status.step else None)
+    with Run(came.path) as run:
+        assert [len(stream.frames) for stream in run.streams.values()] == [0, 0, 0]
+        assert [entry for entry in run.log if entry["kind"] == "declined"] == []
+        assert [f.text for f in verify_run(run).findings if f.word is Word.FAIL] == []
 
 
 def test_every_time_that_a_step_was_shown_has_its_row(run):
@@ -128,6 +152,8 @@ def test_who_withdraws_is_stored_no_more_and_reads_the_debrief(tmp_path: Path):
         last = max(stream.frames["arrived_host_ns"].max() for stream in run.streams.values())
         assert 0 <= last - entry["host_ns"] < NS
         assert shown(run) == ["consent", "trial01-film", "trial01-rest", "end", "withdrawn"]
+        entry["host_ns"] = int(run.trials[2]["ended_host_ns"]) + 1  # as in real time: heard when the step has ended
+        assert [f.word for f in check_steps(run)] == [Word.PASS]
         assert [f.text for f in verify_run(run).findings if f.word is Word.FAIL] == []
         run.__dict__["log"] = [e for e in run.log if e["kind"] != "withdrawn"]
         (bad,) = check_steps(run)

@@ -8,7 +8,7 @@ from rig.record.messages import StopBox
 from rig.record.plan import Lead
 from rig.record.states import RunState
 from rig.session.layout import Outcome
-from rig.stimulus.screen import StepEnded
+from rig.stimulus.screen import ScreenNote, StepEnded
 from tests.record.led import Led
 from tests.record.test_run import S
 
@@ -138,6 +138,19 @@ def test_a_guess_ends_the_step_that_waits_for_it(led):
     assert led.on == 4
 
 
+@pytest.mark.parametrize("word", ["guess", "skip", "repeat"])
+def test_what_was_meant_for_a_trial_that_is_over_does_nothing_and_is_noted(led, word):
+    led.go(4)
+    led.said(word, trial=1, value="joy" if word == "guess" else "")
+    assert (led.aborts, led.records("operator"), led.run.steps.course.caught) == (0, [], 0)
+    assert [entry["text"] for entry in led.records("note")] == [
+        f"operator's {word} for trial 1 came too late: nothing was done"
+    ]
+    led.said(word, trial=2, value="joy" if word == "guess" else "")
+    assert len(led.records("operator")) == 1
+    assert led.aborts == (word != "guess")
+
+
 def test_outside_of_trials_a_guess_is_in_the_log_alone(led):
     led.go(0)
     led.said("guess", value="joy", confidence=1)
@@ -158,3 +171,11 @@ def test_a_step_that_ended_by_itself_while_it_was_to_be_ended_is_repeated_all_th
     led.said("repeat")
     led.tell(StepEnded(4, led.now, "last-frame"))
     assert [shown.index for shown in led.shown][-2:] == [4, 4]
+
+
+def test_what_the_screen_cannot_do_is_an_alarm_and_what_is_only_worth_knowing_a_note(led):
+    led.tell(ScreenNote(led.now, "clips with sound: joy"))
+    assert led.run.alarms == []
+    led.tell(ScreenNote(led.now, "silent: no sound device is used", is_alarm=True))
+    assert led.run.alarms == ["screen: silent: no sound device is used"]
+    assert [text.record["kind"] for text in led.texts[-2:]] == ["note", "alarm"]

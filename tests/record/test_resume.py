@@ -9,16 +9,19 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 import rig
+from rig.cli.app import app
 from rig.config.rig import read_rig
 from rig.elicitation.protocol import read_protocol
 from rig.errors import UserError
 from rig.record.preparing import Request, prepared
 from rig.record.recording import Recorded
-from rig.record.resuming import find_cut
+from rig.record.resuming import cut_sessions, find_cut
 from rig.session.layout import Outcome
 from rig.session.run import Run
+from rig.session.withdrawal import Withdrawal, withdrawal_of
 from rig.subjects.ledger import Ledger
 from rig.verify.findings import Word
 from rig.verify.screen.flips import check_steps
@@ -27,9 +30,14 @@ from tests.record.trials import record_with, write_trials
 from tests.rigs import write_rig
 
 
-def cut(folder: Path, step: str, *, time: str = "virtual") -> tuple[Path, Path]:
-    """A session whose recorder was killed in that step; rig and protocol."""
+def cut(folder: Path, step: str, *, time: str = "virtual", withdraws_in: str = "") -> tuple[Path, Path]:
+    """A session whose recorder was killed in that step; rig and protocol. Who withdraws wants nothing kept."""
     files = write_rig(folder), write_trials(folder, "fear", "joy", "fear", frames=50)
+    if withdraws_in:
+        files[0].write_text(
+            files[0].read_text().replace("  faults:", f"  withdraws_in_step: {withdraws_in}\n  faults:")
+        )
+        files[1].write_text(files[1].read_text().replace("ask: true", "otherwise: delete, ask: true"))
     command = [sys.executable, "-m", "tests.record.cut", str(folder), *map(str, files), step, time]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
     return files
@@ -114,6 +122,20 @@ def test_a_session_that_is_over_is_not_resumed_and_nothing_to_resume_is_said(res
         find_cut(left[0] / "sessions", "002", None, read_protocol(left[2]))
 
 
+def test_of_several_sessions_only_the_newest_goes_on_and_an_older_one_that_was_cut_is_named(resumed, left, tmp_path):
+    out, protocol = as_it_was(left, tmp_path)
+    home = out / "sub-001"
+    shutil.copytree(resumed.path.parent, home / "ses-99")
+    with pytest.raises(UserError, match="after which none was recorded") as error:
+        find_cut(out, "001", None, read_protocol(protocol))
+    assert "--session and one of 1" in error.value.hint
+    assert find_cut(out, "001", 1, read_protocol(protocol)).folder.path == home / "ses-01"
+    shutil.copytree(home / "ses-01", home / "ses-100")
+    (home / "ses-101").mkdir()  # nothing was recorded in it
+    assert find_cut(out, "001", None, read_protocol(protocol)).folder.number == 100
+    assert [folder.number for folder in cut_sessions(out, "001")] == [100, 1]
+
+
 def test_a_session_that_was_recovered_goes_on_the_same(resumed, left, tmp_path):
     from rig.session.recover import recover
 
@@ -125,14 +147,23 @@ def test_a_session_that_was_recovered_goes_on_the_same(resumed, left, tmp_path):
     assert (before.first, before.caught, before.steps) == (after.first, after.caught, after.steps)
 
 
-def test_another_rig_without_the_cameras_of_the_steps_is_refused_and_the_session_stays_as_it_was(
-    resumed, left, tmp_path
+@pytest.mark.parametrize(
+    ("kept", "language", "problem"),
+    [
+        (lambda line: "" if "NIR:" in line else line, "", "has other cameras"),
+        (lambda line: line.replace("width: 96", "width: 128"), "", "has other cameras"),
+        (lambda line: line.replace("rate_hz: 100", "rate_hz: 50"), "", "has other cameras"),
+        (lambda line: line, "en", "is that of the session that goes on"),
+    ],
+)
+def test_another_rig_or_language_is_refused_and_the_session_stays_as_it_was(
+    resumed, left, tmp_path, kept, language, problem
 ):
     out, protocol = as_it_was(left, tmp_path)
     small = write_rig(tmp_path)
-    small.write_text("".join(line for line in small.read_text().splitlines(keepends=True) if "NIR:" not in line))
-    request = Request(read_rig(small), read_protocol(protocol), "001", out, resume=True)
-    with pytest.raises(UserError, match="has other cameras"), prepared(request):
+    small.write_text("".join(map(kept, small.read_text().splitlines(keepends=True))))
+    request = Request(read_rig(small), read_protocol(protocol), "001", out, language=language, resume=True)
+    with pytest.raises(UserError, match=problem), prepared(request):
         pass
     assert [path.name for path in (out / "sub-001" / "ses-01").glob("*.h5")] == ["sub-001_ses-01_run-01_session.h5"]
 
@@ -141,6 +172,23 @@ def test_outside_of_trials_the_step_that_was_cut_comes_again(tmp_path):
     _, protocol = cut(tmp_path, "consent")
     found = find_cut(tmp_path / "sessions", "001", None, read_protocol(protocol))
     assert (found.first, found.caught, found.run) == (0, 0, 2)
+
+
+def test_what_a_crash_leaves_of_who_withdrew_names_the_wish_and_how_to_fulfil_it(tmp_path):
+    _, protocol = cut(tmp_path, "withdrawn", withdraws_in="trial01-film")
+    found = find_cut(tmp_path / "sessions", "001", None, read_protocol(protocol))
+    assert (found.is_withdrawn, found.choice) == (True, "")
+    told = "wants the recordings deleted: rig subjects delete 001 --session 1 --reason withdrew"
+    for command in ("info", "recover", "info"):
+        shown = CliRunner().invoke(app, [command, str(found.folder.path)], env={"COLUMNS": "300"}).output
+        assert ("WITHDRAWN" in shown, told in shown) == (True, True), shown
+    with rig.open(found.folder.path) as session:
+        assert withdrawal_of(session) == Withdrawal("001", 1, "", "delete")
+        (asked,) = (step for step in session.runs[0].steps if step.only_withdrawn)
+        said = {"step": asked.index, "answer": "keep", "host_ns": 1, "question": "withdrawn-recordings"}
+        session.runs[0].__dict__["answers"] = [said]
+        wish = withdrawal_of(session)
+        assert (wish.is_to_be_deleted, wish.choice, "lets the recordings be kept" in wish.text) == (False, "keep", True)
 
 
 def test_the_outage_is_told_to_the_millisecond(tmp_path):

@@ -234,7 +234,7 @@ def test_cameras_that_see_nothing_of_the_walk_point_to_the_cables_and_not_to_the
 
 
 def test_the_part_that_is_not_stored_begins_by_the_clock_when_messages_are_late(tmp_path):
-    rehearsal = Rehearsal(tmp_path, store="none")
+    rehearsal = Rehearsal(tmp_path, store="[VIS]")
     rehearsal.walk()
     rehearsal.tell(RunBegan(RUN, 0, rehearsal.now))
     rehearsal.tell(Pulse(RUN, 0, 7, 0, rehearsal.now))

@@ -21,6 +21,7 @@ from rig.stimulus.screen import StepBegan, StepEnded, Withdrawn
 from rig.streams import Answer, Pulse
 from tests.operate import recorder
 from tests.operate.recorder import RULES, STEPS, standing
+from tests.record.led import Led
 from tests.test_channel import heard
 
 SECRETS = (
@@ -211,13 +212,42 @@ def test_what_was_meant_for_a_trial_does_not_reach_the_next(
     telling.show(0, standing())
     with Client(tmp_path) as client:
         heard(client)
-        for trial in (2, "3", None):
+        client.send({"command": "skip", "trial": 2})
+        assert "came too late" in heard(client)[0]["refused"]
+        for trial in ("3", None, -1, True, 3.5):
             client.send({"command": "skip", "trial": trial})
-            assert "came too late" in heard(client)[0]["refused"]
+            assert "is not allowed" in heard(client)[0]["refused"]
         client.send({"command": "skip", "trial": 3})
         client.send({"command": "nonsense"})
         heard(client)
-    assert [event.kind for event in commands if isinstance(event, OperatorSaid)] == ["skip"]
+    assert [(event.kind, event.trial) for event in commands if isinstance(event, OperatorSaid)] == [("skip", 3)]
+
+
+def test_a_guess_outside_of_trials_is_refused_with_the_reason(
+    tmp_path: Path, telling: Telling, commands: list[Event]
+) -> None:
+    telling.show(0, standing(step=STEPS[0]))
+    with Client(tmp_path) as client:
+        heard(client)
+        client.send({"command": "guess", "value": "nasty", "confidence": 4})
+        assert "is for no trial" in heard(client)[0]["refused"]
+    assert commands == []
+
+
+def test_what_was_too_late_for_the_state_told_last_is_so_for_the_core(
+    tmp_path: Path, telling: Telling, commands: list[Event]
+) -> None:
+    """The state that was told is 0.2 s old at most: meanwhile the next trial began."""
+    led = Led(tmp_path)
+    led.go(3)
+    telling.show(0, standing(step=led.run.steps.course.step))
+    led.ended()
+    for command in ({"command": "skip"}, {"command": "guess", "value": "nasty", "confidence": 5}):
+        telling._take({**command, "trial": 1})
+    for event in commands:
+        led.tell(event)
+    assert (led.run.steps.course.trial, led.aborts, led.answers[1:]) == (2, 0, [])
+    assert len(led.records("note")) == 2
 
 
 def test_lost_frames_by_count_are_told_apart(telling: Telling) -> None:

@@ -132,7 +132,10 @@ def _led(folder: Path) -> list[dict[str, Any]]:
     withdrawn.said("guess", value="joy", confidence=1)
     withdrawn.tell(Withdrawn(1, withdrawn.now))
     declined.ended("time")
-    return [*withdrawn.records("operator"), *withdrawn.records("withdrawn"), *declined.records("declined")]
+    keeper = declined.run.keepers["HS"]
+    keeper._opening = [(0, 7), (1, 8)]
+    opening = [json.loads(json.dumps(action.record)) for action in keeper._opening_told(0)]
+    return [*withdrawn.records("operator"), *withdrawn.records("withdrawn"), *declined.records("declined"), *opening]
 
 
 def _fields_of(entry: dict[str, Any]) -> set[str]:

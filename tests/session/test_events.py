@@ -67,6 +67,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
         _answer("", is_skipped=True),
         _guess(ASKED - 1_000_000_000, confidence=4, is_right=True),
         _guess(ASKED, confidence=0, is_right=None),
+        _answer("half a sen", is_skipped=False, is_confirmed=False),
     ]
     _retell(first, "stimulus/answers", answers)
     said = {"kind": "operator", "said_host_ns": ASKED, "step": 2, "trial": 0}
@@ -124,11 +125,18 @@ def test_the_second_run_lies_on_the_clock_of_the_first_and_the_outage_between_th
 
 
 def test_answers_have_response_and_first_move_and_a_skipped_one_no_value(events: list[Event]) -> None:
-    said, skipped = (event for event in _of(events, "answer") if event.source == "participant")
+    said, skipped, _ = (event for event in _of(events, "answer") if event.source == "participant")
     assert (said.value, said.question, said.step) == (WORDS, "report-how", "report-how")
     times = (said.onset, said.duration, said.response_time, said.first_move)
     assert times == pytest.approx((2.0, 0.75, 0.75, 0.4), abs=NEAR_S)
     assert skipped.value is None
+
+
+def test_an_answer_that_its_page_ended_is_marked_and_has_no_response_time(events: list[Event]) -> None:
+    said, _, cut = (event for event in _of(events, "answer") if event.source == "participant")
+    assert (cut.value, cut.is_confirmed, cut.response_time) == ("half a sen", False, None)
+    assert (cut.onset, cut.duration, cut.first_move) == pytest.approx((2.0, 0.75, 0.4), abs=NEAR_S)
+    assert said.is_confirmed
 
 
 def test_a_guess_is_an_answer_of_the_operator_and_once_in_the_table(events: list[Event]) -> None:

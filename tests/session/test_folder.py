@@ -86,6 +86,11 @@ def test_every_number_that_is_written_is_read(tmp_path: Path, number: int) -> No
     assert sessions_below(tmp_path) == [run.parent]
 
 
+def test_sessions_are_sorted_by_subject_and_number(tmp_path: Path) -> None:
+    made = [new_session(tmp_path, *each).path for each in (("002", 1), ("001", 100), ("001", 99), ("001", 1000))]
+    assert sessions_below(tmp_path) == [made[2], made[1], made[3], made[0]]
+
+
 @pytest.mark.parametrize("place", ["file", "file/below", "link", "link/below"])
 def test_what_is_in_the_way_of_new_sessions_is_named_and_nothing_is_made(tmp_path: Path, place: str) -> None:
     (tmp_path / "file").touch()

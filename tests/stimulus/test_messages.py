@@ -18,6 +18,8 @@ from rig.streams import Answer, ClockPair, Flip
         StepBegan(1, 2),
         StepEnded(1, 2, "key"),
         ScreenNote(5, "ä\n"),
+        ScreenNote(5, "silent", is_alarm=True),
+        Answer(1, "why", "half a sen", 2, 3, 4, is_confirmed=False),
         Flip(1, 2, -1, 2**62, 0.1, 0.3, 1, 0, 0, 3, 2),
         Answer(1, "felt", "ja", 2, 3, 4),
         ClockPair("screen", 1, 1, 2, 3),

@@ -9,7 +9,7 @@ import pytest
 
 from rig.clips.manifest import FilmClip
 from rig.elicitation.steps import Step
-from rig.stimulus.screen import StepBegan
+from rig.stimulus.screen import StepBegan, StepEnded
 from rig.stimulus.showing import FlipLog, Showing
 from rig.streams import Answer, Flip
 
@@ -84,7 +84,7 @@ def test_first_named_key_answers_and_ends_the_question() -> None:
     assert showing.pressed("2", 30) == [Answer(3, "felt", "sad", 10, 30, 30)]
     assert showing.pressed("1", 31) == []
     assert showing.is_over(40)
-    assert showing.ended(40).ended_by == "key"
+    assert showing.ended(40) == [StepEnded(showing.step.index, 40, "key")]
 
 
 def test_key_ends_an_instruction_without_an_answer() -> None:
@@ -98,7 +98,7 @@ def test_abort_before_the_first_flip_still_shows_one() -> None:
     showing = Showing(FILM, CLIP, PERIOD_NS)
     showing.abort()
     assert len(_play(showing, _log())) == 1
-    assert showing.ended(0).ended_by == "abort"
+    assert showing.ended(0) == [StepEnded(showing.step.index, 0, "abort")]
 
 
 def test_patch_that_is_switched_off_is_never_logged_white() -> None:

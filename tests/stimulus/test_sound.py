@@ -9,11 +9,12 @@ import av
 import numpy as np
 import pytest
 
+from rig.clips.encode import AUDIO_HZ
 from rig.clock import NS, HostClock
+from rig.errors import DeviceNotReady
 from rig.stimulus.sound import (
     CHANNELS,
     LEAD_S,
-    RATE_HZ,
     Samples,
     Sounds,
     account,
@@ -31,7 +32,7 @@ NEAR_S = 0.002  # containers round times to ms
 def _tone_s(samples: Samples) -> tuple[float, float]:
     """When the tone of the film begins and ends, s after film frame 0."""
     loud = np.flatnonzero(np.abs(samples[:, 0]) > 0.05)
-    return loud[0] / RATE_HZ, loud[-1] / RATE_HZ
+    return loud[0] / AUDIO_HZ, loud[-1] / AUDIO_HZ
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,7 @@ def test_sample_0_is_heard_with_film_frame_0(
     clip = clip_of(make_film(tmp_path / "film.mkv", 50, sound=tone))
     samples = sound_track(clip)
     assert samples is not None
-    assert samples.shape == (2 * RATE_HZ, CHANNELS)
+    assert samples.shape == (2 * AUDIO_HZ, CHANNELS)
     assert _tone_s(samples) == pytest.approx(heard, abs=NEAR_S)
     assert np.abs(samples).max() == pytest.approx(0.1, abs=0.03)
 
@@ -58,7 +59,7 @@ def test_sound_of_a_clip_from_the_middle_of_a_film_begins_there(tmp_path: Path) 
     whole = clip_of(make_film(tmp_path / "film.mp4", 75, sound=(1.2, 0.6)))
     samples = sound_track(replace(whole, first=25, pts_s=whole.pts_s[:25]))  # from 1 s to before 2 s
     assert samples is not None
-    assert len(samples) == RATE_HZ
+    assert len(samples) == AUDIO_HZ
     assert _tone_s(samples) == pytest.approx((0.2, 0.8), abs=NEAR_S)
 
 
@@ -78,7 +79,8 @@ def test_film_without_sound_has_none(tmp_path: Path) -> None:
 def test_tracks_are_kept_as_wav_that_any_program_plays(tmp_path: Path) -> None:
     loud = clip_of(make_film(tmp_path / "loud.mp4", sound=(0.2, 0.5)), "loud")
     mute = clip_of(make_film(tmp_path / "mute.mp4"), "mute")
-    files = extract({"loud": loud, "mute": mute}, tmp_path)
+    files, faults = extract({"loud": loud, "mute": mute}, tmp_path)
+    assert faults == []
     assert files == {"loud": tmp_path / "loud.wav"}
     with av.open(str(files["loud"])) as sound:
         assert (sound.streams[0].codec.name, sound.streams[0].rate, sound.streams[0].channels) == (
@@ -108,11 +110,43 @@ def test_account_says_by_how_much_the_sound_was_off() -> None:
 
 
 def test_sound_is_silent_unless_rig_yaml_asks_for_it(tmp_path: Path) -> None:
-    sounds, note = open_sounds({}, tmp_path, HostClock(), is_wanted=False)
+    sounds, (note,) = open_sounds({}, tmp_path, HostClock(), is_wanted=False)
     assert not sounds.is_on
-    assert note.startswith("silent: rig.yaml asks for no sound (screen.sound)")
+    assert note.text.startswith("silent: rig.yaml asks for no sound (screen.sound)")
+    assert not note.is_alarm
     assert sounds.end(NS) == []
     sounds.close()
+
+
+def test_sound_that_is_wanted_and_finds_no_device_is_an_alarm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(clock: HostClock) -> None:
+        raise DeviceNotReady("sound device", "does not open: none")
+
+    monkeypatch.setattr("rig.stimulus.sound.Loudspeaker", fail)
+    sounds, (note,) = open_sounds({}, tmp_path, HostClock(), is_wanted=True)
+    assert note.is_alarm
+    assert note.text == f"silent: {sounds.silent}"
+    assert "does not open: none" in note.text
+
+
+def test_a_sound_that_cannot_be_decoded_silences_its_own_clip_and_is_an_alarm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rig.stimulus.sound.Loudspeaker", lambda clock: DeadSpeaker())
+    sound = make_film(tmp_path / "sound.mp4", sound=(0.2, 0.5))
+    clips = {"torn": replace(clip_of(sound), path=_torn(sound)), "loud": clip_of(sound)}
+    sounds, (heard, silent) = open_sounds(clips, tmp_path, HostClock(), is_wanted=True)
+    assert (sounds.has("torn"), sounds.has("loud"), sounds.is_on) == (False, True, True)
+    assert (heard.text, heard.is_alarm) == ("clips with sound: loud", False)
+    assert silent.is_alarm
+    assert silent.text.startswith("silent: clip torn plays without its sound: ")
+
+
+def _torn(film: Path) -> Path:
+    """A copy without its second half: its index, which stands at the end, is gone."""
+    torn = film.with_name("torn.mp4")
+    torn.write_bytes(film.read_bytes()[: film.stat().st_size // 2])
+    return torn
 
 
 class DeadSpeaker:

@@ -293,8 +293,31 @@ def test_page_that_cannot_be_drawn_is_told_and_costs_nobody_the_window(play: Pla
     words = " ".join(["far too long"] * 2000)
     done = play([replace(BASELINE, text=words), BASELINE], [])
     (note,) = done.parent.of(ScreenNote)
-    assert note.text.startswith("step neutral is shown without its page")
+    assert note.text.startswith("step neutral cannot be read and is not answered: ")
+    assert note.is_alarm
     assert [ended.ended_by for ended in done.parent.of(StepEnded)] == ["time", "time"]
+    lasted_ns = done.parent.of(StepEnded)[0].host_ns - done.parent.of(StepBegan)[0].host_ns
+    assert lasted_ns == pytest.approx(3 * NS, abs=PERIOD_NS // 2)
+
+
+@pytest.mark.parametrize("step", [QUESTION, replace(BASELINE, keys={"1": "yes"}, kind="consent", seconds=None)])
+def test_what_nobody_could_read_nobody_answers_and_it_ends_at_once(step: Step, play: Play) -> None:
+    words = " ".join(["far too long"] * 2000)
+    done = play([replace(step, text=words)], [KeyDown("1", "1", at) for at in range(NS, 4 * NS, NS // 100)])
+    (began,), (ended,) = done.parent.of(StepBegan), done.parent.of(StepEnded)
+    assert done.parent.of(Answer) == []
+    assert ended.host_ns - began.host_ns <= 2 * PERIOD_NS
+    assert [note.is_alarm for note in done.parent.of(ScreenNote)] == [True]
+
+
+def test_what_was_not_confirmed_is_told_before_its_page_ends_unless_the_participant_withdrew(play: Play) -> None:
+    step = replace(QUESTION, items=(Item("strong", "scale", "How?", points=7),), max_seconds=4.0)
+    done = play([step], [KeyDown("3", "3", 2 * NS)])
+    (ended,) = done.parent.of(StepEnded)
+    (answer,) = done.parent.of(Answer)
+    assert (answer.answer, answer.is_confirmed, answer.first_key_host_ns) == ("3", False, 2 * NS)
+    assert (answer.confirmed_host_ns, ended.ended_by) == (ended.host_ns, "time")
+    assert play([step], [KeyDown("3", "3", 2 * NS), *_held(3, 2)]).parent.of(Answer) == []
 
 
 def _form_after(step: Step, page: Page, keys: list[tuple[str, str]]) -> Form:

@@ -111,9 +111,9 @@ def dpkg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("dpkg")
 def test_exactly_the_missing_packages_are_found(setup: ModuleType) -> None:
-    assert setup.missing_packages(setup.APT["demo"]) == ["libglu1-mesa", "libfontconfig1"]
+    assert setup.missing_packages(setup.APT["demo"]) == ["libglu1-mesa", "libfontconfig1", "libfribidi0"]
     compilers = ["gcc", "libc6-dev", "gcc-avr", "avr-libc", "libsimavr-dev"]
-    missing = ["libglu1-mesa", "libfontconfig1", "hdf5-tools", "chromium", "poppler-utils", *compilers]
+    missing = ["libglu1-mesa", "libfontconfig1", "libfribidi0", "hdf5-tools", "chromium", "poppler-utils", *compilers]
     assert setup.missing_packages(setup.APT["test"]) == missing
     assert setup.missing_packages(setup.APT["bench"]) == [*missing, "nodejs", "npm"]
     assert setup.missing_packages(setup.APT["check"]) == []

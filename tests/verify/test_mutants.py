@@ -123,7 +123,7 @@ MUTANTS: list[tuple[str, Patch]] = [
     ("film frame never shown", text(film._film_frames, "if len(never) == 0 and not backward:", "if not backward:")),
     ("light that did not follow", tolerance("light_unseen_percent", usual=50)),
     ("refreshes late", tolerance("late_flips_percent", usual=5)),
-    ("step left out", text(flips.check_steps, "if s.index not in rows]", "if s.index in ()]")),
+    ("step left out", text(flips.check_steps, "s.index not in begun and", "s.index in () and")),
     ("picture changed", text(integrity._checksums, "~looks(run, stream).is_good", "~looks(run, stream).is_good[:3]")),
     ("picture changed", skipped("checksums")),
     ("stopped", constant(integrity, "_ENDS", dict.fromkeys(integrity._ENDS, PASS))),

@@ -3,13 +3,14 @@
     asked -> first key or move -> value, as often as wanted -> confirmed: an Answer, and the next item is asked
 
 A choice is confirmed by its key or a click on it. A scale, manikins and a text take a value first, and `return` or the
-button confirms it; on a page of several items a click on a point confirms it at once. `tab` or its button skips.
+button confirms it; on a page of several items a click on a point confirms it at once. `tab` or its button skips. What
+is not confirmed when the page ends is an Answer as well, marked so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from unicodedata import category, combining
 
 from rig.elicitation.steps import Item, Step
@@ -165,6 +166,11 @@ class Form:
         if points and len(self._items) == 1:
             self._set(0, points[0].value, host_ns)
 
+    def unconfirmed(self, host_ns: int) -> list[Answer]:
+        """What was chosen or typed and not confirmed, when the page ends; nothing of items that nobody touched."""
+        open_ones = [index for index, given in enumerate(self._given) if given.value and not given.is_confirmed]
+        return [replace(self._answer(index, host_ns), is_confirmed=False) for index in open_ones]
+
     def _set(self, index: int, value: str, host_ns: int) -> None:
         self._note_first(index, host_ns)
         self._given[index].value = value
@@ -182,12 +188,15 @@ class Form:
         return self._give(index, host_ns, is_skipped=False)
 
     def _give(self, index: int, host_ns: int, *, is_skipped: bool) -> list[Answer]:
-        given, item = self._given[index], self._items[index]
         self._note_first(index, host_ns)
-        given.is_confirmed = True
+        self._given[index].is_confirmed = True
         self._ask_next(host_ns)
+        return [replace(self._answer(index, host_ns), is_skipped=is_skipped)]
+
+    def _answer(self, index: int, host_ns: int) -> Answer:
+        given, item = self._given[index], self._items[index]
         first_ns = host_ns if given.first_ns is None else given.first_ns
-        return [Answer(self._step.index, item.name, given.value, given.asked_ns, first_ns, host_ns, is_skipped)]
+        return Answer(self._step.index, item.name, given.value, given.asked_ns, first_ns, host_ns)
 
     def _ask_next(self, host_ns: int) -> None:
         """The first item without an answer is asked from now on, unless it was before."""

@@ -15,7 +15,6 @@ from PIL import Image, ImageDraw
 from rig.stimulus.pages.colours import BACKGROUND, INK, PAPER
 
 FINER = 4  # drawn so much larger, then made small: Pillow draws edges in steps
-DIMENSIONS = ("valence", "arousal", "dominance")
 _RAYS = 9  # of the burst
 
 

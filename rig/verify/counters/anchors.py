@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from rig.session.pulses import BODY_SLOT, CLOSING, OPENING, planned_ticks, pulses_known, pulses_sent
 from rig.session.run import Run, Stream
-from rig.session.runfile import Rows
 from rig.streams import NO_PULSE
 from rig.verify.clocks.paired import BOX_HZ, by_clock, clock_steps
-from rig.verify.findings import Finding, Word, due_pulses, ranges_of
+from rig.verify.findings import Finding, Numbers, Word, due_pulses, ranges_of
 from rig.verify.last_word import last_word
 
 HORIZON_SLOTS = 10  # how far the pattern is compared: preamble and a little of the body
@@ -24,6 +23,7 @@ MOST_RATE_ERROR = 0.01  # a camera further from the box's rate is not triggered 
 MAX_BOX_DEVIATION_US = 100  # a tenth of the 1 ms aimed at between cameras; a timer makes it exact
 
 Times = NDArray[np.float64]
+_Seen = tuple[Numbers, Numbers]  # camera ticks of frames, and the pulses that they claim
 
 
 def check_schedule(run: Run) -> list[Finding]:
@@ -105,18 +105,18 @@ def check_postamble(run: Run) -> list[Finding]:
 
 def _end_of_run(run: Run, stream: Stream, *, opening: bool) -> Finding:
     name, which = ("preamble", "first") if opening else ("postamble", "last")
-    claimed = stream.pulse_numbers != NO_PULSE
-    looked_at, limit = f"{int(claimed.sum())} frames", f"{which} frame at its place in the pattern"
-    own = _own_frames(run, stream, opening=opening)
-    reason = _not_measurable(run, stream, len(own), opening=opening)
+    told = _told_of_opening(run, stream) if opening else None
+    ticks, claims = told or _own_frames(run, stream, opening=opening)
+    looked_at, limit = f"{_looked_at(stream, told)} frames", f"{which} frame at its place in the pattern"
+    reason = _not_measurable(run, stream, len(ticks), opening=opening, is_told=told is not None)
     if reason:
         return Finding(name, stream.name, Word.NOT_MEASURED, None, limit, looked_at, reason)
     pulses = np.arange(0, pulses_known(run), stream.divisor)
     period_s = int(run.plan["period_ticks"]) / BOX_HZ
-    seen_periods = _seen_periods(stream, own, period_s)
+    seen_periods = _seen_periods(stream, ticks, period_s)
     due_periods = planned_ticks(run)[pulses] / int(run.plan["period_ticks"])
     missed = _missed(_from_end(seen_periods, opening), _from_end(due_periods, opening), int(run.plan["group"]))
-    claim = int(stream.pulse_numbers[claimed][0 if opening else -1])
+    claim = int(claims[0 if opening else -1])
     if missed is None:
         return Finding(name, stream.name, Word.FAIL, None, limit, looked_at, f"the pattern of the {name} was not seen")
     real = int(pulses[missed if opening else -1 - missed])
@@ -127,25 +127,39 @@ def _end_of_run(run: Run, stream: Stream, *, opening: bool) -> Finding:
     return Finding(name, stream.name, Word.PASS, real, limit, looked_at, f"{which} frame is of pulse {real}{note}")
 
 
-def _own_frames(run: Run, stream: Stream, *, opening: bool) -> Rows:
-    """Frames with a pulse from the first or the last piece in which the camera's clock ran on."""
+def _looked_at(stream: Stream, told: _Seen | None) -> int:
+    return int((stream.pulse_numbers != NO_PULSE).sum()) if told is None else len(told[0])
+
+
+def _told_of_opening(run: Run, stream: Stream) -> _Seen | None:
+    """What the log has of the first frames, where they were not stored: their camera ticks and pulses."""
+    entries = (entry for entry in run.log if entry.get("kind") == "opening" and entry["stream"] == stream.name)
+    told = next(entries, None)
+    if told is None or len(told["pulses"]) != len(told["camera_ticks"]):
+        return None
+    return np.array(told["camera_ticks"], np.int64), np.array(told["pulses"], np.int64)
+
+
+def _own_frames(run: Run, stream: Stream, *, opening: bool) -> _Seen:
+    """Camera ticks of frames with a pulse from the first or last piece in which the clock ran on; all their pulses."""
     frames = stream.frames[stream.pulse_numbers != NO_PULSE]
     pieces = by_clock(frames, clock_steps(run, stream))
-    return pieces[0 if opening else -1] if pieces else np.asarray(frames)
+    own = pieces[0 if opening else -1] if pieces else np.asarray(frames)
+    pulses = stream.pulse_numbers[stream.pulse_numbers != NO_PULSE]
+    return own["camera_ticks"].astype(np.int64), np.asarray(pulses, np.int64)
 
 
-def _seen_periods(stream: Stream, frames: Rows, period_s: float) -> Times:
+def _seen_periods(stream: Stream, ticks: Numbers, period_s: float) -> Times:
     """When frames of one piece were exposed by their camera's clock, in base periods after the first of them.
 
     The clocks' rates may differ by half a per cent, which the usual interval between frames takes out.
     """
-    ticks = frames["camera_ticks"].astype(np.int64)
     periods = (ticks - ticks[0]) / float(stream.baseline["ticks_hz"]) / period_s
     rate = float(np.median(np.diff(periods))) / stream.divisor
     return np.asarray(periods / np.clip(rate, 1 - MOST_RATE_ERROR, 1 + MOST_RATE_ERROR))
 
 
-def _not_measurable(run: Run, stream: Stream, frames: int, *, opening: bool) -> str:
+def _not_measurable(run: Run, stream: Stream, frames: int, *, opening: bool, is_told: bool) -> str:
     if not stream.baseline.get("ticks_hz"):
         return "the camera has no timestamps, or was never armed"
     if pulses_known(run) == 0:
@@ -155,7 +169,7 @@ def _not_measurable(run: Run, stream: Stream, frames: int, *, opening: bool) -> 
     groups = len(OPENING) * int(run.plan["group"]) // stream.divisor
     due, pulses = due_pulses(run, stream), np.arange(0, pulses_known(run), stream.divisor)
     ends = (due[:groups], pulses[:groups]) if opening else (due[-groups:], pulses[-groups:])
-    if not np.array_equal(*ends):
+    if not is_told and not np.array_equal(*ends):
         return "it was not to be stored"
     return "" if frames >= 4 else f"only {frames} frames"
 

@@ -36,11 +36,24 @@ class Due:
         """When the operator wanted a trial once more, host ns."""
         return [int(entry["host_ns"]) for entry in self._said if entry.get("said") == "repeat"]
 
+    def asked_ns(self, onset_ns: int) -> int:
+        """When the step that came on the screen then was asked for: at the end of the one before, host ns."""
+        ends = self.run.trials["ended_host_ns"]
+        return int(ends[(ends >= 0) & (ends <= onset_ns)].max(initial=0)) or onset_ns
+
     def is_cut(self, onset_ns: int, ended_ns: int) -> bool:
-        """Whether something may have ended a step before its time while it was on the screen."""
+        """Whether something may have ended a step before its time: while it was on the screen, or on its way there."""
+        onset_ns = self.asked_ns(onset_ns)
         cutting = [e for e in self._said if e.get("said") in ("repeat", "skip", "stop")]
-        cutting += [e for e in self.run.log if e.get("kind") == "withdrawn"]
-        return any(onset_ns <= int(entry["host_ns"]) <= ended_ns for entry in cutting)
+        times = [int(entry["host_ns"]) for entry in cutting] + self._withdrawn_ns
+        return any(onset_ns <= cut_ns <= ended_ns for cut_ns in times)
+
+    @property
+    def _withdrawn_ns(self) -> list[int]:
+        """When the participant withdrew, host ns: by the window's own word, which the recorder hears after the step."""
+        entries = [entry for entry in self.run.log if entry.get("kind") == "withdrawn"]
+        told = [entry.get("withdrawn_host_ns") for entry in entries]
+        return [own if isinstance(own, int) else int(e["host_ns"]) for e, own in zip(entries, told, strict=True)]
 
     def was_cut(self, step: Step) -> bool:
         """Whether operator or participant ended a step before its time, the last time that it was shown."""

@@ -65,7 +65,7 @@ def _film_frames(run: Run, step: Step, *, is_cut: bool) -> Finding:
 
 def film_flips(run: Run, step: Step) -> Rows:
     """Flips on which a step's film was on the screen, the last time that it was shown."""
-    is_last = run.flips["host_ns"] >= run.onset_host_ns(step.index)
+    is_last = run.flips["host_ns"] > run.last_shown_from_ns(step.index)
     return np.asarray(run.flips[(run.flips["step"] == step.index) & (run.flips["film_frame"] >= 0) & is_last])
 
 

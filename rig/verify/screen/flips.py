@@ -16,9 +16,11 @@ from rig.session.runfile import Rows
 from rig.verify.findings import Finding, Numbers, Word, ranges_of
 from rig.verify.screen.due import Due
 from rig.verify.tolerances import Limit, limit
+from rig.verify.wired import config_value
 
 LATE_PERIODS = 1.5
 LENGTH_PERIODS = 2  # a step may end so many refreshes off its length
+NO_WINDOW = "no flips: the protocol shows nothing, and no window was opened"
 SLOWEST_REFRESH_NS = NS / 24  # of a screen that rig.yaml allows; where there are no flips to tell
 
 
@@ -61,7 +63,7 @@ def _out_of_order(ended: list[tuple[Step, np.void]], due: Due) -> list[Step]:
     times = [time for _, row in ended for time in _times_of(row)]
     wrong = [step for (step, _), is_back in zip(ended, _is_back(times), strict=True) if is_back]
     for (before, earlier), (step, row) in pairwise(ended):
-        again_ns = _times_of(earlier)[0], _times_of(row)[0]
+        again_ns = due.asked_ns(_times_of(earlier)[0]), _times_of(row)[0]
         is_wanted = any(again_ns[0] <= said_ns <= again_ns[1] for said_ns in due.repeats_ns)
         if step.index <= before.index and not (is_wanted and step.trial == before.trial):
             wrong.append(step)
@@ -123,7 +125,7 @@ def check_late_flips(run: Run) -> list[Finding]:
     within, intervals = _is_within_step(run.flips), intervals_ns(run.flips) / 1e6
     most, looked_at = limit(run, "late_flips_percent"), f"{len(intervals)} intervals between flips"
     if len(intervals) == 0:
-        return [Finding("late flips", "", Word.NOT_MEASURED, None, str(most), looked_at, "no flips", (), most.origin)]
+        return [_without_flips(run, most, looked_at)]
     period, worst = float(np.median(intervals)), float(intervals.max())
     by_log, by_times = run.flips["late"][1:][within] > 0, intervals > LATE_PERIODS * period
     percent = 100 * max(int(by_log.sum()), int(by_times.sum())) / len(intervals)
@@ -132,6 +134,13 @@ def check_late_flips(run: Run) -> list[Finding]:
     where = ranges_of(np.asarray(run.flips["step"][1:][within][by_log | by_times], np.int64))
     value = round(percent, 3)
     return [Finding("late flips", "", graded(percent, most), value, str(most), looked_at, text, where, most.origin)]
+
+
+def _without_flips(run: Run, most: Limit, looked_at: str) -> Finding:
+    """Nothing could come late where the protocol shows nothing; anywhere else nobody can tell."""
+    is_none_due = len(run.flips) == 0 and config_value(run, "protocol", "window") is False
+    word, value, text = (Word.PASS, 0, NO_WINDOW) if is_none_due else (Word.NOT_MEASURED, None, "no flips")
+    return Finding("late flips", "", word, value, str(most), looked_at, text, (), most.origin)
 
 
 def graded(value: float, most: Limit) -> Word:

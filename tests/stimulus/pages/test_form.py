@@ -272,3 +272,18 @@ def test_whatever_is_done_each_item_is_answered_at_most_once_with_what_it_allows
             assert all(category(letter) not in ("Cc", "Cs") for letter in answer.answer)
         else:
             assert answer.answer in ALLOWED[answer.question]
+
+
+def test_what_is_chosen_or_typed_and_not_confirmed_is_told_when_the_page_ends() -> None:
+    asked = step(scale(), words(), scale(name="more"))
+    form = _form(asked)
+    form.key("4", 2_500)
+    _click(form, _middle(asked, "field", "words"), 3_000)
+    form.typed("half a sen", 3_500)
+    cut = [
+        Answer(7, "strong", "4", BEGAN, 2_500, 9_000, is_confirmed=False),
+        Answer(7, "words", "half a sen", BEGAN, 3_000, 9_000, is_confirmed=False),
+    ]
+    assert form.unconfirmed(9_000) == cut
+    form.key("return", 4_000)
+    assert form.unconfirmed(9_000) == cut[:1]
