@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Any
+from unicodedata import category
 
 from pydantic import Field
 
@@ -25,6 +27,9 @@ class Label(Model):
 
 
 AnswerText = Text | Label
+
+FILLED = ("caught", "pay")  # what the program knows, and writes for {caught} and {pay} in a text
+_IN_BRACES = re.compile(r"\{(\w+)\}")
 
 # Keys with a text below blocks: and withdrawal:.
 _TEXTS = ("text", "low", "high", "break_text", "question", "keep", "delete")
@@ -63,7 +68,8 @@ def every_text(look: Look[Any]) -> Iterator[tuple[Place, str, str]]:
 
 
 def check_texts(look: Look[Any], languages: list[str]) -> None:
-    """Note every text that lacks a language of the protocol, or is in one that it does not name."""
+    """Note every text that lacks a language of the protocol, is in one that it does not name, or cannot be read."""
+    _check_words(look)
     for place, text in _written(look):
         if not isinstance(text, dict) or look.get(dict, *place) is None or not languages:
             continue
@@ -73,6 +79,16 @@ def check_texts(look: Look[Any], languages: list[str]) -> None:
             if other not in languages:
                 allowed = f"one of languages: {', '.join(languages)}"
                 look.note((*place, other), "is no language of this protocol", value=other, allowed=allowed)
+
+
+def _check_words(look: Look[Any]) -> None:
+    for place, _, text in every_text(look):
+        if text and not any(category(letter)[0] not in "ZC" for letter in text):
+            look.note(place, "shows nothing", value=ascii(text), allowed="a text of letters that can be seen")
+        for name in _IN_BRACES.findall(text):
+            if name not in FILLED:
+                allowed = f"{' or '.join(f'{{{each}}}' for each in FILLED)}, or no braces"
+                look.note(place, "cannot be filled in", value=f"{{{name}}}", allowed=allowed)
 
 
 def _written(look: Look[Any]) -> Iterator[tuple[Place, Any]]:
