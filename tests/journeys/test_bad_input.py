@@ -91,8 +91,14 @@ def test_speed_max_with_a_real_window_is_refused(files):
     assert "--speed" in _record(rig, protocol)
 
 
-@pytest.mark.parametrize("command", ["verify", "info", "replay"])
-@pytest.mark.parametrize("defect", ["cut in half", "a text file", "empty", "missing", "a folder without runs"])
+@pytest.mark.parametrize(
+    ("command", "defect"),
+    [
+        *(("verify", defect) for defect in ("cut in half", "a text file", "empty", "missing", "a folder without runs")),
+        ("info", "cut in half"),
+        ("replay", "a folder without runs"),
+    ],
+)
 def test_a_file_that_is_no_session(session, tmp_path, command, defect):
     path = tmp_path / session.name
     match defect:

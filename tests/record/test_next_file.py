@@ -175,17 +175,22 @@ def no_further_file(error: Callable[[], Exception]) -> Callable[[pytest.MonkeyPa
     return patch
 
 
+REFUSALS = [
+    (no_room, "has too little room for a further file", Outcome.DISK_FULL),
+    (no_answer, "gets no further file: Input/output error", Outcome.DISK_FULL),
+    (no_further_file(lambda: OSError(errno.ENOSPC, "No space left on device")), "No space left", Outcome.DISK_FULL),
+    (no_further_file(lambda: OSError(errno.EIO, "Input/output error")), "Input/output error", Outcome.DISK_FULL),
+    (no_further_file(lambda: ValueError("a bug")), "by a fault of this program", Outcome.FAILED),
+]
+
+
 @pytest.mark.parametrize(
-    ("refuse", "said", "outcome"),
+    ("refuse", "said", "outcome", "virtual"),
     [
-        (no_room, "has too little room for a further file", Outcome.DISK_FULL),
-        (no_answer, "gets no further file: Input/output error", Outcome.DISK_FULL),
-        (no_further_file(lambda: OSError(errno.ENOSPC, "No space left on device")), "No space left", Outcome.DISK_FULL),
-        (no_further_file(lambda: OSError(errno.EIO, "Input/output error")), "Input/output error", Outcome.DISK_FULL),
-        (no_further_file(lambda: ValueError("a bug")), "by a fault of this program", Outcome.FAILED),
+        (no_room, "has too little room for a further file", Outcome.DISK_FULL, False),
+        *((*refusal, True) for refusal in REFUSALS),
     ],
 )
-@pytest.mark.parametrize("virtual", [True, False])
 def test_where_no_further_file_can_be_made_the_run_ends_in_order(
     tmp_path, monkeypatch, short, refuse, said, outcome, virtual
 ):

@@ -21,7 +21,7 @@ from rig.verify.verdict import contents, verify_run
 from tests.foreign import change_log, change_text
 from tests.handmade import Plan, make_run, number_in
 
-FEW = settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
 
 @cache
@@ -151,7 +151,7 @@ def _with_spoilt_attribute(file: h5py.File, data: st.DataObject) -> None:
 
 
 @given(st.data())
-@settings(FEW, max_examples=120)
+@settings(FEW, max_examples=60)
 def test_foreign_texts_and_attributes(data: st.DataObject) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "foreign.h5"
