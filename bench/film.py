@@ -87,9 +87,14 @@ class Played:
 
     @property
     def unwitnessed(self) -> set[int]:
-        """Film frames that the log calls shown, and in whose time the witness, on a busy machine, took no picture."""
+        """Film frames that the log calls shown, of which the witness took no picture well within their time.
+
+        After a stall a film frame may be on this screen for a few ms only: it has no vertical sync.
+        """
         times = np.array([host_ns for host_ns, _ in self.seen])
-        return {n for n, first, end in self._spans if not ((times > first - DOUBT_NS) & (times < end)).any()}
+        looked = {n for n, first, end in self._spans if ((times > first + DOUBT_NS) & (times < end - DOUBT_NS)).any()}
+        shown = {number for number, _, _ in self._spans}
+        return shown - looked - {number for _, number in self.seen}
 
     @property
     def late(self) -> int:
