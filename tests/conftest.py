@@ -16,7 +16,7 @@ GRACE_S = 2.0  # a thread that was told to end may take a moment; it is waited f
 _reported: set[str] = set()  # so that a thing left by one test is not reported again at the end of all
 
 # The same examples every time: a test that fails once must fail again.
-settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
+settings.register_profile("repeatable", deadline=None, derandomize=True, database=None, max_examples=40)
 settings.load_profile("repeatable")
 
 

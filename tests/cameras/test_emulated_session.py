@@ -29,6 +29,7 @@ simulation: {seed: 1}
 """
 DIVISORS = {"HS": 1, "VIS": 4}
 RECORDING = 1  # the epoch of the recording run
+LATE = "NOT MEASURED"  # a frame that a busy machine delivers a period late ends what arrival can tell (decision 17)
 
 
 class Wire:
@@ -112,7 +113,7 @@ def test_such_a_session_is_never_called_synchronised_or_complete(session: tuple[
         verdict = verify_run(run)
     words = {(finding.check, finding.stream): str(finding.word) for finding in verdict.findings}
     assert words["frames", "HS"] == "FAIL"
-    assert words["frames", "VIS"] == ("FAIL" if wire.swallowed("VIS") else "PASS")
+    assert words["frames", "VIS"] in ({"FAIL"} if wire.swallowed("VIS") else {"PASS", LATE})
     for check in ("evidence", "stamps", "preamble", "intervals"):
         for stream in DIVISORS:
             assert words[check, stream] != "PASS", check

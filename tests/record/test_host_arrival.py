@@ -35,7 +35,7 @@ FAULTS = (
     "disconnects: 1, away_s: 0.5, lost_frames: 3, first_pulse: 380, last_pulse: 500",
 )
 TWICE = "duplicate_frames: 4, late_frames: 3, first_pulse: 40, last_pulse: 400"
-SCHEDULES = (1, 9, 15, 27)  # ghosts, stale and late frames, wrapped numbers; cameras that come back or do not
+SCHEDULES = (1, 15)  # ghosts, stale and late frames, wrapped numbers; cameras that come back or do not
 
 
 def recorded(folder: Path, seed: int, *, streams: tuple[str, ...] = tuple(DIVISORS), seconds: float = 8) -> Recorded:
@@ -55,7 +55,7 @@ def test_all_that_a_seeded_schedule_leaves_to_be_known_is_told_and_true(tmp_path
     assert [str(stream) for stream in run_clockless(tmp_path, seed) if not stream.is_exact] == []
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_the_count_is_exact_each_gap_contains_its_losses_and_no_number_is_wrong(tmp_path: Path, seed: int) -> None:
     came = recorded(tmp_path, seed)
     truth = read_truth(beside(came.path, "truth.jsonl"))

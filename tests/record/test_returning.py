@@ -63,7 +63,7 @@ def check_gaps(came: Recorded, *, streams: list[str]) -> None:
             np.testing.assert_array_equal(burnt, stream.pulse_numbers)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_camera_that_comes_back_goes_on_in_its_stream_with_the_next_group(tmp_path: Path, seed: int) -> None:
     came = recorded(tmp_path, f"disconnects: 1, away_s: {0.4 + seed * 0.3}", seed=seed)
     (name,) = lost_streams(came)
@@ -78,7 +78,7 @@ def test_a_camera_that_comes_back_goes_on_in_its_stream_with_the_next_group(tmp_
     assert came.alarms[0].startswith(f"{name}: camera {name} (SIM-{name}): is gone")
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_bus_reset_takes_two_cameras_and_both_go_on(tmp_path: Path, seed: int) -> None:
     came = recorded(tmp_path, "bus_resets: 1, away_s: 0.7", seed=seed)
     streams = lost_streams(came)
@@ -87,7 +87,7 @@ def test_a_bus_reset_takes_two_cameras_and_both_go_on(tmp_path: Path, seed: int)
     assert came.outcome is Outcome.FINISHED
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_camera_that_stays_away_ends_the_run_as_device_lost_and_costs_the_others_nothing(
     tmp_path: Path, seed: int
 ) -> None:
@@ -128,7 +128,7 @@ def test_verify_fails_the_lost_frames_and_the_weaker_evidence_and_finds_the_rest
         assert found[check, name].word is Word.PASS, found[check, name].text
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_an_exposure_active_line_at_the_box_anchors_the_camera_that_is_back_by_its_timestamps(
     tmp_path: Path, seed: int
 ) -> None:
@@ -160,7 +160,7 @@ def test_no_first_frame_that_is_lost_or_odd_number_brings_exposures_to_the_wrong
 EARLY = "disconnects: 1, away_s: 0.5, first_pulse: 60, last_pulse: 140"
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_reading_of_its_clock_at_arm_anchors_a_camera_that_is_lost_early(tmp_path: Path, seed: int) -> None:
     rig = write_rig(tmp_path, seed=seed, faults=EARLY)
     came = record(tmp_path, rig, write_protocol(tmp_path, ("still", 5, "all")))

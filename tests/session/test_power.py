@@ -20,7 +20,7 @@ from tests.crashes import log_a_session, lost_by_a_cut, stages
 from tests.power import DiskLog
 from tests.short_plans import shorten_plans
 
-SEEDS = 5
+SEEDS = 3
 
 
 @pytest.fixture(scope="module")
