@@ -41,6 +41,7 @@ soak: ## Kill recordings and archivings, cut their power, and count what is lost
 	@$(PYTHON) tools/setup bench
 	@failed=0; \
 	$(BIN)/python -m bench.crashes $(ARGS) || failed=1; \
+	$(BIN)/python -m bench.paradigm || failed=1; \
 	$(BIN)/python -m bench.archive --seconds 0 --kills 50 --cuts 50 || failed=1; \
 	exit $$failed
 

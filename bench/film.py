@@ -32,6 +32,7 @@ import av
 import numpy as np
 
 from bench.report import markdown, replace_part, show_table
+from bench.runs import busy
 from rig import host
 from rig.clock import NS, HostClock
 from rig.config.rig import Screen as Config
@@ -51,7 +52,6 @@ NO_FILM = -1
 DOUBT_NS = 9_000_000  # how long a grab may take to be stamped, and before its flip returns a picture may be seen
 STALL_S = 0.25  # six film frames: four and more behind, the player leaves out what it must (clips/cadence.py)
 ORDINARY = ["chrt", "--other", "0"]  # priority of a process, in place of the one that it would inherit
-BURNING = [sys.executable, "-c", "while True: pass"]
 CLOCK = HostClock()
 HEADS = [
     "player",
@@ -139,7 +139,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         film = make_film(Path(folder) / "film.mp4", options.frames, size=(640, 360))
         found = {name: [play(film, Path(folder)) for _ in range(options.runs)] for name, play in PLAYERS.items()}
-        with busy():
+        with busy(os.cpu_count() or 1, *ORDINARY):
             found |= {
                 f"{name}, busy": [play(film, Path(folder)) for _ in range(options.runs)]
                 for name, play in PLAYERS.items()
@@ -172,18 +172,6 @@ def row(name: str, runs: list[Played]) -> list[str]:
     counts += [sum(len(run.left_out) for run in runs), sum(run.late for run in runs), held, wrong]
     counts += [sum(len(run.unwitnessed) for run in runs)]
     return [*map(str, counts), f"{statistics.median(lags):.1f} ms, at most {max(lags):.1f}"]
-
-
-@contextmanager
-def busy() -> Iterator[None]:
-    """Beside as many processes as cores that only burn time."""
-    burning = [subprocess.Popen([*ORDINARY, *BURNING]) for _ in range(os.cpu_count() or 1)]
-    try:
-        yield
-    finally:
-        for process in burning:
-            process.kill()
-            process.wait()
 
 
 @contextmanager

@@ -12,7 +12,6 @@ outage. Ends with 1 if anything differs.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import shutil
 import signal
@@ -31,6 +30,7 @@ from ruamel.yaml import YAML
 
 import rig
 from bench.report import markdown, replace_part, show_table
+from bench.runs import family
 from rig.channel import is_recorded
 from rig.config.rig import Rig, read_rig
 from rig.elicitation.steps import Step
@@ -41,7 +41,7 @@ from rig.sim.script import script
 from rig.stimulus.pages.page import boxes_of
 from rig.verify.findings import Word
 from rig.verify.verdict import verify_run
-from tests.films import make_film
+from tests.films import make_film, sha256_of
 
 SHIPPED = Path(rig.__file__).parents[1]
 KILLED_IN = 9  # trial
@@ -113,8 +113,7 @@ def write_short_smic(folder: Path, trials: int) -> Path:
     kept = list(protocol["clips"])[:trials]
     for index, name in enumerate(kept):
         film = make_film(folder / f"{name}.mp4", 48 + index, size=(640, 360))
-        digest = hashlib.sha256(film.read_bytes()).hexdigest()
-        protocol["clips"][name].update({"file": film.name, "sha256": digest})
+        protocol["clips"][name].update({"file": film.name, "sha256": sha256_of(film)})
     for name in list(protocol["clips"]):
         if name not in kept:
             del protocol["clips"][name]
@@ -248,7 +247,7 @@ def kill_in_trial(folder: Path, recorder: subprocess.Popen[str], kill: str, logs
         recorder.kill()
         return
     wanted = WHAT[kill]
-    for pid in below(os.getpid()):
+    for pid in family(os.getpid())[1:]:
         with_arguments = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
         if wanted in with_arguments:
             os.kill(pid, signal.SIGKILL)
@@ -260,12 +259,6 @@ def kill_in_trial(folder: Path, recorder: subprocess.Popen[str], kill: str, logs
         again = ScriptedOperator(folder, OPERATOR_SEED, logs[-1])
         wait_for(recorder)
         again.close()
-
-
-def below(pid: int) -> list[int]:
-    """All processes below one."""
-    children = [int(c) for task in Path(f"/proc/{pid}/task").iterdir() for c in (task / "children").read_text().split()]
-    return [found for child in children for found in (child, *below(child))]
 
 
 def judge(session: Session, result: Result, kill: str) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 import rig
-from bench.runs import waited_ms
+from bench.runs import busy, family, waited_ms
 from rig.clock import NS, HostClock
 
 RECORD = ["record", "demo", "--rig", "demo", "--subject", "001", "--participant", "scripted", "--out"]
@@ -28,15 +28,9 @@ TICKS_S = os.sysconf("SC_CLK_TCK")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--busy", type=int, default=0)
-    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(parser.parse_args().busy)]
-    try:
-        with tempfile.TemporaryDirectory(dir=".") as folder:
-            cpu_s = record(folder)
-            report(Path(folder) / "sub-001/ses-01", cpu_s)
-    finally:
-        for process in busy:
-            process.kill()
-            process.wait()
+    with busy(parser.parse_args().busy), tempfile.TemporaryDirectory(dir=".") as folder:
+        cpu_s = record(folder)
+        report(Path(folder) / "sub-001/ses-01", cpu_s)
 
 
 def record(folder: str) -> dict[str, float]:
@@ -50,15 +44,6 @@ def record(folder: str) -> dict[str, float]:
     if recorder.returncode:
         sys.exit(f"the recording ended with exit status {recorder.returncode}")
     return seen
-
-
-def family(pid: int) -> list[int]:
-    """A process and all below it."""
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except FileNotFoundError:
-        return []
-    return [pid, *(found for child in children for found in family(int(child)))]
 
 
 def role_of(pid: int, recorder: int) -> str:

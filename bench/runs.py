@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +27,28 @@ PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 1e6
 def still_protocol(seconds: int) -> str:
     """A protocol that shows one neutral screen for so long, every frame stored."""
     return STILL.replace("SECONDS", str(seconds))
+
+
+@contextmanager
+def busy(processes: int, *before: str) -> Iterator[None]:
+    """Beside so many processes that only burn time; `before`: what to start each of them by."""
+    burning = [subprocess.Popen([*before, sys.executable, "-c", "while True: pass"]) for _ in range(processes)]
+    try:
+        yield
+    finally:
+        for process in burning:
+            process.kill()
+            process.wait()
+
+
+def family(pid: int) -> list[int]:
+    """A process and all below it, whichever of its threads started them."""
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        children = [child for task in tasks for child in (task / "children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):  # it, or a thread of it, has just ended
+        return []
+    return [pid, *(found for child in children for found in family(int(child)))]
 
 
 def resident_mb() -> float:

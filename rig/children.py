@@ -151,6 +151,24 @@ class Child:
         self._reader = -1
 
 
+def started(module: str, log: Path, setup: Message, *, who: str, within_s: float) -> Child:
+    """A child that was sent its `setup` and has answered {"ready": true}, not {"error": why}.
+
+    Raises DeviceNotReady about `who`.
+    """
+    child = Child(module, log)
+    try:
+        child.send(setup)
+        messages = child.receive(within_s)
+    except DeviceLost as exc:
+        child.close()
+        raise DeviceNotReady(who, f"did not start: {exc}") from None
+    if not messages or "ready" not in messages[0]:
+        child.close()
+        raise DeviceNotReady(who, messages[0]["error"] if messages else f"did not answer in {within_s:g} s")
+    return child
+
+
 class Parent:
     """The child's end of the pipe."""
 

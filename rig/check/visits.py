@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from rig.elicitation.blocks import Tailored, Trials
-from rig.elicitation.course import Course, Pay
+from rig.elicitation.course import Course
 from rig.elicitation.order import Order
 from rig.elicitation.protocol import ElicitationProtocol
 from rig.elicitation.steps import Step
@@ -38,11 +38,9 @@ def _longest(protocol: ElicitationProtocol, clip_seconds: Mapping[str, float]) -
 
 def told(protocol: ElicitationProtocol, steps: Sequence[Step]) -> Iterator[Step]:
     """The steps with what is filled into their texts: for who is never caught, always caught, and for who withdraws."""
-    stakes = protocol.stakes
-    pay = Pay(stakes.start, stakes.each, stakes.unit) if stakes.kind == "pay" else None
     for caught in (0, max((step.trial for step in steps), default=0)):
         for withdraws in (False, True):
-            course = Course(steps, caught=caught, pay=pay)
+            course = Course(steps, caught=caught, pay=protocol.stakes.pay)
             if withdraws:
                 course.withdraw()
             yield from iter(course.next, None)

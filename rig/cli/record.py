@@ -69,7 +69,7 @@ def record(
     is_scripted, is_virtual = participant is Participant.SCRIPTED, speed is Speed.MAX
     request = Request(
         found.rig, found.protocol, subject, out, session, scripted=is_scripted, virtual=is_virtual,
-        wait=wait, language=language, resume=resume,
+        wait=wait, language=language, resume=resume, clips=found.films.clips,
     )  # fmt: skip
     _name_left(out)
     if resume:

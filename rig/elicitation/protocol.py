@@ -17,6 +17,7 @@ from rig.config.limits import LIMITS_IN_WORDS, REQUIRES_IN_WORDS, CheckName, Tol
 from rig.config.model import Look, Model, look_at
 from rig.config.yaml import Document, Place, problem_at
 from rig.elicitation.blocks import AnyBlock, Clip, Trials
+from rig.elicitation.course import Pay
 from rig.elicitation.order import Order
 from rig.elicitation.places import block_places, languages
 from rig.elicitation.rules import check_cap, check_rules
@@ -52,6 +53,11 @@ class Stakes(Model):
     start: float = Field(default=0, ge=0, description="pay before the first trial, in units, 0 or more")
     each: float = Field(default=0, description="what each right guess of the operator adds, in units; below 0: takes")
     unit: str = Field(default="", max_length=20, description="unit of the pay, such as EUR; at most 20 letters")
+
+    @property
+    def pay(self) -> Pay | None:
+        """What a participant is paid; None: nothing."""
+        return Pay(self.start, self.each, self.unit) if self.kind == "pay" else None
 
 
 class Operator(Model):

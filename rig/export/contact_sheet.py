@@ -75,7 +75,7 @@ def _places(session: Session, instants: int) -> list[_Place]:
 def _spans(line: Timeline) -> list[tuple[int, int]]:
     """Host ns from the first to the last flip of each film, where cameras ran; without films the whole run."""
     first, last = line.start_host_ns, line.start_host_ns + line.length_ns
-    flips = [line.flips_of(step)["host_ns"] for step in line.clip_steps.values()]
+    flips = [line.run.film_flips(step)["host_ns"] for step in line.clip_steps.values()]
     spans = [(max(first, int(f[0])), min(last, int(f[-1]))) for f in flips]
     return [span for span in spans if span[0] < span[1]] or [(first, last)]
 

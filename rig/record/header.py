@@ -81,11 +81,12 @@ def header(
         "/README": description.readme(),
     }
     measured, about = _kept(measured_on(rig_file.document.path, rig_file.rig.name))
-    about |= {"rig": _about(rig_file.document), "protocol": _about(protocol_file.document)}
+    about |= {"rig": about_file(rig_file.document), "protocol": about_file(protocol_file.document)}
     return Header(attributes, _streams(plan, devices), texts | measured, about, _clips(protocol_file, clips))
 
 
-def _about(document: Document) -> dict[str, Value]:
+def about_file(document: Document) -> dict[str, Value]:
+    """Where it lies, and its sha256."""
     return {"path": str(document.path.resolve()), "sha256": hashlib.sha256(document.path.read_bytes()).hexdigest()}
 
 

@@ -18,7 +18,6 @@ from rig.record.run import Run
 from rig.record.states import RunState
 from rig.record.storage import Storage
 from rig.record.telling import Standing, Telling
-from rig.session.layout import Outcome
 from rig.stimulus.screen import StepBegan
 from rig.streams import ClockPair
 from rig.trigger.box import RunEnded
@@ -113,9 +112,8 @@ class Observer:
         else:
             telling.look(now, self._standing)
 
-    def ended(self, outcome: Outcome) -> None:
+    def ended(self) -> None:
         """Tell the operator's terminal how it ended, as the last it is told."""
-        self._run.outcome = outcome
         self._tell_state(is_due=True)
 
     def _beside(self, what: str, work: Callable[..., None], *of: object) -> bool:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from rig.clips.manifest import FilmClip, find_clips
 from rig.config.rig import RigFile
-from rig.elicitation.course import Pay
 from rig.elicitation.protocol import ElicitationProtocol, ProtocolFile
 from rig.elicitation.steps import Step
 from rig.elicitation.tailoring import choose, questionnaires
@@ -43,6 +42,7 @@ class Request:
     wait: bool = False  # the first step waits for the operator's start
     language: str = ""  # one of the protocol's; empty: its first
     resume: bool = False  # a session that was cut goes on
+    clips: Mapping[str, FilmClip] | None = None  # as a check has found them just now; None: they are looked for
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def prepared(request: Request) -> Iterator[Prepared]:
 
     Raises UserError, SessionError.
     """
-    clips = find_clips(request.protocol)
+    clips = find_clips(request.protocol) if request.clips is None else dict(request.clips)
     cut = None
     if request.resume:
         cut = find_cut(request.out, request.subject, request.session, request.protocol)
@@ -151,8 +151,7 @@ def _spelled(cameras: Mapping[str, Sampling]) -> str:
 
 def _lead(request: Request, cut: Resumed | None) -> Lead:
     protocol = request.protocol.protocol
-    stakes, otherwise = protocol.stakes, str(protocol.withdrawal.otherwise)
-    pay = Pay(stakes.start, stakes.each, stakes.unit) if stakes.kind == "pay" else None
+    pay, otherwise = protocol.stakes.pay, str(protocol.withdrawal.otherwise)
     if cut is None:
         return Lead(request.wait, pay, otherwise)
     otherwise = cut.choice or otherwise

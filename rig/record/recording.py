@@ -176,7 +176,7 @@ class Recording:
         except StorageError as error:  # all frames are in the file; readers see a run that was never closed
             run.outcome = Outcome.CLOSE_FAILED
             run.alarms.append(f"disk: {error}")
-        observer.ended(run.outcome)
+        observer.ended()
 
 
 def _recorded(job: _Job, run: Run, storage: Storage, path: Path) -> Recorded:

@@ -5,7 +5,6 @@ It is read as it was left; nobody needs to recover it first. Order and steps are
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from rig.elicitation.course import OUTSIDE
 from rig.elicitation.protocol import ProtocolFile
 from rig.elicitation.steps import Step
 from rig.errors import NotASession, SessionError, UserError
+from rig.record.header import about_file
 from rig.session.folder import SessionFolder, check_subject, folder_named, is_bare, sessions_below
 from rig.session.layout import CONFIG, Outcome
 from rig.session.leftovers import files_left
@@ -121,8 +121,7 @@ def _refuse(folder: SessionFolder, session: Session, protocol: ProtocolFile, *, 
         raise UserError(path, "is being recorded right now")
     if last.outcome in OVER or (last.outcome.is_orderly and not is_named) or _first(session) >= len(last.steps):
         raise UserError(path, f"is over: {last.outcome}", hint=NONE_CUT)
-    written = str(last.attributes(f"{CONFIG}/protocol").get("sha256", ""))
-    if written != hashlib.sha256(protocol.document.path.read_bytes()).hexdigest():
+    if last.attributes(f"{CONFIG}/protocol").get("sha256") != about_file(protocol.document)["sha256"]:
         problem = f"is not the protocol that {path} was recorded with"
         hint = f"Take the one of that time: it is in the session, and was at {_place(last)}"
         raise UserError(str(protocol.document.path), problem, hint=hint)

@@ -316,13 +316,11 @@ class Run:
         """Steps with onset and end, TRIAL (n,), host ns; one row each time that a step was shown."""
         return _last_of(self.table(layout.TRIALS, TRIAL), ["step", "onset_host_ns"])
 
-    def last_shown_from_ns(self, step: int) -> int:
-        """From when on flips of a step, by its index, are those of the last time that it was shown, host ns.
-
-        That is the end of the time before; -1 where it was shown once, or nothing tells.
-        """
-        ends = self.trials["ended_host_ns"][self.trials["step"] == step]
-        return int(ends[:-1].max(initial=-1))
+    def film_flips(self, step: Step) -> Rows:
+        """Flips on which a step's film was on the screen, the last time that it was shown, FLIP (n,)."""
+        earlier_ends = self.trials["ended_host_ns"][self.trials["step"] == step.index][:-1]
+        is_last = self.flips["host_ns"] > earlier_ends.max(initial=-1)
+        return np.asarray(self.flips[(self.flips["step"] == step.index) & (self.flips["film_frame"] >= 0) & is_last])
 
     @cached_property
     def not_stored(self) -> Rows:

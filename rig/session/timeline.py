@@ -131,12 +131,6 @@ class Timeline:
         begun = set(self.run.flips["step"][self.run.flips["film_frame"] == 0].tolist())
         return {step.name: step for step in self.run.steps if step.clip is not None and step.index in begun}
 
-    def flips_of(self, step: Step) -> Rows:
-        """Flips on which a step's film was on the screen, the last time that it was shown, FLIP (n,)."""
-        flips = self.run.flips
-        is_last = flips["host_ns"] > self.run.last_shown_from_ns(step.index)
-        return np.asarray(flips[(flips["step"] == step.index) & (flips["film_frame"] >= 0) & is_last])
-
     def pulse_at(self, host_ns: int) -> int:
         """The latest known pulse whose exposure began at or before `host_ns`; NO_PULSE before the first."""
         place = int(np.searchsorted(self.exposed_host_ns, host_ns, side="right")) - 1
@@ -155,7 +149,7 @@ class Timeline:
 
         The clip lasts until the flip that takes its last picture from the screen.
         """
-        flips = self.flips_of(self.clip_steps[name])
+        flips = self.run.film_flips(self.clip_steps[name])
         first = int(flips["host_ns"][flips["film_frame"] == 0][0])
         length_ns, after_ns = self._taken_off_host_ns(int(flips["host_ns"][-1])) - first, in_ns(seconds)
         if not 0 <= after_ns < length_ns:

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from rig.channel import Client
-from rig.children import Child, Message, Parent
+from rig.children import Message, Parent, started
 from rig.clock import NS, HostClock
-from rig.errors import DeviceLost, DeviceNotReady, RigError
+from rig.errors import DeviceLost, RigError
 
 ATTACH_S = 30.0
 LISTEN_S = 0.05
@@ -97,17 +97,8 @@ class ScriptedOperator:
 
     def __init__(self, session: Path, seed: int, log: Path) -> None:
         """Start it; everything that it is sent goes to `log`. Blocks until it is attached. Raises DeviceNotReady."""
-        self._child = Child("rig.sim.operator", log)
-        try:
-            self._child.send({"session": str(session), "seed": seed})
-            messages = self._child.receive(ATTACH_S)
-        except DeviceLost as exc:
-            self._child.close()
-            raise DeviceNotReady("scripted operator", f"did not start: {exc}") from None
-        if not messages or "ready" not in messages[0]:
-            self._child.close()
-            problem = messages[0]["error"] if messages else f"did not answer in {ATTACH_S:g} s"
-            raise DeviceNotReady("scripted operator", problem)
+        setup = {"session": str(session), "seed": seed}
+        self._child = started("rig.sim.operator", log, setup, who="scripted operator", within_s=ATTACH_S)
 
     @property
     def pid(self) -> int:

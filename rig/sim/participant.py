@@ -19,11 +19,11 @@ from Xlib.display import Display
 from Xlib.error import DisplayError
 from Xlib.ext import xtest
 
-from rig.children import Child, Message, Parent
+from rig.children import Message, Parent, started
 from rig.clock import NS, Clock, HostClock
 from rig.config import rig as config_of
 from rig.elicitation.steps import Step
-from rig.errors import DeviceLost, DeviceNotReady
+from rig.errors import DeviceNotReady
 from rig.sim.script import Deed, script
 from rig.stimulus.pages.page import Page, look_of
 
@@ -55,17 +55,9 @@ class ScriptedParticipant:
         `withdraws_in_step`: name of the step in which `withdrawal_key` is held.
         """
         self._withdraws_in, self._withdrawal_key = withdraws_in_step, withdrawal_key
-        self._child = Child("rig.sim.participant", folder / "participant.log")
-        try:
-            self._child.send({"display": display, "seed": seed, "config": config.model_dump()})
-            messages = self._child.receive(START_S)
-        except DeviceLost as exc:
-            self._child.close()
-            raise DeviceNotReady("scripted participant", f"did not start on display {display}: {exc}") from None
-        if not messages or "ready" not in messages[0]:
-            self._child.close()
-            problem = messages[0]["error"] if messages else f"did not answer in {START_S:g} s"
-            raise DeviceNotReady(f"scripted participant on display {display}", problem)
+        setup = {"display": display, "seed": seed, "config": config.model_dump()}
+        log, who = folder / "participant.log", f"scripted participant on display {display}"
+        self._child = started("rig.sim.participant", log, setup, who=who, within_s=START_S)
 
     def began(self, step: Step) -> None:
         """The step is on the screen now: what the script says will be done. Does not block. Raises DeviceLost."""

@@ -41,7 +41,7 @@ def check_film_frames(run: Run) -> list[Finding]:
 
 
 def _film_frames(run: Run, step: Step, *, is_cut: bool) -> Finding:
-    flips = film_flips(run, step)
+    flips = run.film_flips(step)
     frames = len(run.clip(str(step.clip))["pts"])
     if is_cut and len(flips):
         frames = min(frames, int(flips["film_frame"].max()) + 1)
@@ -61,12 +61,6 @@ def _film_frames(run: Run, step: Step, *, is_cut: bool) -> Finding:
     parts += [f"{unexplained} without such a reason"] if skips and unexplained else []
     text = "; ".join(parts)
     return Finding("film frames", step.name, Word.FAIL, len(never), limit, looked_at, text, where)
-
-
-def film_flips(run: Run, step: Step) -> Rows:
-    """Flips on which a step's film was on the screen, the last time that it was shown."""
-    is_last = run.flips["host_ns"] > run.last_shown_from_ns(step.index)
-    return np.asarray(run.flips[(run.flips["step"] == step.index) & (run.flips["film_frame"] >= 0) & is_last])
 
 
 @dataclass(frozen=True)
@@ -183,7 +177,7 @@ def _of_films(run: Run, check: str, most: Limit, judge: Judge) -> list[Finding]:
 
 
 def _of_film(run: Run, check: str, step: Step, most: Limit, judge: Judge) -> Finding:
-    flips, clip = film_flips(run, step), run.clip(str(step.clip))
+    flips, clip = run.film_flips(step), run.clip(str(step.clip))
     if len(flips) == 0:
         text = f"{step.clip} was never shown"
         return Finding(check, step.name, Word.NOT_MEASURED, None, str(most), "0 flips", text, (), most.origin)
