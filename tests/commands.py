@@ -2,23 +2,52 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ENDS_WITHIN_S = 120
+_warm: list[subprocess.Popen[str]] = []  # the process that forks commands off (warm.py)
+
+
+def warm_up() -> None:
+    """Begin to load what commands import, in a process that lives as long as this one."""
+    command = [sys.executable, "-m", "tests.warm"]
+    _warm.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+
+
+def cool_down() -> None:
+    """End that process."""
+    while _warm:
+        with _warm.pop() as process:
+            process.kill()
 
 
 def start(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
-    """Start `rig ARGUMENTS`; the caller waits for it."""
+    """Start `rig ARGUMENTS` in a fresh Python; the caller waits for it."""
     command = [sys.executable, "-m", "rig", *map(str, arguments)]
     return subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def run(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run `rig ARGUMENTS` to its end."""
-    command = [sys.executable, "-m", "rig", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=ENDS_WITHIN_S, check=False)
+    with tempfile.NamedTemporaryFile("r") as stdout, tempfile.NamedTemporaryFile("r") as stderr:
+        request = {
+            "arguments": list(map(str, arguments)),
+            "cwd": str(cwd),
+            "env": dict(os.environ),
+            "stdout": stdout.name,
+            "stderr": stderr.name,
+        }
+        [process] = _warm
+        assert process.stdin
+        assert process.stdout
+        print(json.dumps(request), file=process.stdin, flush=True)
+        code = int(process.stdout.readline())
+        return subprocess.CompletedProcess(request["arguments"], code, stdout.read(), stderr.read())
 
 
 def refused(*arguments: object, cwd: Path) -> str:

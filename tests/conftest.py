@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests import commands
+
 GRACE_S = 2.0  # a thread that was told to end may take a moment; it is waited for only when something is left
 
 _reported: set[str] = set()  # so that a thing left by one test is not reported again at the end of all
@@ -26,6 +28,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "hardware: needs the real rig; run with --hardware")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    is_only_leading = session.config.getoption("numprocesses", None) and not hasattr(session.config, "workerinput")
+    if not is_only_leading:
+        commands.warm_up()
+
+
+def pytest_sessionfinish() -> None:
+    commands.cool_down()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
