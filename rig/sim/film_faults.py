@@ -72,6 +72,8 @@ class FilmFaults:
 
     def _first(self, fault: Fault, showing: Showing, due_ns: int) -> int | None:
         """The film frame, if the flip due then is the first of one that this fault strikes."""
+        if not self._placed:
+            return None
         frame = showing.target(due_ns)
         return frame if frame != showing.film_frame and self._is(fault, frame) else None
 

@@ -144,8 +144,11 @@ class World:
 
     def next_host_ns(self) -> int | None:
         """When something is due next; None when nothing is."""
-        times = [t for t in (self.box.next_host_ns(), self._due[0][0] if self._due else None) if t is not None]
-        return min(times, default=None)
+        of_box = self.box.next_host_ns()
+        if not self._due:
+            return of_box
+        of_others = self._due[0][0]
+        return of_others if of_box is None or of_others < of_box else of_box
 
     def run_until(self, host_ns: int) -> None:
         """Do everything that is due until `host_ns`, in the order of its time."""
