@@ -10,5 +10,7 @@ SHIPPED = {"rig.shipped.protocols": "protocols", "rig.shipped.calibration": "cal
 setup(
     packages=[*find_packages(include=["rig", "rig.*"]), *SHIPPED],
     package_dir=SHIPPED,
-    package_data={"": ["*.yaml", "*/*.yaml", "*.md", "*.json", "firmware/*.hex", "firmware/*.rules", "py.typed"]},
+    package_data={
+        "": ["*.yaml", "*/*.yaml", "*.md", "*.json", "firmware/*.hex", "firmware/*.rules", "static/*", "py.typed"]
+    },
 )

@@ -41,14 +41,13 @@ from rig.stimulus.display import start_virtual
 from rig.stimulus.process import PsychoPyScreen
 from rig.stimulus.screen import ScreenEvent, StepEnded
 from rig.streams import Flip
-from tests.films import BITS, clip_of, make_film
+from tests.films import NO_NUMBER, clip_of, coded, make_film
 
 WIDTH, HEIGHT, REFRESH_HZ, GRAB_HZ = 1280, 720, 60, 240
 CONFIG = Config(backend="psychopy", display="virtual", width=WIDTH, height=HEIGHT, refresh_hz=REFRESH_HZ, patch_px=40)
 FILM = Step(0, "clip", "film", "", {}, None, 60.0, "film", (), "")
 STRIP_Y = HEIGHT // 4  # in the middle of the code, which fills the upper half of the film
 WHITE, BLACK = 180, 76  # grey levels above and below which a block is told; between them no film is shown
-NO_FILM = -1
 DOUBT_NS = 9_000_000  # how long a grab may take to be stamped, and before its flip returns a picture may be seen
 STALL_S = 0.25  # six film frames: four and more behind, the player leaves out what it must (clips/cadence.py)
 ORDINARY = ["chrt", "--other", "0"]  # priority of a process, in place of the one that it would inherit
@@ -72,7 +71,7 @@ class Played:
     """One run, as the witness saw it."""
 
     frames: int
-    seen: list[tuple[int, int]]  # host clock ns, film frame or NO_FILM
+    seen: list[tuple[int, int]]  # host clock ns, film frame or NO_NUMBER
     flips: list[Flip] = field(default_factory=list)
 
     @property
@@ -104,7 +103,7 @@ class Played:
     def _spans(self) -> list[tuple[int, int, int]]:
         """Each film frame of the log with the host ns of its first flip, and of the first flip of what came next."""
         changes = [b for a, b in pairwise([None, *self.flips]) if b and (a is None or a.film_frame != b.film_frame)]
-        return [(a.film_frame, a.host_ns, b.host_ns) for a, b in pairwise(changes) if a.film_frame != NO_FILM]
+        return [(a.film_frame, a.host_ns, b.host_ns) for a, b in pairwise(changes) if a.film_frame != NO_NUMBER]
 
     @property
     def judged(self) -> tuple[int, int]:
@@ -122,7 +121,7 @@ class Played:
         """From the first flip of each film frame to the first grab that shows it."""
         first = {flip.film_frame: flip.host_ns for flip in reversed(self.flips)}
         grabbed = {number: host_ns for host_ns, number in reversed(self.seen)}
-        return [(grabbed[n] - first[n]) / 1e6 for n in first.keys() & grabbed.keys() if n != NO_FILM]
+        return [(grabbed[n] - first[n]) / 1e6 for n in first.keys() & grabbed.keys() if n != NO_NUMBER]
 
 
 def main() -> None:
@@ -185,7 +184,7 @@ def witness(display: str) -> Iterator[list[tuple[int, int]]]:
     def grab() -> None:
         with av.open(f"{display}+0,{STRIP_Y}", format="x11grab", options=size) as grabbed:
             for frame in grabbed.decode(video=0):
-                seen.append((round(frame.time * NS) + utc_to_host_ns, code(frame.to_ndarray(format="gray")[0])))
+                seen.append((round(frame.time * NS) + utc_to_host_ns, number_in(frame.to_ndarray(format="gray")[0])))
                 if is_over.is_set():
                     return
 
@@ -200,12 +199,9 @@ def witness(display: str) -> Iterator[list[tuple[int, int]]]:
         thread.join()
 
 
-def code(line: np.ndarray) -> int:
-    """The number in one line of pixels, uint8 (width,); NO_FILM when a block is neither white nor black."""
-    blocks = line[(2 * np.arange(BITS) + 1) * WIDTH // (2 * BITS)]
-    if ((blocks > BLACK) & (blocks < WHITE)).any():
-        return NO_FILM
-    return int(sum(1 << (BITS - 1 - bit) for bit in range(BITS) if blocks[bit] >= WHITE))
+def number_in(line: np.ndarray) -> int:
+    """The number in one line of pixels, uint8 (width,); NO_NUMBER when a block is neither white nor black."""
+    return coded(line, black=BLACK, white=WHITE)
 
 
 def play_with_rig(film: Path, folder: Path, stalls_s: Sequence[float] = ()) -> Played:

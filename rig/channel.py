@@ -33,6 +33,7 @@ from typing import Any, Literal, get_args
 from rig import host
 from rig.clock import NS, HostClock
 from rig.errors import DeviceLost, DeviceNotReady, RigError, StorageError, UserError
+from rig.private import write_private
 
 Message = dict[str, Any]
 Role = Literal["operator", "observer"]
@@ -75,7 +76,7 @@ class Server:
         self._selector.register(self._ear, selectors.EVENT_READ)
         self._thread = threading.Thread(target=self._run, name="channel", daemon=True)
         try:
-            _write_private(self.path, {"port": self.port, "token": self._token, "pid": os.getpid()})
+            write_private(self.path, _line({"port": self.port, "token": self._token, "pid": os.getpid()}))
         except StorageError:
             self._close_sockets()
             raise
@@ -356,21 +357,6 @@ def _listening(folder: Path) -> socket.socket:
         raise DeviceNotReady(
             f"channel of {folder}", problem, hint="Is the loopback device of this machine up?"
         ) from None
-
-
-def _write_private(path: Path, content: Message) -> None:
-    """Put it there at once: nobody ever reads half of it, nor anybody but the owner."""
-    part = path.with_name(f".{path.name}.part-{os.getpid()}")
-    try:
-        with host.made(part) as fd:
-            host.make_private(part)
-            host.cut(fd, 0)
-            host.write_at(fd, _line(content), 0)
-        host.rename(part, path)
-    except OSError as exc:
-        with suppress(OSError):
-            host.remove(part)
-        raise StorageError(str(path), f"cannot be written: {exc.strerror}") from None
 
 
 def _read(folder: Path) -> tuple[int, str, int]:

@@ -15,6 +15,7 @@
           +-- SessionExists     nothing is ever overwritten
           +-- Truncated         the end of the file is missing
           +-- ChecksumError     a frame differs from what the camera delivered
+          +-- LabelsChanged     somebody else saved or closed them: read them again
           +-- StorageError      the disk refused; what was acknowledged is kept
 
 Anything else that escapes is a bug and may show a traceback.
@@ -114,6 +115,10 @@ class Truncated(SessionError):
 
 class ChecksumError(SessionError):
     """A stored frame differs from what the camera delivered."""
+
+
+class LabelsChanged(SessionError):
+    """A coder's labels were saved or closed since they were read; nothing was overwritten."""
 
 
 class StorageError(SessionError):

@@ -1,7 +1,8 @@
 """Pixel formats: how a picture lies in a camera's buffer and in the file, by its name in GenICam's PFNC.
 
-    Mono8, BayerRG8     uint8 (height, width)        Mono10, Mono12, BayerRG10, BayerRG12   uint16 (height, width)
-    RGB8, BGR8          uint8 (height, width, 3)     Mono10p, Mono12Packed, BayerRG12p      uint8 (bytes,): packed
+    Mono8, BayerRG8     uint8 (height, width)        Mono10 ... Mono16, BayerRG10 ...       uint16 (height, width)
+    RGB8, BGR8          uint8 (height, width, 3)     RGB10 ... BGR16                        uint16 (height, width, 3)
+                                                     Mono10p, Mono12Packed, BayerRG14p      uint8 (bytes,): packed
 
 Pictures are stored as delivered. What is looked at is made of them when it is asked for:
 
@@ -25,24 +26,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 _SENSORS = ("Mono", "BayerRG", "BayerGR", "BayerGB", "BayerBG")
-_DEPTHS = ("8", "10", "10p", "12", "12p", "12Packed")  # of each sensor
-_OTHERS = ("Mono10Packed", "RGB8", "BGR8")
+_DEPTHS = ("8", "10", "10p", "12", "12p", "12Packed", "14", "14p", "16")  # of each sensor
+_COLOURS = ("RGB", "BGR")
+_COLOUR_DEPTHS = ("8", "10", "12", "14", "16")
 IN_WORDS = (
     f"{', '.join(_SENSORS[:-1])} or {_SENSORS[-1]}, followed by {', '.join(_DEPTHS[:-1])} or {_DEPTHS[-1]}, "
-    f"such as Mono8; or {', '.join(_OTHERS)} (which older cameras call RGB8Packed, BGR8Packed)"
+    f"such as Mono8; Mono10Packed; or {' or '.join(_COLOURS)}, followed by {', '.join(_COLOUR_DEPTHS[:-1])} or "
+    f"{_COLOUR_DEPTHS[-1]} (older cameras say RGB8Packed, BGR8Packed)"
 )
 _PARTS = re.compile("(?:Mono|Bayer(?P<pattern>..)|(?P<colours>RGB|BGR))(?P<bits>[0-9]+)(?P<packing>.*)")
 
 
 @dataclass(frozen=True)
 class PixelFormat:
-    """One format. `pattern`: the colours of the first two pixels of a Bayer sensor; empty for others."""
+    """One format.
+
+    `pattern`: the colours of the first two pixels of a Bayer sensor; empty for others. `is_blue_first`: as in BGR8.
+    """
 
     name: str
     bits: int  # of one sample
     channels: int = 1
     packing: Literal["", "p", "Packed"] = ""
     pattern: str = ""
+    is_blue_first: bool = False
 
     @property
     def is_packed(self) -> bool:
@@ -70,10 +77,15 @@ def _format(name: str) -> PixelFormat:
     parts = _PARTS.fullmatch(name)
     assert parts
     channels, packing = len(parts["colours"] or "1"), cast("Literal['', 'p', 'Packed']", parts["packing"])
-    return PixelFormat(name, int(parts["bits"]), channels, packing, parts["pattern"] or "")
+    is_blue_first = parts["colours"] == "BGR"
+    return PixelFormat(name, int(parts["bits"]), channels, packing, parts["pattern"] or "", is_blue_first)
 
 
-_NAMES = (*(sensor + depth for sensor in _SENSORS for depth in _DEPTHS), *_OTHERS)
+_NAMES = (
+    *(sensor + depth for sensor in _SENSORS for depth in _DEPTHS),
+    "Mono10Packed",
+    *(colours + depth for colours in _COLOURS for depth in _COLOUR_DEPTHS),
+)
 FORMATS = {name: _format(name) for name in _NAMES}
 if TYPE_CHECKING:
     PixelFormatName = str
@@ -122,9 +134,12 @@ def samples_at(stored: Samples, form: PixelFormat, index: NDArray[np.intp]) -> S
 def _one_behind_the_other(data: Samples, index: NDArray[np.intp], bits: int) -> NDArray[np.uint16]:
     """Samples from bytes in which they lie without gaps, lowest bit first."""
     first_bits = index * bits
-    # Any sample lies in two bytes: it has 10 or 12 bits and begins at an even bit.
     byte, shift = first_bits >> 3, (first_bits & 7).astype(np.uint16)
-    return np.asarray((_bytes(data, byte) | _bytes(data, byte + 1) << 8) >> shift & np.uint16((1 << bits) - 1))
+    # A sample of 10 or 12 bits lies in two bytes, as it begins at an even bit; one of 14 may end in a third.
+    samples = (_bytes(data, byte) | _bytes(data, byte + 1) << 8) >> shift
+    if bits > 12:
+        samples |= _bytes(data, (byte + 2).clip(max=data.shape[-1] - 1)) << (16 - shift)
+    return np.asarray(samples & np.uint16((1 << bits) - 1))
 
 
 def _in_pairs(data: Samples, index: NDArray[np.intp], bits: int) -> NDArray[np.uint16]:
@@ -162,7 +177,7 @@ def shown(stored: Samples, form: PixelFormat, height: int, width: int) -> Shown:
     if form.pattern:
         return (_demosaiced(samples, form) >> (FULL_BITS - 8)).astype(np.uint8)
     picture = (samples >> (form.bits - 8)).astype(np.uint8)
-    return picture[..., ::-1] if form.name == "BGR8" else picture
+    return picture[..., ::-1] if form.is_blue_first else picture
 
 
 def rgb(stored: Samples, form: PixelFormat, height: int, width: int) -> Shown:

@@ -365,6 +365,11 @@ class ClockPair:
     host_before_ns: int
     host_after_ns: int
 
+    def moved(self, by_ns: int) -> ClockPair:
+        """The same readings, with the host's so much later."""
+        before_ns, after_ns = self.host_before_ns + by_ns, self.host_after_ns + by_ns
+        return ClockPair(self.clock, self.reading, self.reading_end, before_ns, after_ns)
+
 
 @dataclass(frozen=True, slots=True)
 class Gap:

@@ -13,19 +13,20 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from rig.cameras.camera import Camera
 from rig.cameras.found import FeatureRow, FoundCamera
 from rig.clips.manifest import FilmClip
 from rig.clock import Clock, HostClock, VirtualClock
-from rig.config.backends import BASLER, EMULATED_SERIAL, EMULATION
+from rig.config.backends import BASLER, EMULATED_SERIAL, EMULATION, REPLAY, REPLAYED
 from rig.config.rig import Box, Rig
 from rig.config.rig import Camera as CameraConfig
 from rig.config.rules import SIMULATED_PORT, buffers_of
 from rig.elicitation.steps import Step
 from rig.errors import DeviceNotFound, DeviceNotReady, ProblemList, RigError, UserError, raise_all
 from rig.pixels import Snapshot
+from rig.session.playback import Playback
 from rig.stimulus.no_window import NoWindow
 from rig.stimulus.screen import WITHDRAWAL_KEY, Screen
 from rig.trigger.box import TriggerBox
@@ -57,6 +58,7 @@ class Devices:
 
     cameras: dict[str, Camera] = field(default_factory=dict)
     on_step: Callable[[Step], None] = lambda _: None  # a scripted participant is told what is on the screen
+    playback: Playback | None = None  # of a rig that is replayed
     _closers: list[Callable[[], None]] = field(default_factory=list)
     _box: TriggerBox | None = None
     _screen: Screen | None = None
@@ -104,13 +106,23 @@ class Devices:
             self._closers.pop()()
 
 
+class Moving(Protocol):
+    """What goes on by itself in virtual time. Times are host ns."""
+
+    def next_host_ns(self) -> int | None:
+        """When something is due next; None when nothing is."""
+
+    def run_until(self, host_ns: int) -> None:
+        """Do everything that is due by then."""
+
+
 @dataclass(frozen=True)
 class Virtual:
     """A rig in virtual time: its devices, and what moves them on."""
 
     devices: Devices
     clock: VirtualClock
-    world: World
+    world: Moving
     next_screen_ns: Callable[[], int | None]
 
 
@@ -130,6 +142,9 @@ def open_devices(
     nothing. Raises DeviceError naming the device, or a
     ProblemList of all that are missing; nothing stays open then.
     """
+    if rig.box.backend == REPLAYED:
+        clock = HostClock()
+        return _open_replayed(rig, clock), clock
     opening = _Opening(
         rig, clips, folder, truth, scripted=scripted, withdrawal_key=withdrawal_key, has_window=has_window
     )
@@ -144,9 +159,30 @@ def open_those_there(
 
     `folder` and `has_window` as in open_devices.
     """
+    if rig.box.backend == REPLAYED:
+        return _open_replayed(rig, HostClock()), []
     opening = _Opening(rig, clips, folder, None, scripted=False, has_window=has_window)
     problems = _or_close(opening.devices, lambda: _try_all(opening.open_screen, opening.open_box_and_cameras))
     return opening.devices, problems
+
+
+def _open_replayed(rig: Rig, clock: Clock, shift_ns: int | None = None) -> Devices:
+    """The devices of a recorded session, which all play it on one clock; `shift_ns` as in Playback.
+
+    Raises SessionError.
+    """
+    from rig.cameras.replayed import ReplayedCamera
+    from rig.stimulus.replayed import ReplayedScreen
+    from rig.trigger.replayed import ReplayedBox
+
+    playback = Playback(Path(rig.box.port.removeprefix(REPLAY)), clock, shift_ns)
+    devices = Devices(playback=playback)
+    devices.closing(playback.close)
+    devices.has_screen(ReplayedScreen(playback))
+    for name, config in rig.cameras.items():
+        devices.has_camera(ReplayedCamera(name, playback, buffers=buffers_of(rig.box.rate_hz, config.divisor)))
+    devices.has_box(ReplayedBox(playback))
+    return devices
 
 
 def open_bench(rig: Rig, folder: Path, *, with_cameras: bool) -> tuple[Devices, Clock]:
@@ -154,6 +190,9 @@ def open_bench(rig: Rig, folder: Path, *, with_cameras: bool) -> tuple[Devices, 
 
     Raises DeviceError naming the device; nothing stays open then.
     """
+    if rig.box.backend == REPLAYED:
+        hint = "Only the protocol that it was recorded with can be run on it: rig record"
+        raise UserError(rig.box.port, "is a recorded session, whose devices cannot be tested", hint=hint)
     opening = _Opening(rig, {}, folder, None, scripted=False)
     _or_close(opening.devices, opening.open_box_and_cameras if with_cameras else opening.open_box)
     return opening.devices, opening.clock
@@ -393,6 +432,8 @@ def open_virtual(
 
     `has_window` as in open_devices.
     """
+    if rig.box.backend == REPLAYED:
+        return _replayed_virtually(rig)
     from rig.sim import protocol_sim
     from rig.sim.camera import SimulatedCamera
     from rig.sim.links import LocalLink
@@ -401,7 +442,7 @@ def open_virtual(
     screen_backend = rig.screen.virtual_time_backend or rig.screen.backend
     backends = {screen_backend if has_window else "simulated", *(camera.backend for camera in rig.cameras.values())}
     if backends != {"simulated"} or not rig.box.port.startswith(SIMULATED_PORT):
-        allowed = "a rig whose box, cameras and screen are all simulated"
+        allowed = "a rig whose box, cameras and screen are all simulated, or replay:SESSION"
         raise UserError("--speed", "is not possible with this rig", value="max", allowed=allowed)
     clock, devices = VirtualClock(), Devices()
     world = World(rig, clock.now_ns(), truth)
@@ -414,6 +455,16 @@ def open_virtual(
         devices.has_camera(SimulatedCamera(camera, LocalLink(camera, world, pool_shape(rig, camera)), clock))
     devices.has_box(_open_box(rig.box, port, clock))
     return Virtual(devices, clock, world, screen.next_host_ns)
+
+
+def _replayed_virtually(rig: Rig) -> Virtual:
+    """A recorded session, played on a clock that shows the host times of then."""
+    clock = VirtualClock(0)
+    devices = _open_replayed(rig, clock, 0)
+    playback = devices.playback
+    assert playback is not None
+    clock.sleep_until(playback.start_host_ns)
+    return Virtual(devices, clock, playback, lambda: None)
 
 
 def _virtual_screen(

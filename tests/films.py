@@ -10,11 +10,14 @@ from typing import Any
 
 import av
 import numpy as np
+from numpy.typing import NDArray
 
 from rig.clips.manifest import FilmClip, find_clip
 from rig.streams import Picture
 
 BITS = 8
+DEMO_BITS, DEMO_Y = 16, 12 / 360  # cells of the demo clips' code, and where its middle is, of the height
+NO_NUMBER = -1
 
 
 def numbered(number: int, width: int, height: int) -> Picture:
@@ -28,9 +31,23 @@ def numbered(number: int, width: int, height: int) -> Picture:
 
 def number_of(picture: Picture) -> int:
     """The number in a picture, whatever its size."""
-    height, width = picture.shape[:2]
-    levels = [picture[height // 4, (2 * bit + 1) * width // (2 * BITS)].mean() for bit in range(BITS)]
-    return sum((level > 128) << (BITS - 1 - bit) for bit, level in enumerate(levels))
+    return coded(picture[len(picture) // 4])
+
+
+def demo_number_of(picture: Picture) -> int:
+    """The number in a picture of a demo clip, whatever its size: written apart from what draws it."""
+    return coded(picture[int(len(picture) * DEMO_Y)], DEMO_BITS)
+
+
+def coded(line: NDArray[np.uint8], bits: int = BITS, *, black: float = 128, white: float = 128) -> int:
+    """The number in a line of pixels, (width,) or (width, 3): blocks side by side, white 1, black 0, the highest left.
+
+    A block up to the grey level `black` is black, one above `white` white; NO_NUMBER when one lies between.
+    """
+    levels = line[(2 * np.arange(bits) + 1) * len(line) // (2 * bits)].reshape(bits, -1).mean(axis=1)
+    if ((levels > black) & (levels <= white)).any():
+        return NO_NUMBER
+    return sum(int(level > white) << (bits - 1 - bit) for bit, level in enumerate(levels))
 
 
 def make_film(

@@ -37,12 +37,13 @@ class Booked:
 
 
 def look_at_ledger(protocol: ElicitationProtocol, out: Path, subject: str) -> Booked:
-    """What `rig record` would reserve now, for this subject or for a new one; nothing is changed.
+    """What `rig record` would reserve now, for this subject or for a new one; nothing is reserved.
 
-    Raises StorageError when the ledger cannot be read, UserError or SessionExists for a subject who cannot be recorded,
-    ProtocolError when the answers that choose the films of this visit are missing.
+    Raises StorageError when the ledger cannot be read, or settled; UserError or SessionExists for a subject who cannot
+    be recorded, ProtocolError when the answers that choose the films of this visit are missing.
     """
     ledger = Ledger(out)
+    ledger.settle()
     visit = ledger.visit_of(subject, protocol.name) if subject else 1
     rows = rows_of(protocol)
     row = ledger.expect(protocol.name, order_key(protocol), rows, subject)

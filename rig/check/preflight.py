@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import Any, TypeVar
 
 from rig import host, wiring
@@ -23,7 +24,6 @@ from rig.children import working_folder
 from rig.clips.cadence import require_refresh
 from rig.clips.manifest import clip_problems, find_each
 from rig.config.find import find_protocol, find_rig
-from rig.config.measured import find_others
 from rig.config.model import Look
 from rig.config.rig import Rig, RigFile, Screen, look_at_rig, rig_of
 from rig.elicitation.protocol import (
@@ -39,8 +39,11 @@ from rig.elicitation.unroll import unroll
 from rig.errors import ProblemList, RigError, StorageError
 from rig.record.abilities import beyond_box, box_warnings
 from rig.record.camera_rules import camera_infos, camera_warnings, unfit_cameras
-from rig.record.plan import LEAST_FREE_BYTES, RunPlan, plan_run
+from rig.record.plan import LEAST_FREE_BYTES, Lead, RunPlan, plan_run
+from rig.record.replaying import read_replayed
+from rig.record.resuming import Resumed
 from rig.session.arming import reserved_bytes
+from rig.session.as_rig import is_replay, look_at_replay, run_replayed
 from rig.session.folder import folder_for
 from rig.session.layout import spelled_size
 from rig.streams import DeviceInfo
@@ -58,6 +61,7 @@ class Checked:
     protocol: ProtocolFile | None = None
     films: Films = field(default_factory=Films)  # of the protocol
     booked: Booked | None = None  # what the ledger says of who comes next
+    cut: Resumed | None = None  # the session that goes on
     plan: RunPlan | None = None  # of the subject's visit, or else of the one that needs most room
     devices: dict[str, DeviceInfo] | None = None  # those that answer
     others: tuple[FoundCamera, ...] = ()  # real cameras that answer and are none of this rig
@@ -95,23 +99,26 @@ def check(
     with_devices: bool = True,
     measure: Measure | None = None,
     subject: str = "",
+    find_cut: Callable[[ProtocolFile], Resumed] | None = None,
 ) -> Checked:
     """Check rig, protocol, clips, ledger, disk and devices; never raises a RigError: all are in `problems`.
 
     How fast disk and cores are is not looked at without `measure` (disk.py). With a `subject` the visit that comes next
-    is looked at, and whether this subject can be recorded at all.
+    is looked at, and whether this subject can be recorded at all; with `find_cut`, which finds where a session that was
+    cut goes on, what is left of that one.
     """
     found = Checked([], [])
     folder = _gather(found, partial(folder_for, out))
-    if rig_look := _gather(found, lambda: look_at_rig(find_rig(rig_name))):
-        found.rig = _gather(found, partial(rig_of, rig_look))
+    rig_look = _find_rig(found, rig_name)
     is_known = protocol_name is None or _check_protocol(found, protocol_name, rig_look)
     if found.rig:
-        _gather(found, partial(find_others, found.rig.document.path))
+        _gather(found, found.rig.keep)
         _check_cadences(found, found.rig)
-    if found.protocol and folder:
+    if found.protocol and find_cut is not None:
+        found.cut = _gather(found, partial(find_cut, found.protocol))
+    elif found.protocol and folder:
         found.booked = _gather(found, partial(look_at_ledger, found.protocol.protocol, out, subject))
-    if found.rig and found.protocol and is_known:
+    if found.rig and found.protocol and is_known and (find_cut is None or found.cut):
         _check_plan(found, found.rig, found.protocol.protocol, folder)
     if found.rig and folder and measure is not None:
         _check_speeds(found, found.rig, folder, measure)
@@ -128,6 +135,16 @@ def check(
     return found
 
 
+def _find_rig(found: Checked, name: str | None) -> Look[Rig] | None:
+    """The rig, its own rig.yaml or that of a recorded session."""
+    if name is not None and is_replay(name):
+        look, found.rig = _gather(found, partial(look_at_replay, name)) or (None, None)
+        return look
+    look = _gather(found, lambda: look_at_rig(find_rig(name)))
+    found.rig = _gather(found, partial(rig_of, look)) if look else None
+    return look
+
+
 def _check_protocol(found: Checked, name: str, rig: Look[Rig] | None) -> bool:
     """The protocol, its words, its clips, and what it wants to keep of which stream; whether all clips are known."""
     look = _gather(found, lambda: look_at_protocol(find_protocol(name)))
@@ -137,8 +154,11 @@ def _check_protocol(found: Checked, name: str, rig: Look[Rig] | None) -> bool:
     if rig is not None and (streams := rig.names("cameras")):
         found.problems += store_problems(look, streams)
     protocol = found.protocol.protocol if found.protocol else None
-    if found.rig:
+    run_path = run_replayed(found.rig.rig) if found.rig else None
+    if found.rig and run_path is None:
         found.problems += _gather(found, partial(word_problems, look, protocol, found.rig)) or []
+    elif run_path is not None and found.protocol is not None:
+        _gather(found, partial(read_replayed, run_path, found.protocol))
     if found.protocol is None:
         found.problems += clip_problems(look)
         return False
@@ -172,22 +192,32 @@ def _check_plan(found: Checked, rig: RigFile, protocol: ElicitationProtocol, fol
     visits = _gather(found, partial(_steps_of_visits, found, rig.rig, protocol))
     if not visits:
         return
-    plans = [plan_run(rig.rig, steps) for steps in visits]
+    lead = Lead(first=found.cut.first) if found.cut else None
+    plans = [plan_run(rig.rig, steps, lead) for steps in visits]
     found.plan = max(plans, key=lambda plan: reserved_bytes(plan.room))
     found.reserved_bytes = reserved_bytes(found.plan.room)
     needed = found.reserved_bytes + LEAST_FREE_BYTES  # with less than that left the recorder ends the run
     free = host.free_bytes(folder) if folder else needed
     if needed > free:
-        allowed = f"the longest possible session needs {spelled_size(needed)}"
-        problem, value = "are too little", f"{spelled_size(free)} free"
-        found.problems.append(StorageError(str(folder), problem, value=value, allowed=allowed))
+        found.problems.append(_too_little(str(folder), free, needed, found.cut))
+
+
+def _too_little(folder: str, free: int, needed: int, cut: Resumed | None) -> StorageError:
+    what, hint = "the longest possible session", ""
+    if cut is not None:
+        what = "what is left of the session"
+        hint = f"This frees what the run that was cut did not use: rig recover {quote(str(cut.folder.path))}"
+    value, allowed = f"{spelled_size(free)} free", f"{what} needs {spelled_size(needed)}"
+    return StorageError(folder, "are too little", value=value, allowed=allowed, hint=hint)
 
 
 def _steps_of_visits(found: Checked, rig: Rig, protocol: ElicitationProtocol) -> list[list[Step]]:
-    """The steps of the subject's visit, or of every visit that there may be when no subject is known.
+    """The steps of the subject's visit or of the session that goes on; of every visit when no subject is known.
 
     Raises ProtocolError when that visit is empty, or the order of the clips chosen for it cannot be kept.
     """
+    if found.cut is not None:
+        return [list(found.cut.steps)]
     streams, booked = list(rig.cameras), found.booked
     seconds = {name: clip.seconds for name, clip in found.films.clips.items()}
     if booked is None or not booked.subject:

@@ -7,6 +7,7 @@ import warnings
 
 import typer
 
+from rig.cli.annotate import annotate
 from rig.cli.archive import archive
 from rig.cli.box import app as box
 from rig.cli.cameras import app as cameras
@@ -34,7 +35,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (init, check, record, operate, lsl, recover, verify, info, replay, archive):
+for command in (init, check, record, operate, lsl, recover, verify, info, replay, annotate, archive):
     app.command()(command)
 app.add_typer(box)
 app.add_typer(cameras)

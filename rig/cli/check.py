@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,7 +18,7 @@ SHORTEST_S, LONGEST_S = 5, 600  # of a rehearsal; in less the code of the sync L
 
 def check(
     protocol: Annotated[str | None, typer.Argument(help="A protocol's name or file.")] = None,
-    rig: Annotated[str | None, typer.Option(help="A rig's name or rig.yaml.")] = None,
+    rig: Annotated[str | None, typer.Option(help="A rig's name or rig.yaml, or replay:SESSION.")] = None,
     out: Annotated[Path, typer.Option(help="Where sessions will lie.")] = Path("sessions"),
     subject: Annotated[str, typer.Option(help="Who comes next: their visit and films are looked at too.")] = "",
     devices: Annotated[bool, typer.Option(help="Open the devices too.")] = True,  # noqa: FBT002
@@ -56,8 +56,7 @@ def check(
     from rig.check.disk import measure
     from rig.check.preflight import check as run_check
     from rig.cli.check_sync import check_sync
-    from rig.cli.terminal import echo_json
-    from rig.errors import UserError, raise_all
+    from rig.errors import UserError
 
     if sync is not None and not devices:
         raise UserError("rig check", "cannot look at synchrony without devices", hint="Leave out --no-devices")
@@ -70,7 +69,15 @@ def check(
     result = found.to_json()
     if sync is not None and not found.problems:
         is_good, result["sync"] = check_sync(found, out, sync, console)
-    if json:
+    _end(found, result if json else None, console, is_good=is_good)
+
+
+def _end(found: Checked, result: dict[str, Any] | None, console: Console, *, is_good: bool) -> None:
+    """Tell the problems, as JSON where there is a `result` to print so; ends with the exit code, but for 0."""
+    from rig.cli.terminal import echo_json
+    from rig.errors import raise_all
+
+    if result is not None:
         echo_json(result)
         raise typer.Exit(2 if found.problems else 0 if is_good else 1)
     raise_all(found.problems)
@@ -104,8 +111,11 @@ def _show(found: Checked, console: Console) -> None:
 
 def _lines(found: Checked) -> Iterator[str]:
     """Screen, films, ledger and load, in words."""
+    from rig.cli.devices import replayed_from
     from rig.session.layout import spelled_size
 
+    if found.devices and (name := replayed_from(found.devices)):
+        yield f"replayed from {name}: no device is there, and only the protocol of then can be run"
     yield from found.screen.lines() if found.screen else []
     yield from found.films.lines()
     yield from found.booked.lines() if found.booked else []

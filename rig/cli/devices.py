@@ -31,6 +31,13 @@ def devices_table(devices: Mapping[str, DeviceInfo]) -> Table:
     return table
 
 
+def replayed_from(devices: Mapping[str, DeviceInfo]) -> str:
+    """The recorded run that these devices play; empty: none."""
+    from rig.session.playback import REPLAYED_FROM
+
+    return next((str(info.capabilities.get(REPLAYED_FROM, "")) for info in devices.values()), "")
+
+
 def _picture(info: CameraInfo) -> tuple[str, str]:
     rate = "" if info.resulting_hz is None else f"{info.resulting_hz:.0f} Hz"
     return harmless(f"{info.width}x{info.height} {info.pixel_format}"), rate

@@ -65,7 +65,7 @@ def describe(session: Session) -> dict[str, Any]:
         "protocol": first.protocol,
         "simulated": session.is_simulated,
         "withdrawal": _withdrawal(session),
-        "simulated_devices": sorted({name for run in session.runs for name in _simulated(run)}),
+        "simulated_devices": session.simulated_devices,
         "runs": [_describe_run(run) for run in session.runs],
         "unreadable": [str(error) for error in session.unreadable],
     }
@@ -79,10 +79,6 @@ def _withdrawal(session: Session) -> str:
     return withdrawal.text if withdrawal else ""
 
 
-def _simulated(run: Run) -> list[str]:
-    return [name for name, device in run.devices.items() if isinstance(device, dict) and device.get("simulated")]
-
-
 def _describe_run(run: Run) -> dict[str, Any]:
     from rig.session.timeline import Timeline
 
@@ -92,6 +88,7 @@ def _describe_run(run: Run) -> dict[str, Any]:
         "files": [file.path.name for file in run.files],
         "missing_files": run.missing_files,
         "outcome": str(run.outcome),
+        "replayed_from": _replayed_from(run),
         "being_recorded": run.is_being_recorded,
         "misplaced": run.misplaced,
         "duration_s": round(Timeline(run).length_s, 3),
@@ -121,10 +118,22 @@ def _describe_run(run: Run) -> dict[str, Any]:
 
 def _silence(run: Run) -> str:
     """Why films of a run were not heard; empty: they were, or there were none."""
-    screen = run.devices.get("screen")
-    abilities = screen.get("capabilities") if isinstance(screen, dict) else None
     has_film = any(step.kind == "clip" for step in run.steps)
-    return str(abilities.get("silent", "")) if has_film and isinstance(abilities, dict) else ""
+    return str(_abilities(run, "screen").get("silent", "")) if has_film else ""
+
+
+def _replayed_from(run: Run) -> str:
+    """Of which run it is a replay; empty: its devices were no recorded ones."""
+    from rig.session.playback import REPLAYED_FROM
+
+    return str(_abilities(run, "box").get(REPLAYED_FROM, ""))
+
+
+def _abilities(run: Run, name: str) -> dict[str, Any]:
+    """What a device of a run said that it can do; nothing for what is not told."""
+    device = run.devices.get(name)
+    abilities = device.get("capabilities") if isinstance(device, dict) else None
+    return abilities if isinstance(abilities, dict) else {}
 
 
 def _disk_use(run: Run) -> dict[str, Any] | None:
@@ -224,6 +233,7 @@ def _show(found: dict[str, Any], console: Console) -> None:
     for run in found["runs"]:
         rows += [(f"run {run['run']}", run["file"]), *(("", name) for name in run["files"][1:])]
         rows += [("  outcome", _outcome(run))]
+        rows += [("  replayed", f"from {run['replayed_from']}")] if run["replayed_from"] else []
         rows += [
             ("  length", f"{_length(run['duration_s'])}, {run['pulses']} pulses"),
             ("  size", spelled_size(run["bytes"])),

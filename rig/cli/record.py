@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +17,7 @@ from rig.cli.status_line import StatusLine
 
 if TYPE_CHECKING:
     from rig.record.recording import Recorded, Recording, Request, Status
+    from rig.record.resuming import Resumed
 
 
 NAMING_S = 1.0  # how long a recording may wait until what an earlier one has left is named
@@ -38,11 +40,13 @@ class Speed(StrEnum):
 def record(
     protocol: Annotated[str, typer.Argument(help="A protocol's name or file.")],
     subject: Annotated[str, typer.Option(help="Pseudonym of the participant: letters and digits.")],
-    rig: Annotated[str | None, typer.Option(help="A rig's name or rig.yaml.")] = None,
+    rig: Annotated[
+        str | None, typer.Option(help="A rig's name or rig.yaml; replay:SESSION runs a recorded session again.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Where sessions lie.")] = Path("sessions"),
     session: Annotated[int | None, typer.Option(help="Session number; default: the next free one.")] = None,
     participant: Annotated[Participant, typer.Option(help="Who answers.")] = Participant.HUMAN,
-    speed: Annotated[Speed, typer.Option(help="max: in virtual time, simulated rigs only.")] = Speed.REAL,
+    speed: Annotated[Speed, typer.Option(help="max: in virtual time, simulated rigs and replay:SESSION only.")] = Speed.REAL,
     language: Annotated[str, typer.Option(help="One of the protocol's languages; default: its first.")] = "",
     *,
     wait: Annotated[bool, typer.Option("--wait", help="The first step waits for the start in rig operate.")] = False,
@@ -60,10 +64,13 @@ def record(
     from rig.check.preflight import check
     from rig.errors import UserError, raise_all
     from rig.record.recording import Recording, Request
+    from rig.record.resuming import find_cut
+    from rig.session.as_rig import run_replayed
 
     if wait and speed is Speed.MAX:
         raise UserError("--wait", "is not possible in virtual time", allowed="--speed real", hint="Leave one out")
-    found = check(rig, protocol, out, with_devices=False, subject=subject)
+    find = partial(find_cut, out, subject, session) if resume else None
+    found = check(rig, protocol, out, with_devices=False, subject=subject, find_cut=find)
     raise_all(found.problems)
     assert found.rig is not None and found.protocol is not None
     is_scripted, is_virtual = participant is Participant.SCRIPTED, speed is Speed.MAX
@@ -72,8 +79,10 @@ def record(
         wait=wait, language=language, resume=resume, clips=found.films.clips,
     )  # fmt: skip
     _name_left(out)
-    if resume:
-        _name_cut(request)
+    if run := run_replayed(found.rig.rig):
+        _say(f"replays:    {run}; no device is there, and nobody is recorded")
+    if found.cut is not None:
+        _name_cut(found.cut, request)
     with StatusLine(_say) as line:
         recording = Recording(request, lambda status: line.show(_spelled(status)))
         with _ended_by_signals(recording):
@@ -103,11 +112,10 @@ def _delete(recorded: Recorded, out: Path) -> str | None:
     return ""
 
 
-def _name_cut(request: Request) -> None:
+def _name_cut(cut: Resumed, request: Request) -> None:
     """Say which session goes on, and which others that were cut do not."""
-    from rig.record.resuming import cut_sessions, find_cut
+    from rig.record.resuming import cut_sessions
 
-    cut = find_cut(request.out, request.subject, request.session, request.protocol)
     _say(f"goes on:    {cut.folder.path}, with step {cut.first + 1} of {len(cut.steps)}")
     for other in cut_sessions(request.out, request.subject):
         if other.number != cut.folder.number:

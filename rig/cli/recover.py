@@ -31,8 +31,8 @@ def recover(
     """Put in order what a crash, a power cut or a full disk has left: say what was kept, and which pulses are missing.
 
     Nothing that the disk had acknowledged is given up. What is closed already stays as it is, and what is being
-    recorded is left alone. Exit code 0: all is in order; 1: it is, but a picture that was safe is damaged or gone; 2:
-    a file could not be put in order, and was not changed.
+    recorded is left alone. The ledger is told how the visits ended. Exit code 0: all is in order; 1: it is, but a
+    picture that was safe is damaged or gone; 2: a file could not be put in order, and was not changed, or the ledger.
 
     Example: rig recover sessions/sub-001/ses-01
     """
@@ -42,7 +42,9 @@ def recover(
 
     if bool(sessions) == every:
         raise UserError("rig recover", "takes sessions, or --all", hint="rig recover --help")
-    done, errors = _put_in_order(sessions_below(out) if every else sessions or [], is_quiet=json)
+    paths = sessions_below(out) if every else sessions or []
+    done, errors = _put_in_order(paths, is_quiet=json)
+    errors += _settle(paths)
     if json:
         problems = [str(error) for error in errors]
         echo_json({"files": [one.to_json() for one in done], "problems": problems})
@@ -71,6 +73,22 @@ def _put_in_order(sessions: list[Path], *, is_quiet: bool) -> tuple[list[Recover
                 _show(found)
                 _show_withdrawal(session)
     return done, errors
+
+
+def _settle(sessions: list[Path]) -> list[RigError]:
+    """Let the ledgers beside these sessions know how they ended; why one could not be told."""
+    from rig.errors import RigError
+    from rig.session.folder import folder_named
+    from rig.subjects.ledger import Ledger
+
+    errors: list[RigError] = []
+    paths = [(session if session.is_dir() else session.parent).absolute() for session in sessions]
+    for directory in {path.parents[1] for path in paths if folder_named(path)}:
+        try:
+            Ledger(directory).settle()
+        except RigError as exc:
+            errors.append(exc)
+    return errors
 
 
 @contextmanager

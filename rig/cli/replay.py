@@ -1,4 +1,4 @@
-"""`rig replay`: show what cameras and screen saw at the same moment."""
+"""`rig replay`: show what cameras and screen saw at the same moment, in the browser or saved."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from rig.cli.pages import Browser, Listen, Port, serve_page
 
 if TYPE_CHECKING:
     from rig.session.reader import Session
@@ -16,14 +18,24 @@ if TYPE_CHECKING:
 def replay(
     session: Annotated[Path, typer.Argument(help="A session's folder, or a file in it.", metavar="SESSION")],
     at: Annotated[float | None, typer.Option("--at", help="Seconds from pulse 0, or from the start of --clip.")] = None,
-    clip: Annotated[str | None, typer.Option("--clip", help="Count --at from this clip's first film frame.")] = None,
+    clip: Annotated[
+        str | None, typer.Option("--clip", help="The step that played it: of --at, --video or the sheet.")
+    ] = None,
     contact_sheet: Annotated[bool, typer.Option("--contact-sheet", help="Save a sheet of 8 moments.")] = False,  # noqa: FBT002
+    video: Annotated[
+        Path | None, typer.Option("--video", help="Save --clip as a video, .mkv or .mp4, all beside each other.")
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder to save in; default: the session's own.")] = None,
     clips: Annotated[Path | None, typer.Option("--clips", help="Folder with the film clips.")] = None,
+    listen: Listen = "127.0.0.1",
+    port: Port = 0,
+    browser: Browser = True,  # noqa: FBT002
 ) -> None:
-    """Save the pictures of all cameras, and of the film, at one moment; or a sheet of several moments.
+    """Look at a session in the browser, frame by frame; or save pictures, a sheet or a video of it.
 
-    Example: rig replay sessions/sub-001/ses-01 --clip clip1 --at 3.2
+    Without --at, --contact-sheet and --video it serves the page, for this computer alone, until Ctrl-C. It only reads.
+
+    Example: rig replay sessions/sub-001/ses-01
     """
     import rig
     from rig.cli.terminal import printable
@@ -31,11 +43,14 @@ def replay(
     from rig.errors import UserError
     from rig.session.folder import folder_for
 
-    if at is None and not contact_sheet:
-        hint = "Give --at SECONDS, --clip NAME --at SECONDS, or --contact-sheet; the viewer in the browser comes later"
-        raise UserError("rig replay", "needs to know what to show", hint=hint)
     if clips is not None:
         require_folder("--clips", clips)
+    if at is None and not contact_sheet and video is None:
+        if clip is not None or out is not None:
+            hint = "Give --at SECONDS, --contact-sheet or --video FILE with it; leave it out for the page"
+            raise UserError("rig replay", "needs to know what to save", hint=hint)
+        serve_page(session, clips, listen, port, is_shown=browser)
+        return
     if out is not None:
         folder_for(out)
     with rig.open(session, clips=clips) as opened:
@@ -45,7 +60,9 @@ def replay(
         if at is not None:
             _save_instant(opened, at, clip, folder)
         if contact_sheet:
-            _save_sheet(opened, folder)
+            _save_sheet(opened, folder, clip)
+        if video is not None:
+            save_video(opened, clip, video)
 
 
 def _stem(session: Session) -> str:
@@ -88,9 +105,30 @@ def lines(instant: Instant, files: dict[str, Path]) -> list[str]:
     return [*said, f"film: {where}{files.get('film', film.reason)}"]
 
 
-def _save_sheet(session: Session, folder: Path) -> None:
+def _save_sheet(session: Session, folder: Path, clip: str | None) -> None:
     from rig.export.contact_sheet import CONTACT_SHEET_FILE, contact_sheet
     from rig.export.pictures import private_folder, save_picture
 
-    path = private_folder(folder) / f"{_stem(session)}_{CONTACT_SHEET_FILE}"
-    typer.echo(f"contact sheet: {save_picture(contact_sheet(session), path)}")
+    of_clip = f"_{clip}" if clip else ""
+    path = private_folder(folder) / f"{_stem(session)}{of_clip}_{CONTACT_SHEET_FILE}"
+    typer.echo(f"contact sheet: {save_picture(contact_sheet(session, clip=clip), path)}")
+
+
+def save_video(session: Session, clip: str | None, path: Path) -> None:
+    """Save one clip as a video of all cameras and the film beside each other; shows how it goes on."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from rig.cli.terminal import printable
+    from rig.errors import UserError
+    from rig.export.side_by_side import save_side_by_side
+
+    if clip is None:
+        names = {name: None for line in session.timelines for name in line.clip_steps}
+        allowed = ", ".join(names) or "no film was shown in this session"
+        raise UserError("--video", "needs --clip NAME", allowed=allowed)
+    shown = Console(stderr=True)
+    with Progress(console=shown, transient=True, disable=not shown.is_terminal) as progress:
+        task = progress.add_task(path.name)
+        save_side_by_side(session, clip, path, lambda done, of: progress.update(task, completed=done, total=of))
+    typer.echo(printable(f"video: {path}"))

@@ -120,8 +120,9 @@ def _keep(run: Run, verdict: Verdict, console: Console) -> list[RigError]:
 
 def _write(run: Run, verdict: Verdict, console: Console) -> None:
     from rig.cli.terminal import printable
+    from rig.private import write_private
     from rig.session import led_pairing
-    from rig.session.folder import beside, remove_beside, write_private
+    from rig.session.folder import beside, remove_beside
     from rig.verify.pixels.pairing import pairing_by_leds
     from rig.verify.report.overview import OVERVIEW, OVERVIEW_FILE
     from rig.verify.verdict import save

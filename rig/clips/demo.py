@@ -78,14 +78,6 @@ def _places() -> tuple[_Floats, _Floats]:
     return x - WIDTH / 2, y - HEIGHT / 2
 
 
-def code_of(shown: Picture) -> int:
-    """The film frame that is written into a picture of a demo clip, (height, width, 3), whatever its size."""
-    height, width = shown.shape[:2]
-    row = shown[height * CODE_PX // HEIGHT // 2]
-    cells = [row[(2 * bit + 1) * width // (2 * BITS)].mean() for bit in range(BITS)]
-    return sum(int(level > 128) << (BITS - 1 - bit) for bit, level in enumerate(cells))
-
-
 def _write_code(out: Picture, film_frame: int) -> None:
     for bit in range(BITS):
         cell = slice(bit * WIDTH // BITS, (bit + 1) * WIDTH // BITS)

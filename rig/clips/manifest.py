@@ -169,7 +169,11 @@ def _package_file(name: str, file: str) -> Path:
 
 def require_file(name: str, path: Path, *, allowed: str = "a film file", hint: str = "") -> None:
     """That the film meant for clip `name` exists and may be read. Raises ClipError."""
-    subject = f"clip {name} ({path})"
+    require_film(f"clip {name} ({path})", path, allowed=allowed, hint=hint)
+
+
+def require_film(subject: str, path: Path, *, allowed: str = "a film file", hint: str = "") -> None:
+    """That a film is a file, and may be read; `subject` is how it is called. Raises ClipError."""
     try:
         if not path.exists():
             raise ClipError(subject, "does not exist", allowed=allowed, hint=hint)

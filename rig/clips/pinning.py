@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
+from stat import S_IWUSR
 from typing import Any
 
 from rig import host
@@ -41,14 +43,15 @@ def pin(protocol: Path, name: str, film: Path) -> Pinned:
     """Write `file` and `sha256` of clip `name` into a protocol. A shipped one is copied to ./protocols first.
 
     A film that lies elsewhere than below the protocol's folder is copied into `clips` beside it. Blocks while it
-    decodes the film. Raises ClipError when that cannot be shown, ProtocolError when the protocol cannot be read or
-    has no such clip; the protocol is as it was then.
+    decodes the film. Raises ClipError when that cannot be shown, ProtocolError when the protocol cannot be read, is
+    read-only or has no such clip; the protocol is as it was then.
     """
     document = read_document(protocol, ProtocolError)
     said = _clip_in(document, name)
     require_file(name, film)
     found = read_clip(name, film, _seconds(said.get("in_s")), _seconds(said.get("out_s")))
     own = _own(protocol)
+    _refuse_read_only(own)
     file, is_copied = _file_beside(own, film), not _is_below(own, film)
     values = {"file": file, "sha256": found.sha256}
     try:
@@ -83,12 +86,19 @@ def _seconds(value: object) -> float | None:
 def _own(protocol: Path) -> Path:
     """The protocol to be written: itself, or in place of a shipped one a copy below ./protocols."""
     ours = (shipped() / PROTOCOLS).resolve()
-    if protocol.resolve().parent != ours or Path(PROTOCOLS).resolve() == ours:
+    if not protocol.resolve().is_relative_to(ours) or Path(PROTOCOLS).resolve() == ours:
         return protocol
     own = Path(PROTOCOLS) / protocol.name
     if own.exists():
         raise ProtocolError(str(protocol), "is shipped, and never changed", hint=f"Use your own copy of it, {own}")
     return own
+
+
+def _refuse_read_only(own: Path) -> None:
+    """A new text takes the old one's place whatever the old one's rights: so they are looked at."""
+    if own.exists() and host.is_read_only(own.resolve()):
+        hint = f"Import into a copy of it, or let it be written: chmod u+w {quote(str(own))}"
+        raise ProtocolError(str(own), "is read-only", hint=hint)
 
 
 def _is_below(protocol: Path, film: Path) -> bool:
@@ -148,6 +158,7 @@ def _write(part: Path, text: str, old: Path) -> None:
         file.flush()
         host.sync_data(file.fileno())
     shutil.copymode(old, part)
+    part.chmod(part.stat().st_mode | S_IWUSR)  # a copy of what is shipped read-only is one's own
 
 
 def _means(part: Path, wanted: Any) -> bool:

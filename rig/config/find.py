@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from stat import S_ISDIR
 
+from rig.config.backends import REPLAY
 from rig.errors import ConfigError, ProtocolError, RigError, UserError
 
 RIGS, PROTOCOLS, RIG_FILE = "calibration", "protocols", "rig.yaml"
@@ -26,6 +27,9 @@ def find_rig(name_or_path: str | None) -> Path:
     """
     if name_or_path is None:
         return _only_rig()
+    if name_or_path.startswith(REPLAY):
+        allowed = "only with rig record and rig check, as none of its devices is there"
+        raise ConfigError("--rig", "means a recorded session", value=name_or_path, allowed=allowed)
     if _is_path(name_or_path):
         return _existing(Path(name_or_path), RIG_FILE, "rig", ConfigError)
     return _named(name_or_path, "rig", _rigs(Path()), _rigs(shipped()), ConfigError)

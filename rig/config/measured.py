@@ -74,6 +74,22 @@ def find_others(rig: Path) -> list[Other]:
     return [_named(path, folder) for path in sorted({*beside, *below} - kept) if path.is_file()]
 
 
+@dataclass(frozen=True)
+class Kept:
+    """What a session keeps of the files of a rig."""
+
+    path: str  # of rig.yaml
+    sha256: str  # of its bytes
+    measured: tuple[Measured, ...]
+    others: tuple[Other, ...]
+
+
+def keep(rig: Path, name: str) -> Kept:
+    """What a session keeps of the rig with this rig.yaml and name. Raises ConfigError for what cannot be kept."""
+    digest = hashlib.sha256(rig.read_bytes()).hexdigest()
+    return Kept(str(rig.resolve()), digest, tuple(measured_on(rig, name)), tuple(find_others(rig)))
+
+
 def _named(path: Path, folder: Path) -> Other:
     try:
         with path.open("rb") as file:

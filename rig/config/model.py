@@ -94,9 +94,12 @@ class Look(Generic[ModelT]):
         return self.model
 
 
-def look_at(path: Path, model: type[ModelT], error: type[UserError]) -> Look[ModelT]:
-    """Read `path`, and compare every key of it with `model`. Raises `error` when it cannot be read to its end."""
-    document, found = look_at_document(path, error)
+def look_at(path: Path, model: type[ModelT], error: type[UserError], text: str | None = None) -> Look[ModelT]:
+    """Read `path`, and compare every key of it with `model`. Raises `error` when it cannot be read to its end.
+
+    `text` as in look_at_document.
+    """
+    document, found = look_at_document(path, error, text)
     look = Look(document, model, error, found=found, unsound={place for place, _ in found})
     try:
         look.model = model.model_validate(document.data, context={"folder": document.path.parent})

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from rig.config.backends import Backend
 from rig.config.limits import LIMITS_IN_WORDS, Tolerances
+from rig.config.measured import Kept, keep
 from rig.config.model import Beside, Look, Model, ShownText, look_at
 from rig.config.rules import check_rules
 from rig.config.yaml import Document
@@ -436,16 +437,24 @@ class RigFile:
 
     rig: Rig
     document: Document
+    kept: Kept | None = None  # of a rig that is replayed, what its session keeps; else it is looked for
 
     @property
     def folder(self) -> Path:
         """The folder of the rig, where what was measured on it lies too."""
         return self.document.path.parent
 
+    def keep(self) -> Kept:
+        """What a session keeps of its files. Raises ConfigError naming one that cannot be kept."""
+        return self.kept or keep(self.document.path, self.rig.name)
 
-def look_at_rig(path: Path) -> Look[Rig]:
-    """Read rig.yaml and find all that is wrong in it. Raises ConfigError when it cannot be read to its end."""
-    look = look_at(path, Rig, ConfigError)
+
+def look_at_rig(path: Path, text: str | None = None) -> Look[Rig]:
+    """Read rig.yaml and find all that is wrong in it. Raises ConfigError when it cannot be read to its end.
+
+    `text`: its text, where it is kept in another file at `path`.
+    """
+    look = look_at(path, Rig, ConfigError, text)
     rate_hz = look.get(float, "box", "rate_hz")
     check_rules(look, None if rate_hz is None else _period_ticks(rate_hz) * TICK_NS / 1000)
     return look

@@ -68,12 +68,13 @@ def read_document(path: Path, error: type[UserError]) -> Document:
     return document
 
 
-def look_at_document(path: Path, error: type[UserError]) -> tuple[Document, list[Problem]]:
+def look_at_document(path: Path, error: type[UserError], text: str | None = None) -> tuple[Document, list[Problem]]:
     """Read `path` as plain data, with everything in it that is not allowed there, in the file's order.
 
-    Raises `error`, or a ProblemList, for a file that cannot be read to its end.
+    `text`: what to read instead, where it is kept in another file at `path`. Raises `error`, or a ProblemList, for what
+    cannot be read to its end.
     """
-    text = _read_text(path, error)
+    text = _read_text(path, error) if text is None else text
     builder = _Builder(path, error)
     try:
         data = builder.document(iter(YAML(typ="safe", pure=True).parse(text)))

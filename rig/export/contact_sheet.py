@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from math import lcm
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
+from rig.clock import NS
+from rig.export.tiles import Tiles, captioned
 from rig.session.reader import Session, nothing_to_show
-from rig.session.timeline import FilmView, Instant, Timeline, View
-from rig.streams import Picture
+from rig.session.timeline import Timeline
 
 CONTACT_SHEET_FILE = "contact-sheet.png"
-CELL_WIDTH, CELL_HEIGHT, CAPTION, MARGIN = 320, 240, 22, 8  # px
-INK, PAPER, FAINT = (20, 20, 20), (255, 255, 255), (232, 232, 232)
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+CELL_WIDTH, CELL_HEIGHT = 320, 240  # px
 
 
 @dataclass(frozen=True)
@@ -26,29 +25,30 @@ class _Place:
     pulse: int
 
 
-def contact_sheet(session: Session, *, instants: int = 8) -> Image.Image:
+def contact_sheet(session: Session, *, instants: int = 8, clip: str | None = None) -> Image.Image:
     """The sheet, RGB. `instants` moments spread over all films, each at a pulse that every camera was sent.
 
-    Without films they are spread over the runs. Raises UserError when no pulse was recorded.
+    With `clip` they are spread over that film, in the last run that showed it; without films over the runs. Raises
+    UserError when no pulse was recorded, and for a clip that was not shown, naming those that were.
     """
-    rows = [place.line.at_pulse(place.pulse) for place in _places(session, instants)]
+    places = _places(session, instants, clip)
     names = [*session.streams, "screen"]
-    height = 2 * MARGIN + CAPTION + len(rows) * (CELL_HEIGHT + CAPTION + MARGIN)
-    sheet = Image.new("RGB", (2 * MARGIN + len(names) * (CELL_WIDTH + MARGIN), height), PAPER)
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
-    draw.text((MARGIN, MARGIN), _heading(session), INK, font=font)
-    for row, instant in enumerate(rows):
-        top = MARGIN + CAPTION + row * (CELL_HEIGHT + CAPTION + MARGIN)
-        for column, name in enumerate(names):
-            left = MARGIN + column * (CELL_WIDTH + MARGIN)
+    sheet = Tiles((CELL_WIDTH, CELL_HEIGHT), len(names), len(places))
+    sheet.head(heading(session))
+    for row, place in enumerate(places):
+        instant = place.line.at_pulse(place.pulse)
+        at_s = instant.seconds + session.placed_timelines[instant.run][1] / NS
+        for column, name in enumerate(names, row * len(names)):
             view = instant.film if name == "screen" else instant.views.get(name)
-            picture, reason, caption = _content(instant, view)
-            _cell(sheet, draw, font, (left, top), picture, reason)
-            draw.text((left, top + CELL_HEIGHT + 3), _fit(draw, caption, font), INK, font=font)
-    return sheet
+            if view is None:
+                sheet.put(column, None, "not in this run", "")
+            else:
+                sheet.put(column, view.picture, view.reason, captioned(view, instant, at_s))
+    return sheet.image
 
 
-def _heading(session: Session) -> str:
+def heading(session: Session) -> str:
+    """Whose session it is, in a line."""
     run = session.runs[0]
     kind = "SIMULATED   " if session.is_simulated else ""
     return (
@@ -56,9 +56,10 @@ def _heading(session: Session) -> str:
     )
 
 
-def _places(session: Session, instants: int) -> list[_Place]:
+def _places(session: Session, instants: int, clip: str | None) -> list[_Place]:
     """Moments spread evenly over the films' time on the screen, at multiples of all divisors."""
-    spans = [(line, *span) for line in session.timelines if line.length_ns for span in _spans(line)]
+    lines = session.timelines if clip is None else [session.locate(0.0, clip)[0]]
+    spans = [(line, *span) for line in lines if line.length_ns for span in _spans(line, clip)]
     total = sum(end - start for _, start, end in spans)
     if not spans or total <= 0:
         raise nothing_to_show(session.path)
@@ -72,10 +73,11 @@ def _places(session: Session, instants: int) -> list[_Place]:
     return places
 
 
-def _spans(line: Timeline) -> list[tuple[int, int]]:
+def _spans(line: Timeline, clip: str | None) -> list[tuple[int, int]]:
     """Host ns from the first to the last flip of each film, where cameras ran; without films the whole run."""
     first, last = line.start_host_ns, line.start_host_ns + line.length_ns
-    flips = [line.run.film_flips(step)["host_ns"] for step in line.clip_steps.values()]
+    steps = [step for name, step in line.clip_steps.items() if clip in (None, name)]
+    flips = [line.run.film_flips(step)["host_ns"] for step in steps]
     spans = [(max(first, int(f[0])), min(last, int(f[-1]))) for f in flips]
     return [span for span in spans if span[0] < span[1]] or [(first, last)]
 
@@ -86,59 +88,3 @@ def _shared_pulse(line: Timeline, host_ns: int) -> int:
     told = line.run.pulses["pulse_number"]
     shared = told[(told % every == 0) & (told <= line.pulse_at(host_ns))]
     return int(shared[-1]) if len(shared) else int(told[0])
-
-
-def _content(instant: Instant, view: View | FilmView | None) -> tuple[Picture | None, str, str]:
-    """Picture, the reason when there is none, and the caption."""
-    if view is None:
-        return None, "not in this run", ""
-    if isinstance(view, View):
-        return (
-            view.picture,
-            view.reason,
-            f"{view.stream}  pulse {view.pulse}  run {instant.run}  {instant.seconds:.3f} s",
-        )
-    step = view.step.name if view.step else "screen"
-    frame = f"  film frame {view.film_frame}" if view.film_frame >= 0 else ""
-    flip = f"  flip {(instant.host_ns - view.flip_host_ns) / 1e6:.1f} ms before" if view.flip_host_ns >= 0 else ""
-    return view.picture, view.reason, f"{step}{frame}{flip}"
-
-
-def _cell(
-    sheet: Image.Image,
-    draw: ImageDraw.ImageDraw,
-    font: Font,
-    corner: tuple[int, int],
-    picture: Picture | None,
-    reason: str,
-) -> None:
-    """Put a picture, or the reason why there is none, into its cell."""
-    left, top = corner
-    if picture is None:
-        draw.rectangle((left, top, left + CELL_WIDTH, top + CELL_HEIGHT), fill=FAINT)
-        for number, line in enumerate(_wrapped(draw, reason, font)[:8]):
-            draw.text((left + 10, top + 90 + 18 * number), line, INK, font=font)
-        return
-    image = Image.fromarray(np.ascontiguousarray(picture)).convert("RGB")
-    scale = min(CELL_WIDTH / image.width, CELL_HEIGHT / image.height)
-    image = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))))
-    sheet.paste(image, (left + (CELL_WIDTH - image.width) // 2, top + (CELL_HEIGHT - image.height) // 2))
-
-
-def _fit(draw: ImageDraw.ImageDraw, text: str, font: Font) -> str:
-    """`text`, cut where the cell ends."""
-    while draw.textlength(text, font=font) > CELL_WIDTH:
-        text = text[:-1]
-    return text
-
-
-def _wrapped(draw: ImageDraw.ImageDraw, text: str, font: Font) -> list[str]:
-    """`text` in lines that fit a cell."""
-    lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if draw.textlength(longer, font=font) <= CELL_WIDTH - 20:
-            lines[-1] = longer
-        else:
-            lines.append(_fit(draw, word, font))
-    return lines

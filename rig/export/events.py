@@ -1,27 +1,18 @@
 """The events of a session as BIDS has them: a table, `..._events.tsv`, and beside it what its columns mean, `.json`.
 
-A row is a line, whatever a participant has typed: backslash, tab, line ends and other control characters are escaped
-with a backslash as in Python. A text that a spreadsheet would compute, or that begins with ', has a ' before it. What
-is missing is `n/a`; of whoever typed just that it is `\\x6e/a`.
+A row is a line, whatever a participant has typed; see rig.session.cells.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import re
 from pathlib import Path
 from typing import Any
 
+from rig.private import write_private
+from rig.session import cells
 from rig.session.events import Event
-from rig.session.folder import write_private
 from rig.session.reader import Session
-
-MISSING = "n/a"  # BIDS 1.10, tabular files
-FORMULA = "=+-@'"  # what a spreadsheet takes for a formula when it comes first, and the mark against it
-_BREAKS = re.compile(r"[\\\x00-\x1f\x7f-\x9f\u2028\u2029]")  # ends a line, or is one to some reader
-_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
 _SECONDS = "s"
 _LEVELS = {
@@ -83,29 +74,4 @@ def save_events(session: Session, folder: Path) -> Path:
 
 def table(events: list[Event]) -> str:
     """The events as tab-separated values, with a head."""
-    text = io.StringIO()
-    rows = csv.writer(text, dialect="excel-tab", lineterminator="\n")
-    rows.writerow(Event._fields)
-    rows.writerows(map(_cell, event) for event in events)
-    return text.getvalue()
-
-
-def _cell(value: object) -> str:
-    match value:
-        case None:
-            return MISSING
-        case bool():
-            return str(value).lower()
-        case float():
-            return f"{value:.6f}"
-        case str():
-            return _escaped(value)
-    return str(value)
-
-
-def _escaped(text: str) -> str:
-    if text == MISSING:
-        return "\\x6e/a"
-    text = _BREAKS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
-    is_formula = text[:1] in FORMULA and text and not _NUMBER.fullmatch(text)
-    return f"'{text}" if is_formula else text
+    return cells.table(Event._fields, events)

@@ -11,7 +11,7 @@ from PIL import Image
 from rig import host
 from rig.config.find import look_up
 from rig.errors import StorageError
-from rig.session.folder import write_private
+from rig.private import write_private
 from rig.session.timeline import Instant
 
 

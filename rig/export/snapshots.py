@@ -12,7 +12,7 @@ from PIL import Image
 from rig.export.pictures import private_folder, save_picture
 from rig.figures import BLUE, RED, new_figure, plain, png_of
 from rig.pixels import Snapshot, grey, shown, unpack
-from rig.session.folder import write_private
+from rig.private import write_private
 
 # Detail between these two blurs (standard deviations, px) counts as sharp: finer is mostly noise, coarser is the scene.
 FINE_PX, COARSE_PX = 1.0, 2.0

@@ -50,10 +50,16 @@ class Terminal:
     def _hear(self, messages: list[Message]) -> None:
         for message in messages:
             if "state" in message:
-                self._state = _cleaned(message["state"], self._clean)
+                self._take(_cleaned(message["state"], self._clean))
             elif "refused" in message:
                 self._refused = f"Refused: {self._clean(str(message['refused']))}"
         self._asking.look(self._now)
+
+    def _take(self, state: Message) -> None:
+        """How it stands; with it may come that what was sent in a trial's last moment came too late."""
+        if self._state and state["refused"]["count"] > self._state["refused"]["count"]:
+            self._refused = f"Refused: {state['refused']['last']}"
+        self._state = state
 
     @property
     def _now(self) -> Message:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 
 from rig.elicitation.steps import Step
-from rig.errors import StorageError, UserError
+from rig.errors import StorageError
 from rig.record.messages import Event
 from rig.session.layout import Outcome
 from rig.stimulus.screen import StepBegan
@@ -35,7 +34,7 @@ class Booking:
     def _is_consent(self, event: Event) -> bool:
         if isinstance(event, Answer) and 0 <= event.step < len(self._steps):
             step = self._steps[event.step]
-            return step.kind == "consent" and event.answer not in step.ends_run
+            return step.kind == "consent" and event.is_confirmed and event.answer not in step.ends_run
         return isinstance(event, StepBegan) and not self._is_asked
 
     def _do(self, ask: Callable[[], object]) -> None:
@@ -60,12 +59,8 @@ class Booking:
         else:
             self._do_in_turn(lambda: self._ledger.release(self._place, why))
         if is_withdrawn:
-            self._do_in_turn(self._drop_out)
+            self._do_in_turn(lambda: self._ledger.withdrew(self._place))
         return self.problems
-
-    def _drop_out(self) -> None:
-        with suppress(UserError):  # it left already
-            self._ledger.drop_out(self._place.subject, f"withdrew in session {self._place.session}")
 
     def _do_in_turn(self, ask: Callable[[], object]) -> None:
         for thread in list(self._threads):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from rig.clips.manifest import FilmClip
 from rig.clock import utc_now
-from rig.config.measured import Measured, find_others, measured_on
+from rig.config.measured import Measured
 from rig.config.rig import RigFile
 from rig.config.yaml import Document
 from rig.elicitation.protocol import ProtocolFile
@@ -47,6 +48,7 @@ def header(
     created_host_ns: int,
 ) -> Header:
     """The header of one run file. Raises ConfigError naming a file beside rig.yaml that cannot be kept in it."""
+    kept = rig_file.keep()
     attributes: dict[str, Value] = {
         "schema": SCHEMA,
         "subject": subject.folder.subject,
@@ -77,11 +79,11 @@ def header(
         "host": json.dumps(surroundings.computer(subject.folder.path)),
         "plan": json.dumps(_plan(plan)),
         "description": description.text(),
-        "rig_files": json.dumps([asdict(other) for other in find_others(rig_file.document.path)]),
+        "rig_files": json.dumps([asdict(other) for other in kept.others]),
         "/README": description.readme(),
     }
-    measured, about = _kept(measured_on(rig_file.document.path, rig_file.rig.name))
-    about |= {"rig": about_file(rig_file.document), "protocol": about_file(protocol_file.document)}
+    measured, about = _measured(kept.measured)
+    about |= {"rig": {"path": kept.path, "sha256": kept.sha256}, "protocol": about_file(protocol_file.document)}
     return Header(attributes, _streams(plan, devices), texts | measured, about, _clips(protocol_file, clips))
 
 
@@ -90,7 +92,7 @@ def about_file(document: Document) -> dict[str, Value]:
     return {"path": str(document.path.resolve()), "sha256": hashlib.sha256(document.path.read_bytes()).hexdigest()}
 
 
-def _kept(measured: list[Measured]) -> tuple[dict[str, str], dict[str, dict[str, Value]]]:
+def _measured(measured: Sequence[Measured]) -> tuple[dict[str, str], dict[str, dict[str, Value]]]:
     """What was measured on the rig, as texts below /config, and where each comes from."""
     names = {f"calibration/{each.name.replace('/', ':')}": each for each in measured}
     about: dict[str, dict[str, Value]] = {

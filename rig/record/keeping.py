@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
@@ -20,7 +21,7 @@ from rig.trigger.box import POSTAMBLE, TICKS_HZ, PulsePlan
 
 RESERVE_S = 1.0  # frames may still arrive for so long after a stop was asked for
 FULL = "the room that was reserved is used up"
-OPENING_GROUPS = 7  # the preamble's three and four of the body: verify compares ten slowest periods
+OPENING_GROUPS = 7  # the preamble's three and four of the body: verify compares ten slowest periods; as many at the end
 
 
 @dataclass(slots=True)
@@ -80,6 +81,7 @@ class StreamKeeper:
         self._unstored = 0  # frames that wait in their buffers
         self._opening_ends = OPENING_GROUPS * plan.group
         self._opening: list[tuple[int, int]] = []  # pulse and camera ticks of its frames that are not stored
+        self._closing: deque[tuple[int, int]] = deque(maxlen=self._opening_ends // divisor)  # the same of the last ones
 
     @property
     def last_pulse(self) -> int:
@@ -149,6 +151,7 @@ class StreamKeeper:
     def returns(self, baseline: Baseline) -> None:
         """The camera is armed again; its frames are of a new epoch."""
         self._pairing.returns(baseline)
+        self._closing.clear()  # its clock began anew
 
     @property
     def is_in_doubt(self) -> bool:
@@ -167,7 +170,7 @@ class StreamKeeper:
         """No frame follows: note the hole at the end, and end a part that is not stored."""
         placed, gap = self._pairing.close(pulses_sent, cause)
         actions = self._keep_all(placed) + (self._gap_rows(gap) if gap else [])
-        actions += self._opening_told(now)
+        actions += self._opening_told(now) + self._told("closing", [*self._closing], now)
         last = max(self.last_pulse, (pulses_sent or 0) - 1)
         return actions + self._end_not_stored(last - last % self.divisor)
 
@@ -192,10 +195,13 @@ class StreamKeeper:
             actions.append(self._store(frame) if self._is_kept else ReleaseFrame(frame))
         if frame.frame_index >= 0:
             actions.append(frame_row(frame, placed.pulse, placed.evidence))
+            self._closing.clear()
         return actions + self._oddities(placed)
 
     def _seen(self, placed: Placed) -> list[Action]:
-        """When frames of the opening were exposed is told without their pictures: it ties the first one to pulse 0."""
+        """When the first and last frames were exposed is told without their pictures: it ties them to their pulses."""
+        if placed.pulse >= 0:
+            self._closing.append((placed.pulse, placed.frame.camera_ticks))
         if 0 <= placed.pulse < self._opening_ends:
             self._opening.append((placed.pulse, placed.frame.camera_ticks))
             return []
@@ -204,10 +210,13 @@ class StreamKeeper:
     def _opening_told(self, now: int) -> list[Action]:
         """What was seen of the opening, once."""
         opening, self._opening = self._opening, []
-        if not opening:
+        return self._told("opening", opening, now)
+
+    def _told(self, kind: str, seen: list[tuple[int, int]], now: int) -> list[Action]:
+        if not seen:
             return []
-        pulses, ticks = zip(*opening, strict=True)
-        return [log(now, {"kind": "opening", "stream": self.stream, "pulses": pulses, "camera_ticks": ticks})]
+        pulses, ticks = zip(*seen, strict=True)
+        return [log(now, {"kind": kind, "stream": self.stream, "pulses": pulses, "camera_ticks": ticks})]
 
     def _oddities(self, placed: Placed) -> list[Action]:
         """What else there is to say of a frame."""

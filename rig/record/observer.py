@@ -159,6 +159,7 @@ class Observer:
             guess=steps.course.guess,
             is_paused=steps.is_paused,
             is_waiting=steps.is_waiting,
+            refused=tuple(run.wishes.refused),
             **self._devices(),
         )
 

@@ -19,7 +19,9 @@ from rig.elicitation.unroll import rows_of, unroll
 from rig.errors import RigError, SessionError, UserError
 from rig.record.header import Subject
 from rig.record.plan import Lead, RunPlan, plan_run
+from rig.record.replaying import Replayed, read_replayed
 from rig.record.resuming import Resumed, Sampling, find_cut
+from rig.session.as_rig import run_replayed
 from rig.session.folder import SessionFolder, new_session, sessions_below
 from rig.session.reader import Session
 from rig.subjects.ledger import Ledger, Place
@@ -63,38 +65,64 @@ def prepared(request: Request) -> Iterator[Prepared]:
     Raises UserError, SessionError.
     """
     clips = find_clips(request.protocol) if request.clips is None else dict(request.clips)
-    cut = None
+    replayed, cut = _replayed(request), None
     if request.resume:
         cut = find_cut(request.out, request.subject, request.session, request.protocol)
     folder = cut.folder if cut else new_session(request.out, request.subject, request.session)
     try:
         ledger = Ledger(request.out)
         place = _reserved(request, ledger, folder, cut)
-        plan = _planned(request, clips, ledger, place, cut)
+        plan = _planned(request, clips, ledger, place, replayed or cut)
         number = cut.run if cut else FIRST_RUN
-        subject = Subject(folder, number, 1 + secrets.randbelow(2**32 - 2), place.row, place.visit)
+        row, visit = (replayed.row, replayed.visit) if replayed else (place.row, place.visit)
+        subject = Subject(folder, number, 1 + secrets.randbelow(2**32 - 2), row, visit)
         yield Prepared(subject, plan, clips, ledger, place)
     finally:
         with suppress(OSError):  # it holds something, or is not there any more
             folder.path.rmdir()
 
 
+def _replayed(request: Request) -> Replayed | None:
+    """The recorded session that is the rig, if one is. Raises UserError for options that it does not follow."""
+    run_path = run_replayed(request.rig.rig)
+    if run_path is None:
+        return None
+    taken = {"--resume": request.resume, "--wait": request.wait, "--language": request.language}
+    for option in (option for option, is_given in taken.items() if is_given):
+        allowed = "nothing of what the participant sees can be changed any more"
+        raise UserError(option, "is not possible with a recorded session as the rig", allowed=allowed, hint="Omit it")
+    return read_replayed(run_path, request.protocol)
+
+
 def _reserved(request: Request, ledger: Ledger, folder: SessionFolder, cut: Resumed | None) -> Place:
     protocol = request.protocol.protocol
-    rows = rows_of(protocol)
-    return ledger.reserve(protocol.name, order_key(protocol), rows, folder, resumed_row=cut.row if cut else None)
+    order = protocol.name, order_key(protocol), rows_of(protocol)
+    if cut is None:
+        return ledger.reserve(*order, folder)
+    return ledger.reserve(*order, folder, resumed_row=cut.row, is_withdrawn=cut.is_withdrawn)
 
 
 def _planned(
-    request: Request, clips: dict[str, FilmClip], ledger: Ledger, place: Place, cut: Resumed | None
+    request: Request, clips: dict[str, FilmClip], ledger: Ledger, place: Place, earlier: Resumed | Replayed | None
 ) -> RunPlan:
     """The plan of the run; the place is free again when there can be none."""
     try:
-        steps = _steps_left(request, cut) if cut else _steps(request, clips, place)
-        return plan_run(request.rig.rig, steps, _lead(request, cut))
+        return plan_run(request.rig.rig, _steps_of(request, clips, place, earlier), _lead(request, earlier))
     except RigError:
         ledger.release(place, "not begun")
         raise
+
+
+def _steps_of(
+    request: Request, clips: dict[str, FilmClip], place: Place, earlier: Resumed | Replayed | None
+) -> list[Step]:
+    match earlier:
+        case Resumed():
+            return _steps_left(request, earlier)
+        case Replayed():
+            return list(earlier.steps)
+        case None:
+            return _steps(request, clips, place)
 
 
 def order_key(protocol: ElicitationProtocol) -> str:
@@ -149,10 +177,16 @@ def _spelled(cameras: Mapping[str, Sampling]) -> str:
     return ", ".join(f"{n} {TICKS_HZ / t:g} fps {w}x{h} {form}" for n, (t, w, h, form) in cameras.items())
 
 
-def _lead(request: Request, cut: Resumed | None) -> Lead:
+def _lead(request: Request, earlier: Resumed | Replayed | None) -> Lead:
     protocol = request.protocol.protocol
     pay, otherwise = protocol.stakes.pay, str(protocol.withdrawal.otherwise)
-    if cut is None:
-        return Lead(request.wait, pay, otherwise)
-    otherwise = cut.choice or otherwise
-    return Lead(request.wait, pay, otherwise, cut.resumes, cut.first, cut.caught, cut.is_withdrawn)
+    match earlier:
+        case Resumed():
+            otherwise = earlier.choice or otherwise
+            return Lead(
+                request.wait, pay, otherwise, earlier.resumes, earlier.first, earlier.caught, earlier.is_withdrawn
+            )
+        case Replayed():
+            return Lead(earlier.is_waiting, pay, otherwise)
+        case None:
+            return Lead(request.wait, pay, otherwise)

@@ -13,6 +13,7 @@ from rig.children import working_folder
 from rig.clips.manifest import FilmClip
 from rig.clock import Clock
 from rig.errors import StorageError, raise_all
+from rig.private import write_private
 from rig.record.abilities import beyond_box
 from rig.record.booking import Booking
 from rig.record.camera_rules import camera_infos, unfit_cameras
@@ -22,6 +23,7 @@ from rig.record.messages import Event
 from rig.record.observer import Observer, Status
 from rig.record.packers import kinds
 from rig.record.preparing import Prepared, Request, prepared
+from rig.record.replaying import RecordedOperator
 from rig.record.run import Run
 from rig.record.storage import Storage
 from rig.record.telemetry import Telemetry
@@ -29,7 +31,7 @@ from rig.record.telling import Rules, Telling, hidden_words
 from rig.record.threads import ThreadedRecorder
 from rig.record.virtual import VirtualRecorder
 from rig.session.files import RunFiles
-from rig.session.folder import beside, write_private
+from rig.session.folder import beside
 from rig.session.layout import Outcome
 from rig.streams import DeviceInfo, Frame
 
@@ -165,10 +167,11 @@ class Recording:
             is_virtual=job.virtual is not None, is_simulated=job.is_simulated,
             on_status=self._on_status, on_step=job.devices.on_step, booking=job.booking, telling=telling,
         )  # fmt: skip
+        operator = RecordedOperator(job.devices.playback) if job.devices.playback else None
         if job.virtual is not None:
-            recorder: ThreadedRecorder | VirtualRecorder = VirtualRecorder(run, job.virtual, storage)
+            recorder: ThreadedRecorder | VirtualRecorder = VirtualRecorder(run, job.virtual, storage, operator)
         else:
-            recorder = ThreadedRecorder(run, job.devices, storage, job.clock)
+            recorder = ThreadedRecorder(run, job.devices, storage, job.clock, operator)
         observer.tell = recorder.tell
         self._recorder = recorder
         try:

@@ -13,10 +13,11 @@ from rig.elicitation.course import OUTSIDE
 from rig.elicitation.protocol import ProtocolFile
 from rig.elicitation.steps import Step
 from rig.errors import NotASession, SessionError, UserError
-from rig.record.header import about_file
+from rig.record.replaying import require_own_protocol
 from rig.session.folder import SessionFolder, check_subject, folder_named, is_bare, sessions_below
-from rig.session.layout import CONFIG, Outcome
+from rig.session.layout import Outcome
 from rig.session.leftovers import files_left
+from rig.session.manifest import manifest_name
 from rig.session.reader import Session
 from rig.session.run import Run
 from rig.session.runfile import Json
@@ -24,6 +25,7 @@ from rig.session.withdrawal import withdrawal_of
 
 OVER = (Outcome.FINISHED, Outcome.WITHDRAWN)
 NONE_CUT = "Start a new one without --resume"
+NOT_HERE = "Resume it where it was recorded, then archive it again; moved, copy its folder back without that file"
 
 
 Sampling = tuple[int, int, int, str]  # of a camera: box ticks from frame to frame, width and height in px, pixel format
@@ -117,18 +119,14 @@ def _refuse(folder: SessionFolder, session: Session, protocol: ProtocolFile, *, 
     last, path = session.runs[-1], str(folder.path)
     if session.unreadable:
         raise NotASession(path, f"cannot go on: {session.unreadable[0]}")
+    manifest = folder.path / manifest_name(f"sub-{folder.subject}_{folder.path.name}")
+    if manifest.exists():
+        raise UserError(path, f"lies in an archive ({manifest.name}), whose sessions do not change", hint=NOT_HERE)
     if last.is_being_recorded:
         raise UserError(path, "is being recorded right now")
     if last.outcome in OVER or (last.outcome.is_orderly and not is_named) or _first(session) >= len(last.steps):
         raise UserError(path, f"is over: {last.outcome}", hint=NONE_CUT)
-    if last.attributes(f"{CONFIG}/protocol").get("sha256") != about_file(protocol.document)["sha256"]:
-        problem = f"is not the protocol that {path} was recorded with"
-        hint = f"Take the one of that time: it is in the session, and was at {_place(last)}"
-        raise UserError(str(protocol.document.path), problem, hint=hint)
-
-
-def _place(run: Run) -> str:
-    return str(run.attributes(f"{CONFIG}/protocol").get("path", "a place that is not told"))
+    require_own_protocol(last, protocol, path)
 
 
 def _number(path: Path) -> int:

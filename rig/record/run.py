@@ -82,6 +82,7 @@ from rig.trigger.box import (
 )
 
 SCREEN_LOST = "shows no further step, and the recording goes on; press Ctrl-C to end it in order"
+STOPPED, ABORTED = "stopped by the operator", "aborted by the operator"
 SETTLE_NS = NS // 2  # how long the last frames of a run may take to arrive
 ANSWER_S = 5.0  # the box is asked to start for 3 s; then it has refused
 LATE_S = 2.0  # how much later than planned an answer of the box may come before it counts as lost
@@ -99,7 +100,7 @@ class Run:
         self._walk, self._is_walking = self._cameras.walk, True
         self._pulses = PulsesTold(plan.pulses.period_ticks)
         self.steps = StepsShown(plan.course, plan.lead, self._watch)
-        self._wishes = Wishes(self.steps)
+        self.wishes = Wishes(self.steps)
         self._noting = Noting(run_id, self._alarms, self._watch, self._cameras, self.steps)
         self._room = RoomWatch(plan, self._alarms, self._cameras)
         self._has_box = True
@@ -286,12 +287,12 @@ class Run:
 
     @_on.register
     def _(self, event: OperatorSaid, now: int) -> list[Action]:
-        actions = self._wishes.said(event, now, is_recording=self.state is RunState.RECORDING) + self._go_on(now)
+        actions = self.wishes.said(event, now, is_recording=self.state is RunState.RECORDING) + self._go_on(now)
         return actions + (self._on(StopRequested(), now) if event.kind == "stop" else [])
 
     @_on.register
     def _(self, event: Withdrawn, now: int) -> list[Action]:
-        actions = self._wishes.withdrawn(event, now)
+        actions = self.wishes.withdrawn(event, now)
         self._heed_withdrawal(now)
         return actions + self._go_on(now)
 
@@ -318,12 +319,12 @@ class Run:
     @_on.register
     def _(self, event: StopRequested, now: int) -> list[Action]:  # noqa: ARG002
         if self.state is RunState.RECORDING:
-            return [note(now, "stopped by the operator"), *self._stop(Outcome.STOPPED, now)]
+            return [note(now, STOPPED), *self._stop(Outcome.STOPPED, now)]
         return [] if self.state is RunState.DRAINING else self._give_up(Outcome.STOPPED, now)
 
     @_on.register
     def _(self, event: AbortRequested, now: int) -> list[Action]:  # noqa: ARG002
-        return [note(now, "aborted by the operator"), *self._give_up(Outcome.STOPPED, now)]
+        return [note(now, ABORTED), *self._give_up(Outcome.STOPPED, now)]
 
     @_on.register
     def _(self, event: DeviceFailed, now: int) -> list[Action]:

@@ -50,6 +50,7 @@ class Standing:
     guess: str  # the operator's in this trial; empty: none yet
     is_paused: bool  # the next step waits for the operator, who paused it
     is_waiting: bool  # the first step waits for the operator's start
+    refused: tuple[str, ...]  # what the operator wanted and came too late, oldest first
     counts: Mapping[str, Counts]
     stored_bytes: int
     free_bytes: int  # on the session's disk; -1: the system did not tell
@@ -125,6 +126,7 @@ def state(standing: Standing, rules: Rules) -> Message:
         "free_bytes": standing.free_bytes,
         "alarms": [_without_films(alarm, standing, rules) for alarm in alarms] if rules.is_blind else alarms,
         "guess": _guess(standing, rules),
+        "refused": {"count": len(standing.refused), "last": standing.refused[-1] if standing.refused else ""},
         **_shown(standing, rules),
     }
     if not rules.is_blind:

@@ -39,6 +39,7 @@ from rig.record.messages import (
     StopRequested,
     Tick,
 )
+from rig.record.replaying import RecordedOperator
 from rig.record.run import Run
 from rig.record.states import RunState
 from rig.record.storage import REPORT, Storage, StorageThreads
@@ -50,7 +51,7 @@ from rig.wiring import Devices
 
 TICK_NS = NS // 20
 GATHER_NS = NS // 50  # what comes within it is taken at once: waking a thread costs more than most events
-GRAB_S = BOX_S = SCREEN_S = 0.05
+GRAB_S = BOX_S = SCREEN_S = OPERATOR_S = 0.05
 JOIN_S = 10.0
 Tell = Callable[[Event], None]
 
@@ -176,10 +177,27 @@ class _ScreenWorker(_Worker):
             self.tell(event)
 
 
+class _OperatorWorker(_Worker):
+    """Passes on what the operator of a recorded session said."""
+
+    def __init__(self, operator: RecordedOperator, tell: Tell) -> None:
+        super().__init__("operator", tell)
+        self._operator = operator
+
+    def command(self, action: Action) -> None:
+        raise TypeError(f"nothing is asked of an operator: {action!r}")
+
+    def turn(self) -> None:
+        for event in self._operator.events(OPERATOR_S):
+            self.tell(event)
+
+
 class ThreadedRecorder:
     """Feeds the core from threads, until it is closed."""
 
-    def __init__(self, run: Run, devices: Devices, storage: Storage, clock: Clock) -> None:
+    def __init__(
+        self, run: Run, devices: Devices, storage: Storage, clock: Clock, operator: RecordedOperator | None = None
+    ) -> None:
         self.run, self._clock = run, clock
         self._inbox: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._storage = StorageThreads(storage, clock, self.tell)
@@ -188,6 +206,7 @@ class ThreadedRecorder:
         self._cameras = {name: _CameraWorker(c, clock, self._telemetry, self.tell) for name, c in cameras}
         self._box = _BoxWorker(devices.box, self.tell)
         self._screen = _ScreenWorker(devices.screen, self.tell)
+        self._operators = [_OperatorWorker(operator, self.tell)] if operator else []
         self._ticker, self._is_over = threading.Thread(target=self._tick, name="ticker"), threading.Event()
 
     def stop(self) -> None:
@@ -207,7 +226,7 @@ class ThreadedRecorder:
 
         An exception of the core itself closes the file as FAILED and goes on its way.
         """
-        workers: list[_Worker] = [*self._cameras.values(), self._box, self._screen]
+        workers: list[_Worker] = [*self._cameras.values(), self._box, self._screen, *self._operators]
         self._storage.start()
         for worker in workers:
             worker.start()

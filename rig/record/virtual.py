@@ -30,6 +30,7 @@ from rig.record.messages import (
     StopRequested,
     Tick,
 )
+from rig.record.replaying import RecordedOperator
 from rig.record.run import Run
 from rig.record.states import RunState
 from rig.record.storage import FLUSH_NS, Storage, next_file, sync
@@ -42,8 +43,8 @@ TICK_NS = NS // 20
 class VirtualRecorder:
     """Feeds the core from one thread, until it is closed."""
 
-    def __init__(self, run: Run, virtual: Virtual, storage: Storage) -> None:
-        self.run = run
+    def __init__(self, run: Run, virtual: Virtual, storage: Storage, operator: RecordedOperator | None = None) -> None:
+        self.run, self._operator = run, operator
         self._virtual, self._devices, self._clock = virtual, virtual.devices, virtual.clock
         self._storage = storage
         self._events: deque[Event] = deque()
@@ -97,6 +98,8 @@ class VirtualRecorder:
         now = self._clock.now_ns()
         self._ask("box", lambda: self._devices.box.events(0))
         self._ask("screen", lambda: self._devices.screen.events(0))
+        if self._operator is not None:
+            self._events.extend(self._operator.events(0))
         for name in self._devices.cameras:
             self._drain(name)
         if now >= self._next_tick:

@@ -18,12 +18,14 @@ class Wishes:
 
     def __init__(self, steps: StepsShown) -> None:
         self._steps = steps
+        self.refused: list[str] = []  # what came too late to be done, in words, oldest first
 
     def said(self, event: OperatorSaid, now: int, *, is_recording: bool) -> list[Action]:
         """The operator said something; before and after the recording it is logged alone. A stop is the core's."""
         steps = self._steps
         if event.trial not in (ANY, steps.course.trial):
-            return [note(now, f"operator's {event.kind} for trial {event.trial} came too late: nothing was done")]
+            self.refused.append(f"{event.kind} for trial {event.trial} came too late: nothing was done")
+            return [note(now, f"operator's {self.refused[-1]}")]
         actions = [self._heard(event, now)]
         if not is_recording:
             return actions

@@ -19,8 +19,8 @@ from rig.clock import utc_now
 from rig.config.measured import folder_for_results
 from rig.config.rig import RigFile
 from rig.errors import StorageError
+from rig.private import write_private
 from rig.selftest.starts import Start
-from rig.session.folder import write_private
 
 RESULT = "result.yaml"
 SCHEMA = 1

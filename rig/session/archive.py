@@ -9,9 +9,8 @@ Until the rename nothing at DEST is taken for a session. Each step can be broken
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from shlex import quote
 from stat import S_IMODE
@@ -30,10 +29,11 @@ from rig.errors import (
     UserError,
     raise_all,
 )
+from rig.private import write_private
 from rig.session import compressing, moving, replacing
 from rig.session.archived import PART, Archived, Job, State, changed, files_in, prove_equal
 from rig.session.copying import Identity, Pace, checksum_of, copy_blocks, read_back
-from rig.session.folder import RUN_SUFFIX, find_runs, is_run_name, sessions_below, write_private
+from rig.session.folder import RUN_SUFFIX, find_runs, held_alone, is_run_name, sessions_below
 from rig.session.layout import spelled_size
 from rig.session.manifest import NOTHING_TOUCHED, Kept, Progress, manifest_of
 
@@ -187,19 +187,12 @@ def _look_at(job: Job, *, move: bool) -> set[str]:
 def _alone(job: Job) -> Iterator[None]:
     """Keep other archivings of this session out, and make the subject's folder."""
     _make_home(job)
-    lock = job.beside("lock")
-    with host.made(lock) as fd:
+    with ExitStack() as held:
         try:
-            host.hold_alone(fd)
-            if not lock.exists() or not os.path.samestat(lock.stat(), os.fstat(fd)):
-                raise BlockingIOError  # whoever held it has just removed it
+            held.enter_context(held_alone(job.beside("lock")))
         except BlockingIOError:
             raise StorageError(str(job.target), "is being archived by another rig archive", hint=WAIT) from None
-        try:
-            yield
-        finally:
-            with suppress(OSError):  # it says nothing when nobody holds it
-                host.remove(lock)
+        yield
 
 
 def _make_home(job: Job) -> None:

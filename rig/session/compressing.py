@@ -18,6 +18,7 @@ import xxhash
 
 from rig import host
 from rig.errors import ChecksumError, StorageError
+from rig.private import made
 from rig.session import layout
 from rig.session.arming import LIBVER
 from rig.session.copying import Pace
@@ -54,7 +55,7 @@ def compress(source: Path, target: Path, pace: Pace) -> None:
 
     Raises OSError, StorageError when the source is damaged.
     """
-    with _readable(source), host.made(target) as fd:
+    with _readable(source), made(target) as fd:
         host.cut(fd, 0)
         with open_file(source) as given, h5py.File(target, "w", libver=LIBVER) as copy:
             copy_attributes(given, copy)

@@ -17,6 +17,7 @@ import xxhash
 from rig import host
 from rig.clock import NS, Clock
 from rig.errors import ChecksumError, StorageError
+from rig.private import made
 
 BLOCK = 64 << 20  # has one checksum; so much at most is copied again after an interruption
 PIECE, SMALL_PIECE = 16 << 20, 2 << 20  # written before it is synced; while somebody records
@@ -72,7 +73,7 @@ def copy_blocks(source: Path, target: Path, blocks: int, pace: Pace) -> Iterator
 
     `target` is made when it is missing. Raises OSError, StorageError when the source becomes shorter.
     """
-    with host.opened(source) as given, host.made(target) as copy:
+    with host.opened(source) as given, made(target) as copy:
         size = os.fstat(given).st_size
         host.cut(copy, min(blocks * BLOCK, size))
         for start in range(blocks * BLOCK, size, BLOCK):

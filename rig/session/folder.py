@@ -6,9 +6,11 @@ DIR/sub-<ID>/ses-<NN>/sub-<ID>_ses-<NN>_run-<RR>_session.h5        a run: nothin
 
 from __future__ import annotations
 
+import errno
 import os
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
@@ -16,6 +18,7 @@ from stat import S_ISDIR, S_ISREG
 from rig import host
 from rig.config.find import look_up
 from rig.errors import NotASession, SessionExists, StorageError, UserError
+from rig.private import made
 
 SUBJECT = re.compile(r"[A-Za-z0-9]{1,64}")
 MAX_NUMBER = 9999
@@ -305,21 +308,27 @@ def remove_beside(path: Path) -> None:
         raise StorageError(str(path), f"cannot be removed: {exc.strerror}", hint="It is in the way: move it") from None
 
 
-def write_private(path: Path, data: bytes) -> None:
-    """Put `data` at `path` at once or not at all, readable by the owner only. Raises StorageError."""
-    part = path.with_name(f".{path.name}.part-{os.getpid()}")
+@contextmanager
+def held_alone(lock: Path) -> Iterator[None]:
+    """Keep out every other that asks for the file `lock`, in this process or another.
+
+    It is made, and removed at the end: it says nothing when nobody holds it. Raises OSError, BlockingIOError when
+    another holds it.
+    """
+    with made(lock) as fd:
+        host.hold_alone(fd)
+        if not _is_at(lock, fd):
+            raise BlockingIOError(errno.EAGAIN, "whoever held it has just removed it", str(lock))
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                host.remove(lock)
+
+
+def _is_at(path: Path, fd: int) -> bool:
+    """Whether the open file still has this name."""
     try:
-        with host.made(part) as fd:
-            host.cut(fd, 0)
-            host.write_at(fd, data, 0)
-            host.sync_data(fd)
-        host.make_private(part)
-        host.rename(part, path)
-    except OSError as exc:
-        with suppress(OSError):
-            host.remove(part)
-        raise StorageError(
-            str(path),
-            f"cannot be written: {exc.strerror}",
-            hint="Check the disk, the permissions, and whether the folder exists",
-        ) from None
+        return os.path.samestat(path.stat(), os.fstat(fd))
+    except FileNotFoundError:
+        return False

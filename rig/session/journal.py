@@ -19,6 +19,7 @@ import xxhash
 
 from rig import host
 from rig.errors import StorageError
+from rig.private import made
 from rig.session.overlay import PAGE
 
 _MAGIC = b"rig-journal 1\n\0\0"
@@ -36,7 +37,7 @@ def reserve(path: Path, size: int) -> None:
 
     Raises OSError.
     """
-    with host.made(part_of(path)) as fd:
+    with made(part_of(path)) as fd:
         host.reserve(fd, size)
         host.sync_file(fd)
 
@@ -59,7 +60,7 @@ def commit(path: Path, pages: Mapping[int, bytes | bytearray], size: int) -> Non
         _NUMBER.pack(n) + bytes(p) for n, p in sorted(pages.items())
     )
     data = _HEAD.pack(_MAGIC, xxhash.xxh3_64_intdigest(body)) + body
-    with host.made(part) as fd:
+    with made(part) as fd:
         host.write_at(fd, data, 0)
         host.cut(fd, len(data))
         host.sync_file(fd)

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rig.errors import NotASession
-from rig.session.folder import beside, remove_beside, write_private
+from rig.private import write_private
+from rig.session.folder import beside, remove_beside
 from rig.session.run import Run
 
 PAIRING_FILE = "pairing.h5"

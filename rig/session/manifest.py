@@ -14,9 +14,9 @@ from typing import Any
 
 from rig.clock import utc_now
 from rig.errors import SessionExists
+from rig.private import write_private
 from rig.session import copying
 from rig.session.copying import Identity
-from rig.session.folder import write_private
 
 MANIFEST_SCHEMA, CHECKSUMS = 1, "xxh3_128"
 NOTHING_TOUCHED = "Nothing was touched. Give another DEST, or move that folder away"

@@ -13,9 +13,9 @@ from pathlib import Path
 from rig import host
 from rig.clock import utc_now
 from rig.errors import StorageError
+from rig.private import write_private
 from rig.session.archived import Archived, Job, State, files_in, prove_equal, remove_folder
 from rig.session.copying import Identity, Pace
-from rig.session.folder import write_private
 
 ON_AGAIN = "Run the same command again: it goes on from there"
 KEEP_BOTH = "Its source was moved before: touch nothing, look for another copy, and look after that disk"

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
-from typing import Any, NoReturn, overload
+from typing import Any
 
 import h5py
 import numpy as np
 import xxhash
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from rig import host
 from rig.errors import ChecksumError, SessionError, UserError
+from rig.session.lazy import LazyPictures
 from rig.session.opening import reading
 from rig.session.packed import PackedPictures
 from rig.session.packing import DamagedPayload
 from rig.session.runfile import RunFile
 from rig.streams import Picture
 
-Several = slice | Sequence[int] | NDArray[Any]  # of pictures: a slice, a list of indices, or a mask
+OF_PICTURES = ("pulse_number", "checksum")
 
 
 @dataclass(frozen=True)
@@ -31,22 +33,34 @@ class Part:
 
     file: RunFile
     pictures: h5py.Dataset | PackedPictures
-    frames: NDArray[np.void]  # FRAME (n,)
+    frames: NDArray[np.void]  # of each picture what OF_PICTURES names of its FRAME row, (n,)
 
     def read(self, place: int) -> Picture:
         """Picture `place`, newly read, not compared with its checksum."""
         picture: Picture = self.pictures[place]
         return picture
 
-    def mapped(self, place: int) -> Picture:
-        """Picture `place` as it lies in the file: a view that cannot be written to."""
+    def mapped(self, places: range) -> Picture:
+        """Pictures `places` (k, ...) as they lie in the file: a view that cannot be written to.
+
+        Raises UserError for what is compressed, and where the distance from one to the next is not always the same.
+        """
+        subject = f"{self.file.path}: {self.pictures.name}"
         if isinstance(self.pictures, PackedPictures):
             hint = "Read them: data[i] unpacks one at a time"
-            raise UserError(f"{self.file.path}: {self.pictures.name}", "is compressed, and cannot be mapped", hint=hint)
+            raise UserError(subject, "is compressed, and cannot be mapped", hint=hint)
         shape, dtype = self.pictures.shape[1:], self.pictures.dtype
-        start, size = int(self._offsets[place]), int(np.prod(shape)) * dtype.itemsize
-        picture: Picture = self.file.mapping[start : start + size].view(dtype).reshape(shape)
-        return picture
+        offsets, size = self._offsets[places.start : places.stop : places.step], int(np.prod(shape)) * dtype.itemsize
+        apart = np.diff(offsets)
+        is_even = apart == apart[:1]
+        if not is_even.all():
+            problem = f"has something between pictures {places[int(np.argmin(is_even))]} and those after it"
+            raise UserError(subject, problem, hint="Map them apart, or copy them: data[first:last]")
+        if offsets.max() + size > len(self.file.mapping):
+            raise ValueError("pictures end behind the file")
+        one: Picture = self.file.mapping[offsets[0] : offsets[0] + size].view(dtype).reshape(shape)
+        strides = (int(apart[0]) if len(apart) else size, *one.strides)
+        return as_strided(one, (len(places), *shape), strides, writeable=False)
 
     def fill(self, out: NDArray[Any], first: int) -> NDArray[np.bool_]:
         """See Pictures.fill. May be called from several threads."""
@@ -93,50 +107,28 @@ class Part:
         return found
 
 
-class Pictures:
+class Pictures(LazyPictures):
     """The pictures of a stream, read from its files when they are asked for, as its camera delivered them.
 
     `shape` is (n, ...) and `dtype` as in rig.pixels: uint8 (n, height, width) for Mono8. It is indexed as an array is,
-    along its first axis; each picture that is read is compared with its checksum.
+    see LazyPictures; each picture that is read is compared with its checksum: ChecksumError names the first that is
+    damaged.
     """
 
     def __init__(self, stream: str, parts: Sequence[Part]) -> None:
-        self._stream, self._parts = stream, parts
+        self.name, self._stream, self._parts = f"stream {stream}", stream, parts
         self._starts = [0, *accumulate(len(part.frames) for part in parts)]
-        self.shape: tuple[int, ...] = (self._starts[-1], *parts[0].pictures.shape[1:])
-        self.dtype: np.dtype[Any] = parts[0].pictures.dtype
-        self.ndim = len(self.shape)
+        self.shape = (self._starts[-1], *parts[0].pictures.shape[1:])
+        self.dtype = parts[0].pictures.dtype
 
-    def __len__(self) -> int:
-        return self.shape[0]
+    def __dask_tokenize__(self) -> tuple[object, ...]:
+        """What dask names it by, who would else copy all that it holds: its files and rows do not change."""
+        files = [(part.file.run_id, part.file.number, str(part.file.path)) for part in self._parts]
+        return type(self).__name__, self._stream, self.shape, str(self.dtype), files
 
-    def __iter__(self) -> Iterator[Picture]:
-        return map(self.read, range(len(self)))
-
-    @overload
-    def __getitem__(self, index: int) -> Picture: ...
-    @overload
-    def __getitem__(self, index: Several) -> Picture: ...
-    def __getitem__(self, index: int | Several) -> Picture:
-        """One picture as delivered, or with a slice, a list or a mask several, (n, ...), all of them in memory.
-
-        Raises IndexError outside the stream, ChecksumError naming the first that is damaged, Truncated.
-        """
-        if isinstance(index, int | np.integer):
-            return self.read(int(index))
-        wanted = np.arange(len(self))[index]
-        if wanted.ndim != 1:
-            raise IndexError(f"pictures are chosen along the first axis alone, not by {index!r}")
-        found = np.empty((len(wanted), *self.shape[1:]), self.dtype)
-        for picture, number in zip(found, wanted, strict=True):
-            picture[...] = self.read(int(number))
-        return found
-
-    def __array__(self, *_: object, **__: object) -> NoReturn:
-        """Refused: a whole stream may be larger than the memory. Raises UserError."""
-        gigabytes = np.prod(self.shape, dtype=float) * self.dtype.itemsize / 1e9
-        hint = "Take data[first:last], or data[:] if there is room for all of them"
-        raise UserError(f"stream {self._stream}", f"is not read whole by the way ({gigabytes:.2f} GB)", hint=hint)
+    def _fill(self, out: NDArray[Any], first: int) -> None:
+        for place in np.flatnonzero(~self.fill(out, first)).tolist():
+            out[place] = self.read(first + place)  # says what is wrong with it
 
     def read(self, index: int, *, check_sums: bool = True) -> Picture:
         """Picture `index` as delivered, newly read; with `check_sums` compared with its checksum.
@@ -168,15 +160,24 @@ class Pictures:
             done += count
         return is_good
 
-    def mapped(self, index: int) -> Picture:
+    def mapped(self, index: int | slice) -> Picture:
         """Picture `index` where it lies in the file: not copied, not compared with its checksum, never to be written.
 
-        It stays good after the session is closed, and keeps the file open for as long as it is held. Raises IndexError,
-        UserError for a compressed stream, Truncated.
+        Of a slice all of its pictures, (k, ...), as one array. It stays good after the session is closed, and keeps the
+        file open for as long as it is held. Raises IndexError, Truncated, UserError for a compressed stream, and when
+        the pictures lie in several files or something lies between them: the pictures up to there can be mapped.
         """
-        part, place = self._place(range(len(self))[index])
-        with reading(part.file.path, f"picture {index} of {self._stream}"):
-            return part.mapped(place)
+        if not isinstance(index, slice):
+            return np.asarray(self.mapped(slice(range(len(self))[index], range(len(self))[index] + 1))[0])
+        wanted = range(len(self))[index]
+        if not wanted:
+            return np.empty((0, *self.shape[1:]), self.dtype)
+        part, place = self._place(wanted[0])
+        if part is not self._place(wanted[-1])[0]:
+            raise UserError(self.name, "lies in several files here", value=f"pictures {wanted[0]} to {wanted[-1]}")
+        step = wanted.step
+        with reading(part.file.path, f"pictures {wanted[0]} to {wanted[-1]} of {self._stream}"):
+            return part.mapped(range(place, place + len(wanted) * step, step))
 
     def _place(self, index: int) -> tuple[Part, int]:
         """The part that holds picture `index`, and its place in there."""

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rig.errors import NotASession
-from rig.session.run import Run
+from rig.session.run import Run, Stream
+from rig.session.runfile import Rows
 
 OPENING = (0, 1, 3)  # slots of the preamble's groups; the body begins at slot 6
 CLOSING = (2, 4, 5)  # slots of the postamble's groups, from the first one behind the body
@@ -50,11 +51,15 @@ def pulses_known(run: Run) -> int:
 
     Raises NotASession when that is more than any session can have, as in a damaged file.
     """
+    return _known(run, run.pulses)
+
+
+def _known(run: Run, told: Rows) -> int:
     sent = pulses_sent(run)
-    known = sent if sent is not None else int(run.pulses["pulse_number"].max(initial=-1)) + 1
-    most = 2 * len(run.pulses) + MOST_UNTOLD
+    known = sent if sent is not None else int(told["pulse_number"].max(initial=-1)) + 1
+    most = 2 * len(told) + MOST_UNTOLD
     if not 0 <= known <= most:
-        problem = f"pulses cannot be: {len(run.pulses)} are in the file"
+        problem = f"pulses cannot be: {len(told)} are in the file"
         raise NotASession(str(run.path), problem, value=str(known), allowed=f"0 to {most}")
     return known
 
@@ -73,9 +78,9 @@ def planned_ticks(run: Run) -> Numbers:
 
 def pulse_times(run: Run) -> PulseTimes:
     """The time of every pulse that is known. Raises NotASession for a count of pulses that cannot be."""
-    told, place = np.unique(np.asarray(run.pulses["pulse_number"], np.int64), return_index=True)
-    ticks = np.asarray(run.pulses["box_ticks"], np.int64)[place]
-    known = pulses_known(run)
+    rows = run.pulse_columns("pulse_number", "box_ticks")
+    told, place = np.unique(np.asarray(rows["pulse_number"], np.int64), return_index=True)
+    ticks, known = np.asarray(rows["box_ticks"], np.int64)[place], _known(run, rows)
     is_real = (told >= 0) & (told < known)
     told, ticks = told[is_real], ticks[is_real]
     if len(told) == known or len(told) == 0 or not run.plan.get("group"):
@@ -92,3 +97,29 @@ def _filled(told: Numbers, ticks: Numbers, planned: Numbers, period_ticks: int) 
     moved = shift[0] + np.rint(np.interp(pulses, told, shift - shift[0])).astype(np.int64)
     is_known = np.abs(shift[after] - shift[before]) <= NEAR_PERIODS * period_ticks
     return PulseTimes(pulses[is_known], (planned + moved)[is_known])
+
+
+def unstored_pulses(run: Run, stream: Stream) -> Numbers:
+    """Pulses that went to a stream in parts which were not stored on purpose, int64, rising."""
+    rows = run.not_stored[run.not_stored["stream"] == stream.name.encode()]
+    lasts = np.where(rows["last_pulse"] < 0, pulses_known(run), rows["last_pulse"])  # -1: open until the end
+    return _pulses_in(rows["first_pulse"], lasts, run, stream)
+
+
+def told_lost(run: Run, stream: Stream) -> Numbers:
+    """Pulses of a stream that the recorder's gap rows name, in parts that were not stored too; int64, rising.
+
+    Without the rows that say how many pulses are lost in an interval, and not which.
+    """
+    gaps = stream.gaps
+    named = gaps[gaps["missing"] >= (gaps["last_pulse"] - gaps["first_pulse"]) // stream.divisor + 1]
+    return _pulses_in(named["first_pulse"], named["last_pulse"], run, stream)
+
+
+def _pulses_in(firsts: Numbers, lasts: Numbers, run: Run, stream: Stream) -> Numbers:
+    """Pulses of a stream that lie in intervals of first and last pulse."""
+    chosen = np.zeros(pulses_known(run), bool)
+    for first, last in zip(firsts, lasts, strict=True):
+        chosen[max(0, int(first)) : max(0, int(last) + 1)] = True
+    pulses = np.flatnonzero(chosen)
+    return np.asarray(pulses[pulses % stream.divisor == 0])

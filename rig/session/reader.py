@@ -3,6 +3,7 @@
     Session --- runs[0], runs[1], ...     (run.py), one file each or several (runfile.py)
        |-- streams["HS"], ["VIS"], ["NIR"], pulses, flips, answers, ...    of all runs, one after another
        |-- unreadable: why a run is missing among them
+       |-- aligned(["HS", "VIS"])  -->  rows in step  (aligned.py)
        +-- at(seconds=...), at(clip=..., seconds=...)  -->  Instant        (timeline.py)
 
 A place in a session is (run, pulse): pulse numbers start anew in each run. Where each frame of a stream lies is told by
@@ -11,6 +12,7 @@ its `run_numbers` and `pulse_numbers`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +24,7 @@ from rig.clock import NS
 from rig.elicitation.steps import Step
 from rig.errors import NotASession, SessionError, UserError
 from rig.session import led_pairing
+from rig.session.aligned import Aligned
 from rig.session.events import Event, events_of
 from rig.session.folder import find_runs
 from rig.session.pictures import Pictures
@@ -62,7 +65,7 @@ class JoinedStream(Shown):
     @cached_property
     def run_numbers(self) -> NDArray[np.int64]:
         """The run of each frame, int64 (n,); with `pulse_numbers` its place in the session."""
-        return np.repeat([part.run.number for part in self.parts], [len(part.frames) for part in self.parts])
+        return np.repeat([part.run.number for part in self.parts], [len(part.pulse_numbers) for part in self.parts])
 
     @cached_property
     def times_s(self) -> NDArray[np.float64]:
@@ -124,7 +127,7 @@ class JoinedStream(Shown):
             if part.run.number == number:
                 found = part.index_at(pulses)
                 return np.where(found < 0, -1, start + found)
-            start += len(part.frames)
+            start += len(part.pulse_numbers)
         return np.full(np.shape(pulses), -1, np.int64)  # the run has no such camera
 
     def frame_of(self, pulse: int, *, run: int | None = None) -> int | None:
@@ -210,7 +213,7 @@ class Session:
     @cached_property
     def placed_timelines(self) -> dict[int, tuple[Timeline, int]]:
         """By run number: its timeline, and how long after pulse 0 of the session its own pulse 0 was sent, ns."""
-        lines = zip(self.timelines, offsets_ns(self.runs), strict=True)
+        lines = zip(self.timelines, offsets_ns(self.timelines), strict=True)
         return {line.run.number: (line, offset_ns) for line, offset_ns in lines}
 
     @cached_property
@@ -273,10 +276,24 @@ class Session:
         """Whether any device of any run was simulated."""
         return any(run.is_simulated for run in self.runs)
 
+    @property
+    def simulated_devices(self) -> list[str]:
+        """Names of the devices that said so of themselves, in any run; sorted."""
+        devices = [item for run in self.runs for item in run.devices.items()]
+        return sorted({name for name, device in devices if isinstance(device, dict) and device.get("simulated")})
+
     @cached_property
     def timelines(self) -> list[Timeline]:
         """One timeline a run."""
         return [Timeline(run, clips=self.clips) for run in self.runs]
+
+    def aligned(self, streams: Sequence[str]) -> Aligned:
+        """Several streams in step, their pictures read when asked for: see rig.session.aligned.
+
+        Row k of each is the frame of the same pulse; rows are the pulses that all of the named streams were sent.
+        Raises UserError naming the streams there are, SessionError as JoinedStream.data does.
+        """
+        return Aligned(self, streams)
 
     def at(self, *, seconds: float, clip: str | None = None) -> Instant:
         """What every camera and the screen showed at one moment.
@@ -284,28 +301,33 @@ class Session:
         `seconds`: host clock, from pulse 0 of the first run; with `clip`, the name of a step that played a film,
         from the flip that showed its frame 0 (in the last run that did). Raises UserError naming what is allowed.
         """
+        line, host_ns = self.locate(seconds, clip)
+        return line.at_host(host_ns)
+
+    def locate(self, seconds: float, clip: str | None = None) -> tuple[Timeline, int]:
+        """The run and the host ns of one moment; as `at`, without looking at what was seen then."""
         if not np.isfinite(seconds):
             raise UserError("--at", "is not allowed", value=str(seconds), allowed="a number of seconds")
-        return self._at_clip(clip, seconds) if clip is not None else self._at_seconds(seconds)
+        return self._locate_s(seconds) if clip is None else self._locate_in_clip(clip, seconds)
 
-    def _at_seconds(self, seconds: float) -> Instant:
+    def _locate_s(self, seconds: float) -> tuple[Timeline, int]:
         after_ns = in_ns(seconds)
-        lines = [pair for pair in zip(self.timelines, offsets_ns(self.runs), strict=True) if pair[0].length_ns]
+        lines = [(line, offset_ns) for line, offset_ns in self.placed_timelines.values() if line.length_ns]
         if not lines:
             raise nothing_to_show(self.path)
         for line, offset_ns in lines:
             if 0 <= after_ns - offset_ns <= line.length_ns:
-                return line.at_host(line.start_host_ns + after_ns - offset_ns)
+                return line, line.start_host_ns + after_ns - offset_ns
         allowed = " or ".join(f"{span(begin, begin + line.length_ns)} (run {line.run.number})" for line, begin in lines)
         raise UserError("--at", "is outside the session", value=f"{seconds:g} s", allowed=allowed)
 
-    def _at_clip(self, clip: str, seconds: float) -> Instant:
+    def _locate_in_clip(self, clip: str, seconds: float) -> tuple[Timeline, int]:
         shown = [line for line in self.timelines if clip in line.clip_steps]
         if not shown:
             names = {name: None for line in self.timelines for name in line.clip_steps}
             allowed = ", ".join(names) or "no film was shown in this session"
             raise UserError("--clip", "was not shown", value=clip, allowed=allowed)
-        return shown[-1].at_clip(clip, seconds)
+        return shown[-1], shown[-1].host_at_clip(clip, seconds)
 
 
 def runs_of(paths: list[Path]) -> tuple[list[list[Path]], list[SessionError]]:

@@ -25,6 +25,7 @@ import numpy as np
 from rig import host
 from rig.clock import utc_now
 from rig.errors import RigError, StorageError
+from rig.private import sync_path
 from rig.session import journal, layout
 from rig.session.arming import arming_of
 from rig.session.closing import close_file
@@ -183,7 +184,7 @@ def _recover_run(group: list[Path], closed: Collection[Path], on_progress: Progr
     for path in (path for path in group if path not in closed):
         with _refusals(path):
             host.make_private(path)
-            host.sync_path(path)  # what is in memory alone, as after a kill, must not be lost once it is found whole
+            sync_path(path)  # what is in memory alone, as after a kill, must not be lost once it is found whole
     unused = _unused(group, closed)
     with Run(*(path for path in group if path not in unused)) as run, reading(run.path, "what is left of it"):
         looked = look_at(run, on_progress)

@@ -12,6 +12,7 @@ from pathlib import Path
 import h5py
 
 from rig import host
+from rig.private import made, sync_path
 from rig.session import layout
 from rig.session.adopting import chunks_of
 from rig.session.arming import LIBVER
@@ -30,13 +31,13 @@ def rewrite(path: Path, work: Callable[[h5py.File], None]) -> None:
     Raises OSError, or what `work` raises; the file is as it was then.
     """
     new = copy_of(path)
-    with host.made(new):
+    with made(new):
         pass
     try:
         with h5py.File(path, locking=False) as old, h5py.File(new, "w", libver=LIBVER, locking=False) as file:
             _copy(old, file)
             work(file)
-        host.sync_path(new)
+        sync_path(new)
         host.rename(new, path)
     except BaseException:
         with suppress(OSError):

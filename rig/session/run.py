@@ -21,7 +21,7 @@ from rig.errors import NotASession
 from rig.session import layout, texts
 from rig.session.folder import RUN_SUFFIX, run_name
 from rig.session.opening import FOREIGN, reading
-from rig.session.pictures import Part, Pictures
+from rig.session.pictures import OF_PICTURES, Part, Pictures
 from rig.session.runfile import Json, Rows, RunFile, joined, number_in
 from rig.streams import (
     BOX_STATUS,
@@ -99,13 +99,18 @@ class Stream(Shown):
     @cached_property
     def frames(self) -> Rows:
         """Frame rows, FRAME (n,): only those with a picture."""
-        return joined(part.frames for part in self.parts)
+        path = layout.frames_path(self.name, walk=self._walk)
+        return joined(part.file.table(path, FRAME)[: len(part.frames)] for part in self.parts)
 
     @property
     def pulse_numbers(self) -> NDArray[np.int64]:
         """See Shown.pulse_numbers; by the sync LEDs where the run goes by them."""
         by_leds = None if self._walk else self.run.by_leds.get(self.name)
-        return np.asarray(self.frames["pulse_number"], np.int64) if by_leds is None else by_leds
+        return self._told_pulses if by_leds is None else by_leds
+
+    @cached_property
+    def _told_pulses(self) -> NDArray[np.int64]:
+        return np.concatenate([np.asarray(part.frames["pulse_number"], np.int64) for part in self.parts])
 
     @cached_property
     def parts(self) -> list[Part]:
@@ -115,7 +120,7 @@ class Stream(Shown):
         parts = []
         for file in self.run.files:
             pictures = file.pictures(data, shape, dtype)
-            parts.append(Part(file, pictures, file.table(rows, FRAME)[: pictures.shape[0]]))
+            parts.append(Part(file, pictures, file.columns(rows, FRAME, OF_PICTURES)[: pictures.shape[0]]))
         return parts
 
     @cached_property
@@ -170,10 +175,10 @@ class Stream(Shown):
 
         So `other.index_at(stream.pulse_numbers)` lays two streams beside each other.
         """
-        wanted = np.asarray(pulses, np.int64)
-        if not len(self.frames):
+        wanted, count = np.asarray(pulses, np.int64), len(self._pulses_in_order)
+        if not count:
             return np.full(wanted.shape, -1, np.int64)
-        places = np.searchsorted(self._pulses_in_order, wanted).clip(max=len(self.frames) - 1)
+        places = np.searchsorted(self._pulses_in_order, wanted).clip(max=count - 1)
         is_there = (self._pulses_in_order[places] == wanted) & (wanted != NO_PULSE)
         return np.where(is_there, self._by_pulse[places], -1)
 
@@ -285,6 +290,10 @@ class Run:
     def pulses(self) -> Rows:
         """Pulses that the box told, PULSE (n,)."""
         return self.table(layout.PULSES, PULSE)
+
+    def pulse_columns(self, *names: str) -> Rows:
+        """Some fields of `pulses`, newly read."""
+        return joined(file.columns(layout.PULSES, PULSE, names) for file in self.files)
 
     @cached_property
     def walk_pulses(self) -> Rows:

@@ -73,7 +73,7 @@ def log_entry(entry: Json) -> Json:
             fitting(entry, {"said": _is_text}, {"step": _is_index, "trial": _is_count})
         case "withdrawn" | "declined":
             fitting(entry, {"step": _is_index})
-        case "opening":
+        case "opening" | "closing":
             fitting(entry, {"stream": _is_text, "pulses": _are_counts, "camera_ticks": _are_counts})
     return entry
 

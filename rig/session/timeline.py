@@ -7,7 +7,7 @@ The cameras are tied to each other by pulse numbers alone; the host clock only j
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
 from functools import cached_property
@@ -149,13 +149,17 @@ class Timeline:
 
         The clip lasts until the flip that takes its last picture from the screen.
         """
+        return self.at_host(self.host_at_clip(name, seconds))
+
+    def host_at_clip(self, name: str, seconds: float) -> int:
+        """The same in host ns alone."""
         flips = self.run.film_flips(self.clip_steps[name])
         first = int(flips["host_ns"][flips["film_frame"] == 0][0])
         length_ns, after_ns = self._taken_off_host_ns(int(flips["host_ns"][-1])) - first, in_ns(seconds)
         if not 0 <= after_ns < length_ns:
             value, allowed = f"{seconds:g} s of {name}", span(0, length_ns - 1)
             raise UserError("--at", "is outside the clip", value=value, allowed=allowed)
-        return self.at_host(first + after_ns)
+        return first + after_ns
 
     def _taken_off_host_ns(self, flip_host_ns: int) -> int:
         """When the picture of a flip left the screen: at the next flip; right after its own, if none was recorded."""
@@ -172,6 +176,10 @@ class Timeline:
 
     def at_host(self, host_ns: int) -> Instant:
         """The instant at `host_ns`. Raises UserError outside the pulses of this run, and where they are not known."""
+        return replace(self.cameras_at(host_ns), film=self._film(host_ns))
+
+    def cameras_at(self, host_ns: int) -> Instant:
+        """The same without the film's picture, which takes long to find: for who decodes the film from end to end."""
         pulse = self.pulse_at(host_ns)
         if pulse == NO_PULSE or host_ns > self.start_host_ns + self.length_ns:
             allowed = f"the cameras ran for {self.length_s:.3f} s"
@@ -179,12 +187,11 @@ class Timeline:
         self._refuse_in_hole(host_ns)
         views = {name: self._view(stream, pulse, host_ns) for name, stream in self.run.streams.items()}
         seconds = (host_ns - self.start_host_ns) / NS
-        return Instant(self.run.number, pulse, host_ns, seconds, views, self._film(host_ns))
+        return Instant(self.run.number, pulse, host_ns, seconds, views, self.on_screen(host_ns))
 
     def _view(self, stream: Stream, pulse: int, host_ns: int) -> View:
         own = pulse - pulse % stream.divisor
-        ticks = self._pulses.ticks_of(own)
-        exposed = None if ticks is None else int(self.box_to_host(ticks)) + _delay_ns(stream)
+        exposed = self.exposed_by(stream, own)
         age_ms = None if exposed is None else (host_ns - exposed) / 1e6
         index = stream.frame_of(own)
         if index is None:
@@ -194,20 +201,35 @@ class Timeline:
         except RigError as exc:
             return View(stream.name, own, index, None, age_ms, exc.problem)
 
+    def exposed_by(self, stream: Stream, pulse: int) -> int | None:
+        """Start of the exposure that a pulse made on a stream, host ns; None: nobody knows when it was sent."""
+        ticks = self._pulses.ticks_of(pulse)
+        return None if ticks is None else int(self.box_to_host(ticks)) + _delay_ns(stream)
+
     def _film(self, host_ns: int) -> FilmView:
-        flips = self.run.flips
-        place = int(np.searchsorted(flips["host_ns"], host_ns, side="right")) - 1
+        shown = self.on_screen(host_ns)
+        if shown.clip is None:
+            return shown
+        picture, reason = self._film_picture(shown.clip, shown.film_frame)
+        return replace(shown, picture=picture, reason=reason)
+
+    @cached_property
+    def _flips_host_ns(self) -> NDArray[np.int64]:
+        return np.ascontiguousarray(self.run.flips["host_ns"])
+
+    def on_screen(self, host_ns: int) -> FilmView:
+        """What the screen showed, without the film's picture; there is one where `reason` is empty."""
+        place = int(np.searchsorted(self._flips_host_ns, host_ns, side="right")) - 1
         if place < 0:
             return FilmView(None, None, -1, -1, None, "no flip before this moment")
-        flip = flips[place]
+        flip = self.run.flips[place]
         number, flip_host_ns = int(flip["film_frame"]), int(flip["host_ns"])
         known = 0 <= flip["step"] < len(self.run.steps)
         step = self.run.steps[int(flip["step"])] if known else None
         if step is None or step.clip is None or number < 0:
             reason = f"no film on the screen: {step.kind} {step.name}" if step else "no film on the screen"
             return FilmView(step, None, -1, flip_host_ns, None, reason)
-        picture, reason = self._film_picture(step.clip, number)
-        return FilmView(step, step.clip, number, flip_host_ns, picture, reason)
+        return FilmView(step, step.clip, number, flip_host_ns, None, "")
 
     def _film_picture(self, clip: str, number: int) -> tuple[Picture | None, str]:
         """The film's picture, from a file with the right sha256; else why not. A session holds no film."""
@@ -215,11 +237,12 @@ class Timeline:
 
         try:
             first = int(self.run.clip(clip).get("first", 0))  # earlier versions played whole files alone
-            return picture(self._film_path(clip), first + number), ""
+            return picture(self.film_path(clip), first + number), ""
         except (RigError, IndexError) as exc:
             return None, f"film not here: {exc}"
 
-    def _film_path(self, clip: str) -> Path:
+    def film_path(self, clip: str) -> Path:
+        """The film of a clip, looked for once; its sha256 is the session's. Raises ClipError."""
         if clip not in self._films:
             known = self.run.clip(clip)
             self._films[clip] = find_film(clip, str(known["file"]), str(known["sha256"]), self._film_folders())
@@ -276,7 +299,7 @@ _BOXES: WeakKeyDictionary[Run, ClockMap] = WeakKeyDictionary()
 def map_box(run: Run) -> ClockMap:
     """Box ticks of a run to host ns, as `fit_box`."""
     if run not in _BOXES:
-        _BOXES[run] = fit_box(run.clock_pairs, run.pulses, baud=box_baud(run))
+        _BOXES[run] = fit_box(run.clock_pairs, run.pulse_columns("box_ticks", "arrived_host_ns"), baud=box_baud(run))
     return _BOXES[run]
 
 
@@ -307,16 +330,19 @@ def _from_pulses(pulses: Rows) -> ClockMap:
 
 def why_no_frame(stream: Stream, pulse: int) -> str:
     """Why `stream` has no frame of `pulse`, from the run's own rows."""
-    for row in stream.run.not_stored:
-        is_open = row["last_pulse"] < 0
-        is_within = row["first_pulse"] <= pulse and (is_open or pulse <= row["last_pulse"])
-        if row["stream"] == stream.name.encode() and is_within:
+    for row in _rows_with(stream.run.not_stored, pulse):
+        if row["stream"] == stream.name.encode():
             return f"not stored on purpose: {row['reason'].decode('utf-8', 'replace')}"
-    for row in stream.gaps:
-        if row["first_pulse"] <= pulse <= row["last_pulse"]:
-            cause = why_gap(int(row["cause"]))
-            return f"no frame: gap at pulses {row['first_pulse']} to {row['last_pulse']}, {cause}"
-    return "no frame, and no row says why" if len(stream.frames) else "no frame was stored"
+    for row in _rows_with(stream.gaps, pulse):
+        cause = why_gap(int(row["cause"]))
+        return f"no frame: gap at pulses {row['first_pulse']} to {row['last_pulse']}, {cause}"
+    return "no frame, and no row says why" if len(stream.pulse_numbers) else "no frame was stored"
+
+
+def _rows_with(rows: Rows, pulse: int) -> Rows:
+    """Rows whose pulses, first to last (-1: no end), hold this one."""
+    first, last = rows["first_pulse"], rows["last_pulse"]
+    return np.asarray(rows[(first <= pulse) & ((pulse <= last) | (last < 0))])
 
 
 def why_gap(number: int) -> str:
@@ -335,12 +361,12 @@ def span(first_ns: int, last_ns: int) -> str:
     return f"{-(-first_ns // 10**6) / 1000:.3f} to {last_ns // 10**6 / 1000:.3f} s"
 
 
-def offsets_ns(runs: list[Run]) -> list[int]:
+def offsets_ns(lines: list[Timeline]) -> list[int]:
     """Pulse 0 of each run after pulse 0 of the first, ns.
 
     By the host clock; across a restart of the machine, which sets it anew, by UTC.
     """
-    starts = [Timeline(run).start_host_ns for run in runs]
+    starts, runs = [line.start_host_ns for line in lines], [line.run for line in lines]
     offsets = []
     for run, start in zip(runs, starts, strict=True):
         by_host = run.created_host_ns - runs[0].created_host_ns

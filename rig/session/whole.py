@@ -119,6 +119,11 @@ def _all_streams(run: Run) -> dict[str, Stream]:
     return own | {layout.data_path(name, walk=True): stream for name, stream in run.walk_streams.items()}
 
 
+def _start(stream: Stream, number: int) -> int:
+    """The frames of a stream in the files before this one."""
+    return sum(len(part.frames) for part in stream.parts[:number])
+
+
 class _File:
     """Looks at one file of a run. `doubtful`: rows of the whole run that may be of frames never acknowledged."""
 
@@ -144,7 +149,8 @@ class _File:
         return FileLeft(self._file.path, lengths, own, self._rows, kept, acknowledged, self._last_host_ns(lengths))
 
     def _stream(self, stream: Stream) -> StreamLeft:
-        rows, count = stream.parts[self._number].frames, len(stream.parts[self._number].frames)
+        start, count = _start(stream, self._number), len(stream.parts[self._number].frames)
+        rows = stream.frames[start : start + count]
         later = sum(len(part.frames) for part in stream.parts[self._number + 1 :])
         arrived = np.asarray(rows["arrived_host_ns"], np.int64)
         by_count, by_time = count - max(0, self._doubtful - later), int((arrived < self._late_ns).sum())
@@ -159,7 +165,7 @@ class _File:
 
     def _damaged(self, stream: Stream, count: int) -> list[int]:
         """Frames of this file whose pictures differ from what the camera delivered, by index."""
-        start = sum(len(part.frames) for part in stream.parts[: self._number])
+        start = _start(stream, self._number)
         bad = []
         for index in range(count):
             try:

@@ -39,7 +39,7 @@ class Response:
         self._offset = black - self.gain * self._dark_e - self.noise**2 + 0.5  # rounds, as samples are cut off
 
     def roots(self, light: Light) -> Roots:
-        """The roots of what each pixel gets, its colour filter applied: (height, width), of RGB8 (height, width, 3)."""
+        """The roots of what each pixel gets, its colour filter applied: (height, width), of three colours (..., 3)."""
         squares = self.gain * (filtered(light, self._form) * self._full_well + self._dark_e)
         roots: Roots = np.sqrt(squares, dtype=np.float32)
         return roots
@@ -73,7 +73,7 @@ def filtered(light: Light, form: PixelFormat) -> Light:
     """What is left of light behind the colour filters of a sensor. Grey light passes all of them alike."""
     if form.channels > 1:
         colours = light if light.ndim == 3 else np.repeat(light[..., np.newaxis], form.channels, axis=2)
-        return colours[..., ::-1] if form.name == "BGR8" else colours
+        return colours[..., ::-1] if form.is_blue_first else colours
     if light.ndim == 2:
         return light
     out = np.empty(light.shape[:2], np.float32)
@@ -84,9 +84,9 @@ def filtered(light: Light, form: PixelFormat) -> Light:
 
 
 def packed(samples: Picture, form: PixelFormat) -> NDArray[np.uint8]:
-    """Samples of 10 or 12 bits, uint16, as the format packs them; zeros fill the last byte."""
+    """Samples of 10 to 14 bits, uint16, as the format packs them; zeros fill the last byte."""
     bits, flat = form.bits, samples.reshape(-1)
-    group = 2 if form.packing == "Packed" else {10: 4, 12: 2}[bits]  # so many samples fill whole bytes
+    group = 2 if form.packing == "Packed" else {10: 4, 12: 2, 14: 4}[bits]  # so many samples fill whole bytes
     groups = np.zeros((-(-flat.size // group), group), np.uint16)
     groups.reshape(-1)[: flat.size] = flat
     out = _low_bits_between(groups, bits) if form.packing == "Packed" else _without_gaps(groups, bits)

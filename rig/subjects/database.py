@@ -17,6 +17,7 @@ from urllib.parse import quote
 from rig import host
 from rig.config.find import look_up
 from rig.errors import StorageError
+from rig.private import made
 
 NAME = "ledger.sqlite"
 PATIENCE_S = 5.0  # how long somebody else's change is waited for; one takes milliseconds
@@ -96,7 +97,7 @@ class Database:
 
     def _make_file(self) -> None:
         """For its owner only, under every umask; SQLite gives its journal the same rights."""
-        with host.made(self.path):
+        with made(self.path):
             pass
         host.sync_folder(self.path.parent)
 

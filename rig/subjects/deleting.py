@@ -15,8 +15,9 @@ from pathlib import Path
 from rig import host
 from rig.clock import utc_now
 from rig.errors import NotASession, StorageError
+from rig.private import write_private
 from rig.session.arming import arming_of
-from rig.session.folder import DELETING, RUN_SUFFIX, SessionFolder, folder_named, write_private
+from rig.session.folder import DELETING, RUN_SUFFIX, SessionFolder, folder_named
 from rig.subjects.entries import Tombstone
 from rig.subjects.ledger import Ledger
 

@@ -3,6 +3,7 @@
     new session folder --> reserve --> (arming) --> consent given    --> confirm --> ... --> ended
                                                 --> consent refused  --> release
     killed meanwhile: before confirm the row is free again, after it it stays; a resumed session goes on with it
+    killed, or kept from the ledger, at its end: settle takes what the session's files say (settling.py)
 
 All of it is done under one lock of the file, so that two rigs on one machine never get the same place.
 """
@@ -10,6 +11,7 @@ All of it is done under one lock of the file, so that two rigs on one machine ne
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection, Row
@@ -22,6 +24,7 @@ from rig.session.layout import Outcome
 from rig.subjects import places
 from rig.subjects.database import Database
 from rig.subjects.entries import DROPPED_OUT, EXCLUDED, Entry, Tombstone, entries, tombstone_of
+from rig.subjects.settling import Told, told_by
 
 
 @dataclass(frozen=True)
@@ -61,22 +64,29 @@ class Ledger:
         session: SessionFolder,
         *,
         resumed_row: int | None = None,
+        is_withdrawn: bool = False,
     ) -> Place:
         """Get the row for a session: called once, when its folder is made and before anything is armed.
 
         `protocol`: its name; `order_key`: what tells its order from every other that it ever had; `rows`: how many
         rows that order has, None: as many as participants come. A subject who has a row in it keeps that row.
-        `resumed_row`: the row of the run that is resumed in this session, which it keeps as well.
+        `resumed_row`: the row of the run that is resumed in this session, which it keeps as well; `is_withdrawn`: it is
+        resumed only for the debrief of who withdrew in it, and who has dropped out by that.
 
-        Raises UserError for a subject who was excluded or dropped out; SessionExists when the subject is being
+        First settles the visits whose recorders are gone. Raises UserError for a subject who was excluded or dropped
+        out; SessionExists when the subject is being
         recorded elsewhere, differs only in case from another one, or had a session of this number before.
         """
+        self.settle()
         with self._database.writing() as db:
-            self._admit(db, session.subject)
+            visit = _session(db, session.subject, session.number) if is_withdrawn else None
+            if visit is None:
+                self._admit(db, session.subject)
             _refuse_under_way(db, session.subject)
             if resumed_row is None:
                 _refuse_taken(db, session)
-            place = places.take(db, protocol, order_key, rows, session.subject, resumed_row)
+            held = visit["place"] if visit is not None else None
+            place = held or places.take(db, protocol, order_key, rows, session.subject, resumed_row)
             _begin_visit(db, session, place)
             return _place(db, session.subject, session.number)
 
@@ -124,11 +134,14 @@ class Ledger:
         Called instead of `ended`. The row is free again, unless the subject took part with it before.
         """
         with self._database.writing() as db:
-            visit = self._visit(db, place)
-            _note(db, "ended_utc = ?, outcome = ?", place, utc_now(), why)
-            reserved = "SELECT 1 FROM places WHERE id = ? AND state = 'reserved'"
-            if db.execute(reserved, (visit["place"],)).fetchone():
-                places.free(db, visit["place"])
+            self._release(db, place, why)
+
+    def _release(self, db: Connection, place: Place, why: str) -> None:
+        visit = self._visit(db, place)
+        _note(db, "ended_utc = ?, outcome = ?", place, utc_now(), why)
+        reserved = "SELECT 1 FROM places WHERE id = ? AND state = 'reserved'"
+        if db.execute(reserved, (visit["place"],)).fetchone():
+            places.free(db, visit["place"])
 
     def ended(self, place: Place, outcome: str) -> None:
         """A run to which consent was given is over: called once it is closed, whatever its outcome.
@@ -137,10 +150,52 @@ class Ledger:
         counts as a visit. Confirms the place, if `confirm` could not.
         """
         with self._database.writing() as db:
+            self._ended(db, place, outcome)
+
+    def _ended(self, db: Connection, place: Place, outcome: str) -> None:
+        self._confirm(db, place)
+        _note(db, "ended_utc = ?, outcome = ?", place, utc_now(), str(outcome))
+        if outcome == Outcome.WITHDRAWN:
+            _withdraw(db, place)
+
+    def withdrew(self, place: Place) -> None:
+        """The participant withdrew in this session, and has dropped out by that, be it before consent."""
+        with self._database.writing() as db:
+            _withdraw(db, place)
+
+    def settle(self) -> None:
+        """Note how the visits ended whose recorders are gone and could not tell, as far as the sessions' files do.
+
+        Of one that was cut, and may be resumed, only consent and withdrawal. Without anything new nothing is written.
+        """
+        for place in self._broken_off():
+            told = told_by(self.path.parent / f"sub-{place.subject}" / f"ses-{place.session:02d}")
+            if told is not None and self._is_news(place, told):
+                with self._database.writing() as db:
+                    if _is_broken_off(self._visit(db, place)):  # nobody has resumed it meanwhile
+                        self._settle(db, place, told)
+
+    def _broken_off(self) -> list[Place]:
+        with self._database.reading() as db:
+            visits = db.execute("SELECT * FROM visits").fetchall() if db is not None else []
+            return [_place(db, one["subject"], one["session"]) for one in visits if db and _is_broken_off(one)]
+
+    def _is_news(self, place: Place, told: Told) -> bool:
+        with self._database.reading() as db:
+            assert db is not None
+            has_consent = self._visit(db, place)["consented_utc"] is not None
+            is_known = has_consent >= told.takes_part and _has_withdrawn(db, place) >= told.is_withdrawn
+            return told.outcome is not None or not is_known
+
+    def _settle(self, db: Connection, place: Place, told: Told) -> None:
+        if told.is_withdrawn:
+            _withdraw(db, place)
+        if told.takes_part:
             self._confirm(db, place)
-            _note(db, "ended_utc = ?, outcome = ?", place, utc_now(), str(outcome))
-            if outcome == Outcome.WITHDRAWN and not _departure(db, place.subject):
-                _depart(db, place.subject, DROPPED_OUT, f"withdrew in session {place.session}")
+        if told.outcome is not None and told.takes_part:
+            self._ended(db, place, told.outcome)
+        elif told.outcome is not None:
+            self._release(db, place, told.outcome)
 
     def _visit(self, db: Connection, place: Place) -> Row:
         found = _session(db, place.subject, place.session)
@@ -190,7 +245,9 @@ class Ledger:
                 raise UserError(subject, f"is not in {self.path}", hint="See who is: rig subjects list")
 
     def subjects(self) -> list[Entry]:
-        """Everything it knows, by subject; empty when there is no ledger yet."""
+        """Everything it knows, by subject, settled unless it may not be written; empty when there is no ledger yet."""
+        with suppress(StorageError):
+            self.settle()
         with self._database.reading() as db:
             return entries(db) if db is not None else []
 
@@ -270,6 +327,12 @@ def _session(db: Connection, subject: str, number: int) -> Row | None:
     return found
 
 
+def _is_broken_off(visit: Row) -> bool:
+    """Whether a visit has not ended, or not well, as far as is noted, and the process that recorded it is gone."""
+    has_ended = visit["ended_utc"] is not None and visit["outcome"] != Outcome.CLOSE_FAILED
+    return not has_ended and not places.is_under_way(visit)
+
+
 def _begin_visit(db: Connection, session: SessionFolder, place: int) -> None:
     pid = os.getpid()
     put = """INSERT INTO visits (subject, session, place, began_utc, pid, process) VALUES (?, ?, ?, ?, ?, ?)
@@ -300,6 +363,21 @@ def _departure(db: Connection, subject: str) -> Row | None:
     ask = "SELECT * FROM departures WHERE subject = ? AND readmitted_utc IS NULL"
     found: Row | None = db.execute(ask, (subject,)).fetchone()
     return found
+
+
+def _has_withdrawn(db: Connection, place: Place) -> bool:
+    """Whether that is noted of this session, be it that the subject was readmitted since."""
+    ask = "SELECT 1 FROM departures WHERE subject = ? AND reason = ?"
+    return db.execute(ask, (place.subject, _withdrawal(place))).fetchone() is not None
+
+
+def _withdraw(db: Connection, place: Place) -> None:
+    if not _departure(db, place.subject) and not _has_withdrawn(db, place):
+        _depart(db, place.subject, DROPPED_OUT, _withdrawal(place))
+
+
+def _withdrawal(place: Place) -> str:
+    return f"withdrew in session {place.session}"
 
 
 def _depart(db: Connection, subject: str, kind: str, reason: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from math import isfinite
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rig.config.judging import WHY
-from rig.session.pulses import pulses_known
+from rig.session.pulses import pulses_known, unstored_pulses
 from rig.session.run import Run, Stream
 from rig.verify.numbers import distinct, without
 
@@ -94,33 +94,6 @@ def spelled(ranges: tuple[tuple[int, int], ...]) -> str:
 def due_pulses(run: Run, stream: Stream) -> Numbers:
     """Pulses that went to a stream and were to be stored, int64, rising."""
     return without(np.arange(0, pulses_known(run), stream.divisor), unstored_pulses(run, stream))
-
-
-def unstored_pulses(run: Run, stream: Stream) -> Numbers:
-    """Pulses that went to a stream in parts which were not stored on purpose, int64, rising."""
-    rows = run.not_stored[run.not_stored["stream"] == stream.name.encode()]
-    lasts = np.where(rows["last_pulse"] < 0, pulses_known(run), rows["last_pulse"])  # -1: open until the end
-    return _pulses_in(zip(rows["first_pulse"], lasts, strict=True), run, stream)
-
-
-def told_lost(run: Run, stream: Stream) -> Numbers:
-    """Pulses of a stream that the recorder's gap rows name, in parts that were not stored too; int64, rising.
-
-    Without the rows that say how many pulses are lost in an interval, and not which.
-    """
-    gaps = stream.gaps
-    named = gaps[gaps["missing"] >= (gaps["last_pulse"] - gaps["first_pulse"]) // stream.divisor + 1]
-    return _pulses_in(zip(named["first_pulse"], named["last_pulse"], strict=True), run, stream)
-
-
-def _pulses_in(intervals: Iterable[tuple[int, int]], run: Run, stream: Stream) -> Numbers:
-    """Pulses of a stream that lie in intervals of first and last pulse."""
-    chosen = np.zeros(pulses_known(run), bool)
-    for first, last in intervals:
-        chosen[max(0, int(first)) : max(0, int(last) + 1)] = True
-    on_line = np.zeros(len(chosen), bool)
-    on_line[:: stream.divisor] = True
-    return np.flatnonzero(chosen & on_line)
 
 
 def lost_pulses(run: Run, stream: Stream) -> Numbers:

@@ -15,7 +15,8 @@ import xxhash
 
 from rig.config.judging import WHY
 from rig.errors import NotASession, RigError
-from rig.session.folder import beside, write_private
+from rig.private import write_private
+from rig.session.folder import beside
 from rig.session.run import Run, Stream
 from rig.verify.clocks import box_rate, camera_clocks, exposed, free_run, host_clock, skew
 from rig.verify.counters import anchors, box, counts, extras

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from rig.clips.decode import pictures
-from rig.clips.demo import code_of, make_clip
+from rig.clips.demo import make_clip
 from tests import commands
-from tests.films import make_film, sha256_of, turned
+from tests.films import demo_number_of, make_film, sha256_of, turned
 from tests.rigs import write_rig
 
 SAID = "title: t, edition: first, licence: bought, valence: positive, target: happiness, norms: {valence: 7.1}"
@@ -125,7 +125,7 @@ def test_normalise_says_what_it_changed(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "25.000 -> 50.000 film frames a second" in done.stdout
     assert "20 film frames in, 40 out, 20 more than before" in done.stdout
-    assert [code_of(shown) for shown in pictures(tmp_path / "out.mp4")] == [10 + k // 2 for k in range(40)]
+    assert [demo_number_of(shown) for shown in pictures(tmp_path / "out.mp4")] == [10 + k // 2 for k in range(40)]
 
 
 @pytest.mark.parametrize("fps", ["0", "x", "1/0", "1000", "-25", "nan"])

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from rig.clips.decode import pictures
-from rig.clips.demo import code_of, make_clip, make_demo, picture
+from rig.clips.demo import make_clip, make_demo, picture
 from rig.clips.manifest import read_clip
 from rig.clips.sound import sound_of
 from rig.errors import UserError
+from tests.films import demo_number_of
 
 
 def test_demo_clips_are_short_films_with_sound(tmp_path: Path) -> None:
@@ -22,7 +23,7 @@ def test_demo_clips_are_short_films_with_sound(tmp_path: Path) -> None:
     assert sound is not None and sound.loudness_lufs == pytest.approx(-23, abs=1)
     assert abs(sound.begins_s) < 0.03 and abs(sound.seconds - 3) < 0.03
     for path in (first, second):
-        assert [code_of(shown) for shown in pictures(path, (320, 180))] == list(range(75))
+        assert [demo_number_of(shown) for shown in pictures(path, (320, 180))] == list(range(75))
     assert np.abs(picture(0, 7).astype(int) - picture(1, 7)).mean() > 20, "two clips look different"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -154,6 +155,18 @@ def test_nothing_is_overwritten_and_no_name_is_guessed(tmp_path: Path, name: str
     with pytest.raises(UserError, match=problem):
         normalise(film, tmp_path / name)
     assert (tmp_path / "there.mp4").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("what", ["pipe", "folder", "device", "gone"])
+def test_what_is_no_film_file_is_refused_at_once(tmp_path: Path, what: str) -> None:
+    odd = Path("/dev/zero") if what == "device" else tmp_path / "film.mp4"
+    if what == "pipe":
+        os.mkfifo(odd)
+    elif what == "folder":
+        odd.mkdir()
+    with pytest.raises(ClipError, match="does not exist" if what == "gone" else "is not a file"):
+        normalise(odd, tmp_path / "out.mp4")
+    assert not (tmp_path / "out.mp4").exists()
 
 
 def test_film_that_breaks_off_leaves_nothing_behind(tmp_path: Path) -> None:

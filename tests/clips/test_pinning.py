@@ -152,6 +152,18 @@ def test_name_that_no_protocol_may_hold_is_refused(protocol: Path) -> None:
     assert protocol.read_text() == PROTOCOL
 
 
+def test_a_read_only_protocol_stays_as_it_is(protocol: Path) -> None:
+    film = make_film(protocol.parent / "film.mp4", 5)
+    link = protocol.with_name("link.yaml")
+    link.symlink_to(protocol)
+    protocol.chmod(0o444)
+    for name in (protocol, link):
+        with pytest.raises(ProtocolError, match=r"(study|link)\.yaml: is read-only.*chmod u\+w"):
+            pin(name, "happy", film)
+    assert protocol.read_text() == PROTOCOL
+    assert {path.name for path in protocol.parent.iterdir()} == {"film.mp4", "link.yaml", "study.yaml"}
+
+
 def test_shipped_protocol_is_copied_to_ones_own_first(
     tmp_path: Path, protocol: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,6 +174,7 @@ def test_shipped_protocol_is_copied_to_ones_own_first(
     (shipped / "more" / "long.yaml").write_text("statements: [a, b]\n")
     text = PROTOCOL + "  - {kind: penalty, name: p, statements_file: more/long.yaml}\n"
     (shipped / "study.yaml").write_text(text)
+    (shipped / "study.yaml").chmod(0o444)  # as an installed package may be
     monkeypatch.setattr("rig.clips.pinning.shipped", lambda: tmp_path / "shipped")
     monkeypatch.chdir(lab)
     film = make_film(tmp_path / "film.mp4", 5)
@@ -172,6 +185,7 @@ def test_shipped_protocol_is_copied_to_ones_own_first(
     assert own["clips"]["happy"]["file"] == "clips/film.mp4"
     assert (lab / "protocols/more/long.yaml").read_text() == "statements: [a, b]\n"
     assert (lab / "protocols/clips/film.mp4").read_bytes() == film.read_bytes()
+    assert not pin(done.protocol, "sad", make_film(tmp_path / "other.mp4", 50)).is_own
     with pytest.raises(ProtocolError, match="is shipped, and never changed"):
         pin(shipped / "study.yaml", "happy", film)
 

@@ -12,6 +12,9 @@ from textwrap import dedent
 
 import pytest
 
+import rig
+from rig.labels.coding import Coding
+from rig.labels.label import Label
 from tests import commands
 from tests.handmade import Plan, make_run
 from tests.subjects.coming import come
@@ -26,6 +29,8 @@ HOW_TO = (
     "how-to/record-a-session.md",
     "how-to/verify-a-session.md",
     "how-to/look-at-a-session.md",
+    "how-to/read-in-python.md",
+    "how-to/replay-as-a-rig.md",
     "reference/events.md",
 )
 
@@ -91,6 +96,17 @@ def test_the_tutorial_leads_from_a_checkout_to_a_session_read_from_python(tmp_pa
 @pytest.mark.parametrize("page", HOW_TO)
 def test_a_how_to_works_as_it_stands(page, recorded):
     assert _follow(page, recorded)
+
+
+def test_labels_are_read_as_the_page_says(recorded, tmp_path):
+    shutil.copytree(recorded / "sessions", tmp_path / "sessions")
+    with rig.open(tmp_path / "sessions/sub-001/ses-01") as session:
+        anna = Coding(session, "anna")
+        anna.begin()
+        anna.save([Label("a1", 1, 20, 24, 30, "micro", "happiness", "6+12")], anna.read().revision)
+    said = _follow("how-to/label-expressions.md", tmp_path)
+    assert "1 micro-expressions" in said
+    assert "happiness" in said
 
 
 def test_sessions_are_archived_as_the_page_says(recorded, tmp_path):

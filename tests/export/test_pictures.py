@@ -7,14 +7,16 @@ import stat
 from pathlib import Path
 
 import av
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
 
 import rig
 from rig.errors import StorageError, UserError
-from rig.export.contact_sheet import CAPTION, CELL_HEIGHT, CELL_WIDTH, MARGIN, contact_sheet
+from rig.export.contact_sheet import CELL_HEIGHT, CELL_WIDTH, contact_sheet
 from rig.export.pictures import save_instant, save_picture
+from rig.export.tiles import CAPTION, MARGIN, enlarged
 from tests.handmade import HEIGHT, WIDTH, Plan, make_run, number_in
 
 FILM_GREY = 9  # each film frame is this much brighter than the one before
@@ -42,9 +44,9 @@ def _cell(sheet: Image.Image, row: int, column: int) -> np.ndarray:
 
 
 def _number(cell: np.ndarray) -> int:
-    """The pulse number in a sheet's picture of 96x64, scaled to the cell's width."""
-    middle = cell[CELL_HEIGHT // 2]
-    return sum(int(middle[CELL_WIDTH * (2 * third + 1) // 6]) << (8 * third) for third in range(3))
+    """The pulse number in a sheet's picture of 96x64, three times as large and in the middle of its cell."""
+    left, top = (CELL_WIDTH - 3 * WIDTH) // 2, (CELL_HEIGHT - 3 * HEIGHT) // 2
+    return number_in(cell[top + 1 :: 3, left + 1 :: 3])
 
 
 def test_every_row_of_the_sheet_shows_the_same_pulse_in_all_streams(tmp_path: Path) -> None:
@@ -66,6 +68,31 @@ def test_sheet_shows_the_film_frame_that_was_on_the_screen(tmp_path: Path, film:
             shown = session.timelines[0].at_pulse(pulse).film.film_frame
             grey = int(_cell(sheet, row, 3)[CELL_HEIGHT // 2, CELL_WIDTH // 2])
             assert grey == pytest.approx(20 + FILM_GREY * shown, abs=2)
+
+
+def test_sheet_of_one_clip_shows_that_clip_alone(tmp_path: Path) -> None:
+    """Times are those of the session, though the clip was shown in the second run too, long after the first."""
+    make_run(tmp_path, Plan())
+    path = make_run(tmp_path, Plan(run=2))
+    with h5py.File(path, "r+") as file:
+        file.attrs["created_host_ns"] += 60 * 10**9
+        file.attrs["created_utc"] = "2026-01-01T00:01:00+00:00"
+    with rig.open(path.parent) as session:
+        flips = session.runs[1].film_flips(session.timelines[1].clip_steps["clip1"])["host_ns"]
+        during = [session.timelines[1].pulse_at(int(flip)) for flip in (flips[0], flips[-1])]
+        sheet = contact_sheet(session, instants=3, clip="clip1")
+        numbers = [_number(_cell(sheet, row, 0)) for row in range(3)]
+        assert during[0] - 4 <= min(numbers) < max(numbers) <= during[1]
+        with pytest.raises(UserError, match="--clip: clip9 was not shown; clip1"):
+            contact_sheet(session, clip="clip9")
+
+
+def test_a_small_picture_keeps_its_pixels_and_a_large_one_its_shape() -> None:
+    small = np.arange(96 * 64, dtype=np.uint8).reshape(64, 96)
+    shown = np.asarray(enlarged(small, (320, 240)))
+    assert np.array_equal(shown[..., 0], small.repeat(3, axis=0).repeat(3, axis=1))
+    assert enlarged(np.zeros((480, 1000, 3), np.uint8), (320, 240)).size == (320, 154)
+    assert enlarged(np.zeros((240, 320), np.uint8), (320, 240)).size == (320, 240)
 
 
 def test_sheet_of_a_run_with_losses_and_without_film_is_drawn(tmp_path: Path) -> None:

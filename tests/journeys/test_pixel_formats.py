@@ -17,7 +17,7 @@ from tests import commands
 from tests.burnt_in import burnt_in_number
 from tests.rigs import record, write_protocol, write_rig
 
-FORMATS = {"HS": "Mono12p", "VIS": "BayerRG8", "NIR": "Mono10"}
+FORMATS = {"HS": "Mono12p", "VIS": "BayerRG8", "NIR": "Mono16"}
 SIZES = {"HS": (96, 64), "VIS": (96, 64), "NIR": (641, 481)}  # width, height
 STORED = {"HS": r"U8LE .* \( \d+, 9216 \)", "VIS": r"U8LE .* \( \d+, 64, 96 \)", "NIR": r"U16LE .* \( \d+, 481, 641 \)"}
 
@@ -55,7 +55,7 @@ def test_such_a_session_is_complete_and_described(recorded: Path, tmp_path: Path
     said = json.loads(commands.run("info", recorded, "--json", cwd=tmp_path).stdout)["runs"][0]["streams"]
     assert {name: stream["pixel_format"] for name, stream in said.items()} == FORMATS
     assert {name: (stream["width"], stream["height"]) for name, stream in said.items()} == SIZES
-    assert "frames 641x481 Mono10, one in 4 pulses" in commands.run("info", recorded, cwd=tmp_path).stdout
+    assert "frames 641x481 Mono16, one in 4 pulses" in commands.run("info", recorded, cwd=tmp_path).stdout
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -62,6 +62,7 @@ def standing(**changed: Any) -> Standing:
         guess="",
         is_paused=False,
         is_waiting=False,
+        refused=(),
         counts={"HS": Counts(arrived=10_000), "VIS": Counts(arrived=2_500, lost=3)},
         stored_bytes=1_500_000_000,
         free_bytes=99_000_000_000,

@@ -184,6 +184,15 @@ def test_foreign_text_cannot_steer_the_terminal_and_a_refusal_is_shown(session: 
     assert operator.sees("ALARM HS: \\x1b]0;title\\x07 [red]")
     operator.press("p")
     assert operator.sees("Refused: the core: \\x1b[2J does not want it")
+    late = "skip for trial 3 came too late: nothing was done"
+    telling.show(0, standing(refused=(late,)))  # sent in the last moment of its trial, and known to the core alone
+    assert operator.sees(f"Refused: {late}")
+    operator.press("\x1b")
+    telling.show(0, standing(refused=(late,)))
+    operator.shown = ""
+    operator.press("n")
+    assert operator.sees("Note: _")
+    assert "Refused" not in operator.shown
     operator.close()
     telling.close()
 

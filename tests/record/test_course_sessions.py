@@ -11,7 +11,7 @@ from rig.record.messages import OperatorSaid
 from rig.record.recording import Recorded, Recording, Status
 from rig.session.layout import Outcome
 from rig.session.run import Run
-from rig.verify.counters.anchors import check_preamble
+from rig.verify.counters.anchors import check_postamble, check_preamble
 from rig.verify.findings import Word
 from rig.verify.screen.film import check_film_frames
 from rig.verify.screen.flips import check_steps
@@ -132,12 +132,40 @@ def test_what_neither_log_nor_answers_explain_fails(run, word, fault):
     assert (bad.word, fault in bad.text) == (Word.FAIL, True), bad.text
 
 
+def test_a_repeat_told_between_two_steps_is_for_the_one_on_its_way_to_the_screen(run):
+    consent, film, _ = run.trials[:3]
+    between_ns = (int(consent["ended_host_ns"]) + int(film["onset_host_ns"])) // 2
+    assert consent["ended_host_ns"] < between_ns < film["onset_host_ns"]
+    words = {}
+    for told_ns in (between_ns, int(consent["ended_host_ns"]) - 1):
+        log = [{**entry, "host_ns": told_ns} if entry.get("said") == "repeat" else entry for entry in run.log]
+        with Run(run.path) as again:
+            again.__dict__["log"] = log
+            (found,) = check_steps(again)
+        words[told_ns == between_ns] = (found.word, "out of order: trial01-film" in found.text)
+    assert words == {True: (Word.PASS, False), False: (Word.FAIL, True)}
+
+
 def test_the_film_of_a_trial_that_came_again_is_judged_by_the_last_time(run):
     words = {finding.stream: (finding.word, finding.text) for finding in check_film_frames(run)}
     assert words["trial01-film"] == (Word.PASS, "all 50 film frames were shown")
     assert words["trial02-film"][0] is Word.PASS
     run.__dict__["log"] = [entry for entry in run.log if entry.get("said") != "skip"]
     assert {f.stream for f in check_film_frames(run) if f.word is Word.FAIL} == {"trial02-film"}
+
+
+def assert_end_is_tied(run: Run) -> None:
+    """The last frames tell their pulses without a picture; a claim that is a group off is found, and so is silence."""
+    assert [(f.word, f.value) for f in check_postamble(run)] == [
+        (Word.PASS, len(run.pulses) - stream.divisor) for stream in run.streams.values()
+    ]
+    closing = [entry for entry in run.log if entry["kind"] == "closing"]
+    for entry in closing:
+        assert run.streams[entry["stream"]].frames["pulse_number"].max() < min(entry["pulses"])
+        entry["pulses"] = [pulse - 4 for pulse in entry["pulses"]]
+    assert {f.word for f in check_postamble(run)} == {Word.FAIL}
+    run.__dict__["log"] = [entry for entry in run.log if entry["kind"] != "closing"]
+    assert {f.word for f in check_postamble(run)} == {Word.NOT_MEASURED}
 
 
 def test_who_withdraws_is_stored_no_more_and_reads_the_debrief(tmp_path: Path):
@@ -155,6 +183,7 @@ def test_who_withdraws_is_stored_no_more_and_reads_the_debrief(tmp_path: Path):
         entry["host_ns"] = int(run.trials[2]["ended_host_ns"]) + 1  # as in real time: heard when the step has ended
         assert [f.word for f in check_steps(run)] == [Word.PASS]
         assert [f.text for f in verify_run(run).findings if f.word is Word.FAIL] == []
+        assert_end_is_tied(run)
         run.__dict__["log"] = [e for e in run.log if e["kind"] != "withdrawn"]
         (bad,) = check_steps(run)
         assert "shown though not due: withdrawn" in bad.text

@@ -146,8 +146,9 @@ def test_what_was_meant_for_a_trial_that_is_over_does_nothing_and_is_noted(led, 
     assert [entry["text"] for entry in led.records("note")] == [
         f"operator's {word} for trial 1 came too late: nothing was done"
     ]
+    assert led.run.wishes.refused == [f"{word} for trial 1 came too late: nothing was done"]
     led.said(word, trial=2, value="joy" if word == "guess" else "")
-    assert len(led.records("operator")) == 1
+    assert len(led.records("operator")) == len(led.run.wishes.refused) == 1
     assert led.aborts == (word != "guess")
 
 

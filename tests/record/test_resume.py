@@ -6,20 +6,25 @@ import shutil
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 import rig
+from rig import host
+from rig.check.preflight import check
 from rig.cli.app import app
 from rig.config.rig import read_rig
 from rig.elicitation.protocol import read_protocol
 from rig.errors import UserError
+from rig.record.plan import LEAST_FREE_BYTES
 from rig.record.preparing import Request, prepared
 from rig.record.recording import Recorded
 from rig.record.resuming import cut_sessions, find_cut
 from rig.session.layout import Outcome
+from rig.session.recover import recover
 from rig.session.run import Run
 from rig.session.withdrawal import Withdrawal, withdrawal_of
 from rig.subjects.ledger import Ledger
@@ -137,8 +142,6 @@ def test_of_several_sessions_only_the_newest_goes_on_and_an_older_one_that_was_c
 
 
 def test_a_session_that_was_recovered_goes_on_the_same(resumed, left, tmp_path):
-    from rig.session.recover import recover
-
     out, protocol = as_it_was(left, tmp_path)
     before = find_cut(out, "001", None, read_protocol(protocol))
     recover(out / "sub-001" / "ses-01")
@@ -168,15 +171,56 @@ def test_another_rig_or_language_is_refused_and_the_session_stays_as_it_was(
     assert [path.name for path in (out / "sub-001" / "ses-01").glob("*.h5")] == ["sub-001_ses-01_run-01_session.h5"]
 
 
+def test_room_is_asked_for_what_is_left_and_recovering_is_offered(resumed, left, tmp_path, monkeypatch):
+    out, protocol = as_it_was(left, tmp_path)
+
+    def free(room: int, *, resume: bool = True) -> list[str]:
+        monkeypatch.setattr(host, "free_bytes", lambda _: room)
+        find = partial(find_cut, out, "001", None) if resume else None
+        found = check(str(left[1]), str(protocol), out, with_devices=False, subject="001", find_cut=find)
+        return [str(problem) for problem in found.problems]
+
+    rest = check(
+        str(left[1]), str(protocol), out, with_devices=False, subject="001", find_cut=partial(find_cut, out, "001", 1)
+    )
+    whole = check(str(left[1]), str(protocol), out, with_devices=False, subject="001")
+    assert (rest.cut.first, rest.booked) == (7, None)
+    assert rest.plan.seconds < whole.plan.seconds
+    between = (rest.reserved_bytes + whole.reserved_bytes) // 2 + LEAST_FREE_BYTES
+    assert free(between) == []
+    assert "the longest possible session needs" in free(between, resume=False)[0]
+    (problem,) = free(rest.reserved_bytes)
+    assert "what is left of the session needs" in problem
+    assert f"rig recover {out / 'sub-001' / 'ses-01'}" in problem
+
+
+def test_a_session_in_an_archive_is_not_resumed_there(resumed, left, tmp_path):
+    out, protocol = as_it_was(left, tmp_path)
+    recover(out / "sub-001" / "ses-01")
+    (tmp_path / "archive").mkdir()
+    said = CliRunner().invoke(app, ["archive", str(out / "sub-001" / "ses-01"), str(tmp_path / "archive")])
+    assert said.exit_code == 0, said.output
+    with pytest.raises(UserError, match="lies in an archive") as error:
+        find_cut(tmp_path / "archive", "001", None, read_protocol(protocol))
+    assert "where it was recorded" in error.value.hint
+    assert find_cut(out, "001", None, read_protocol(protocol)).run == 2
+
+
 def test_outside_of_trials_the_step_that_was_cut_comes_again(tmp_path):
     _, protocol = cut(tmp_path, "consent")
     found = find_cut(tmp_path / "sessions", "001", None, read_protocol(protocol))
     assert (found.first, found.caught, found.run) == (0, 0, 2)
 
 
-def test_what_a_crash_leaves_of_who_withdrew_names_the_wish_and_how_to_fulfil_it(tmp_path):
-    _, protocol = cut(tmp_path, "withdrawn", withdraws_in="trial01-film")
-    found = find_cut(tmp_path / "sessions", "001", None, read_protocol(protocol))
+@pytest.fixture(scope="module")
+def withdrawn(tmp_path_factory) -> tuple[Path, Path, Path]:
+    """The same, of a participant who withdrew in the first trial, and was killed before what to keep was asked."""
+    folder = tmp_path_factory.mktemp("withdrawn")
+    return folder, *cut(folder, "withdrawn", withdraws_in="trial01-film")
+
+
+def test_what_a_crash_leaves_of_who_withdrew_names_the_wish_and_how_to_fulfil_it(withdrawn):
+    found = find_cut(withdrawn[0] / "sessions", "001", None, read_protocol(withdrawn[2]))
     assert (found.is_withdrawn, found.choice) == (True, "")
     told = "wants the recordings deleted: rig subjects delete 001 --session 1 --reason withdrew"
     for command in ("info", "recover", "info"):
@@ -189,6 +233,20 @@ def test_what_a_crash_leaves_of_who_withdrew_names_the_wish_and_how_to_fulfil_it
         session.runs[0].__dict__["answers"] = [said]
         wish = withdrawal_of(session)
         assert (wish.is_to_be_deleted, wish.choice, "lets the recordings be kept" in wish.text) == (False, "keep", True)
+
+
+def test_who_withdrew_before_the_kill_has_dropped_out_and_is_still_asked_what_may_be_kept(withdrawn, tmp_path):
+    files = withdrawn[1:]
+    shutil.copytree(withdrawn[0] / "sessions", tmp_path / "sessions")
+    (entry,) = Ledger(tmp_path / "sessions").subjects()
+    assert (entry.departure.reason, [row.state for row in entry.rows]) == ("withdrew in session 1", ["freed"])
+    asked = record_with(tmp_path, *files, lambda *_: None, resume=True)
+    assert (asked.outcome, asked.withdrawal) == (Outcome.WITHDRAWN, "keep")  # the first answer of the page
+    (entry,) = Ledger(tmp_path / "sessions").subjects()
+    assert [row.state for row in entry.rows] == ["freed"]
+    assert [visit.outcome for visit in entry.visits] == ["withdrawn"]
+    with pytest.raises(UserError, match=r"dropped out on .*: withdrew in session 1"):
+        record_with(tmp_path, *files, lambda *_: None)
 
 
 def test_the_outage_is_told_to_the_millisecond(tmp_path):

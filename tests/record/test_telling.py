@@ -206,6 +206,11 @@ def test_what_no_operator_can_want_is_refused(command: dict[str, Any]) -> None:
     assert error.value.allowed
 
 
+def test_the_last_that_came_too_late_is_in_the_state() -> None:
+    assert state(standing(), RULES)["refused"] == {"count": 0, "last": ""}
+    assert state(standing(refused=("a", "b")), RULES)["refused"] == {"count": 2, "last": "b"}
+
+
 def test_what_was_meant_for_a_trial_does_not_reach_the_next(
     tmp_path: Path, telling: Telling, commands: list[Event]
 ) -> None:

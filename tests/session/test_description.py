@@ -134,8 +134,9 @@ def _led(folder: Path) -> list[dict[str, Any]]:
     declined.ended("time")
     keeper = declined.run.keepers["HS"]
     keeper._opening = [(0, 7), (1, 8)]
-    opening = [json.loads(json.dumps(action.record)) for action in keeper._opening_told(0)]
-    return [*withdrawn.records("operator"), *withdrawn.records("withdrawn"), *declined.records("declined"), *opening]
+    unstored = [*keeper._opening_told(0), *keeper._told("closing", [(8, 9)], 0)]
+    ends = [json.loads(json.dumps(action.record)) for action in unstored]
+    return [*withdrawn.records("operator"), *withdrawn.records("withdrawn"), *declined.records("declined"), *ends]
 
 
 def _fields_of(entry: dict[str, Any]) -> set[str]:

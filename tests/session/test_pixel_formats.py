@@ -140,7 +140,7 @@ def test_a_changed_byte_of_a_packed_picture_is_refused_in_every_form(tmp_path: P
         ("pixel_format", 8, "'8' is no pixel format"),
         ("pixel_format", "Mono12", "another layout"),
         ("pixel_format", "RGB8", "another layout"),
-        ("pixel_format", "RGB8Packed", r"'RGB8Packed' is no pixel format.*Mono10Packed, RGB8, BGR8"),
+        ("pixel_format", "RGB8Packed", r"'RGB8Packed' is no pixel format.*Mono10Packed; or RGB or BGR, followed by 8"),
         ("pixel_format", "Mono12p", "another layout"),
         ("pixel_format", None, "no pixel format"),
         ("width", None, "lacks the number width"),

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import rig
+from rig import host
 from rig.errors import ChecksumError, UserError
 from rig.session.layout import Outcome
 from rig.session.reader import Session
@@ -46,7 +47,9 @@ MASK = np.arange(66) % 5 == 2
 @pytest.mark.parametrize(
     "index",
     [0, -1, 65, np.int64(7), slice(3, 9), slice(None), slice(60, 99), slice(None, None, 7), slice(9, 3, -2),
-     slice(5, 5), [4, 4, -2, 0], [], np.array([9, 8]), MASK],
+     slice(5, 5), [4, 4, -2, 0], [], np.array([9, 8]), MASK, ..., (), (3, 5), (-1, ..., 7), (slice(3, 9), 63),
+     (slice(3, 5), slice(10, 20), slice(None, None, 2)), (..., slice(0, 0)), (slice(9, 3, -2), slice(None, None, -1)),
+     (slice(2, 4), [5, 1], slice(3)), (slice(0, 64), slice(0, 64), slice(0, 96)), (MASK, slice(4), 0)],
     ids=lambda index: "mask" if index is MASK else str(index),
 )  # fmt: skip
 def test_pictures_are_indexed_as_an_array_is(session: Session, whole: np.ndarray, index: object) -> None:
@@ -57,7 +60,11 @@ def test_pictures_are_indexed_as_an_array_is(session: Session, whole: np.ndarray
     assert found.flags.writeable
 
 
-@pytest.mark.parametrize("index", [66, -67, [0, 66], MASK[:-1], (0, 1), np.zeros((2, 2), int), 1.5, "a"])
+@pytest.mark.parametrize(
+    "index",
+    [66, -67, [0, 66], MASK[:-1], (0, 64), (0, 1, 2, 3), (None, 0), (..., 0, ...),
+     ([1], [2]), np.zeros((2, 2), int), 1.5, "a"],
+)  # fmt: skip
 def test_an_index_that_no_array_would_take_is_refused(session: Session, index: object) -> None:
     with pytest.raises(IndexError):
         session.streams["VIS"].data[index]  # type: ignore[call-overload]
@@ -69,9 +76,26 @@ def test_pictures_have_shape_type_and_length_and_are_iterated(session: Session, 
     assert all(np.array_equal(one, other) for one, other in zip(data, whole, strict=True))
 
 
-def test_a_whole_stream_is_never_read_by_the_way(session: Session) -> None:
-    with pytest.raises(UserError, match=r"stream VIS: is not read whole by the way \(0.00 GB\). Take data"):
-        np.asarray(session.streams["VIS"].data)
+def test_a_stream_is_an_array_for_numpy_where_there_is_memory_for_it(
+    session: Session, whole: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = session.streams["VIS"].data
+    assert np.array_equal(np.asarray(data), whole)
+    assert np.asarray(data, np.float32).dtype == np.float32
+    assert np.mean(data) == whole.mean()
+    assert (data.size, data.nbytes, data.chunks) == (whole.size, whole.nbytes, (1, 64, 96))
+    with pytest.raises(ValueError, match=r"without a copy there is data\.mapped"):
+        data.__array__(copy=False)
+    monkeypatch.setattr(host, "free_memory_bytes", lambda: 2 * whole.nbytes - 1)
+    with pytest.raises(UserError, match=r"VIS: 0\.00 GB is not read whole: .*; up to 0\.00 GB\. Take data"):
+        np.asarray(data)
+    monkeypatch.setattr(host, "free_memory_bytes", lambda: None)  # a system that does not tell
+    assert np.array_equal(np.asarray(data), whole)
+
+
+def test_the_free_memory_is_that_which_the_system_tells() -> None:
+    lines = subprocess.run(["free", "-b"], capture_output=True, check=True, text=True).stdout.splitlines()
+    assert host.free_memory_bytes() == pytest.approx(int(lines[1].split()[-1]), rel=0.2)
 
 
 def test_a_damaged_picture_is_named_among_several(tmp_path: Path) -> None:
@@ -180,6 +204,24 @@ def test_a_raw_picture_is_mapped_where_it_lies(tmp_path: Path, name: str) -> Non
         file.seek(offset)
         file.write(bytes([int(views[1].reshape(-1).view(np.uint8)[0]) ^ 1]))
     assert views[1].reshape(-1).view(np.uint8)[0] == pictures[1].reshape(-1).view(np.uint8)[0] ^ 1
+
+
+def test_a_slice_is_mapped_as_one_array_where_the_pictures_lie_evenly(tmp_path: Path) -> None:
+    """The writer of these files leaves a hole in HS, whose place h5py tells."""
+    path = make_run(tmp_path)
+    with h5py.File(path) as file:
+        whole = file["/acquisition/HS/data"][:]
+        places = [file["/acquisition/HS/data"].id.get_chunk_info(n).byte_offset for n in range(len(whole))]
+    hole = int(np.flatnonzero(np.diff(places) != whole[0].nbytes)[0])
+    with rig.open(path) as session:
+        data = session.streams["HS"].data
+        for part in (slice(0, hole + 1), slice(3, hole, 4), slice(9, 2, -3), slice(5, 6), slice(8, 8)):
+            view = data.mapped(part)
+            assert np.array_equal(view, whole[part]), part
+            assert not view.flags.writeable or not view.size
+        assert np.shares_memory(data.mapped(slice(0, 5)), data.mapped(4))
+        with pytest.raises(UserError, match=f"something between pictures {hole} and those after it"):
+            data.mapped(slice(0, hole + 2))
 
 
 def test_nothing_holds_a_mapped_file_once_its_views_are_gone(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from tests.sim.test_world import RUN, Bare, rig
 
 FORMATS = ["Mono8", "Mono10", "Mono10p", "Mono12", "Mono12p", "BayerRG8", "BayerGB12", "RGB8"]
 FORMATS += ["Mono10Packed", "Mono12Packed", "BayerBG10", "BayerGR10p", "BayerRG12p", "BayerGB12Packed", "BGR8"]
-BITS = {name: 12 if "12" in name else 10 if "10" in name else 8 for name in FORMATS}
+FORMATS += ["Mono14p", "Mono16", "BayerRG16", "RGB12", "BGR16"]
+BITS = {name: int("".join(filter(str.isdecimal, name))) for name in FORMATS}
 SLANT, STEPS = 0.0875, 8
 
 
@@ -36,7 +37,14 @@ def transfer(eye: Eye, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize(  # noise of at least half a grey value: of less, samples of so few bits tell nothing
     ("pixel_format", "full_well_e"),
-    [("Mono8", 4000.0), ("Mono8", 10_000.0), ("RGB8", 4000.0), ("Mono10p", 10_000.0), ("Mono12", 40_000.0)],
+    [
+        ("Mono8", 4000.0),
+        ("Mono8", 10_000.0),
+        ("RGB8", 4000.0),
+        ("Mono10p", 10_000.0),
+        ("Mono12", 40_000.0),
+        ("Mono16", 40_000.0),
+    ],
 )
 def test_gain_and_read_noise_follow_from_photon_transfer(pixel_format: str, full_well_e: float) -> None:
     """The variance of grey values grows by the gain with their mean; what it begins with is read noise and rounding."""
@@ -200,7 +208,7 @@ def test_every_pixel_format_holds_number_and_leds(pixel_format: str, scene: Any)
             assert (samples[55:63, left : left + 8] == round((10 + 245 * share) * white / 255)).all()
 
 
-@pytest.mark.parametrize("packed", ["Mono10p", "Mono12p", "Mono10Packed", "Mono12Packed", "BayerBG12Packed"])
+@pytest.mark.parametrize("packed", ["Mono10p", "Mono12p", "Mono10Packed", "Mono12Packed", "BayerBG12Packed", "Mono14p"])
 def test_packed_pictures_are_the_same_without_gaps(packed: str) -> None:
     plain = packed.removesuffix("p").removesuffix("Packed")
     pictures = [Eye(camera(pixel_format=name, width=97, height=67)).take(NS) for name in (packed, plain)]

@@ -14,11 +14,12 @@ from PIL import Image
 from rig.cameras.camera import AtStop
 from rig.record.recording import Recorded
 from rig.session.folder import beside
+from rig.session.pulses import unstored_pulses
 from rig.session.run import Run
 from rig.sim.camera import SimulatedCamera
 from rig.sim.faults import Fault, read_truth
 from rig.sim.sensor import Sensor
-from rig.verify.findings import Finding, Word, unstored_pulses
+from rig.verify.findings import Finding, Word
 from rig.verify.report.overview import draw_overview
 from rig.verify.verdict import verify_run
 from tests.rigs import record, write_protocol, write_rig

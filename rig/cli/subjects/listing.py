@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def list_subjects(out: OutOption = SESSIONS, json: JsonOption = False) -> None:  # noqa: FBT002
     """List every subject with its rows, sessions, and whether it was excluded, dropped out, or had a session deleted.
 
-    Changes nothing. Rows count from 0, repeats of a row from 0. Exit code 0; 2 when the ledger cannot be read.
+    First it settles visits whose program was killed, by what the sessions' files say; else it changes nothing. Rows
+    count from 0, repeats of a row from 0. Exit code 0; 2 when the ledger cannot be read.
 
     Example: rig subjects list --json
     """

@@ -105,7 +105,7 @@ def check_postamble(run: Run) -> list[Finding]:
 
 def _end_of_run(run: Run, stream: Stream, *, opening: bool) -> Finding:
     name, which = ("preamble", "first") if opening else ("postamble", "last")
-    told = _told_of_opening(run, stream) if opening else None
+    told = _told_of(run, stream, "opening" if opening else "closing")
     ticks, claims = told or _own_frames(run, stream, opening=opening)
     looked_at, limit = f"{_looked_at(stream, told)} frames", f"{which} frame at its place in the pattern"
     reason = _not_measurable(run, stream, len(ticks), opening=opening, is_told=told is not None)
@@ -131,9 +131,9 @@ def _looked_at(stream: Stream, told: _Seen | None) -> int:
     return int((stream.pulse_numbers != NO_PULSE).sum()) if told is None else len(told[0])
 
 
-def _told_of_opening(run: Run, stream: Stream) -> _Seen | None:
-    """What the log has of the first frames, where they were not stored: their camera ticks and pulses."""
-    entries = (entry for entry in run.log if entry.get("kind") == "opening" and entry["stream"] == stream.name)
+def _told_of(run: Run, stream: Stream, kind: str) -> _Seen | None:
+    """What the log has of the first or last frames, where they were not stored: their camera ticks and pulses."""
+    entries = (entry for entry in run.log if entry.get("kind") == kind and entry["stream"] == stream.name)
     told = next(entries, None)
     if told is None or len(told["pulses"]) != len(told["camera_ticks"]):
         return None

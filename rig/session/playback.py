@@ -1,0 +1,147 @@
+"""Plays one recorded run: what each device told, in its order, when a clock comes to the time at which it was told.
+
+    run file --> tapes, one for each part of what a device told --> who stands for that device, on today's clock
+
+All host times of the run are moved by one `shift_ns`, fixed once for all devices; what a device's own clock read is
+never touched. Nothing is told before somebody asks for the tape on which it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from threading import Lock
+from typing import Generic, TypeVar
+
+from rig.clock import NS, Clock
+from rig.errors import UserError
+from rig.session.folder import find_runs, run_name
+from rig.session.reader import runs_of
+from rig.session.run import Run
+from rig.session.runfile import Json
+
+T = TypeVar("T")
+REPLAYED_FROM = "replayed_from"  # among the capabilities of a device that is played: of which run
+
+
+class Playback:
+    """One recorded run on a clock. Times are host ns."""
+
+    def __init__(self, path: Path, clock: Clock, shift_ns: int | None = None) -> None:
+        """`path`: a run file, or the folder of a session that has one run.
+
+        `shift_ns` is added to every recorded host time; None: the first `begin` fixes it, so that the run begins then.
+        Raises UserError naming the runs when there are several, SessionError when none can be read.
+        """
+        self.run, self.clock = Run(*run_meant(path)), clock
+        self.name = run_name(self.run.subject, self.run.session, self.run.number)
+        self.words = f"replayed from {self.name}"
+        self.start_host_ns = self.run.created_host_ns  # as recorded; cameras are armed after it
+        self.shift_ns = 0 if shift_ns is None else shift_ns
+        self.has_begun, self._lock = shift_ns is not None, Lock()
+        self._tapes: list[Tape[object]] = []
+
+    def begin(self) -> None:
+        """Now is when the recorded run began; a second call, or one with a shift that was given, does nothing."""
+        with self._lock:
+            if not self.has_begun:
+                self.shift_ns = self.clock.now_ns() - self.start_host_ns
+                self.has_begun = True
+
+    def tape(self, happenings: Iterable[tuple[int, T]]) -> Tape[T]:
+        """A tape of events with the recorded host ns of each, which rise; read as far as it is played."""
+        made = Tape(self, happenings)
+        self._tapes.append(made)  # type: ignore[arg-type]  # a tape is only read
+        return made
+
+    def next_host_ns(self) -> int | None:
+        """When a device has something to tell next, on today's clock; None: no tape is playing."""
+        times = [due for tape in self._tapes if (due := tape.next_host_ns()) is not None]
+        return min(times, default=None)
+
+    def run_until(self, host_ns: int) -> None:
+        """Nothing has to be done for time to pass: tapes are read when their device is asked."""
+
+    def wait_until(self, recorded_host_ns: int) -> None:
+        """Sleep on the clock until a recorded time."""
+        self.clock.sleep_until(recorded_host_ns + self.shift_ns)
+
+    def log_of(self, kind: str, stream: str | None = None) -> list[Json]:
+        """The records of a kind in the run's log, of one stream if that is named, oldest first."""
+        found = [entry for entry in self.run.log if entry.get("kind") == kind]
+        return found if stream is None else [entry for entry in found if entry.get("stream") == stream]
+
+    def told_of(self, device: str) -> Json:
+        """Fields of DeviceInfo, and those of CameraInfo of a camera, as recorded, and that it is played."""
+        told = dict.fromkeys(("kind", "vendor", "model", "serial", "version"), "") | self.run.devices.get(device, {})
+        can = {**told.get("capabilities", {}), REPLAYED_FROM: self.name}
+        return {**told, "simulated": True, "capabilities": can}
+
+    def close(self) -> None:
+        """Give the run's files back; a second call does nothing."""
+        self.run.close()
+
+
+class Tape(Generic[T]):
+    """A part of what a device told."""
+
+    def __init__(self, playback: Playback, happenings: Iterable[tuple[int, T]]) -> None:
+        """`happenings`: see Playback.tape."""
+        self._playback, self._happenings = playback, iter(happenings)
+        self._ahead: tuple[int, T] | None = None
+
+    def next_host_ns(self) -> int | None:
+        """When its next event is due, on today's clock; None at its end, and before the playback begins."""
+        if not self._playback.has_begun:
+            return None
+        if self._ahead is None:
+            self._ahead = next(self._happenings, None)
+        return None if self._ahead is None else self._ahead[0] + self._playback.shift_ns
+
+    def next(self) -> tuple[int, T] | None:
+        """The next event and its recorded host ns, if it is due by now."""
+        due_ns = self.next_host_ns()
+        if due_ns is None or due_ns > self._playback.clock.now_ns():
+            return None
+        taken, self._ahead = self._ahead, None
+        return taken
+
+    def take(self) -> list[T]:
+        """Every event that is due by now, oldest first."""
+        return [event for _, event in self.take_timed()]
+
+    def take_timed(self) -> list[tuple[int, T]]:
+        """The same, with the recorded host ns of each."""
+        taken: list[tuple[int, T]] = []
+        while (came := self.next()) is not None:
+            taken.append(came)
+        return taken
+
+    def wait(self, timeout_s: float) -> None:
+        """Sleep on the clock until an event is due, at most so long."""
+        wait_until_due(self._playback.clock, timeout_s, self)
+
+    def drop(self) -> None:
+        """Nothing more of it is told."""
+        self._happenings, self._ahead = iter(()), None
+
+
+def wait_until_due(clock: Clock, timeout_s: float, *tapes: Tape[T]) -> None:
+    """Sleep on the clock until one of these tapes has an event that is due, at most so long."""
+    times = [due for tape in tapes if (due := tape.next_host_ns()) is not None]
+    clock.sleep_until(min([*times, clock.now_ns() + round(timeout_s * NS)]))
+
+
+def run_meant(path: Path) -> list[Path]:
+    """The files of the run that is meant by a path, as Playback takes it. Raises UserError, SessionError."""
+    runs, unreadable = runs_of(find_runs(path))
+    if path.is_file():
+        runs = [files for files in runs if any(file.samefile(path) for file in files)]
+        unreadable = [error for error in unreadable if error.subject.startswith(str(path))] or unreadable
+    if len(runs) > 1:
+        allowed = ", ".join(str(files[0]) for files in runs)
+        problem = f"has {len(runs)} runs, of which one can be played at a time"
+        raise UserError(str(path), problem, allowed=allowed, hint="Name one of these files")
+    if not runs:
+        raise unreadable[0]
+    return runs[0]

@@ -1,0 +1,1 @@
+"""Pages in the browser: a session looked at frame by frame, and its expressions labelled."""

@@ -1,0 +1,141 @@
+// The labelling page: the viewer's pictures, and the labels of the coder whose link it is.
+
+import { getJson } from "./api.js";
+import { showFailure } from "./failure.js";
+import { Labels, firstPulse } from "./labels.js";
+import { labelKeys } from "./labels-keys.js";
+import { Panel } from "./labels-panel.js";
+import { Saver } from "./labels-saver.js";
+import { Page } from "./page.js";
+
+const LOOP_SPEED = 0.1;
+
+class Labelling {
+  /** @returns {Promise<Labelling>} the page, at its first moment */
+  static async open() {
+    const labelling = new Labelling();
+    await labelling.load();
+    const keys = [{ title: "Label", keys: labelKeys(labelling) }];
+    labelling.page = await Page.open({ isFilmOn: false, aside: labelling.panel.root, keys });
+    labelling.page.onStop = (kind, place) => kind === "label" && labelling.chooseAt(place);
+    labelling.show();
+    labelling.page.begin();
+    return labelling;
+  }
+
+  constructor() {
+    this.labels = new Labels();
+    this.saver = new Saver((why) => this.reload(why));
+    this.panel = new Panel(this);
+    this.labels.onChange = (isOther) => {
+      if (isOther) this.saver.save(this.labels.all);
+      this.show();
+    };
+    this.saver.onState = () => this.panel.showState();
+  }
+
+  /** Take what is on the disk. */
+  async load() {
+    const told = await getJson("/api/labels");
+    this.told = told;
+    this.labels.load(told.labels);
+    this.saver.loaded(told.revision);
+  }
+
+  /** Somebody else has saved or closed: what was marked here last is not on the disk, and is not shown as if it were. */
+  async reload(why) {
+    try {
+      await this.load();
+      this.show();
+      this.problem(`Your last change was NOT saved: ${why}`);
+    } catch (error) {
+      this.problem(`NOT saved, and what is on the disk cannot be read: ${error.message}. Reload the page`);
+    }
+  }
+
+  get isClosed() {
+    return this.told.closed;
+  }
+
+  /** Show labels on panel and time line. */
+  show() {
+    this.panel.show();
+    const others = Object.values(this.told.others).flat();
+    this.page?.setLabels([...this.labels.all, ...others]);
+  }
+
+  problem(words) {
+    this.panel.problem(words);
+  }
+
+  /** Do something to the labels; what is wrong with it is said beside them. */
+  edit(act) {
+    if (this.isClosed) return this.problem("These labels are closed: nothing can be changed any more");
+    this.problem("");
+    try {
+      act(this.labels);
+    } catch (error) {
+      this.problem(error.message);
+    }
+  }
+
+  /** Mark the moment that is on the tiles. */
+  mark(name) {
+    if (this.page.comparison.share === 1) return this.problem("The pinned picture is shown: b first, then mark");
+    this.edit((labels) => labels.mark(name, this.page.shownPlace));
+  }
+
+  /** Choose the label that begins at a place, so that marks made there are its own. */
+  chooseAt({ run, pulse }) {
+    this.labels.choose(this.labels.all.find((label) => label.run === run && firstPulse(label) === pulse)?.id);
+  }
+
+  undo() {
+    this.edit((labels) => labels.undo() || this.problem("Nothing to undo"));
+  }
+
+  redo() {
+    this.edit((labels) => labels.redo() || this.problem("Nothing to redo"));
+  }
+
+  /** Choose a label and go to one of its marks, or to its first one. */
+  goTo(label, mark) {
+    this.problem("");
+    this.labels.choose(label.id);
+    const pulse = mark ? label[mark] : firstPulse(label);
+    if (Number.isFinite(pulse)) this.page.go({ run: label.run, pulse }).catch((error) => this.problem(error.message));
+  }
+
+  goToNext(direction) {
+    const found = this.labels.next(direction, this.panel.filter, this.page.shownPlace);
+    if (found) this.goTo(found);
+    else this.problem(`No ${direction > 0 ? "later" : "earlier"} label in the list`);
+  }
+
+  /** Onset to offset again and again, slowly; once more: stop. */
+  loop() {
+    const { page } = this;
+    const { chosen } = this.labels;
+    if (page.player.range) return page.player.pause();
+    if (chosen?.onset == null || chosen.offset == null) return this.problem("A loop needs a label with onset and offset");
+    const [from, to] = [chosen.onset, chosen.offset].map((pulse) => page.axis.indexOf({ run: chosen.run, pulse }));
+    page.player.loop(from, to, LOOP_SPEED);
+  }
+
+  /** The coder's last word; afterwards the labels of others who have closed are shown. */
+  async close() {
+    try {
+      await this.saver.close();
+      await this.load();
+      this.show();
+    } catch (error) {
+      this.problem(error.message);
+    }
+  }
+}
+
+try {
+  await Labelling.open();
+} catch (error) {
+  showFailure(error);
+}

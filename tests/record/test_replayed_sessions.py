@@ -1,0 +1,229 @@
+"""Recorded sessions run again as rigs: what comes of it is what was recorded, and verify says of it what it said.
+
+All that the recorder derives (gaps, extras, pairing, what is not stored) it derives anew from what the devices told.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from rig.errors import UserError
+from rig.session.as_rig import look_at_replay
+from rig.session.run import Run
+from rig.verify.findings import Finding, Word
+from rig.verify.verdict import CHECKS, Verdict, verify_run
+from tests import commands
+from tests.record.replays import SESSIONS, Made, replay
+
+OF_THE_NEW_RUN = {"identity", "files", "host clock", "acknowledged", "tables", "values", "disk", "ending"}
+OF_AN_END = {"box", "recount", "features"}  # they word what a recorder that ends in order adds: entries, a last gap
+TABLES = (
+    "acquisition/pulses", "acquisition/edges", "acquisition/box_status", "line_walk/pulses", "acquisition/clock_pairs",
+    "stimulus/presentation/flips", "intervals/trials", "intervals/not_stored",
+)  # fmt: skip
+OF_STREAMS = ("acquisition/{}/frames", "acquisition/{}/gaps", "acquisition/{}/extras", "line_walk/{}/frames")
+ENDS = {"killed": "device_lost"}
+
+
+@pytest.fixture(scope="module", params=list(SESSIONS))
+def kind(request) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def made(kind, tmp_path_factory) -> Made:
+    return SESSIONS[kind](tmp_path_factory.mktemp(kind))
+
+
+@pytest.fixture(scope="module")
+def again(made, tmp_path_factory) -> Path:
+    return replay(made, tmp_path_factory.mktemp("again")).path
+
+
+def verdict_of(path: Path) -> Verdict:
+    with Run(path) as run:
+        return verify_run(run)
+
+
+def compared(verdict: Verdict) -> dict[str, list[Finding]]:
+    """What each check says that is about cameras, box and screen."""
+    names = [check.name for check in CHECKS if check.name not in OF_THE_NEW_RUN]
+    return {name: [finding for finding in verdict.findings if finding.check == name] for name in names}
+
+
+def test_the_verdict_is_the_same_check_by_check(kind: str, made: Made, again: Path) -> None:
+    before, after = (compared(verdict_of(path)) for path in (made.path, again))
+    assert list(after) == list(before)
+    for check, findings in before.items():
+        if kind == "killed" and check in OF_AN_END:
+            assert in_short(after[check]) == in_short(findings), check
+        else:
+            assert after[check] == findings, check
+
+
+def in_short(findings: list[Finding]) -> list[tuple[str, Word, float | int | None]]:
+    return [(finding.stream, finding.word, finding.value) for finding in findings]
+
+
+def rows(file: h5py.File, path: str) -> np.ndarray:
+    """The written rows of a table, without what names its run."""
+    if path not in file:
+        return np.zeros(0)
+    found = file[path][:]
+    found = found[found["seq"] > 0]
+    if "run_id" in found.dtype.names:
+        order = list(dict.fromkeys(found["run_id"].tolist()))
+        found["run_id"] = [order.index(run_id) for run_id in found["run_id"].tolist()]
+    return found
+
+
+def test_every_row_is_as_it_was_recorded(kind: str, made: Made, again: Path) -> None:
+    """In virtual time host stamps too. What the end of a killed run leaves undone is told by its own test."""
+    with h5py.File(made.path) as before, h5py.File(again) as after:
+        streams = json.loads(before.attrs["streams"])
+        paths = [*TABLES, *(path.format(name) for path in OF_STREAMS for name in streams)]
+        for path in paths:
+            then, now = rows(before, path), rows(after, path)
+            if kind == "killed":
+                now = now[: len(then)]
+            assert now.tobytes() == then.tobytes(), path
+
+
+def test_every_picture_is_as_it_was_recorded(made: Made, again: Path) -> None:
+    with Run(made.path) as before, Run(again) as after:
+        for name, stream in before.streams.items():
+            count = len(stream.frames)
+            for index in {0, count // 2, count - 1}:
+                np.testing.assert_array_equal(after.streams[name].data[index], stream.data[index])
+
+
+def test_it_ends_as_it_ended_and_says_that_it_is_no_new_recording(kind: str, made: Made, again: Path) -> None:
+    with Run(made.path) as before, Run(again) as after:
+        assert str(after.outcome) == ENDS.get(kind, str(before.outcome))
+        assert after.is_simulated
+        assert all(device["simulated"] for device in after.devices.values())
+        froms = {device["capabilities"]["replayed_from"] for device in after.devices.values()}
+        assert froms == {"sub-001_ses-01_run-01"}
+        assert after.run_id != before.run_id
+        assert after.config("rig") == before.config("rig")
+        assert [a["answer"] for a in after.answers] == [a["answer"] for a in before.answers]
+        assert after.steps == before.steps
+
+
+# --- as a user ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def there(tmp_path_factory) -> tuple[Path, Made]:
+    """A folder with a session, and its protocol."""
+    folder = tmp_path_factory.mktemp("there")
+    return folder, SESSIONS["clean"](folder)
+
+
+def test_in_real_time_it_is_the_same_but_for_one_shift_of_all_host_times(there) -> None:
+    folder, made = there
+    name = f"replay:{made.path.parent.relative_to(folder)}"
+    done = commands.run("record", made.protocol, "--rig", name, "--subject", "now", "--out", "real", cwd=folder)
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    assert "no device is there, and nobody is recorded" in done.stdout
+    assert "SIMULATED" in done.stdout
+    (path,) = (folder / "real/sub-now/ses-01").glob("*_session.h5")
+    before, after = compared(verdict_of(made.path)), compared(verdict_of(path))
+    for check, findings in before.items():
+        assert in_short(after[check]) == in_short(findings), check
+    with h5py.File(made.path) as then, h5py.File(path) as now:
+        shifts = {
+            *shifts_of(then, now, "acquisition/HS/frames", "arrived_host_ns"),
+            *shifts_of(then, now, "acquisition/NIR/frames", "arrived_host_ns"),
+            *shifts_of(then, now, "acquisition/pulses", "arrived_host_ns"),
+            *shifts_of(then, now, "acquisition/edges", "arrived_host_ns"),
+            *shifts_of(then, now, "stimulus/presentation/flips", "host_ns"),
+        }
+    assert len(shifts) == 1
+
+
+def shifts_of(then: h5py.File, now: h5py.File, table: str, field: str) -> set[int]:
+    return set((rows(now, table)[field] - rows(then, table)[field]).tolist())
+
+
+def test_check_and_info_say_what_is_replayed(there) -> None:
+    folder, made = there
+    name = f"replay:{made.path}"
+    checked = commands.run("check", made.protocol, "--rig", name, "--no-speed", cwd=folder)
+    assert checked.returncode == 0, checked.stderr
+    said = " ".join(checked.stdout.split())
+    assert "replayed from sub-001_ses-01_run-01: no device is there" in said
+    assert "ready" in said
+    again = replay(made, folder / "told").path
+    info = commands.run("info", again, cwd=folder).stdout
+    assert "SIMULATED: HS, NIR, VIS, box, screen" in info
+    assert "replayed from sub-001_ses-01_run-01" in info
+
+
+def test_a_replay_can_be_replayed(there) -> None:
+    folder, made = there
+    first = replay(made, folder / "first").path
+    second = replay(Made(first, made.protocol), folder / "second").path
+    with h5py.File(made.path) as then, h5py.File(second) as now:
+        assert rows(now, "acquisition/HS/frames").tobytes() == rows(then, "acquisition/HS/frames").tobytes()
+
+
+def test_only_the_protocol_of_then_can_be_run(there) -> None:
+    folder, made = there
+    other = folder / "other.yaml"
+    other.write_text(made.protocol.read_text() + "# a word more\n")
+    refused = ("record", other, "--rig", f"replay:{made.path}", "--subject", "x", "--speed", "max")
+    for command in (refused, ("check", other, "--rig", f"replay:{made.path}", "--no-speed")):
+        said = commands.refused(*command, cwd=folder)
+        assert f"other.yaml: is not the protocol that {made.path} was recorded with" in said
+        assert f"was at {made.protocol}" in said
+    assert not (folder / "sessions/sub-x").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--wait"], "--wait: is not possible with a recorded session as the rig"),
+        (["--language", "en"], "--language: is not possible with a recorded session as the rig"),
+    ],
+)
+def test_what_cannot_be_changed_any_more_is_refused(there, options: list[str], said: str) -> None:
+    folder, made = there
+    asked = ("record", made.protocol, "--rig", f"replay:{made.path}", "--subject", "x", *options)
+    assert said in commands.refused(*asked, cwd=folder)
+
+
+def test_a_session_with_several_runs_is_refused_until_one_is_named(there, tmp_path) -> None:
+    """Which of them is not guessed."""
+    _, made = there
+    folder = tmp_path / "sub-001/ses-01"
+    folder.mkdir(parents=True)
+    for number in (1, 2):
+        path = folder / f"sub-001_ses-01_run-{number:02d}_session.h5"
+        path.write_bytes(made.path.read_bytes())
+        with h5py.File(path, "r+") as file:
+            file.attrs.update({"run": number, "run_id": number})
+    with pytest.raises(UserError, match=r"has 2 runs.*run-01_session.h5, .*run-02_session.h5"):
+        look_at_replay(f"replay:{folder}")
+    assert look_at_replay(f"replay:{path}")[1].rig.box.port == f"replay:{path}"
+
+
+@pytest.mark.parametrize("command", [("box", "ping"), ("cameras", "list")])
+def test_what_needs_devices_is_refused(there, command: tuple[str, ...]) -> None:
+    folder, made = there
+    said = commands.refused(*command, "--rig", f"replay:{made.path}", cwd=folder)
+    assert "means a recorded session; only with rig record and rig check" in said
+
+
+def test_a_run_that_goes_on_with_another_one_is_refused(there, tmp_path) -> None:
+    path = tmp_path / "run.h5"
+    path.write_bytes(there[1].path.read_bytes())
+    with h5py.File(path, "r+") as file:
+        file.attrs["resumes"] = 1
+    with pytest.raises(UserError, match="goes on with an earlier run"):
+        look_at_replay(f"replay:{path}")

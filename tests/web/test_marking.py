@@ -1,0 +1,221 @@
+"""Marking by keys, in Chromium before `rig annotate`: what is marked is on the disk, and what is not is said."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.handmade import Plan, make_run
+from tests.web.browser import Address, Watched, chromium, opened, serving
+
+CODERS = ("anna", "ben", "cleo", "dora", "eve")
+STATE = "document.querySelector('.save-state')"
+SAVED = f"{STATE}.dataset.state === 'saved'"
+LISTED = "[...document.querySelectorAll('ol[aria-label=labels] li')].map((item) => item.textContent)"
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_run(tmp_path_factory.mktemp("marking"), Plan(body_groups=30)).parent
+
+
+@pytest.fixture(scope="module")
+def links(session: Path) -> Iterator[dict[str, Address]]:
+    """The address of each coder, of one server."""
+    named = [word for coder in CODERS for word in ("--coder", coder)]
+    with serving("annotate", session, *named, cwd=session, pages=len(CODERS)) as (_, addresses):
+        yield dict(zip(CODERS, addresses, strict=True))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as found:
+        yield found
+
+
+def _rows(session: Path, coder: str) -> list[dict[str, str]]:
+    with (session / f"annotations/{coder}.tsv").open(newline="") as file:
+        return list(csv.DictReader(file, dialect="excel-tab"))
+
+
+def _marks(session: Path, coder: str) -> list[tuple[str, ...]]:
+    return [tuple(row[mark] for mark in ("onset", "apex", "offset")) for row in _rows(session, coder)]
+
+
+def _mark(page: Watched, *marks: tuple[str, int]) -> None:
+    for key, pulse in marks:
+        page.go(1, pulse)
+        page.press(key)
+    page.until(SAVED)
+
+
+def _problem(page: Watched) -> Any:
+    return page.js("document.querySelector('.label-problem').textContent")
+
+
+def test_marks_are_rows_and_every_state_comes_back_by_undo_and_redo(
+    browser: Browser, links: dict[str, Address], session: Path
+) -> None:
+    with opened(browser, links["anna"].url) as page:
+        _mark(page, ("1", 20), ("2", 24), ("3", 30))
+        _mark(page, ("1", 31))  # beyond its end another begins
+        assert _marks(session, "anna") == [("20", "24", "30"), ("31", "n/a", "n/a")]
+        _mark(page, ("2", 28))
+        assert "onset 31 would lie after apex 28" in _problem(page)
+        assert _marks(session, "anna")[1] == ("31", "n/a", "n/a")
+        page.press("Delete", "U", "5", "8")
+        page.until(SAVED)
+        assert [(row["kind"], row["uncertain"]) for row in _rows(session, "anna")] == [("macro", "true")]
+        states = []
+        for key in "zzzzzzzyyyyyyy":
+            page.press(key)
+            page.until(SAVED)
+            states.append((key, _marks(session, "anna"), [row["kind"] for row in _rows(session, "anna")]))
+        assert states[-1] == ("y", [("20", "24", "30")], ["macro"])
+        assert [marks for _, marks, _ in states[:7]] == [
+            [("20", "24", "30")],
+            [("20", "24", "30")],
+            [("20", "24", "30"), ("31", "n/a", "n/a")],
+            [("20", "24", "30")],
+            [("20", "24", "n/a")],
+            [("20", "n/a", "n/a")],
+            [],
+        ]
+        page.press("y")
+        assert _problem(page) == "Nothing to redo"
+
+
+def test_what_is_typed_is_saved_as_it_stands_and_keys_in_a_field_mark_nothing(
+    browser: Browser, links: dict[str, Address], session: Path
+) -> None:
+    with opened(browser, links["ben"].url) as page:
+        page.press("e")
+        assert _problem(page) == "Choose or begin a label first"
+        _mark(page, ("1", 20), ("2", 24), ("3", 30))
+        for key, text, end in (("e", "joy 123", "Enter"), ("x", "L14A+25", "Enter"), ("n", '<b>1 "2', "Escape")):
+            page.press(key)
+            page.page.keyboard.type(text)
+            page.press(end)
+        page.until(SAVED)
+        [row] = _rows(session, "ben")
+        assert (row["emotion"], row["aus"], row["note"]) == ("joy 123", "L14A+25", '<b>1 "2')
+        assert (row["onset"], row["kind"]) == ("20", "micro")
+        page.press("x", *"+99", "Enter")
+        assert "no action units" in _problem(page)
+        page.until(SAVED)
+        assert _rows(session, "ben")[0]["aus"] == "L14A+25"
+        page.press("z", "z")
+        page.until(SAVED)
+        assert [_rows(session, "ben")[0][field] for field in ("emotion", "aus", "note")] == ["joy 123", "n/a", "n/a"]
+
+
+def test_a_mark_belongs_to_the_picture_that_is_shown(
+    browser: Browser, links: dict[str, Address], session: Path
+) -> None:
+    with opened(browser, links["ben"].url) as page:
+        before = _marks(session, "ben")
+        page.go(1, 40)
+        page.press("p")
+        page.go(1, 50)
+        page.press("b", "Enter", "1")
+        assert "pinned picture is shown" in _problem(page)
+        page.press("b", "1")
+        page.until(SAVED)
+        assert set(_marks(session, "ben")) - set(before) == {("50", "n/a", "n/a")}
+
+
+def test_the_list_leads_to_each_label_and_is_filtered(browser: Browser, links: dict[str, Address]) -> None:
+    with opened(browser, links["cleo"].url) as page:
+        _mark(page, ("1", 10), ("2", 12), ("3", 14), ("Enter", 14), ("1", 30), ("Enter", 30), ("1", 60), ("8", 60))
+        assert page.js(LISTED) == [
+            "10 · 12 · 14 micro ",
+            "30 · – · – micro  no apex, no offset",
+            "60 · – · – micro  ? no apex, no offset",
+        ]
+        page.go(1, 0)
+        page.press("Enter", "u", "u")
+        page.until("rig.place().pulse === 30")
+        page.page.get_by_label("which labels are listed").select_option("uncertain")
+        assert page.js(LISTED) == ["60 · – · – micro  ? no apex, no offset"]
+        page.page.get_by_text("60 · – · –").click()
+        page.until("rig.place().pulse === 60")
+        page.press("L", "L")
+        page.until("rig.place().pulse === 10")
+        assert page.js("document.querySelector('legend').textContent") == "label 1, run 1"
+        page.press("r")
+        page.until("rig.played.length > 7 && new Set(rig.played.map(({ pulse }) => pulse)).size === 5")
+        page.press("r")
+        assert {at["pulse"] for at in page.js("rig.played")} == {10, 11, 12, 13, 14}
+
+
+def test_a_second_window_overwrites_nothing_and_says_so(
+    browser: Browser, links: dict[str, Address], session: Path
+) -> None:
+    with opened(browser, links["dora"].url) as first, opened(browser, links["dora"].url) as second:
+        _mark(first, ("1", 20))
+        second.go(1, 50)
+        second.press("1")
+        second.until("document.querySelector('.label-problem').textContent.includes('NOT saved')")
+        assert _marks(session, "dora") == [("20", "n/a", "n/a")]
+        assert second.js(LISTED) == ["20 · – · – micro  no apex, no offset"]
+        second.press("Enter")
+        _mark(second, ("1", 50))
+        assert _marks(session, "dora") == [("20", "n/a", "n/a"), ("50", "n/a", "n/a")]
+
+
+def test_a_mark_that_the_disk_refuses_is_not_saved_on_the_page_until_it_is(
+    browser: Browser, links: dict[str, Address], session: Path
+) -> None:
+    folder, away = session / "annotations", session / "away"
+    with opened(browser, links["eve"].url) as page:
+        folder.rename(away)
+        folder.write_text("in the way")
+        page.go(1, 20)
+        page.press("1")
+        page.until(f"{STATE}.dataset.state === 'failed'")
+        assert page.js(f"{STATE}.textContent").startswith("NOT SAVED: ")
+        page.go(1, 21)
+        with page.page.expect_response(lambda answer: answer.request.method == "PUT") as refused:
+            page.press("2")
+        assert refused.value.status == 507
+        folder.unlink()
+        away.rename(folder)
+        page.until(SAVED)
+        assert _marks(session, "eve") == [("20", "21", "n/a")]
+
+
+def test_who_has_closed_sees_those_who_have_and_changes_nothing(
+    browser: Browser, links: dict[str, Address], session: Path
+) -> None:
+    for coder in ("eve", "dora"):
+        with opened(browser, links[coder].url) as page:
+            assert page.js("document.querySelectorAll('.other-labels li').length") == 0
+            page.press(*["u", "Delete"] * 3)
+            page.press("Enter")
+            _mark(page, ("1", 20), ("2", 24), ("3", 30))
+            page.page.get_by_text("Close labelling").click()
+            page.page.get_by_text("Close for ever").click()
+            page.until(f"{STATE}.textContent === 'closed'")
+            page.press("1", "Delete")
+            assert "closed" in _problem(page)
+            assert _marks(session, coder) == [("20", "24", "30")]
+            seen = page.js("document.querySelector('.other-labels').textContent")
+    assert seen == "Labels of eve20 · 24 · 30 micro "
+
+
+def test_film_clips_and_answers_are_hidden_until_they_are_asked_for(
+    browser: Browser, links: dict[str, Address]
+) -> None:
+    with opened(browser, links["cleo"].url) as page:
+        page.go(1, 70)
+        told = [request.url for request in page.requests if "/api/" in request.url]
+        assert [url for url in told if "film=1" in url or "/api/film" in url or "/api/flips" in url] == []
+        assert "clip1" not in page.js("document.body.textContent")
+        assert not page.js("document.querySelector('[data-stream=film]').checkVisibility()")
+        page.press("f")
+        page.until("document.querySelector('.place').textContent.includes('clip1')")
