@@ -28,11 +28,11 @@ check: ## Check style, types (Linux and Windows) and which room imports which
 	@$(BIN)/mypy --platform win32
 	@$(BIN)/lint-imports
 
-bench: ## Measure trigger box, clock, LED code, simulated cameras, fault schedules, recording, verifying, writing, archiving
+bench: ## Measure trigger box, clock, LED code, simulated cameras, fault schedules, recording, verifying, looking, writing, archiving
 	@$(PYTHON) tools/setup bench
 	@failed=0; \
 	for bench in trigger_box clock_mapping driver_fuzz led_code simulator schedules clockless reading recording 'recording --busy 2' \
-		verifying film writer peers moonshot smic archive hour ground_truth; do \
+		verifying viewer film writer peers moonshot smic archive hour ground_truth; do \
 		$(BIN)/python -m bench.$$bench || failed=1; \
 	done; \
 	exit $$failed

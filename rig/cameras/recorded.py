@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from heapq import merge
@@ -44,21 +45,20 @@ CameraTold = RecordedFrame | CameraEvent | DeviceLost
 Happenings = Iterable[tuple[int, CameraTold]]
 
 
-@dataclass
-class Arm:
+class Arm(ABC):
     """What a camera told from one arming on. Host times are the recorded ones."""
 
     baseline: Baseline
     armed_host_ns: int
     happenings: Happenings  # rising by host ns
 
+    @abstractmethod
     def stopped(self) -> tuple[int, AtStop] | None:
         """When it had stopped, and how it read then; None when it was not stopped in order."""
-        return None
 
+    @abstractmethod
     def read(self, index: int, out: Picture) -> bool:
         """Read a picture by its place in the file; False when it is not what was delivered."""
-        raise NotImplementedError
 
 
 class RecordedArm(Arm):
@@ -139,15 +139,17 @@ class RecordedCamera:
     def info(self) -> CameraInfo:
         """Who it said it was, and that it is played."""
         told = self._playback.told_of(self._name)
-        known = {field.name: told[field.name] for field in fields(CameraInfo) if field.name in told}
-        states = tuple(FeatureState(**state) for state in told.get("features", ()))
-        return CameraInfo(**{**known, "features": states, "warnings": tuple(told.get("warnings", ()))})
+        with self._playback.reading():
+            known = {field.name: told[field.name] for field in fields(CameraInfo) if field.name in told}
+            states = tuple(FeatureState(**state) for state in told.get("features", ()))
+            return CameraInfo(**{**known, "features": states, "warnings": tuple(told.get("warnings", ()))})
 
     def arm(self, epoch: int) -> Arm | None:
         """What it told from its arming for an epoch on; None when it was never armed for that."""
         for told in self._playback.log_of("armed", self._name):
             if told.get("epoch") == epoch:
-                return RecordedArm(self._playback, self._name, epoch, told)
+                with self._playback.reading():
+                    return RecordedArm(self._playback, self._name, epoch, told)
         return None
 
 

@@ -16,11 +16,14 @@ import numpy as np
 
 from rig.cameras.camera import AtStop, Baseline, Camera, CameraInfo, device_name
 from rig.cameras.recorded import NOT_STORED, Arm, CameraTold, RecordedCamera, RecordedFrame
+from rig.clock import NS
 from rig.errors import DeviceLost
 from rig.pixels import FORMATS
 from rig.session.playback import Playback, Tape
 from rig.streams import CameraEvent, Frame, Status
 
+# An attempt so short before it was armed is the one with which it came back: recorders try again every half a second.
+ARMING_NS = NS * 9 // 20
 CHANGED = "its picture in the recorded run is not what the camera delivered"
 
 
@@ -51,8 +54,8 @@ class ReplayedCamera(Camera):
         self._tape.drop()
         self._arm = arm = self._recorded.arm(epoch)
         shift_ns, now_ns = self._playback.shift_ns, self._playback.clock.now_ns()
-        is_away = self._lost is not None and arm is not None and now_ns < arm.armed_host_ns + shift_ns
-        if arm is None or is_away:
+        is_away = arm is not None and now_ns < arm.armed_host_ns + shift_ns - ARMING_NS
+        if arm is None or (self._lost is not None and is_away):
             raise self._gone(epoch)
         self._playback.wait_until(arm.armed_host_ns)
         self._tape, self._lost = self._playback.tape(arm.happenings), None

@@ -13,14 +13,13 @@ from rig.record.header import about_file
 from rig.record.messages import AbortRequested, Event, OperatorSaid, StopRequested
 from rig.record.run import ABORTED, STOPPED
 from rig.record.steps_shown import WAITING
-from rig.session.decided import Decided
+from rig.session.decided import RELEASES, Decided
 from rig.session.layout import CONFIG
 from rig.session.playback import Playback, run_meant
 from rig.session.run import Run
 from rig.session.runfile import Json
 
 OPERATOR = "operator"
-RELEASES = ("start", "go_on")  # words with which a step begins at once
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ never touched. Nothing is told before somebody asks for the tape on which it sta
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from threading import Lock
 from typing import Generic, TypeVar
@@ -16,6 +17,7 @@ from typing import Generic, TypeVar
 from rig.clock import NS, Clock
 from rig.errors import UserError
 from rig.session.folder import find_runs, run_name
+from rig.session.opening import reading
 from rig.session.reader import runs_of
 from rig.session.run import Run
 from rig.session.runfile import Json
@@ -49,7 +51,10 @@ class Playback:
                 self.has_begun = True
 
     def tape(self, happenings: Iterable[tuple[int, T]]) -> Tape[T]:
-        """A tape of events with the recorded host ns of each, which rise; read as far as it is played."""
+        """A tape of events with the recorded host ns of each, which rise; read as far as it is played.
+
+        Reading on may raise Truncated, in a file that is damaged.
+        """
         made = Tape(self, happenings)
         self._tapes.append(made)  # type: ignore[arg-type]  # a tape is only read
         return made
@@ -70,6 +75,10 @@ class Playback:
         """The records of a kind in the run's log, of one stream if that is named, oldest first."""
         found = [entry for entry in self.run.log if entry.get("kind") == kind]
         return found if stream is None else [entry for entry in found if entry.get("stream") == stream]
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Turns what is wrong with the run file into one sentence about it; see rig.session.opening."""
+        return reading(self.run.path, "what a device told")
 
     def told_of(self, device: str) -> Json:
         """Fields of DeviceInfo, and those of CameraInfo of a camera, as recorded, and that it is played."""
@@ -95,7 +104,8 @@ class Tape(Generic[T]):
         if not self._playback.has_begun:
             return None
         if self._ahead is None:
-            self._ahead = next(self._happenings, None)
+            with self._playback.reading():
+                self._ahead = next(self._happenings, None)
         return None if self._ahead is None else self._ahead[0] + self._playback.shift_ns
 
     def next(self) -> tuple[int, T] | None:

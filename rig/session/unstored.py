@@ -22,6 +22,7 @@ from rig.streams import FRAME, NO_COUNTER, NO_PULSE, Status
 
 Numbers = NDArray[np.int64]
 RUN_EPOCH = 1
+MOST_PULSES = 1 << 26  # of a run, 8 days at 100 Hz: what claims more is damaged
 TICKS_HZ = 2_000_000  # of the box
 FRAME_COUNTERS = ("FrameStart", "FrameTrigger")  # what counts exposures, not edges
 
@@ -131,17 +132,18 @@ class _Known:
     def _counted(self, stored: Numbers) -> tuple[Numbers, Numbers]:
         """Exposures and edges so far, int64: at 2 p those up to pulse p, at 2 p + 1 those before the next one."""
         extras, gaps = self._stream.extras, self._stream.gaps
-        exposures = np.zeros(2 * pulses_known(self._run) + 2, np.int64)
+        last = max(pulses_known(self._run) - 1, int(stored.max(initial=0)))  # a frame may be of a pulse not told of
+        exposures = np.zeros(2 * min(last, MOST_PULSES) + 2, np.int64)
         edges = np.zeros_like(exposures)
         edges[:: 2 * self._stream.divisor] = 1
         exposures[2 * np.concatenate([stored, self._wanted])] = 1
         for gap in gaps[gaps["missing"] > gaps["frames_exposed"]]:  # most likely lost on the wire, and not counted
             lost = int(gap["missing"] - gap["frames_exposed"]) * self._stream.divisor
             edges[2 * int(gap["first_pulse"]) :][: 2 * lost] = 0
-        after = 2 * np.maximum(extras["after_pulse"], 0) + 1
+        after = 2 * np.clip(extras["after_pulse"], 0, last) + 1
         np.add.at(exposures, after, 1)
         np.add.at(edges, after, 1)
-        np.add.at(exposures, 2 * gaps["first_pulse"], gaps["frames_exposed"])
+        np.add.at(exposures, 2 * np.clip(gaps["first_pulse"], 0, last), gaps["frames_exposed"])
         return np.cumsum(exposures), np.cumsum(edges)
 
     def filled(self) -> Rows:
@@ -164,11 +166,8 @@ class _Known:
 
     def _filled_in(self, epoch: int, rows: Rows) -> Rows:
         """The same rows with number, counter, ticks and arrival, all of one epoch."""
-        frames, baseline = (
-            self._frames[self._frames["epoch"] == epoch],
-            baseline_of(self._run, self._stream.name, epoch),
-        )
-        pulses = rows["pulse_number"]
+        baseline = baseline_of(self._run, self._stream.name, epoch)
+        frames, pulses = self._frames[self._frames["epoch"] == epoch], rows["pulse_number"]
         rows["frame_number"] = self._numbers(2 * pulses, frames, baseline)
         rows["counter"] = self._counters(2 * pulses, frames, baseline)
         rows["camera_ticks"] = self._ticks(pulses, frames, baseline) if baseline.get("ticks_hz") else 0

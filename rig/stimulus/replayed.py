@@ -129,7 +129,7 @@ def _told_of(run: Run, shown: _Shown) -> list[_Happening]:
 
     It ends when that decision is due, and all that came before its end is told before.
     """
-    ends_ns = Decided(run).told_ns(shown.ended_ns) if shown.ended_ns >= 0 else FOREVER_NS
+    ends_ns = Decided(run).told_ns(shown.ended_ns, shown.step) if shown.ended_ns >= 0 else FOREVER_NS
     found = [*_told(run, shown.onset_ns, shown.until_ns), *_of_step(run, shown)]
     return [(min(at, ends_ns) if at <= shown.ended_ns else at, told) for at, told in found]
 

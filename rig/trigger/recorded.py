@@ -48,17 +48,18 @@ class RecordedBox:
         walks = [e for e in self._log("began") if e.get("walk")]
         walk_id = int(walks[-1]["run_id"]) if walks else run.run_id ^ 1
         self.run_ids = {RunMode.WALK: walk_id, RunMode.RECORD: run.run_id}
+        planned = run.plan.get("lines", {}).values()
+        self._lines = {line["line"]: (line["divisor"], line["width_ticks"]) for line in planned}
 
     def objection(self, plan: PulsePlan) -> str:
         """Why it cannot send what is planned, in words; empty when it is what was recorded."""
         told, lines = self._run.plan, {line.line: (line.divisor, line.width_ticks) for line in plan.lines}
-        recorded = {d["line"]: (d["divisor"], d["width_ticks"]) for d in told.get("lines", {}).values()}
         if plan.mode not in self.run_ids:
             return f"a recorded run has no {plan.mode.name} run to play"
         if plan.period_ticks != told.get("period_ticks"):
             return f"base period of {plan.period_ticks} ticks: it was recorded with {told.get('period_ticks')}"
-        if lines != recorded:
-            return f"{_spelled(lines)}: it was recorded with {_spelled(recorded)}"
+        if lines != self._lines:
+            return f"{_spelled(lines)}: it was recorded with {_spelled(self._lines)}"
         if plan.led_phase_ticks != told.get("led_phase_ticks"):
             return f"LED phase of {plan.led_phase_ticks} ticks: it was recorded with {told.get('led_phase_ticks')}"
         if plan.body_groups is not None:

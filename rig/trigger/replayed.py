@@ -30,7 +30,9 @@ class ReplayedBox(TriggerBox):
 
     def __init__(self, playback: Playback) -> None:
         self.name = f"trigger box {playback.words}"
-        self._playback, self._recorded = playback, RecordedBox(playback.run, self.name)
+        self._playback = playback
+        with playback.reading():
+            self._recorded = RecordedBox(playback.run, self.name)
         self._beside: Tape[Told] | None = None  # from the first ping, or the beginning of a run on
         self._runs: dict[RunMode, Tape[Told]] = {}
         self._ids: dict[int, int] = {}  # by recorded run id, the one that was asked for

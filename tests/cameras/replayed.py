@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from itertools import accumulate
 from typing import TypeVar
@@ -60,7 +60,7 @@ class GrowingArm(Arm):
     happenings: Growing[tuple[int, CameraTold]]
 
     def __init__(self, baseline: Baseline, now_ns: Callable[[], int]) -> None:
-        super().__init__(baseline, now_ns(), Growing())
+        self.baseline, self.armed_host_ns, self.happenings = baseline, now_ns(), Growing()
         self._now_ns = now_ns
         self._exposed = self._edges = 0
         self._ready_ns = 0  # an edge before that is too early
@@ -108,6 +108,7 @@ class GrowingCamera(RecordedCamera):
         self._sent = 0
         self._damaged: set[int] = set()
         self._is_away = False
+        self._arms_at_ns: int | None = None
 
     def info(self) -> CameraInfo:
         return self._info
@@ -117,7 +118,12 @@ class GrowingCamera(RecordedCamera):
             return None
         baseline = replace(self._baseline, epoch=epoch, clock_pairs=(pair_at(self._now_ns()),))
         self._present = GrowingArm(baseline, self._now_ns)
+        self._present.armed_host_ns = self._arms_at_ns or self._present.armed_host_ns
         return self._present
+
+    def arms_at(self, host_ns: int) -> None:
+        """From now on, whenever it is asked, it was armed at a time of the bench's clock."""
+        self._arms_at_ns = host_ns - SHIFT_NS
 
     def _now_ns(self) -> int:
         return self._clock.now_ns() - SHIFT_NS
@@ -153,6 +159,9 @@ class Bare(Playback):
 
     def begin(self) -> None:
         pass
+
+    def reading(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
 
 def pair_at(host_ns: int) -> ClockPair:

@@ -16,11 +16,11 @@ from rig.cameras.camera import Baseline
 from rig.cameras.recorded import RecordedFrame
 from rig.cameras.replayed import ReplayedCamera
 from rig.clock import NS, VirtualClock
-from rig.errors import DeviceLost, RigError
+from rig.errors import DeviceLost, RigError, Truncated
 from rig.session.playback import Playback
 from rig.streams import CameraEvent, Frame, Status
 from rig.testing.camera import Bench, CameraContract
-from tests.cameras.replayed import replayed_bench
+from tests.cameras.replayed import Bare, GrowingCamera, replayed_bench
 from tests.rigs import record, write_protocol, write_rig
 
 BUFFERS = 40
@@ -107,6 +107,28 @@ def test_a_replayed_camera_that_misbehaves_fails_the_test_that_forbids_it(
 
     with pytest.raises((AssertionError, RigError)):
         getattr(Taken(), test)()
+
+
+def test_a_lost_camera_is_back_with_the_attempt_that_brought_it_back_then() -> None:
+    """A recorder asks every half a second; an attempt that fails then fails now, whenever exactly it comes."""
+    clock = VirtualClock(100 * NS)
+    recorded = GrowingCamera(clock)
+    camera = ReplayedCamera("HS", Bare(clock), buffers=BUFFERS, recorded=recorded)
+    camera.arm(0)
+    recorded.unplug()
+    with pytest.raises(DeviceLost):
+        camera.grab(1)
+    recorded.replug()
+    back_ns = clock.now_ns() + NS
+    recorded.arms_at(back_ns)
+    for waits_s, is_back in ((0.0, False), (0.5, False), (0.7, True)):
+        clock.sleep_until(back_ns - NS + round(waits_s * NS))
+        if is_back:
+            assert camera.arm(1).epoch == 1
+            assert clock.now_ns() == back_ns
+        else:
+            with pytest.raises(DeviceLost):
+                camera.arm(1)
 
 
 # --- a run file ----------------------------------------------------------------------------------------------
@@ -209,3 +231,11 @@ def test_an_epoch_that_was_never_armed_cannot_be(playback: Playback) -> None:
     camera = ReplayedCamera("HS", playback, buffers=BUFFERS)
     with pytest.raises(DeviceLost, match=r"camera HS \(SIM-HS\): was not armed for epoch 2 in the recorded run"):
         camera.arm(2)
+
+
+def test_a_file_that_tells_nonsense_of_a_camera_is_an_error_about_the_file(playback: Playback) -> None:
+    for entry in playback.log_of("armed", "HS"):
+        del entry["baseline"]["counter"]
+    camera = ReplayedCamera("HS", playback, buffers=BUFFERS)
+    with pytest.raises(Truncated, match=r"session.h5: what a device told: cannot be read"):
+        camera.arm(0)

@@ -330,14 +330,14 @@ def test_replay_of_a_clip_saves_beside_the_run_by_default(tmp_path: Path) -> Non
     assert result.exit_code == 0
     names = sorted(p.name for p in path.parent.glob("*.png"))
     assert names[0] == "sub-001_ses-01_clip1-0.500s_run-01_HS_pulse-87.png"
-    assert names[-1] == "sub-001_ses-01_contact-sheet.png"
+    assert names[-1] == "sub-001_ses-01_clip1_contact-sheet.png"
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ([], "viewer in the browser comes later"),
         (["--clip", "clip1"], "--at SECONDS"),
+        (["--clips", "nowhere"], "--clips nowhere: does not exist; a folder"),
         (["--at", "99"], "0.000 to 2.880 s"),
         (["--at", "nan"], "a number of seconds"),
         (["--at", "0", "--clip", "clip9"], "clip1"),

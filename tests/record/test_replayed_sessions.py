@@ -119,14 +119,22 @@ def test_it_ends_as_it_ended_and_says_that_it_is_no_new_recording(kind: str, mad
 
 
 @pytest.fixture(scope="module")
+def halted(tmp_path_factory) -> tuple[Path, Made]:
+    """The same of a session that its operator stopped."""
+    folder = tmp_path_factory.mktemp("halted")
+    return folder, SESSIONS["stopped"](folder)
+
+
+@pytest.fixture(scope="module")
 def there(tmp_path_factory) -> tuple[Path, Made]:
     """A folder with a session, and its protocol."""
     folder = tmp_path_factory.mktemp("there")
     return folder, SESSIONS["clean"](folder)
 
 
-def test_in_real_time_it_is_the_same_but_for_one_shift_of_all_host_times(there) -> None:
-    folder, made = there
+@pytest.mark.parametrize("which", ["there", "halted"])
+def test_in_real_time_it_is_the_same_but_for_one_shift_of_all_host_times(which: str, request) -> None:
+    folder, made = request.getfixturevalue(which)
     name = f"replay:{made.path.parent.relative_to(folder)}"
     done = commands.run("record", made.protocol, "--rig", name, "--subject", "now", "--out", "real", cwd=folder)
     assert done.returncode == 0, (done.stdout, done.stderr)
@@ -144,6 +152,7 @@ def test_in_real_time_it_is_the_same_but_for_one_shift_of_all_host_times(there) 
             *shifts_of(then, now, "acquisition/edges", "arrived_host_ns"),
             *shifts_of(then, now, "stimulus/presentation/flips", "host_ns"),
         }
+        assert now.attrs["outcome"] == then.attrs["outcome"]
     assert len(shifts) == 1
 
 

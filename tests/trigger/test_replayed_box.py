@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 
 import h5py
 import pytest
 
-from rig.errors import DeviceLost
+from rig.clock import VirtualClock
+from rig.errors import DeviceLost, Truncated
 from rig.session.playback import Playback
 from rig.streams import ClockPair, Pulse
 from rig.testing.trigger import Bench, TriggerBoxContract, of_kind
@@ -146,3 +147,11 @@ def test_it_says_that_it_is_played_and_of_which_run(recorded: Recording) -> None
     assert info.simulated
     assert info.capabilities["replayed_from"] == "sub-001_ses-01_run-01"
     assert (info.serial, info.capabilities["lines"]) == ("SIM1", 3)
+
+
+def test_a_file_that_tells_nonsense_of_the_box_is_an_error_about_the_file(recorded: Recording) -> None:
+    with closing(Playback(recorded.path, VirtualClock())) as playback:
+        for entry in playback.log_of("began"):
+            del entry["run_id"]
+        with pytest.raises(Truncated, match=r"session.h5: what a device told: cannot be read \('run_id'\)"):
+            ReplayedBox(playback)

@@ -25,7 +25,7 @@ BROUGHT = "performance.getEntriesByType('resource').some(({ name }) => name.incl
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder, chromium() as browser:
         session = record(Path(folder), "640x480").parent
-        subprocess.run([sys.executable, "-m", "rig", "verify", session], check=True)
+        subprocess.run([sys.executable, "-m", "rig", "verify", session], check=True, stdout=subprocess.DEVNULL)
         draw(browser, session, "viewer", "replay")
         draw(browser, session, "labelling", "annotate", "--coder", "anna")
 

@@ -203,7 +203,7 @@ export class Display {
   }
 }
 
-export function captionOf({ pulse, frame, age_ms }) {
+function captionOf({ pulse, frame, age_ms }) {
   return `pulse ${pulse}${frame === null ? "" : ` · frame ${frame}${ageOf(age_ms, "age")}`}`;
 }
 

@@ -13,7 +13,7 @@ const SLOW_LINK_MB_S = 30;
 const MEASURED_BYTES = 500e3; // shorter packets say more about the server than about the link
 
 /** Values with a size in bytes; the least recently used are forgotten above `most` bytes. */
-export class Cache {
+class Cache {
   constructor(most, forget = () => {}) {
     this.most = most;
     this.forget = forget;
