@@ -7,8 +7,9 @@ number as a code in white and black. The witness is the X server's own grabber (
 strip two lines high): a number that it never sees was never on the screen. Of the rig's player every flip of the log
 is held against it too. `busy` are runs beside as many processes as cores that only burn time; in `stalled` ones the
 window's process is made to stand still for a quarter of a second, four times, so that film frames must be left out.
-Exits 1 when the rig's player, on an idle machine, left out a film frame, when its log differs from the screen, or when
-fewer grabs than film frames could be held against it.
+Exits 1 when the rig's player, on an idle machine, left out a film frame or told its flips 5 ms (median) too early or
+late by the witness, when its log differs from the screen, or when fewer grabs than film frames could be held against
+it.
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ FILM = Step(0, "clip", "film", "", {}, None, 60.0, "film", (), "")
 STRIP_Y = HEIGHT // 4  # in the middle of the code, which fills the upper half of the film
 WHITE, BLACK = 180, 76  # grey levels above and below which a block is told; between them no film is shown
 DOUBT_NS = 9_000_000  # how long a grab may take to be stamped, and before its flip returns a picture may be seen
+MOST_LAG_MS = 5  # median, from a flip by the log to the first grab that shows it: a third of a refresh
+MOST_NAMED = 12  # film frames left out, of all runs, up to which each is named
 STALL_S = 0.25  # six film frames: four and more behind, the player leaves out what it must (clips/cadence.py)
 ORDINARY = ["chrt", "--other", "0"]  # priority of a process, in place of the one that it would inherit
 CLOCK = HostClock()
@@ -75,9 +78,9 @@ class Played:
     flips: list[Flip] = field(default_factory=list)
 
     @property
-    def never_shown(self) -> int:
+    def never_shown(self) -> set[int]:
         """Film frames that the witness never saw, but those in whose time it looked away."""
-        return len(set(range(self.frames)) - {number for _, number in self.seen} - self.unwitnessed)
+        return set(range(self.frames)) - {number for _, number in self.seen} - self.unwitnessed
 
     @property
     def left_out(self) -> set[int]:
@@ -150,6 +153,7 @@ def main() -> None:
             replace_part("film", markdown(HEADS, rows), Path(folder))
     sys.exit(
         any(run.never_shown for run in found["rig"])
+        or abs(statistics.median(lags_ms(found["rig"]))) > MOST_LAG_MS
         or any(map(is_wrong, found["rig"] + found["rig, busy"] + found["rig, stalled"]))
     )
 
@@ -163,14 +167,25 @@ def is_wrong(run: Played) -> bool:
 
 def row(name: str, runs: list[Played]) -> list[str]:
     """One line of the table."""
-    counts = [name, len(runs), sum(run.frames for run in runs), sum(run.never_shown for run in runs)]
+    counts = [name, len(runs), sum(run.frames for run in runs), which([run.never_shown for run in runs])]
     if not runs[0].flips:
         return [*map(str, counts), "has none", "", "", "", "", ""]
-    lags = [lag for run in runs for lag in run.lags_ms]
+    lags = lags_ms(runs)
     held, wrong = (sum(numbers) for numbers in zip(*(run.judged for run in runs), strict=True))
     counts += [sum(len(run.left_out) for run in runs), sum(run.late for run in runs), held, wrong]
     counts += [sum(len(run.unwitnessed) for run in runs)]
     return [*map(str, counts), f"{statistics.median(lags):.1f} ms, at most {max(lags):.1f}"]
+
+
+def lags_ms(runs: list[Played]) -> list[float]:
+    return [lag for run in runs for lag in run.lags_ms]
+
+
+def which(left_out: list[set[int]]) -> str:
+    """How many film frames were left out in all runs; and, when they are few, which of each run."""
+    count = sum(map(len, left_out))
+    each = "; ".join(", ".join(map(str, sorted(frames))) or "none" for frames in left_out)
+    return f"{count}: {each}" if 0 < count <= MOST_NAMED else str(count)
 
 
 @contextmanager

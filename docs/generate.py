@@ -92,8 +92,10 @@ What must fit together, besides each key by itself:
   with `start`, `each` and `unit`. Only then a text says `{pay}`.
 - A questionnaire has `questions`, or `statements` or a `statements_file` with a `scale`; `break_every` goes with
   `break_text`. A wash-out has `seconds`, or `key` and `max_seconds`.
-- An answer of a consent must be left that does not decline. The key of withdrawal does nothing else, and is escape in
-  a protocol with scales, manikins or free text. `withdrawal.ask` goes with `question`, `keep` and `delete`.
+- An answer of a consent must be left that does not decline. The key of withdrawal does nothing else: so it is not space
+  where a block goes on by it, written or not, nor ends a break; with `ask` it is neither `1` nor `2`; and it is escape
+  in a protocol with scales, manikins or free text. `withdrawal.ask` goes with `question`, `keep` and `delete`.
+- A file of statements lies beside the protocol, or in a folder there.
 - Each visit up to the last has a block.
 """
 PROTOCOL_PARTS: list[Part] = [

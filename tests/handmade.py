@@ -92,6 +92,9 @@ class Plan:
     wired: dict[str, int] = field(default_factory=dict)  # camera: input of its ExposureActive line
     rises: dict[str, int] = field(default_factory=dict)  # camera: exposures more or less than there were
     alarm: str = ""
+    question: str = "how"
+    answer: str = "[red]happy"
+    screen_lost_ns: int = 0  # when the recorder alarmed that its window was gone
     clip_file: str = "clip.mp4"
     clip_sha256: str = "0" * 64
     clip_frames: int = FILM_FRAMES
@@ -470,10 +473,13 @@ class _Maker:
         syncs["started_host_ns"] = syncs["oldest_arrived_host_ns"] + 400_000_000
         syncs["returned_host_ns"] = syncs["oldest_arrived_host_ns"] + round(self.plan.sync_delay_s * 1e9)
         self.table("telemetry/syncs", syncs)
-        answer = {"step": 2, "question": "how", "answer": "[red]happy", "onset_host_ns": onset}
+        answer = {"step": 2, "question": self.plan.question, "answer": self.plan.answer, "onset_host_ns": onset}
         self.text("stimulus/answers", [answer])
         if self.plan.alarm:
             self.log("alarm", text=self.plan.alarm)
+        if self.plan.screen_lost_ns:
+            text = "shows no further step, and the recording goes on; press Ctrl-C to end it in order"
+            self.log("alarm", stream="screen", text=text, host_ns=self.plan.screen_lost_ns)
         if self.plan.closed:
             end_ns = int(host_of(self.plan, self.ticks[-1])) + 1_000_000_000
             self.log("outcome", outcome=self.plan.outcome, text="the end", host_ns=end_ns)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 
 SIMULATED = "simulated"  # instead of a display's name
+# Of a rate: what a count of 60 flips may be off, the stamps of the first and the last by 1 ms each.
+COUNTED_WITHIN = 0.002
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,12 @@ class Displayed:
     refresh_hz: float  # as rig.yaml says
     monitors: tuple[Monitor, ...] = ()  # that are on; none on a screen that nobody can see
     measured_hz: float | None = None  # None: there is nothing to measure, or it was not possible
+
+    @property
+    def reckoned_hz(self) -> float:
+        """The rate that films will be shown at: the measured one where it is really another than rig.yaml says."""
+        measured_hz = self.measured_hz or self.refresh_hz
+        return measured_hz if abs(measured_hz / self.refresh_hz - 1) > COUNTED_WITHIN else self.refresh_hz
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -50,15 +58,19 @@ def _line(monitor: Monitor) -> str:
     return f"   monitor {monitor.name}: {monitor.width}x{monitor.height} px, {rate}{first}"
 
 
+def is_real(screen: Screen) -> bool:
+    """Whether a participant can see it, and hears the computer's sound device."""
+    return screen.backend == "psychopy" and screen.display != wiring.VIRTUAL_DISPLAY
+
+
 def look_at_screen(screen: Screen, folder: Path, gather: Callable[[Callable[[], Any]], Any]) -> Displayed:
     """List the monitors of the screen, and measure its refresh by a window that is shown for a second. Blocks.
 
     `folder`: private, for the window. `gather` calls what it is given, keeps what it raises, and returns None then.
     """
-    is_seen = screen.backend == "psychopy" and screen.display != wiring.VIRTUAL_DISPLAY
     name = screen.display if screen.backend == "psychopy" else SIMULATED
     about = (name, screen.width, screen.height, screen.refresh_hz)
-    if not is_seen:
+    if not is_real(screen):
         return Displayed(*about)
     from rig.stimulus.display import displays  # python-xlib is there on Linux only
     from rig.stimulus.process import measured_refresh

@@ -19,6 +19,7 @@ class Films:
     clips: dict[str, FilmClip] = field(default_factory=dict)
     cadences: dict[str, Cadence] = field(default_factory=dict)  # of the same clips, once a screen is known
     refresh_hz: float = 0.0  # of that screen
+    unheard: tuple[str, ...] = ()  # those with a sound that the rig does not play
 
     def run_on(self, refresh_hz: float) -> None:
         """Find the cadence of each on a screen with this refresh rate."""
@@ -31,13 +32,19 @@ class Films:
             f"clip {name}: {self._spelled(name)}, uneven" for name, found in self.cadences.items() if not found.is_even
         ]
 
+    def mute(self) -> list[str]:
+        """A warning when films have a sound, and rig.yaml asks for none."""
+        one = len(self.unheard) == 1
+        told = f"{len(self.unheard)} {'clip has' if one else 'clips have'} sound, and nobody hears it"
+        return [f"{told}: screen.sound in rig.yaml is false. Write sound: true there"] if self.unheard else []
+
     def lines(self) -> list[str]:
         """Those that will run evenly, in words."""
         return [f"clip {name}: {self._spelled(name)}, even" for name, found in self.cadences.items() if found.is_even]
 
     def _spelled(self, name: str) -> str:
         fps, pattern = self.clips[name].fps, self.cadences[name].pattern
-        return f"{round(fps, 3):g} fps on {self.refresh_hz:g} Hz, a film frame stays for {pattern} flips"
+        return f"{round(fps, 3):g} fps on {round(self.refresh_hz, 2):g} Hz, a film frame stays for {pattern} flips"
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""

@@ -16,13 +16,14 @@ from rig.cameras.found import FoundCamera
 from rig.check.booked import Booked, look_at_ledger
 from rig.check.computer import NETWORK, USB, computer_warnings
 from rig.check.disk import Measure, Speeds, judge, too_full
-from rig.check.displays import Displayed, look_at_screen
+from rig.check.displays import Displayed, is_real, look_at_screen
 from rig.check.films import Films, holes
 from rig.check.visits import every_visit
 from rig.check.words import word_problems
 from rig.children import working_folder
 from rig.clips.cadence import require_refresh
 from rig.clips.manifest import clip_problems, find_each
+from rig.clips.sound import has_sound
 from rig.config.find import find_protocol, find_rig
 from rig.config.model import Look
 from rig.config.rig import Rig, RigFile, Screen, look_at_rig, rig_of
@@ -113,7 +114,7 @@ def check(
     is_known = protocol_name is None or _check_protocol(found, protocol_name, rig_look)
     if found.rig:
         _gather(found, found.rig.keep)
-        _check_cadences(found, found.rig)
+        _check_films(found, found.rig.rig.screen)
     if found.protocol and find_cut is not None:
         found.cut = _gather(found, partial(find_cut, found.protocol))
     elif found.protocol and folder:
@@ -128,7 +129,9 @@ def check(
         found.devices, missing = _look_at_devices(found, found.rig)
         _judge_devices(found, found.rig, found.devices)
         found.problems += missing
-    elif with_devices:
+    if found.rig:
+        _tell_cadences(found, found.rig.rig.screen)
+    if with_devices and not (found.rig and is_known):
         found.warnings.append("the devices were not looked at; mend what is wrong first, then check again")
     # The screen says again what is wrong with a clip, and one file given as rig and as protocol what is wrong in it.
     found.problems = list({str(problem): problem for problem in found.problems}.values())
@@ -179,11 +182,21 @@ def _gather(found: Checked, look: Callable[[], T]) -> T | None:
     return None
 
 
-def _check_cadences(found: Checked, rig: RigFile) -> None:
-    refresh_hz = rig.rig.screen.refresh_hz
-    for clip in found.films.clips.values():
-        _gather(found, partial(require_refresh, clip, refresh_hz))
-    found.films.run_on(refresh_hz)
+def _check_films(found: Checked, screen: Screen) -> None:
+    """Whether the screen is fast enough for them, and whether their sound is forgotten."""
+    films = found.films
+    for clip in films.clips.values():
+        _gather(found, partial(require_refresh, clip, screen.refresh_hz))
+    if is_real(screen) and not screen.sound:
+        films.unheard = tuple(
+            name for name, clip in films.clips.items() if _gather(found, partial(has_sound, clip.path))
+        )
+    found.warnings += films.mute()
+
+
+def _tell_cadences(found: Checked, screen: Screen) -> None:
+    """How evenly each film will run, at the rate that was measured where one was."""
+    found.films.run_on(found.screen.reckoned_hz if found.screen else screen.refresh_hz)
     found.warnings += found.films.uneven()
 
 
@@ -254,7 +267,7 @@ def _judge_devices(found: Checked, rig: RigFile, devices: dict[str, DeviceInfo])
     screen = rig.rig.screen
     if "screen" in devices:
         found.warnings += _silence(screen, devices["screen"])
-    if found.screen and screen.backend == "psychopy" and screen.display != wiring.VIRTUAL_DISPLAY:
+    if found.screen and is_real(screen):
         from rig.stimulus.blanking import blanking  # python-xlib is there on Linux only
 
         found.warnings += [f"{reason}. Switch it off: xset s off -dpms" for reason in blanking(screen.display)]

@@ -46,7 +46,9 @@ def record(
     out: Annotated[Path, typer.Option(help="Where sessions lie.")] = Path("sessions"),
     session: Annotated[int | None, typer.Option(help="Session number; default: the next free one.")] = None,
     participant: Annotated[Participant, typer.Option(help="Who answers.")] = Participant.HUMAN,
-    speed: Annotated[Speed, typer.Option(help="max: in virtual time, simulated rigs and replay:SESSION only.")] = Speed.REAL,
+    speed: Annotated[
+        Speed, typer.Option(help="max: in virtual time, simulated rigs and replay:SESSION only.")
+    ] = Speed.REAL,
     language: Annotated[str, typer.Option(help="One of the protocol's languages; default: its first.")] = "",
     *,
     wait: Annotated[bool, typer.Option("--wait", help="The first step waits for the start in rig operate.")] = False,
@@ -72,6 +74,8 @@ def record(
     find = partial(find_cut, out, subject, session) if resume else None
     found = check(rig, protocol, out, with_devices=False, subject=subject, find_cut=find)
     raise_all(found.problems)
+    for warning in found.films.mute():
+        _say(f"warning:    {warning}")
     assert found.rig is not None and found.protocol is not None
     is_scripted, is_virtual = participant is Participant.SCRIPTED, speed is Speed.MAX
     request = Request(

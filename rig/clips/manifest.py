@@ -77,7 +77,7 @@ def find_film(name: str, file: str, sha256: str, beside: Path) -> Path:
             hint=f"Import your own copy: rig clips import PROTOCOL {name} FILE",
         )
     path = find_file(name, file, beside)
-    _require_sha256(path, sha256)
+    _require_sha256(name, path, sha256)
     return path
 
 
@@ -102,11 +102,11 @@ def find_each(file: ProtocolFile) -> tuple[dict[str, FilmClip], list[RigError]]:
 
 
 def where_written(error: ClipError, document: Document, name: str) -> RigError:
-    """What is wrong with where the film is said to be, at the line that says so; what is wrong in the film as it is."""
+    """What is wrong with which film it is said to be, at the line that says so; what is wrong in the film as it is."""
     if not error.subject.startswith(f"clip {name}"):
         return error
     path = error.subject.removeprefix(f"clip {name}").strip(" ()")
-    fields = {"value": error.value or path, "allowed": error.allowed, "hint": error.hint}
+    fields = {"value": " with ".join(filter(None, (path, error.value))), "allowed": error.allowed, "hint": error.hint}
     return problem_at(document, ("clips", name, "file"), error.problem, ClipError, **fields)
 
 
@@ -190,11 +190,11 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _require_sha256(path: Path, sha256: str) -> None:
+def _require_sha256(name: str, path: Path, sha256: str) -> None:
     found = sha256_of(path)
     if found != sha256:
         raise ClipError(
-            str(path),
+            f"clip {name} ({path})",
             "is another film than the protocol names",
             value=f"sha256 {found}",
             allowed=f"sha256 {sha256}",

@@ -53,6 +53,15 @@ def sound_of(path: Path, from_s: float = 0.0, until_s: float = inf) -> Sound | N
         raise ClipError(str(path), f"its sound cannot be decoded: {exc.strerror}", hint="Encode it as AAC") from None
 
 
+def has_sound(path: Path) -> bool:
+    """Whether a film has a sound track, as its header says. Raises ClipError."""
+    try:
+        with av.open(str(path)) as container:
+            return bool(container.streams.audio)
+    except (av.error.FFmpegError, OSError) as exc:
+        raise ClipError(str(path), f"cannot be read: {exc.strerror}") from None
+
+
 def _sound(container: Any, origin_s: float, part: tuple[float, float]) -> Sound | None:
     stream = container.streams.audio[0]
     meter = _Meter(stream)

@@ -154,6 +154,7 @@ screen:
   height: 1080
   refresh_hz: 60  # what it really does
   patch_px: 40  # side of the white patch under the photodiode, lower right corner; 0: none
+  sound: true  # whether clips are heard, on this computer's sound device
 """
 _SIMULATED_SCREEN = """\
 screen:

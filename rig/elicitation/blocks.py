@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 from rig.config.model import Model
 from rig.elicitation.questions import AnyQuestion, Points
 from rig.elicitation.texts import AnswerText, Text
-from rig.elicitation.words import ANSWERS, KEY_IN_WORDS, NAME_IN_WORDS, SECONDS, TEXT, Key, Name, Seconds
+from rig.elicitation.words import ANSWERS, GOES_ON, KEY_IN_WORDS, NAME_IN_WORDS, SECONDS, TEXT, Key, Name, Seconds
 
 Store = Literal["all", "none"] | list[str]
 Valence = Literal["negative", "neutral", "positive", "mixed"]
@@ -77,7 +77,7 @@ class Block(Part):
 class Waiting(Block):
     """What all blocks share that wait for a key."""
 
-    key: Key = Field(default="space", description=f"the key that goes on, {KEY_IN_WORDS}")
+    key: Key = Field(default=GOES_ON, description=f"the key that goes on, {KEY_IN_WORDS}")
     max_seconds: Seconds = Field(description=SECONDS)
 
 

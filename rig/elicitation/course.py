@@ -37,23 +37,28 @@ class Course:
         self.index = first - 1  # of the step on the screen, or of the last one
         self.is_withdrawn = False
         self.caught = caught
-        self._steps, self._pay, self._has_begun = tuple(steps), pay, False
+        self._steps, self._pay, self.has_begun = tuple(steps), pay, False
         self._guesses: dict[int, str] = {}  # by trial
 
     @property
     def step(self) -> Step | None:
         """The step on the screen, or shown last; None before the first and after the last."""
-        return self._steps[self.index] if self._has_begun and self.index < len(self._steps) else None
+        return self._steps[self.index] if self.has_begun and self.index < len(self._steps) else None
 
     @property
     def left(self) -> tuple[Step, ...]:
         """The step on the screen, or shown last, and all behind it, whether they will be due or not."""
-        return self._steps[self.index if self._has_begun else self.index + 1 :]
+        return self._steps[self.index if self.has_begun else self.index + 1 :]
 
     @property
     def trial(self) -> int:
         """The trial that is going on, from 1; OUTSIDE between trials."""
         return self.step.trial if self.step else OUTSIDE
+
+    @property
+    def clip_index(self) -> int:
+        """The step that shows the clip of the trial that is going on; -1: it has none."""
+        return next((step.index for step in self._steps if step.trial == self.trial and step.clip is not None), -1)
 
     @property
     def trials(self) -> int:
@@ -67,7 +72,7 @@ class Course:
 
     def next(self) -> Step | None:
         """Go on to the next step that is to be shown; None after the last one."""
-        self._has_begun = True
+        self.has_begun = True
         self.index += 1
         while self.step is not None and not self._is_due(self.step):
             self.index += 1

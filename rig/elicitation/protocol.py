@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os import pardir
+from os.path import normpath
 from pathlib import Path
+from stat import S_ISREG
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from rig.config.find import look_up
 from rig.config.limits import LIMITS_IN_WORDS, REQUIRES_IN_WORDS, CheckName, Tolerances
 from rig.config.model import Look, Model, look_at
 from rig.config.yaml import Document, Place, problem_at
@@ -159,9 +163,9 @@ def _read_statements(
     """The file of statements that the block at `place` names, if it can be read, and what is wrong in it."""
     name = str(look.get(str, *place, "statements_file"))
     beside = look.document.path.parent / name
-    if not beside.exists():
-        where, allowed = (*place, "statements_file"), "a file beside the protocol"
-        return None, [problem_at(look.document, where, "does not exist", ProtocolError, value=name, allowed=allowed)]
+    if problem := _why_not_beside(look.document.path.parent, name):
+        where, allowed = (*place, "statements_file"), "a file beside the protocol, or in a folder there"
+        return None, [problem_at(look.document, where, problem, ProtocolError, value=name, allowed=allowed)]
     try:
         read = look_at(beside, StatementsFile, ProtocolError)
     except ProblemList as several:
@@ -170,6 +174,18 @@ def _read_statements(
         return None, [error]
     check_texts(read, languages(look))
     return read, read.problems
+
+
+def _why_not_beside(folder: Path, name: str) -> str:
+    """Why a file that a protocol in `folder` names is not read; empty when it is. Nothing outside is ever looked at."""
+    inside = Path(normpath(name))
+    if inside.is_absolute() or inside.parts[:1] == (pardir,):
+        return "lies outside of the protocol's folder"
+    try:
+        found = look_up("", folder / name, ProtocolError)
+    except ProtocolError as error:
+        return error.problem
+    return "does not exist" if found is None else "" if S_ISREG(found.st_mode) else "is not a file"
 
 
 def _with_statements(protocol: ElicitationProtocol, statements: dict[Place, list[Text]]) -> ElicitationProtocol:

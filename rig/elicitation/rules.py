@@ -14,12 +14,14 @@ from rig.config.yaml import Place
 from rig.elicitation.film_rules import check_clips, check_order, check_tailored
 from rig.elicitation.places import block_places, indices, kinds, languages, question_places, words
 from rig.elicitation.texts import check_texts, every_text
+from rig.elicitation.words import GOES_ON, WITHDRAWAL_KEYS
 
 _ONCE = "every block and question needs a name of its own"
 # Of trials, of pages and breaks of a questionnaire, and of what is asked after a withdrawal.
 _GIVEN = re.compile(r"trial\d+-.*|.*-(page|break)\d+|.*-\d{3,}|withdrawn(-recordings)?")
 _OTHER = "another one than trial1-..., ...-page1, ...-break1, ...-001 or withdrawn"
 _ONE_OF_THREE = "one of questions, statements and statements_file"
+_WAITING = ("instruction", "debrief", "break")  # blocks.Waiting
 _TYPED = ("scale", "sam", "text")  # questions that are answered by many keys
 
 
@@ -161,10 +163,15 @@ def _value(look: Look[Any], place: Place) -> str | None:
 def _check_withdrawal(look: Look[Any]) -> None:
     """Its key means nothing else, and what is asked then is written."""
     key = look.get(str, "withdrawal", "key")
-    for place in _key_places(look):
-        meant = place[-1] if place[-2] == "answers" else look.get(str, *place)
+    for place, meant in _keys_meant(look):
         if key is not None and meant == key:
             look.note(place, "is the key of withdrawal", value=str(key), allowed="another key")
+    for place, meant in _keys_given(look):
+        if key is not None and meant == key:
+            allowed = "another key of withdrawal"
+            look.note(
+                place, "is pressed here, written or not, and is the key of withdrawal", value=str(key), allowed=allowed
+            )
     if key not in (None, "escape") and any(look.get(str, *place, "kind") in _TYPED for place in _questions(look)):
         allowed = "escape in a protocol with questions of the kinds scale, sam or text, whose answers take many keys"
         look.note(("withdrawal", "key"), "is not allowed", value=str(key), allowed=allowed)
@@ -177,11 +184,24 @@ def _questions(look: Look[Any]) -> Iterator[Place]:
     return (inner for place in block_places(look) for inner in question_places(look, place))
 
 
-def _key_places(look: Look[Any]) -> Iterator[Place]:
-    """Where keys are written that do something else."""
-    yield from ((*place, "key") for place in block_places(look))
+def _keys_meant(look: Look[Any]) -> Iterator[tuple[Place, str | None]]:
+    """Where keys are written that do something else, and which they are."""
+    yield from (((*place, "key"), look.get(str, *place, "key")) for place in block_places(look))
     for place in _answer_places(look):
-        yield from ((*place, key) for key in look.names(*place) if place[0] == "blocks")
+        yield from (((*place, key), key) for key in look.names(*place) if place[0] == "blocks")
+
+
+def _keys_given(look: Look[Any]) -> Iterator[tuple[Place, str]]:
+    """What is ended or answered by a key that stands nowhere in the file, and which."""
+    for place, kind in kinds(look):
+        if kind in _WAITING and not _is_given(look, *place, "key"):
+            yield (*place, "key"), GOES_ON
+        if _is_given(look, *place, "break_text"):
+            yield (*place, "break_text"), GOES_ON
+    if look.get(bool, "withdrawal", "ask"):
+        yield from ((("withdrawal", answer), key) for answer, key in WITHDRAWAL_KEYS.items())
+    elif _is_given(look, "withdrawal", "text"):
+        yield ("withdrawal", "text"), GOES_ON
 
 
 def _check_stakes(look: Look[Any]) -> None:

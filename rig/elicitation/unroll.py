@@ -16,6 +16,7 @@ from rig.elicitation.protocol import ElicitationProtocol, Withdrawal
 from rig.elicitation.questions import choices, declining, item, on_scale
 from rig.elicitation.steps import DELETE, KEEP, Choice, Item, Kind, Step
 from rig.elicitation.texts import Text, require_language, said, value_of
+from rig.elicitation.words import GOES_ON, WITHDRAWAL_KEYS
 from rig.errors import ProtocolError
 
 WITHDRAWN = "withdrawn"  # the step that only who withdrew sees
@@ -251,20 +252,21 @@ class _Unrolling:
 
     def _rest(self, block: Questionnaire | Penalty, trial: _Trial, name: str, caught: int) -> Step:
         step = self._step(block, "break", trial, name, text=self._say(block.break_text), max_seconds=REST_S)
-        return replace(step, keys={"space": "space"}, store=(), reason=f"protocol: {block.name}", least_caught=caught)
+        return replace(step, keys={GOES_ON: GOES_ON}, store=(), reason=f"protocol: {block.name}", least_caught=caught)
 
     def _withdrawn(self, asked: Withdrawal) -> Iterator[Step]:
         """What only who withdrew sees: a text, and the question what becomes of the recordings."""
         if asked.text is None and not asked.ask:
             return
-        answers = (Choice("1", KEEP, self._say(asked.keep)), Choice("2", DELETE, self._say(asked.delete)))
+        keep, delete = WITHDRAWAL_KEYS["keep"], WITHDRAWAL_KEYS["delete"]
+        answers = (Choice(keep, KEEP, self._say(asked.keep)), Choice(delete, DELETE, self._say(asked.delete)))
         item = Item(RECORDINGS, "choice", self._say(asked.question), answers)
         yield Step(
             index=0,
             kind="debrief",
             name=WITHDRAWN,
             text=self._say(asked.text),
-            keys={} if asked.ask else {"space": "space"},
+            keys={} if asked.ask else {GOES_ON: GOES_ON},
             seconds=None,
             max_seconds=WITHDRAWN_S,
             clip=None,

@@ -6,6 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
+GOES_ON = "space"  # the key that goes on where a protocol names no other
+WITHDRAWAL_KEYS = {"keep": "1", "delete": "2"}  # of the answers that who withdrew can give
 KEY = r"^([a-z0-9]|space|return|left|right|up|down)$"
 NAME_IN_WORDS = "a name of letters, digits, - and _; at most 40"
 KEY_IN_WORDS = "a key of the keyboard: a letter, a digit, space, return, left, right, up or down"

@@ -6,6 +6,7 @@ A row is a line, whatever a participant has typed; see rig.session.cells.
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +66,17 @@ def save_events(session: Session, folder: Path) -> Path:
 
     The same session gives the same bytes. Raises Truncated when a run cannot be read, StorageError.
     """
-    first = session.runs[0]
-    path = folder / f"sub-{first.subject}_ses-{first.session:02d}_events.tsv"
+    path = folder / _name(session)
     write_private(path.with_suffix(".json"), (json.dumps(COLUMNS, indent=2) + "\n").encode())
     write_private(path, table(session.events).encode())
     return path
+
+
+def _name(session: Session) -> str:
+    """As BIDS wants it, with the protocol as the task; without a run, since the table is of all of them."""
+    first = session.runs[0]
+    task = re.sub("[^A-Za-z0-9]", "", first.protocol) or "unknown"  # a label of BIDS has nothing else
+    return f"sub-{first.subject}_ses-{first.session:02d}_task-{task}_events.tsv"
 
 
 def table(events: list[Event]) -> str:

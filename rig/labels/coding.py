@@ -126,11 +126,18 @@ class Coding:
 
     def read(self) -> Coded:
         """What lies on the disk. Raises SessionError naming line and column of what is not ours."""
-        about, table = _bytes(self._about), _bytes(self.path)
-        closed_utc = _closed_utc(self._about, about) if about is not None else None
+        closed_utc, table = self._found()
         labels = labels_in(self.path, table) if table is not None else ()
+        return Coded(labels, closed_utc, self._revision(closed_utc, table))
+
+    def _found(self) -> tuple[str | None, bytes | None]:
+        """When the coder closed, and the table as it lies there. Raises SessionError."""
+        about = _bytes(self._about)
+        return _closed_utc(self._about, about) if about is not None else None, _bytes(self.path)
+
+    def _revision(self, closed_utc: str | None, table: bytes | None) -> int:
         all_of_it = repr((self.coder, closed_utc, table)).encode()
-        return Coded(labels, closed_utc, xxhash.xxh3_64_intdigest(all_of_it) % LARGEST)
+        return xxhash.xxh3_64_intdigest(all_of_it) % LARGEST
 
     def save(self, labels: Sequence[Label], revision: int) -> int:
         """Put these labels in the place of all that were there at `revision`; returns the new revision.
@@ -139,10 +146,11 @@ class Coding:
         StorageError, SessionError; nothing was changed then.
         """
         _check_places(self._session, labels)
+        table = table_of(self._session, labels)
         with self._alone():
             self._refuse_unless(revision)
-            self._put(self.path, table_of(self._session, labels))
-            return self.read().revision
+            self._put(self.path, table)
+            return self._revision(None, table.encode())
 
     def close(self, revision: int) -> int:
         """Let the labels as of `revision` be the coder's last word; returns the new revision.
@@ -156,12 +164,14 @@ class Coding:
             return self.read().revision
 
     def _refuse_unless(self, revision: int) -> None:
-        now = self.read()
-        if now.is_closed:
-            raise LabelsChanged(str(self.path), f"was closed by {self.coder} on {now.closed_utc}")
-        if now.revision != revision:
-            hint = "Nothing was overwritten: look at what is there now, and mark again what is missing"
-            raise LabelsChanged(str(self.path), "was changed meanwhile, in another window or program", hint=hint)
+        closed_utc, table = self._found()
+        if closed_utc is None and self._revision(None, table) == revision:
+            return  # of a table that was understood when somebody was told its revision
+        self.read()  # raises for one that is not ours
+        if closed_utc is not None:
+            raise LabelsChanged(str(self.path), f"was closed by {self.coder} on {closed_utc}")
+        hint = "Nothing was overwritten: look at what is there now, and mark again what is missing"
+        raise LabelsChanged(str(self.path), "was changed meanwhile, in another window or program", hint=hint)
 
     def _put(self, path: Path, text: str) -> None:
         write_private(path, text.encode())
@@ -211,8 +221,9 @@ def _closed_utc(path: Path, data: bytes) -> str | None:
 def _check_places(session: Session, labels: Sequence[Label]) -> None:
     """Raise UserError for a label that is there twice, or lies outside the session's pulses."""
     refuse_twins(labels)
+    ends = {run: _ends(session, run) for run in dict.fromkeys(label.run for label in labels)}
     for label in labels:
-        first, last = _ends(session, label.run)
+        first, last = ends[label.run]
         for mark, pulse in label.marks.items():
             allowed = f"pulses {first} to {last} of run {label.run}"
             require(pulse is None or first <= pulse <= last, f"label {label.id!r}", mark, pulse, allowed)

@@ -106,7 +106,7 @@ class Asking:
             return self._done({"command": "start"}, "Start was sent")
         elif key == "p":
             is_paused = state["is_paused"]
-            said = "Go on was sent" if is_paused else "Pause was sent: the next step will wait"
+            said = "Go on was sent" if is_paused else "Pause was sent: this step ends first, then the next one waits"
             return self._done({"command": "go_on" if is_paused else "pause"}, said)
         else:
             self._begin({"n": "note", "g": "guess"}.get(key) or SURE[key][0], state)

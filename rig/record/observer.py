@@ -156,6 +156,7 @@ class Observer:
             step=steps.course.step,
             step_seconds=steps.seconds_on(self._clock.now_ns()),
             trials=steps.course.trials,
+            may_guess=steps.may_guess,
             guess=steps.course.guess,
             is_paused=steps.is_paused,
             is_waiting=steps.is_waiting,

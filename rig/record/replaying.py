@@ -11,9 +11,8 @@ from rig.elicitation.steps import Step
 from rig.errors import UserError
 from rig.record.header import about_file
 from rig.record.messages import AbortRequested, Event, OperatorSaid, StopRequested
-from rig.record.run import ABORTED, STOPPED
 from rig.record.steps_shown import WAITING
-from rig.session.decided import RELEASES, Decided
+from rig.session.decided import ABORTED, RELEASES, STOPPED, Decided
 from rig.session.layout import CONFIG
 from rig.session.playback import Playback, run_meant
 from rig.session.run import Run

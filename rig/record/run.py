@@ -67,7 +67,9 @@ from rig.record.states import RunState
 from rig.record.steps_shown import WITHDRAWN, StepsShown
 from rig.record.watch import BOX, SCREEN, Watch
 from rig.record.wishes import Wishes
+from rig.session.decided import ABORTED, STOPPED
 from rig.session.layout import Outcome
+from rig.session.presented import SCREEN_LOST
 from rig.stimulus.screen import StepEnded, Withdrawn
 from rig.streams import BoxStatus, Frame, Pulse
 from rig.trigger.box import (
@@ -81,8 +83,9 @@ from rig.trigger.box import (
     StartRefused,
 )
 
-SCREEN_LOST = "shows no further step, and the recording goes on; press Ctrl-C to end it in order"
-STOPPED, ABORTED = "stopped by the operator", "aborted by the operator"
+SCREEN_IS_LOST = (
+    f"{SCREEN_LOST}, and the recording goes on; to end it in order press Ctrl-C in rig record, or e in rig operate"
+)
 SETTLE_NS = NS // 2  # how long the last frames of a run may take to arrive
 ANSWER_S = 5.0  # the box is asked to start for 3 s; then it has refused
 LATE_S = 2.0  # how much later than planned an answer of the box may come before it counts as lost
@@ -404,7 +407,7 @@ class Run:
         """What the cameras see of the participant may be worth it: only the operator can say when it is enough."""
         self.steps.lost()
         self._end_as(Outcome.DEVICE_LOST)
-        return self._alarms.sound(now, SCREEN_LOST, SCREEN)
+        return self._alarms.sound(now, SCREEN_IS_LOST, SCREEN)
 
     def _when_late(self, now: int) -> list[Action]:
         """The box did not answer, or the last frames had their time to arrive."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from rig.clock import NS
-from rig.elicitation.course import Course
+from rig.elicitation.course import OUTSIDE, Course
 from rig.elicitation.steps import DELETE, KEEP, Step
 from rig.record.alarms import log
 from rig.record.messages import Action, AppendText
@@ -46,7 +46,14 @@ class StepsShown:
     @property
     def index(self) -> int:
         """The step on the screen, or shown last; -1 before the first."""
-        return self.course.index
+        return self.course.index if self.course.has_begun else -1
+
+    @property
+    def may_guess(self) -> bool:
+        """Whether there is something to guess: a trial goes on, and its clip is, or was, on the screen."""
+        index, clip_index = self.course.index, self.course.clip_index
+        is_seen = index > clip_index or (index == clip_index and self.onset_ns >= 0)
+        return self.course.trial != OUTSIDE and is_seen
 
     # --- one after another -----------------------------------------------------------------------------------
 

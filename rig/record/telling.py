@@ -47,10 +47,11 @@ class Standing:
     step: Step | None  # on the screen
     step_seconds: float  # since its first flip; 0 before
     trials: int
+    may_guess: bool  # the clip of the trial that goes on is, or was, on the screen
     guess: str  # the operator's in this trial; empty: none yet
     is_paused: bool  # the next step waits for the operator, who paused it
     is_waiting: bool  # the first step waits for the operator's start
-    refused: tuple[str, ...]  # what the operator wanted and came too late, oldest first
+    refused: tuple[str, ...]  # what the operator wanted and came too late or too soon, oldest first
     counts: Mapping[str, Counts]
     stored_bytes: int
     free_bytes: int  # on the session's disk; -1: the system did not tell
@@ -151,7 +152,7 @@ def _shown(standing: Standing, rules: Rules) -> Message:
 
 
 def _guess(standing: Standing, rules: Rules) -> Message:
-    is_asked = bool(rules.guesses) and standing.step is not None and standing.step.trial > 0
+    is_asked = bool(rules.guesses) and standing.may_guess
     choices = [{"key": key, "value": value} for key, value in rules.guesses.items()]
     return {"is_asked": is_asked, "given": standing.guess, "choices": choices}
 

@@ -18,14 +18,16 @@ class Wishes:
 
     def __init__(self, steps: StepsShown) -> None:
         self._steps = steps
-        self.refused: list[str] = []  # what came too late to be done, in words, oldest first
+        self.refused: list[str] = []  # what came too late or too soon to be done, in words, oldest first
 
     def said(self, event: OperatorSaid, now: int, *, is_recording: bool) -> list[Action]:
         """The operator said something; before and after the recording it is logged alone. A stop is the core's."""
         steps = self._steps
-        if event.trial not in (ANY, steps.course.trial):
-            self.refused.append(f"{event.kind} for trial {event.trial} came too late: nothing was done")
-            return [note(now, f"operator's {self.refused[-1]}")]
+        trial = steps.course.trial
+        if event.trial not in (ANY, trial):
+            return self._refused(f"{event.kind} for trial {event.trial} came too late", now)
+        if event.kind == GUESS and trial != OUTSIDE and not steps.may_guess:
+            return self._refused(f"guess for trial {trial} came before its clip", now)
         actions = [self._heard(event, now)]
         if not is_recording:
             return actions
@@ -41,6 +43,10 @@ class Wishes:
             case "guess":
                 actions += self._guessed(event, now)
         return actions
+
+    def _refused(self, what: str, now: int) -> list[Action]:
+        self.refused.append(f"{what}: nothing was done")
+        return [note(now, f"operator's {self.refused[-1]}")]
 
     def _heard(self, event: OperatorSaid, now: int) -> Action:
         place = {"step": self._steps.index, "trial": self._steps.course.trial}

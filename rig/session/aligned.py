@@ -3,6 +3,7 @@
     aligned = session.aligned(["HS", "VIS", "NIR"])
     aligned.pulse_numbers, aligned.run_numbers, aligned.times_s     (n,) each
     aligned["HS"][10:20], aligned["HS"].mask[10:20]                 pictures, and which of them there are not
+    aligned["HS"].masked[10:20], aligned["HS"].mapped(slice(10, 20))    the same masked, or where they lie in the file
 
 A row is a pulse that all of the streams were sent: a multiple of all their divisors. So a row that lacks a frame always
 means that it was lost or not stored, and none is ever shown twice. Of HS alone that is every pulse; beside VIS, every
@@ -11,10 +12,10 @@ fourth. All HS frames beside the VIS frames that there are: `hs.beside(vis)`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from math import lcm
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,8 @@ NO_FRAME = -1  # index of a row without a frame
 class AlignedPictures(LazyPictures):
     """The pictures of one stream, a row for each pulse of `Aligned`, read when they are asked for.
 
-    A row without a frame is masked: its picture is all 0.
+    A row without a frame is masked: its picture is all 0. So `masked` gives arrays that say so, and all of them at
+    once, as numpy.asarray asks for, are refused while there is such a row.
     """
 
     def __init__(self, stream: JoinedStream, frame_indices: NDArray[np.int64]) -> None:
@@ -57,20 +59,55 @@ class AlignedPictures(LazyPictures):
         frame = int(self.frame_indices[range(len(self))[index]])
         return np.zeros(self.shape[1:], self.dtype) if frame == NO_FRAME else self._pictures.read(frame)
 
-    def _fill(self, out: NDArray[Any], first: int) -> None:
-        for row, picture in enumerate(out, first):
-            picture[...] = self.read(row)
+    def mapped(self, index: int | slice) -> Picture:
+        """Row `index`, or of a slice all of its rows (k, ...), where they lie in the file: see Pictures.mapped.
+
+        Raises UserError as well for a row without a frame, and when not always as many frames lie between two rows.
+        """
+        if not isinstance(index, slice):
+            row = range(len(self))[index]
+            return np.asarray(self.mapped(slice(row, row + 1))[0])
+        frames = self.frame_indices[index]
+        if (frames == NO_FRAME).any():
+            self._refuse_masked("lie nowhere in the file", frames)
+        apart = np.diff(frames)
+        if (apart != apart[:1]).any():
+            problem, hint = (
+                "has frames between some of these rows alone",
+                "Map them apart, or copy them: data[first:last]",
+            )
+            raise UserError(self.name, problem, hint=hint)
+        if not len(frames):
+            return self._pictures.mapped(slice(0, 0))
+        step, last = int(apart[0]) if len(apart) else 1, int(frames[-1])
+        return self._pictures.mapped(slice(int(frames[0]), last + 1 if step > 0 else last - 1, step))
+
+    def _refuse_masked(self, which: str, frames: NDArray[np.int64]) -> NoReturn:
+        value = f"{(frames == NO_FRAME).sum()} of {len(frames)}"
+        hint = "Take data.masked[first:last], or rows with one: data[~data.mask]"
+        raise UserError(self.name, f"has rows without a frame, which {which}", value=value, hint=hint)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:  # noqa: FBT001
+        """As LazyPictures. Raises UserError for a row without a frame too, lest it be taken for a black picture."""
+        if self.mask.any():
+            self._refuse_masked("would be black pictures", self.frame_indices)
+        return super().__array__(dtype, copy)
 
     def __dask_tokenize__(self) -> tuple[object, ...]:
         """See Pictures."""
         return type(self).__name__, self._pictures.__dask_tokenize__(), self.frame_indices
 
 
-class Masked:
+class Masked(LazyPictures):
     """Rows of AlignedPictures as numpy.ma.MaskedArray: all elements of a row without a frame are masked."""
 
     def __init__(self, pictures: AlignedPictures) -> None:
         self._pictures = pictures
+        self.name, self.shape, self.dtype = pictures.name, pictures.shape, pictures.dtype
+
+    def read(self, index: int) -> np.ma.MaskedArray[Any, Any]:
+        """Picture of row `index`, newly read. Raises as JoinedStream.data does."""
+        return self[range(len(self))[index]]
 
     def __getitem__(self, index: Index) -> np.ma.MaskedArray[Any, Any]:
         """Read as `AlignedPictures[index]` does."""
@@ -78,6 +115,21 @@ class Masked:
         mask = self._pictures.mask[() if first is Ellipsis else first]
         spread = np.reshape(mask, np.shape(mask) + (1,) * (found.ndim - np.ndim(mask)))
         return np.ma.MaskedArray(found, np.broadcast_to(spread, found.shape).copy())
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:  # noqa: FBT001
+        """As AlignedPictures: a plain array knows of no mask."""
+        return self._pictures.__array__(dtype, copy)
+
+    def __array_function__(
+        self, function: Callable[..., Any], _: object, arguments: tuple[Any, ...], named: Mapping[str, Any]
+    ) -> Any:
+        """A function of numpy, of all rows at once; and what tells dask that masks are to stay. Raises UserError."""
+        self._require_memory()
+        return function(*(one[:] if one is self else one for one in arguments), **named)
+
+    def __dask_tokenize__(self) -> tuple[object, ...]:
+        """See Pictures."""
+        return type(self).__name__, self._pictures.__dask_tokenize__()
 
 
 class Aligned(Mapping[str, AlignedPictures]):

@@ -18,8 +18,10 @@ from rig.clock import NS
 from rig.session.run import Run
 from rig.session.runfile import Json
 
+STOPPED, ABORTED = "stopped by the operator", "aborted by the operator"  # notes of a stop that a key or a signal asked
 RELEASES = ("start", "go_on")  # words of the operator's with which a step begins at once
 LATE_NS = NS // 10  # so long what came in time may wait until the core takes it
+SLACK_NS = NS // 25  # behind a stop nothing depends on when a step ended: two threads of today may be so far apart
 NO_STEP = -1
 EARLY = 8  # in the first of so many parts of a group
 
@@ -31,7 +33,7 @@ class Decided:
         self._run, self._group = run, int(run.plan.get("group", 1))
 
     def told_ns(self, host_ns: int, step: int = NO_STEP) -> int:
-        """When to tell of what came at `host_ns`: then, unless it changed what was stored; of `step` its end came then."""
+        """When to tell of what came at `host_ns`, of the end of `step` if that is given: then, or as is said above."""
         return max(self._early_ns(host_ns), self._said_by(host_ns, step) + 1)
 
     def _early_ns(self, host_ns: int) -> int:
@@ -49,13 +51,16 @@ class Decided:
 
         A word about a step was taken before its end, although the core may have taken both a little later.
         """
-        before = [e["host_ns"] for e in self._words if e["host_ns"] < host_ns]
-        about = [e["host_ns"] for e in self._words if e.get("step") == step and e["said"] not in RELEASES]
-        return max([*before, *(said_ns for said_ns in about if said_ns < host_ns + LATE_NS)], default=0)
+        words = [
+            entry for entry in self._words
+            if entry["host_ns"] < host_ns or (_is_about(entry, step) and entry["host_ns"] < host_ns + LATE_NS)
+        ]  # fmt: skip
+        return max((entry["host_ns"] + (SLACK_NS if _is_stop(entry) else 0) for entry in words), default=0)
 
     @cached_property
     def _words(self) -> list[Json]:
-        return [entry for entry in self._run.log if entry.get("kind") == "operator"]
+        """What the operator said at the terminal, each about a step; and that it is to end, which is about any."""
+        return [entry for entry in self._run.log if entry.get("kind") == "operator" or _is_stop(entry)]
 
     @cached_property
     def _changes(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -64,3 +69,12 @@ class Decided:
         closed = rows[rows["last_pulse"] >= 0]
         divisors = [self._run.streams[name.decode()].divisor for name in closed["stream"]]
         return np.unique([*rows["first_pulse"].tolist(), *(closed["last_pulse"] + divisors).tolist()]).astype(np.int64)
+
+
+def _is_stop(entry: Json) -> bool:
+    return entry.get("text") in (STOPPED, ABORTED) or entry.get("said") == "stop"
+
+
+def _is_about(entry: Json, step: int) -> bool:
+    """Whether a word was about the step before its end; a stop by a key is about any."""
+    return entry.get("step", step) == step and entry.get("said") not in RELEASES

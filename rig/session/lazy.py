@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Any, SupportsIndex
+from typing import Any, NoReturn, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,9 +31,10 @@ class LazyPictures(ABC):
     def read(self, index: int) -> Picture:
         """Picture `index`, newly read. Raises IndexError outside the pictures."""
 
-    @abstractmethod
     def _fill(self, out: NDArray[Any], first: int) -> None:
         """Read the pictures from `first` on into `out` (k, ...)."""
+        for number, picture in enumerate(out, first):
+            picture[...] = self.read(number)
 
     @property
     def ndim(self) -> int:
@@ -54,6 +55,14 @@ class LazyPictures(ABC):
     def chunks(self) -> tuple[int, ...]:
         """The shape of what is read at once: one picture, however little of it is wanted."""
         return (1, *self.shape[1:])
+
+    def __repr__(self) -> str:
+        return f"<{self.name}: {self.shape} {self.dtype}, {self.nbytes / 1e6:.1f} MB that are not in memory>"
+
+    def __reduce__(self) -> NoReturn:
+        """Raises TypeError: an open session does not leave its process."""
+        problem = f"{self.name} cannot be sent to another process: let threads compute, dask's own scheduler"
+        raise TypeError(f"{problem}, or open the session in each process")
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -85,13 +94,17 @@ class LazyPictures(ABC):
         """
         if copy is False:
             raise ValueError(f"{self.name} lies in a file: without a copy there is data.mapped")
+        self._require_memory()
+        return self[:].astype(dtype or self.dtype, copy=False)
+
+    def _require_memory(self) -> None:
+        """Raises UserError when all of them would take more than half of the memory that is free."""
         free_bytes = host.free_memory_bytes()
         if free_bytes is not None and self.nbytes > free_bytes // 2:
             problem = "is not read whole: it would take more than half of the memory that is free"
             value, allowed = f"{self.nbytes / 1e9:.2f} GB", f"up to {free_bytes / 2e9:.2f} GB"
             hint = "Take data[first:last], or dask.array.from_array(data)"
             raise UserError(self.name, problem, value=value, allowed=allowed, hint=hint)
-        return self[:].astype(dtype or self.dtype, copy=False)
 
 
 def _is_all_of(index: tuple[Any, ...], shape: tuple[int, ...]) -> bool:

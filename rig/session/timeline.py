@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from rig.clock import NS, ClockMap, RoundTrips, map_clock, straight_map
 from rig.errors import ClipError, RigError, UserError
+from rig.session.presented import ScreenEnd, screen_end
 from rig.session.pulses import PulseTimes, pulse_times
 from rig.streams import NO_PULSE, GapCause, Picture
 
@@ -47,12 +48,15 @@ class View:
 
 @dataclass(frozen=True)
 class FilmView:
-    """What the screen showed at an instant: the last flip at or before it, and the film frame of that flip."""
+    """What the screen showed at an instant: the last flip at or before it, and the film frame of that flip.
+
+    Once the window or the recorder was gone nobody knows: then there is no step, and `reason` says so.
+    """
 
     step: Step | None
     clip: str | None
     film_frame: int  # -1: no film
-    flip_host_ns: int  # -1: no flip before the instant
+    flip_host_ns: int  # -1: no flip before the instant, or nobody knows which
     picture: Picture | None  # uint8 (height, width, 3)
     reason: str  # empty when there is a picture
 
@@ -217,11 +221,17 @@ class Timeline:
     def _flips_host_ns(self) -> NDArray[np.int64]:
         return np.ascontiguousarray(self.run.flips["host_ns"])
 
+    @cached_property
+    def _screen_end(self) -> ScreenEnd | None:
+        return screen_end(self.run)
+
     def on_screen(self, host_ns: int) -> FilmView:
         """What the screen showed, without the film's picture; there is one where `reason` is empty."""
         place = int(np.searchsorted(self._flips_host_ns, host_ns, side="right")) - 1
         if place < 0:
             return FilmView(None, None, -1, -1, None, "no flip before this moment")
+        if self._screen_end and host_ns >= self._screen_end.host_ns:
+            return FilmView(None, None, -1, -1, None, f"{self._screen_end.why}: what was on the screen is not known")
         flip = self.run.flips[place]
         number, flip_host_ns = int(flip["film_frame"]), int(flip["host_ns"])
         known = 0 <= flip["step"] < len(self.run.steps)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import random
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from rig.errors import DeviceLost, RigError
 
 ATTACH_S = 30.0
 LISTEN_S = 0.05
-GUESSING_S = (0.5, 2.0)  # from the begin of a trial until the guess
+GUESSING_S = (0.5, 2.0)  # from when it may guess until the guess
+WAITS = 1 / 3  # of all trials: there it guesses only when the recording waits for it
 NOTE_EVERY, PAUSE_TRIAL = 3, 2  # every third trial has a note; in the second one the operator pauses
 PAUSE_NS = NS
 
@@ -31,14 +32,16 @@ class Guess:
 
     value: str
     confidence: int  # 1 to 5
-    after_s: float  # from the begin of the trial
+    after_s: float  # from the clip's first flip, or the begin of the step that waits for it
+    waits: bool = False  # for that step
 
 
 def guess(trial: int, values: list[str], seed: int) -> Guess:
     """The same for the same trial, values and seed."""
     # Seeded by text: Python hashes numbers and tuples differently from run to run, a text's digest never.
     choice = random.Random(f"{seed} trial {trial}")
-    return Guess(choice.choice(sorted(values)), choice.randint(1, 5), choice.uniform(*GUESSING_S))
+    meant = Guess(choice.choice(sorted(values)), choice.randint(1, 5), choice.uniform(*GUESSING_S))
+    return replace(meant, waits=choice.random() < WAITS)
 
 
 def note(trial: int) -> str:
@@ -51,14 +54,15 @@ class Script:
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
-        self._trial, self._since_ns = 0, 0
+        self._trial = 0
+        self._since_ns: int | None = None  # it may guess in this trial
         self._done: set[tuple[str, int]] = set()  # command and trial, 0 for what belongs to none
         self._paused_ns: int | None = None
 
     def look(self, state: Message, now: int) -> list[Message]:
         """The commands that are due at host ns `now`, each once."""
         if state["trial"] != self._trial:
-            self._trial, self._since_ns = state["trial"], now
+            self._trial, self._since_ns = state["trial"], None
         commands = [{"command": "start"}] if state["is_waiting"] and self._is_new("start", 0) else []
         return [*commands, *self._guess(state, now), *self._pause(state, now), *self._note()]
 
@@ -72,6 +76,9 @@ class Script:
         if not asked["is_asked"] or asked["given"]:
             return []
         meant = guess(self._trial, [choice["value"] for choice in asked["choices"]], self._seed)
+        if meant.waits and state["kind"] != "guess":
+            return []
+        self._since_ns = now if self._since_ns is None else self._since_ns
         if now - self._since_ns < meant.after_s * NS or not self._is_new("guess", self._trial):
             return []
         said = {"value": meant.value, "confidence": meant.confidence}

@@ -27,7 +27,7 @@ from rig.clips.manifest import FilmClip
 from rig.clock import HostClock
 from rig.config.rig import Screen
 from rig.errors import RigError
-from rig.stimulus.display import require_display, start_virtual
+from rig.stimulus.display import require_display, start_virtual, x_screen
 from rig.stimulus.messages import pack_error
 from rig.stimulus.sound import open_sounds
 from rig.stimulus.stage import Stage
@@ -63,6 +63,8 @@ def _display(config: Screen, folder: Path) -> Iterator[tuple[str, str | None]]:
     if config.display != "virtual":
         require_display(config.display, config.width, config.height)
         os.environ["DISPLAY"] = config.display
+        if x_screen(config.display):
+            os.environ["PYGLET_SHADOW_WINDOW"] = "0"  # it opens on the first screen, and no other can draw beside it
         yield config.display, None
         return
     virtual = start_virtual(config.width, config.height, folder)

@@ -149,6 +149,11 @@ def _size(display: Any) -> tuple[int, int]:
     return screen.width_in_pixels, screen.height_in_pixels
 
 
+def x_screen(name: str) -> int:
+    """Which screen of its X server a display is: 1 for :0.1."""
+    return int(name.partition(".")[2] or 0)
+
+
 def require_display(name: str, width: int, height: int) -> None:
     """Raises DeviceNotFound when no X display answers at `name`, DeviceNotReady when it has another size."""
     with closing(_opened(name)) as display:
@@ -159,5 +164,6 @@ def require_display(name: str, width: int, height: int) -> None:
             "is another size than rig.yaml says",
             value="{}x{} px".format(*size),
             allowed=f"{width}x{height} px",
-            hint="Mend screen.width and screen.height in rig.yaml, or the screen's settings",
+            hint="Mend screen.width and screen.height in rig.yaml, or the screen's settings; the participant's monitor "
+            "must be a display of its own, without the operator's",
         )

@@ -129,9 +129,12 @@ def _told_of(run: Run, shown: _Shown) -> list[_Happening]:
 
     It ends when that decision is due, and all that came before its end is told before.
     """
-    ends_ns = Decided(run).told_ns(shown.ended_ns, shown.step) if shown.ended_ns >= 0 else FOREVER_NS
     found = [*_told(run, shown.onset_ns, shown.until_ns), *_of_step(run, shown)]
-    return [(min(at, ends_ns) if at <= shown.ended_ns else at, told) for at, told in found]
+    if shown.ended_ns < 0:
+        return found
+    ends_ns = Decided(run).told_ns(shown.ended_ns, shown.step)
+    in_time = [(min(at, ends_ns) if at <= shown.ended_ns else at, told) for at, told in found]
+    return [*in_time, (ends_ns, StepEnded(shown.step, shown.ended_ns, ENDED_BY))]
 
 
 def _in_order(happenings: list[_Happening]) -> list[_Happening]:
@@ -155,14 +158,12 @@ def _pairs(run: Run, from_ns: int, until_ns: int) -> Iterator[_Happening]:
 
 
 def _of_step(run: Run, shown: _Shown) -> Iterator[_Happening]:
-    """Its begin, its answers, which the recorder may have got a little later than its end, and its end."""
+    """Its begin, and its answers, which the recorder may have got a little later than its end."""
     yield shown.onset_ns, StepBegan(shown.step, shown.onset_ns)
     last_ns = shown.ended_ns if shown.ended_ns >= 0 else FOREVER_NS
     for entry in run.answers:
         if entry.get("by") is None and shown.onset_ns <= entry["host_ns"] < shown.until_ns:
             yield min(int(entry["host_ns"]), last_ns), _answer(entry)
-    if shown.ended_ns >= 0:
-        yield shown.ended_ns, StepEnded(shown.step, shown.ended_ns, ENDED_BY)
 
 
 def _answer(entry: Json) -> Answer:

@@ -28,7 +28,7 @@ from rig.stimulus.sound import Sounds, lead_flips
 if TYPE_CHECKING:  # PsychoPy needs the display first
     from rig.stimulus.window import Window
 
-BATCH = 30  # flips told at once
+BATCH = 3  # flips told at once: a window that dies takes no more with it, 50 ms at 60 Hz
 IDLE_S = 0.02  # how often a resting window looks after its keys
 DECODING_S = 0.002  # how often one that waits for a film does
 

@@ -17,6 +17,7 @@ from rig.clock import NS, Clock
 from rig.config.rig import Screen
 from rig.errors import DeviceNotReady
 from rig.stimulus.acts import Act
+from rig.stimulus.display import x_screen
 from rig.stimulus.hands import Hands
 from rig.stimulus.pages.colours import BACKGROUND
 from rig.stimulus.texture import BGRA, RGB, Texture
@@ -45,7 +46,7 @@ class Window:
         self._window = visual.Window(
             self.size,
             pos=(0, 0),
-            screen=0,
+            screen=x_screen(config.display),  # by DISPLAY alone it would open on the first one
             fullscr=not self._paces,
             allowGUI=False,
             monitor=_monitor(config),

@@ -22,10 +22,8 @@ class Survey:
 
     def __init__(self, opened: Opened, from_s: float, to_s: float, bins: int) -> None:
         """`from_s`, `to_s`: on the session's axis."""
-        self.stream = opened.session.runs[0].base.name
-        stretches = [
-            stretch for axis in opened.axes.values() for stretch in _stretches(axis, self.stream, from_s, to_s)
-        ]
+        base = opened.session.runs[0].base.name
+        stretches = [stretch for axis in opened.axes.values() for stretch in _stretches(axis, base, from_s, to_s)]
         count = sum(len(pulses) for _, _, pulses in stretches)
         self.is_each_frame = count <= MOST_PAIRS
         self._pairs: list[tuple[int, Stream, int]] = []  # bin, stream and pulse of the second frame
@@ -69,8 +67,7 @@ class Survey:
         """What the page is told."""
         pairs = zip(self._sums.tolist(), self._counts.tolist(), strict=True)
         means = [total / count if count else None for total, count in pairs]
-        frames = int(self._counts.sum())
-        return {"stream": self.stream, "energy": means, "frames_read": frames, "is_each_frame": self.is_each_frame}
+        return {"energy": means, "is_each_frame": self.is_each_frame}
 
 
 def _stretches(axis: Axis, name: str, from_s: float, to_s: float) -> list[tuple[Axis, Stream, range]]:

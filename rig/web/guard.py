@@ -19,10 +19,12 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MOST_BODY = 1 << 20  # bytes of a request
+MOST_LABELS = 32 << 20  # bytes of a coder's labels, which come all together
+HTTP_PORT = 80
 READING = ("GET", "HEAD")
 WRITING = {("PUT", "/api/labels"), ("POST", "/api/labels/close")}  # only of a coder
 CONTENT_SECURITY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
 HEADERS = {
@@ -64,7 +66,7 @@ class Guard:
             await _to_the_page(scope, send)
             return
         scope["state"] = {**scope.get("state", {}), "coder": coder}
-        await self._app(scope, _Limited(receive), send)
+        await self._app(scope, _Limited(receive, scope), send)
 
     def _admitted(self, scope: Scope) -> str | None:
         """The coder whose request it is, if any. Raises HTTPException."""
@@ -88,8 +90,8 @@ class Guard:
             raise HTTPException(403, "Pages of other sites may not ask this server")
         if "upgrade" in headers:
             raise HTTPException(403, "There are no web sockets here")
-        if int(headers.get("content-length", "0") or 0) > MOST_BODY:
-            raise HTTPException(413, f"A request has at most {MOST_BODY} bytes")
+        if int(headers.get("content-length", "0") or 0) > _most_body(scope):
+            raise _too_large(scope)
 
     def _hosts(self, scope: Scope) -> set[str]:
         """The names and the port by which the socket of this request may be called; it says so itself."""
@@ -98,7 +100,8 @@ class Guard:
         names = {f"[{literal}]" if literal.version == 6 else str(literal), *self._names}
         if literal.is_loopback:
             names.add("localhost")
-        return {f"{name}:{port}".lower() for name in names}
+        ends = [f":{port}", ""] if port == HTTP_PORT else [f":{port}"]  # browsers leave it out of addresses
+        return {f"{name}{end}".lower() for name in names for end in ends}
 
     def _known(self, said: str) -> str | None:
         """The token that was said, compared with each in a time that tells nothing."""
@@ -121,15 +124,30 @@ class _Headed:
 class _Limited:
     """Receives a request of limited length, also when it does not say how long it is. Raises HTTPException."""
 
-    def __init__(self, receive: Receive) -> None:
-        self._receive, self._bytes = receive, 0
+    def __init__(self, receive: Receive, scope: Scope) -> None:
+        self._receive, self._scope, self._bytes = receive, scope, 0
 
     async def __call__(self) -> Message:
         message = await self._receive()
         self._bytes += len(message.get("body", b""))
-        if self._bytes > MOST_BODY:
-            raise HTTPException(413, f"A request has at most {MOST_BODY} bytes")
+        if self._bytes > _most_body(self._scope):
+            raise _too_large(self._scope)
         return message
+
+
+def _most_body(scope: Scope) -> int:
+    return MOST_LABELS if _saves_labels(scope) else MOST_BODY
+
+
+def _too_large(scope: Scope) -> HTTPException:
+    if _saves_labels(scope):
+        most = f"{MOST_LABELS >> 20} MiB"
+        return HTTPException(413, f"Your labels together are larger than {most}: shorten the longest notes")
+    return HTTPException(413, f"A request has at most {MOST_BODY} bytes")
+
+
+def _saves_labels(scope: Scope) -> bool:
+    return (scope["method"], scope["path"]) == ("PUT", "/api/labels")
 
 
 def _headers(scope: Scope) -> dict[str, str]:

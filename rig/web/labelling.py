@@ -113,7 +113,7 @@ def blind(overview: Json) -> Json:
     """What a coder is told of a session while the film is hidden: when something was shown, never what."""
     trials = [{**trial, "name": trial["kind"], "clip": None} for trial in overview["trials"]]
     alarms = [{**alarm, "text": HIDDEN} for alarm in overview["alarms"]]
-    return {**overview, "trials": trials, "alarms": alarms, "answers": [], "clips": []}
+    return {**overview, "trials": trials, "alarms": alarms, "answers": []}
 
 
 def blind_flips(flips: Json) -> Json:

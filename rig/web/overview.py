@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from rig.errors import RigError
+from rig.errors import RigError, UserError
 from rig.session.layout import Outcome
 from rig.session.reader import JoinedStream, Session
 from rig.session.run import Run
@@ -24,6 +24,7 @@ from rig.web.axis import Axis
 from rig.web.pictures import bits_of, kind_of
 from rig.web.shelf import Opened
 
+ASKED = {"--at": "seconds", "--clip": "clip"}  # what a page calls the options of a command
 LATE, SKIPPED = 1, 2  # marks of a flip
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -32,7 +33,7 @@ T = TypeVar("T")
 def overview(opened: Opened) -> Json:
     """The whole of `/api/session` but whose page it is. A part that cannot be read is left out and told in a banner."""
     session, first = opened.session, opened.session.runs[0]
-    damages: list[Json] = []
+    damages = [_banner("unreadable", str(error)) for error in opened.damages]
 
     def each_run(tell: Callable[[Axis], Iterator[Json]]) -> list[Json]:
         found: list[Json] = []
@@ -45,12 +46,7 @@ def overview(opened: Opened) -> Json:
 
     told = {
         "title": f"sub-{session.subject} ses-{first.session:02d}",
-        "subject": session.subject,
-        "session": first.session,
         "rig": first.rig,
-        "protocol": first.protocol,
-        "created_utc": first.created_utc,
-        "simulated": session.is_simulated,
         "base": first.base.name,
         "streams": [_stream(stream) for stream in session.streams.values()],
         "runs": [_run(axis) for axis in opened.axes.values()],
@@ -60,7 +56,6 @@ def overview(opened: Opened) -> Json:
         "extras": each_run(_extras),
         "alarms": each_run(_alarms),
         "answers": each_run(_answers),
-        "clips": each_run(_clips),
     }
     return {**told, "banners": [*_banners(session), *damages]}
 
@@ -158,10 +153,6 @@ def _moment(axis: Axis, host_ns: int) -> Json:
     return {"run": axis.run.number, "pulse": int(axis.pulse_at(at_s)), "at_s": at_s}
 
 
-def _clips(axis: Axis) -> Iterator[Json]:
-    return ({"name": name, "run": axis.run.number} for name in axis.line.clip_steps)
-
-
 def _banner(kind: str, text: str) -> Json:
     return {"kind": kind, "text": text}
 
@@ -207,11 +198,14 @@ def _folder(run: Run) -> Path:
 
 
 def judged(session: Session) -> list[Json]:
-    """A banner for each run whose verdict is not `complete`, or that has none. Reads all tables of the runs."""
+    """A banner for each run whose verdict is not `complete`, or that has none. Reads all tables of the runs.
+
+    A run that is being recorded right now has no verdict yet, and asks for none.
+    """
     from rig.verify.verdict import load
 
     found = []
-    for run in session.runs:
+    for run in (run for run in session.runs if not run.is_being_recorded):
         command = f"rig verify {quote(str(_folder(run)))}"
         try:
             verdict = load(run)
@@ -244,6 +238,10 @@ def _flips(at_s: np.ndarray, rows: Rows) -> list[tuple[float, int, int, int]]:
 
 def found(opened: Opened, clip: str | None, seconds: float) -> Json:
     """Run and pulse of so many seconds of the session, or of a clip. Raises UserError naming what is allowed."""
-    line, host_ns = opened.session.locate(seconds, clip)
+    try:
+        line, host_ns = opened.session.locate(seconds, clip)
+    except UserError as error:
+        subject = ASKED.get(error.subject, error.subject)
+        raise UserError(subject, error.problem, value=error.value, allowed=error.allowed, hint=error.hint) from None
     axis = opened.axes[line.run.number]
     return {"run": line.run.number, "pulse": int(axis.pulse_at(axis.s_of(host_ns)))}

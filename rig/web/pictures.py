@@ -127,15 +127,17 @@ def bits_of(stream: Stream) -> int:
     return 8 if kind_of(stream) == "rgb8" else stream.pixel_format.bits
 
 
-def packet(opened: Opened, asked: Asked, tell: Callable[[Json], Json]) -> bytes:
+def packet(opened: Opened, asked: Asked, tell: Callable[[Json], Json], is_given_up: Callable[[], bool]) -> bytes:
     """The answer; `tell` says what of the screen may be told. Blocks while pictures are read.
 
-    A picture that is damaged is told with its reason.
+    A picture that is damaged is told with its reason. Once `is_given_up` nothing more is read, and the answer is empty.
     """
     axis = opened.axis(asked.run)
     wanted: dict[str, Wanted] = {}
     moments = [{**moment, "flips": tell(moment["flips"])} for moment in _moments(opened, axis, asked, wanted)]
-    made, damaged = _made(wanted, asked)
+    made, damaged = _made(wanted, asked, is_given_up)
+    if is_given_up():
+        return b""
     for view in (view for moment in moments for view in moment["views"].values()):
         if view["picture"] in damaged:
             view |= {"reason": damaged[view["picture"]], "picture": None}
@@ -240,11 +242,15 @@ def factor_of(stream: Stream) -> int:
     return max(1, ceil(sqrt(stream.width * stream.height / MOVING_PX)))
 
 
-def _made(wanted: dict[str, Wanted], asked: Asked) -> tuple[list[tuple[Json, memoryview]], dict[str, str]]:
+def _made(
+    wanted: dict[str, Wanted], asked: Asked, is_given_up: Callable[[], bool]
+) -> tuple[list[tuple[Json, memoryview]], dict[str, str]]:
     """What is told of each picture, and its bytes; and of those that cannot be read why."""
     made: list[tuple[Json, memoryview]] = []
     damaged: dict[str, str] = {}
     for key, picture in wanted.items():
+        if is_given_up():
+            break
         try:
             made.append(_picture(picture, asked))
         except RigError as error:

@@ -5,16 +5,19 @@ Shelf (the session) --> build --> Guard(routes) --> serve: uvicorn, in this proc
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import signal
 import socket
 import sys
 import webbrowser
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from getpass import getuser
 from ipaddress import ip_address
 from pathlib import Path
+from threading import Event
 from typing import TypeVar
 
 from anyio import CapacityLimiter, to_thread
@@ -102,9 +105,10 @@ class _Pages:
         return JSONResponse({"banners": await self._read(lambda opened: overview.judged(opened.session))})
 
     async def pictures(self, request: Request) -> Response:
-        """Pictures of some moments."""
+        """Pictures of some moments; no more are read when the page does not wait for them any more."""
         query, tell = request.query_params, labelling.blind_flips if _is_blind(request) else dict
-        body = await self._read(lambda opened: packet(opened, Asked.of(query, opened), tell))
+        with _waiting(request) as is_given_up:
+            body = await self._read(lambda opened: packet(opened, Asked.of(query, opened), tell, is_given_up))
         return Response(body, media_type="application/octet-stream")
 
     async def film(self, request: Request) -> Response:
@@ -157,6 +161,24 @@ class _Pages:
     async def _thread(self, work: Callable[[], T], kind: str, most: int) -> T:
         limiter = self._limits.setdefault(kind, CapacityLimiter(most))
         return await to_thread.run_sync(work, limiter=limiter)
+
+
+@contextmanager
+def _waiting(request: Request) -> Iterator[Callable[[], bool]]:
+    """Tells, in any thread, whether who asked has gone meanwhile."""
+    gone = Event()
+
+    async def watch() -> None:
+        with suppress(HTTPException):  # of too long a body, which nobody reads
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+        gone.set()
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield gone.is_set
+    finally:
+        watching.cancel()
 
 
 def _is_blind(request: Request) -> bool:

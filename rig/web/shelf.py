@@ -9,9 +9,10 @@ from pathlib import Path
 from threading import Lock
 from types import TracebackType
 
-from rig.errors import SessionError
+from rig.errors import SessionError, UserError
 from rig.session.folder import find_runs
 from rig.session.reader import Session
+from rig.session.timeline import offsets_ns
 from rig.web.axis import Axis
 from rig.web.film import Films
 
@@ -26,14 +27,37 @@ class Opened:
         self.films = Films()
         self.borrowers = 0  # the shelf's own count
 
-    @cached_property
+    @property
     def axes(self) -> dict[int, Axis]:
-        """By run number. Raises SessionError when the pulses of a run cannot be read."""
-        return {number: Axis(*placed) for number, placed in self.session.placed_timelines.items()}
+        """By run number, of those whose pulses can be read. Raises SessionError when there are none."""
+        return self._axes_and_damages[0]
+
+    @property
+    def damages(self) -> list[SessionError]:
+        """Why the other runs have no axis."""
+        return self._axes_and_damages[1]
+
+    @cached_property
+    def _axes_and_damages(self) -> tuple[dict[int, Axis], list[SessionError]]:
+        whole, damages = [], []
+        for line in self.session.timelines:
+            try:
+                Axis(line, 0)
+                whole.append(line)
+            except SessionError as error:
+                damages.append(error)
+        if not whole:
+            raise damages[0]
+        axes = {line.run.number: Axis(line, at_ns) for line, at_ns in zip(whole, offsets_ns(whole), strict=True)}
+        return axes, damages
 
     def axis(self, run: int) -> Axis:
         """Of run number `run`. Raises UserError naming the runs there are."""
-        return self.axes[self.session.run(run).number]
+        number = self.session.run(run).number
+        if number not in self.axes:
+            readable = ", ".join(map(str, self.axes))
+            raise UserError(f"run {run}", "has pulses that cannot be read", allowed=f"run {readable}")
+        return self.axes[number]
 
     def close(self) -> None:
         """Give all files back."""

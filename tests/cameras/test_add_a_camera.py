@@ -114,7 +114,7 @@ SIZE = {"width": 96, "height": 64}
 config = Camera.model_validate({"backend": ACME, "serial": "1", "line": 0, "divisor": 1, "exposure_us": 1000} | SIZE)
 rig = Rig.model_construct(box=Rig.model_fields["box"].annotation(port="/dev/none", rate_hz=100))
 try:
-    wiring._open_camera(rig, "HS", config, HostClock())
+    wiring.drivers.open_camera(rig, "HS", config, HostClock())
 except DeviceNotFound as error:
     print(error)
 """

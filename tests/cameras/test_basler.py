@@ -75,7 +75,7 @@ def test_the_pool_of_a_rigs_camera_holds_four_seconds_of_frames(rate_hz: int, di
         }
     )
     with stand_in(ace_usb()) as rig:
-        camera = wiring._open_camera(rig_file, "CAM", rig_file.cameras["CAM"], rig.clock)
+        camera = wiring.drivers.open_camera(rig_file, "CAM", rig_file.cameras["CAM"], rig.clock)
         camera.arm(0)
         assert rig.device.camera.MaxNumBuffer.Value == buffers
 

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
+from rig.check import preflight
+from rig.check.displays import Displayed
 from rig.check.preflight import Checked, check
 from rig.config.rig import Screen
 from rig.errors import RigError
 from rig.stimulus import process
 from rig.stimulus.display import VirtualDisplay, start_virtual
 from tests.check.test_planted import SCREEN
+from tests.films import make_film, sha256_of
+from tests.stimulus.live import ScreenFile
 
+ONE_FILM = """\
+schema: 1
+name: p
+title: t
+clips:
+  film: {{file: film.mp4, sha256: {sha256}, title: t, licence: l}}
+blocks:
+  - {{kind: clip, name: shown, clip: film}}
+"""
 SIMULATED = "{backend: simulated, width: 960, height: 540, refresh_hz: 60}"
 
 
@@ -31,20 +48,48 @@ def checked(folder: Path, screen: str) -> Checked:
     return check(str(folder / "rig.yaml"), None, folder)
 
 
-def test_a_real_screen_is_listed_and_measured_and_refused_for_its_rate(tmp_path: Path, display: VirtualDisplay) -> None:
+@pytest.fixture
+def two_screens(tmp_path: Path) -> Iterator[tuple[str, list[ScreenFile]]]:
+    """An X display whose first screen is the operator's and its second one, of 960x540 px, the participant's.
+
+    The name of the second, and the pixels of both.
+    """
+    sizes = ["-screen", "0", "640x480x24", "-screen", "1", "960x540x24", "-fbdir", str(tmp_path)]
+    reader, writer = os.pipe()
+    command = ["Xvfb", "-displayfd", str(writer), *sizes, "-nolisten", "tcp", "-noreset", "-nocursor"]
+    with ExitStack() as stack:
+        server = stack.enter_context(subprocess.Popen(command, pass_fds=(writer,), stderr=subprocess.DEVNULL))
+        stack.callback(server.terminate)
+        os.close(writer)
+        number = stack.enter_context(os.fdopen(reader)).readline().strip()
+        files = [stack.enter_context(closing(ScreenFile(tmp_path / f"Xvfb_screen{index}"))) for index in (0, 1)]
+        yield f":{number}.1", files
+
+
+def test_a_real_screen_is_listed_measured_there_and_refused_for_its_rate(
+    tmp_path: Path, two_screens: tuple[str, list[ScreenFile]]
+) -> None:
     """Xvfb has no vertical sync: a window that does not pace itself flips far more often than any real screen."""
-    seen = f"{{backend: psychopy, display: '{display.name}', width: 960, height: 540, refresh_hz: 60}}"
-    found = checked(tmp_path, seen)
+    name, files = two_screens
+    seen = f"{{backend: psychopy, display: '{name}', width: 960, height: 540, refresh_hz: 60}}"
+    grey = [False, False]  # whether the window was ever on the screen
+    with ThreadPoolExecutor(1) as pool:
+        checking = pool.submit(checked, tmp_path, seen)
+        while not checking.done():
+            grey = [
+                ever or bool((file.picture()[200, 200] == 160).all()) for ever, file in zip(grey, files, strict=True)
+            ]
+            wait([checking], 0.05)
+    assert grey == [False, True]
+    found = checking.result()
     assert found.screen is not None
     assert [(m.width, m.height, m.is_primary) for m in found.screen.monitors] == [(960, 540, False)]
     assert (found.screen.measured_hz or 0) > 150
     (problem,) = found.problems
-    assert str(problem).startswith(f"screen (display: {display.name}): ")
+    assert str(problem).startswith(f"screen (display: {name}): ")
     assert "Hz is the refresh rate measured; 60 Hz within 2%" in str(problem)
     (told, monitor) = found.screen.lines()
-    assert told == (
-        f"screen {display.name}: 960x540 px at 60 Hz by rig.yaml; {found.screen.measured_hz:.2f} Hz measured"
-    )
+    assert told == f"screen {name}: 960x540 px at 60 Hz by rig.yaml; {found.screen.measured_hz:.2f} Hz measured"
     assert monitor.startswith("   monitor screen: 960x540 px, ")
 
 
@@ -56,11 +101,32 @@ def test_a_screen_of_another_size_is_one_problem_and_its_monitors_are_listed(
     (problem,) = found.problems
     assert str(problem) == (
         f"screen (display: {display.name}): 960x540 px is another size than rig.yaml says; 1280x720 px. "
-        "Mend screen.width and screen.height in rig.yaml, or the screen's settings"
+        "Mend screen.width and screen.height in rig.yaml, or the screen's settings; the participant's monitor must be "
+        "a display of its own, without the operator's"
     )
     assert found.screen is not None
     assert [(m.width, m.height) for m in found.screen.monitors] == [(960, 540)]
     assert found.screen.measured_hz is None
+
+
+@pytest.mark.parametrize(
+    ("measured_hz", "told"),
+    [
+        (None, "30 fps on 60 Hz, a film frame stays for 2 flips, even"),
+        (59.94, "30 fps on 60 Hz, a film frame stays for 2 flips, even"),  # no count of a second tells them apart
+        (59.1, "30 fps on 59.1 Hz, a film frame stays for 2... flips, uneven"),
+    ],
+)
+def test_cadence_is_told_at_the_rate_that_was_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, measured_hz: float | None, told: str
+) -> None:
+    seen = Displayed(":0", 960, 540, 60.0, (), measured_hz)
+    monkeypatch.setattr(preflight, "look_at_screen", lambda *_: seen)
+    (tmp_path / "rig.yaml").write_text(SCREEN)
+    film = make_film(tmp_path / "film.mp4", 40, fps=30, size=(32, 24))
+    (tmp_path / "p.yaml").write_text(ONE_FILM.format(sha256=sha256_of(film)))
+    found = check(str(tmp_path / "rig.yaml"), str(tmp_path / "p.yaml"), tmp_path)
+    assert [line for line in (*found.warnings, *found.films.lines()) if "fps" in line] == [f"clip film: {told}"]
 
 
 def test_a_screen_that_nobody_can_see_is_never_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

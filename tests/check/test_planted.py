@@ -137,7 +137,8 @@ WRONG_WORDS = [
     f"p.yaml:29: blocks.2.each.1.questions.1: its page of 1 items {SMALL} in zh; {NO_FIT}",
     "p.yaml:8: clips.lost.file: nowhere.mp4 does not exist; a film file, or package:NAME/PATH. "
     "Put the film there, or mend `file` in the protocol",
-    f"film.mp4: sha256 FOUND is another film than the protocol names; sha256 {'0' * 64}. "
+    "p.yaml:9: clips.other.file: film.mp4 with sha256 FOUND is another film than the protocol names; "
+    f"sha256 {'0' * 64}. "
     "Fetch the right film, or, if this one is right, pin it by rig clips import",
     "p.yaml:10: clips.new.file: has no film yet; file and sha256 are needed. "
     "Import your own copy: rig clips import PROTOCOL new FILE",

@@ -14,6 +14,8 @@ from rig.cameras.found import FoundCamera
 from rig.check import preflight
 from rig.check.computer import NETWORK, USB
 from rig.check.preflight import Checked, check
+from rig.config.find import find_rig
+from rig.config.rig import read_rig
 from rig.errors import DeviceLost, RigError
 from rig.record.plan import LEAST_FREE_BYTES
 from rig.session.arming import HEADER_ROOM
@@ -244,6 +246,33 @@ def test_refused_real_time_priority_is_a_warning(tmp_path: Path, monkeypatch: py
     assert check_still(tmp_path, tmp_path).warnings == [warning]
     monkeypatch.setattr(host, "real_time_refused", lambda priority: "")
     assert check_still(tmp_path, tmp_path).warnings == []
+
+
+@pytest.mark.parametrize(
+    ("screen", "told"),
+    [
+        ("display: ':97'", 1),
+        ("display: ':97', sound: true", 0),
+        ("display: virtual", 0),  # nobody sits there
+    ],
+)
+def test_films_whose_sound_a_real_screen_would_not_play_are_a_warning(tmp_path: Path, screen: str, told: int) -> None:
+    clips = ""
+    for name, sound in {"loud": (0, 0.4), "still": None}.items():
+        film = make_film(tmp_path / f"{name}.mp4", 10, sound=sound, size=(32, 24))
+        clips += f"  {name}: {{file: {name}.mp4, sha256: {sha256_of(film)}, title: t, licence: l}}\n"
+    (tmp_path / "p.yaml").write_text(STILL.replace("blocks:", f"clips:\n{clips}blocks:"))
+    (tmp_path / "rig.yaml").write_text(
+        RIG.replace("screen: {backend: simulated", f"screen: {{backend: psychopy, {screen}")
+    )
+    found = check(str(tmp_path / "rig.yaml"), str(tmp_path / "p.yaml"), tmp_path, with_devices=False)
+    assert found.problems == []
+    warning = "1 clip has sound, and nobody hears it: screen.sound in rig.yaml is false. Write sound: true there"
+    assert [each for each in found.warnings if "sound" in each] == [warning] * told
+
+
+def test_the_rigs_for_real_screens_that_are_shipped_play_sound() -> None:
+    assert all(read_rig(find_rig(name)).rig.screen.sound for name in ("smic", "smic-sub"))
 
 
 def test_sound_that_is_asked_for_and_not_heard_is_a_warning_with_its_reason(tmp_path: Path) -> None:

@@ -11,12 +11,15 @@ import h5py
 import pytest
 
 import rig
-from rig.config.find import find_rig
+from rig.config.find import find_protocol, find_rig
 from rig.config.rig import read_rig
 from rig.sim.script import script
 from rig.stimulus.display import start_virtual
 from rig.stimulus.pages.page import Page, look_of
+from rig.verify.findings import Word
+from rig.verify.screen.film import check_film_frames
 from tests import commands
+from tests.rigs import QUESTION
 
 DEMO = ("record", "demo", "--rig", "demo", "--subject", "001", "--participant", "scripted")
 CLIPS = {"clip1": 132, "clip2": 250}  # film frames of the two clips, as any player counts them
@@ -96,9 +99,9 @@ def test_the_demos_file_holds_everything_that_happened(demo):
         assert run.log[-1]["outcome"] == "finished"
 
 
-def _start_demo(tmp_path: Path, until: str):
+def _start_demo(tmp_path: Path, until: str, protocol: object = "demo"):
     """A demo under way in its window, from the first status line that holds `until`."""
-    process = commands.start(*DEMO, "--out", tmp_path, cwd=tmp_path)
+    process = commands.start("record", protocol, *DEMO[2:], "--out", tmp_path, cwd=tmp_path)
     assert process.stdout is not None
     while until not in (line := process.stdout.readline()):
         assert line, process.stderr and process.stderr.read()
@@ -119,8 +122,11 @@ def test_ctrl_c_in_the_middle_of_a_film_ends_in_order(tmp_path):
         assert session.at(clip="clip1", seconds=0.5).film.clip == "bunny"
 
 
-def test_a_dead_window_does_not_end_the_recording(tmp_path):
-    process = _start_demo(tmp_path, "clip1")
+def test_a_dead_window_does_not_end_the_recording_nor_take_answers_with_it(tmp_path):
+    head, _, _ = find_protocol("demo").read_text().partition("blocks:\n")
+    asked_first = tmp_path / "asked-first.yaml"
+    asked_first.write_text(f"{head}blocks:\n{QUESTION}  - {{kind: clip, name: clip1, clip: bunny}}\n")
+    process = _start_demo(tmp_path, "clip1", asked_first)
     window = _child_running("rig.stimulus.child", process.pid)
     os.kill(window, signal.SIGKILL)
     assert process.stdout is not None
@@ -133,11 +139,33 @@ def test_a_dead_window_does_not_end_the_recording(tmp_path):
     assert "rig.stimulus.child" in out
     logs = list((tmp_path / "sub-001/ses-01").glob("*_stimulus.log"))
     assert len(logs) == 1, "what the window printed lies beside the run"
-    assert "screen: shows no further step, and the recording goes on; press Ctrl-C to end it in order" in out
+    assert "to end it in order press Ctrl-C in rig record, or e in rig operate" in out
     assert f"log:     {logs[0]}" in out
     with rig.open(tmp_path / "sub-001/ses-01") as session:
-        assert str(session.runs[0].outcome) == "device_lost"
+        run = session.runs[0]
+        assert str(run.outcome) == "device_lost"
         assert len(session.streams["HS"].gaps) == 0
+        given = {answer["question"]: answer["answer"] for answer in run.answers}
+        assert given == _scripted(run.steps) != {}, (
+            "answers are in the file as they are given, whatever comes of the window"
+        )
+        _what_a_dead_window_showed_is_not_known(session)
+
+
+def _what_a_dead_window_showed_is_not_known(session):
+    """At the last flip that it told of there is a film frame, and none at any time after."""
+    line = session.timelines[0]
+    last = line.run.flips[-1]
+    shown = line.on_screen(int(last["host_ns"]))
+    assert (shown.clip, shown.film_frame) == ("bunny", last["film_frame"])
+    end_ns = line.start_host_ns + line.length_ns
+    assert end_ns - last["host_ns"] > 2e9
+    for host_ns in range(int(last["host_ns"]) + 50_000_000, end_ns, 100_000_000):
+        after = line.on_screen(host_ns)
+        assert (after.clip, after.reason) == (None, "the window was lost: what was on the screen is not known")
+    (film,) = check_film_frames(line.run)
+    assert (film.stream, film.word) == ("clip1", Word.NOT_MEASURED)
+    assert f"the window was lost: what was shown is not known from film frame {last['film_frame'] + 1} on" in film.text
 
 
 def _frames_in(line: str) -> int:
@@ -159,7 +187,9 @@ def _rig_on(display: str, folder: Path) -> Path:
 
 def test_a_screen_that_does_not_answer_is_an_error_that_names_it(tmp_path):
     own = _rig_on(":4711", tmp_path)
-    assert ":4711" in commands.refused("record", "demo", "--rig", own, "--subject", "1", cwd=tmp_path)
+    done = commands.run("record", "demo", "--rig", own, "--subject", "1", cwd=tmp_path)
+    assert (done.returncode, ":4711" in done.stderr, "Traceback" in done.stderr) == (2, True, False)
+    assert "warning:    1 clip has sound, and nobody hears it: screen.sound in rig.yaml is false" in done.stdout
 
 
 def test_a_scripted_participant_never_presses_keys_on_a_screen_that_is_not_the_rigs_own(tmp_path):

@@ -52,13 +52,15 @@ RULES = Rules(is_blind=True, guesses=GUESSES, hidden=WORDS)
 
 def standing(**changed: Any) -> Standing:
     """Ten seconds into the clip of trial 3 of 16."""
+    shown = changed.get("step", STEPS[2])
     plain = Standing(
         state=RunState.RECORDING,
         outcome=Outcome.INCOMPLETE,
         seconds=100.0,
-        step=STEPS[2],
+        step=shown,
         step_seconds=10.0,
         trials=16,
+        may_guess=shown is not None and shown.trial > 0,
         guess="",
         is_paused=False,
         is_waiting=False,

@@ -127,6 +127,20 @@ def test_the_guesses_in_the_file_are_those_of_the_script(led: Led) -> None:
     assert [(one["answer"], one["confidence"]) for one in guesses] == [(one.value, one.confidence) for one in meant]
 
 
+def test_no_guess_came_before_its_clip_and_one_was_left_to_the_step_that_waits_for_it(led: Led) -> None:
+    waits = [guess(trial, ["jubilant", "gloomy"], SEED).waits for trial in range(1, TRIALS + 1)]
+    assert sorted(waits) == [False, False, True]
+    with rig.open(led.recorded.path) as session:
+        (run,) = session.runs
+        onsets = {
+            run.steps[row["step"]].trial: row["onset_host_ns"] for row in run.trials[::-1]
+        }  # the clip comes first
+        guesses = [answer for answer in run.answers if answer.get("by") == "operator"]
+        kinds = [run.steps[one["step"]].kind for one in guesses]
+    assert all(one["confirmed_host_ns"] > onsets[one["trial"]] + 5e8 for one in guesses)
+    assert {kind for kind, is_waiting in zip(kinds, waits, strict=True) if is_waiting} == {"guess"}
+
+
 def test_start_pause_and_notes_are_in_the_log(led: Led) -> None:
     with rig.open(led.recorded.path) as session:
         said = [(entry["said"], entry.get("text", "")) for entry in session.log if entry["kind"] == "operator"]

@@ -9,16 +9,16 @@ from rig.config.rig import Box
 from rig.errors import DeviceNotReady
 from rig.testing.trigger import plan
 from rig.trigger import wire
-from rig.trigger.box import RunLeftOver
+from rig.trigger.box import RunLeftOver, TriggerBox
 from tests.trigger.benches import VirtualRig, virtual_rig
 from tests.trigger.test_driver import Line
 
 
-def opened_after_a_kill(rig: VirtualRig) -> wiring.TriggerBox:
+def opened_after_a_kill(rig: VirtualRig) -> TriggerBox:
     rig.box.start(plan(), 5)
     rig.bench.wait(0.5)
     rig.box._port.close()
-    return wiring._open_box(Box(port=rig.url, rate_hz=100), rig.url, rig.clock)
+    return wiring.drivers.open_box(Box(port=rig.url, rate_hz=100), rig.url, rig.clock)
 
 
 def test_the_box_is_idle_when_the_recorder_has_opened_it() -> None:

@@ -9,7 +9,7 @@ from rig.record.plan import Lead
 from rig.record.states import RunState
 from rig.session.layout import Outcome
 from rig.stimulus.screen import ScreenNote, StepEnded
-from tests.record.led import Led
+from tests.record.led import Led, step
 from tests.record.test_run import S
 
 ALL = {"HS", "VIS", "NIR"}
@@ -136,6 +136,53 @@ def test_a_guess_ends_the_step_that_waits_for_it(led):
     assert (guess["onset_host_ns"], guess["is_right"]) == (onset - S // 1000, False)
     led.ended("abort")
     assert led.on == 4
+
+
+def test_a_guess_counts_from_the_first_flip_of_its_clip_on_and_not_in_the_wash_out_before_it(tmp_path):
+    led = Led(tmp_path, steps=with_wash_outs())
+    for _ in range(2):  # in the wash-out, and while the clip is made ready
+        led.said("guess", value="fear", confidence=4, trial=1)
+        assert not led.run.steps.may_guess
+        led.go(1)
+    assert ([a for a in led.answers if a.get("by")], led.run.steps.course.caught) == ([], 0)
+    assert led.records("operator") == []
+    assert led.run.wishes.refused == ["guess for trial 1 came before its clip: nothing was done"] * 2
+    led.began()
+    led.said("guess", value="fear", confidence=4, trial=1)
+    (guess,) = (answer for answer in led.answers if answer.get("by") == "operator")
+    assert (guess["step"], guess["trial"], led.run.steps.course.caught) == (1, 1, 1)
+    led.said("repeat")
+    led.ended("abort")
+    led.said("guess", value="fear", confidence=4, trial=1)
+    assert len(led.run.wishes.refused) == 3  # its clip is still to come once more
+
+
+def test_a_guess_may_come_in_all_steps_behind_the_clip(tmp_path):
+    led = Led(tmp_path, steps=with_wash_outs())
+    led.go(2)
+    led.said("guess", value="joy", confidence=1, trial=1)
+    led.go(4)
+    led.said("guess", value="joy", confidence=1, trial=2)
+    assert [(a["step"], a["trial"]) for a in led.answers if a.get("by") == "operator"] == [(2, 1)]
+
+
+def with_wash_outs():
+    """Two trials of a wash-out, a clip and a step that waits for the guess."""
+    return [
+        step(3 * (trial - 1) + place, kind, trial=trial, target="fear", clip="c" if kind == "clip" else None)
+        for trial in (1, 2)
+        for place, kind in enumerate(("wash-out", "clip", "guess"))
+    ]
+
+
+def test_before_the_first_step_of_a_resumed_run_what_is_said_stands_at_no_step(tmp_path):
+    led = Led(tmp_path, lead=Lead(is_waiting=True, first=4))
+    led.said("note", text="again")
+    led.said("start")
+    led.said("note", text="here")
+    assert [(e["said"], e["step"], e["trial"]) for e in led.records("operator")] == [
+        ("note", -1, 0), ("start", -1, 0), ("note", 4, 2),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("word", ["guess", "skip", "repeat"])

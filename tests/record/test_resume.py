@@ -8,6 +8,7 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from random import Random
 
 import pytest
 from typer.testing import CliRunner
@@ -19,9 +20,10 @@ from rig.cli.app import app
 from rig.config.rig import read_rig
 from rig.elicitation.protocol import read_protocol
 from rig.errors import UserError
+from rig.record.messages import OperatorSaid
 from rig.record.plan import LEAST_FREE_BYTES
 from rig.record.preparing import Request, prepared
-from rig.record.recording import Recorded
+from rig.record.recording import Recorded, Recording, Status
 from rig.record.resuming import cut_sessions, find_cut
 from rig.session.layout import Outcome
 from rig.session.recover import recover
@@ -29,10 +31,16 @@ from rig.session.run import Run
 from rig.session.withdrawal import Withdrawal, withdrawal_of
 from rig.subjects.ledger import Ledger
 from rig.verify.findings import Word
+from rig.verify.screen.film import check_film_frames
 from rig.verify.screen.flips import check_steps
 from rig.verify.verdict import verify_run
+from tests import commands
+from tests.power import DiskLog
 from tests.record.trials import record_with, write_trials
 from tests.rigs import write_rig
+
+ENDS_WITHIN_S = 30
+POWER_CUTS = 2
 
 
 def cut(folder: Path, step: str, *, time: str = "virtual", withdraws_in: str = "") -> tuple[Path, Path]:
@@ -93,6 +101,21 @@ def test_verify_names_what_was_cut_and_misses_nothing_else(resumed, monkeypatch)
         monkeypatch.setattr(Run, "attributes", lambda own, path: told_by_file(own, path) | {"first_step": 0})
         (bad,) = check_steps(run)
         assert (bad.word, "never begun: consent, trial01-film" in bad.text) == (Word.FAIL, True)
+
+
+def test_what_of_its_film_the_killed_recorder_did_not_write_is_not_known(resumed, left):
+    with rig.open(left[0] / "as-it-was" / "sub-001" / "ses-01") as session:
+        (line,) = session.timelines
+        shown = line.run.film_flips(line.run.steps[4])
+        last, number = int(shown["host_ns"][-1]), int(shown["film_frame"][-1])
+        before, after = line.on_screen(last + 16_000_000), line.on_screen(last + 17_000_000)
+        whole, cut_short = check_film_frames(line.run)
+    assert (before.clip, before.film_frame, before.reason) == ("film2", number, "")
+    unknown = "the run was cut: what was on the screen is not known"
+    assert (after.step, after.film_frame, after.picture, after.reason) == (None, -1, None, unknown)
+    assert (whole.stream, whole.word) == ("trial01-film", Word.PASS)
+    assert (cut_short.stream, cut_short.word, cut_short.value) == ("trial02-film", Word.NOT_MEASURED, None)
+    assert f"not known from film frame {number + 1} on; before it all {number + 1}" in cut_short.text
 
 
 def test_its_row_of_the_ledger_is_kept(resumed, left):
@@ -249,13 +272,65 @@ def test_who_withdrew_before_the_kill_has_dropped_out_and_is_still_asked_what_ma
         record_with(tmp_path, *files, lambda *_: None)
 
 
+def logged_session(folder: Path) -> tuple[DiskLog, int, tuple[Path, Path]]:
+    """What a virtual session asked of the disk, and how much of it in its second film; rig and protocol.
+
+    Beside it, in `ledger`, the ledger as it was at that moment.
+    """
+    files = write_rig(folder), write_trials(folder, "fear", "joy", "fear", frames=50)
+    (folder / "sessions").mkdir()
+    log, seen = DiskLog(folder / "sessions"), list[int]()
+
+    def act(recording: Recording, status: Status) -> None:
+        if status.step == "trial01-guess":
+            recording.say(OperatorSaid("guess", 0, value="fear", confidence=5))
+        elif status.step == "trial02-film":
+            seen.append(len(log.ops))
+            copy_ledger(folder / "sessions", folder / "ledger")
+            [recording.abort() for _ in seen[1:]]  # what comes later matters to nobody
+
+    with log.logging():
+        record_with(folder, *files, act)
+    return log, seen[1], files  # by the second time the disk has the row of the step
+
+
+def copy_ledger(out: Path, into: Path) -> None:
+    into.mkdir(exist_ok=True)
+    for path in out.glob("ledger*"):
+        shutil.copy(path, into)
+
+
+def test_what_a_power_cut_leaves_goes_on_by_the_command(tmp_path):
+    """Whatever of the unsynced blocks the disk has, torn or whole, and nothing recovered first."""
+    log, place, (rig_file, protocol) = logged_session(tmp_path)
+    for seed in range(POWER_CUTS):
+        left = tmp_path / f"left-{seed}"
+        shutil.copytree(tmp_path / "ledger", left)
+        log.cut_at(place, Random(seed), left)
+        found = find_cut(left, "001", None, read_protocol(protocol))
+        assert (found.first, found.caught, found.run, found.resumes) == (7, 1, 2, 1)
+    options = ("--rig", rig_file, "--subject", "001", "--out", left, "--participant", "scripted", "--speed", "max")
+    done = commands.run("record", protocol, *options, "--resume", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"goes on:    {left}/sub-001/ses-01, with step 8 of 14" in done.stdout
+    with rig.open(left / "sub-001/ses-01") as session:
+        first, second = session.runs
+        assert (first.outcome, second.outcome) == (Outcome.INCOMPLETE, Outcome.FINISHED)
+        names = [second.steps[row["step"]].name for row in second.trials]
+        assert names == ["trial03-film", "trial03-rest", "trial03-guess", "penalty-page1", "end"]
+        assert [f.text for f in verify_run(second).findings if f.word is Word.FAIL] == []
+
+
 def test_the_outage_is_told_to_the_millisecond(tmp_path):
-    """In real time: both runs are of one boot, so the host clock tells."""
-    files = cut(tmp_path, "trial01-film", time="real")
-    came = record_with(
-        tmp_path, *files, lambda own, status: own.stop() if status.step else None, virtual=False, resume=True
-    )
-    with rig.open(came.path.parent) as session:
+    """In real time, and by the command that an operator types: both runs are of one boot, so the host clock tells."""
+    rig_file, protocol = cut(tmp_path, "trial01-film", time="real")
+    resume = ("--rig", rig_file, "--subject", "001", "--participant", "scripted", "--resume")
+    with commands.start("record", protocol, *resume, cwd=tmp_path) as recorder:
+        said = next(line for line in recorder.stdout if "trial02-film" in line)  # a step has begun
+        recorder.send_signal(signal.SIGINT)
+        rest, problems = recorder.communicate(timeout=ENDS_WITHIN_S)
+    assert (recorder.returncode, problems) == (0, ""), said + rest
+    with rig.open(tmp_path / "sessions/sub-001/ses-01") as session:
         first, second = session.runs
         last = max(stream.frames["arrived_host_ns"].max() for stream in first.streams.values())
         come = min(stream.frames["arrived_host_ns"].min() for stream in second.streams.values())

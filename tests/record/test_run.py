@@ -32,7 +32,7 @@ from rig.record.messages import (
     Tick,
 )
 from rig.record.plan import plan_run
-from rig.record.run import SCREEN_LOST, Run
+from rig.record.run import SCREEN_IS_LOST, Run
 from rig.record.states import RunState
 from rig.session.layout import Outcome
 from rig.stimulus.screen import StepBegan, StepEnded
@@ -300,7 +300,7 @@ def test_a_screen_that_never_ends_its_step_is_told_within_seconds_and_counts_as_
     rehearsal.wait(2.1)
     assert "screen: has said nothing for 0.8 s" in rehearsal.run.alarms
     rehearsal.wait(10)
-    assert {"screen: did not end step 1", f"screen: {SCREEN_LOST}"} <= set(rehearsal.run.alarms)
+    assert {"screen: did not end step 1", f"screen: {SCREEN_IS_LOST}"} <= set(rehearsal.run.alarms)
     assert rehearsal.run.state is RunState.RECORDING
     rehearsal.tell(StopRequested())
     rehearsal.drain(100)
@@ -363,7 +363,7 @@ def test_a_dead_window_does_not_end_the_recording(rehearsal):
     rehearsal.begin()
     rehearsal.tell(DeviceFailed("screen", DeviceLost("screen", "is gone")))
     assert rehearsal.run.state is RunState.RECORDING
-    assert alarms(rehearsal) == ["screen: is gone", SCREEN_LOST]
+    assert alarms(rehearsal) == ["screen: is gone", SCREEN_IS_LOST]
 
 
 def test_a_lost_box_lets_frames_go_on_and_ends_when_none_comes(rehearsal):

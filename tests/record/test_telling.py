@@ -149,6 +149,10 @@ def test_the_state_says_how_it_stands() -> None:
 def test_between_trials_nothing_is_to_be_guessed() -> None:
     assert not state(standing(step=STEPS[0]), RULES)["guess"]["is_asked"]
     assert not state(standing(step=None), RULES)["guess"]["is_asked"]
+
+
+def test_in_a_trial_nothing_is_to_be_guessed_before_its_clip_nor_where_nothing_can_be() -> None:
+    assert not state(standing(may_guess=False), RULES)["guess"]["is_asked"]
     assert not state(standing(), Rules(is_blind=True))["guess"]["is_asked"]
 
 

@@ -71,7 +71,7 @@ def cables(monkeypatch: pytest.MonkeyPatch) -> list[Cable]:
         made.append(Cable(protocol_sim._endpoints[port.removeprefix("sim://")]))
         return SerialBox(made[0].port, clock, baud=box.baud, hello_timeout_s=20)
 
-    monkeypatch.setattr(wiring, "_open_box", plug_in)
+    monkeypatch.setattr(wiring.opening, "open_box", plug_in)
     return made
 
 

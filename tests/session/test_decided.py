@@ -54,6 +54,14 @@ def test_what_the_operator_said_before_stays_before(run: Run) -> None:
     assert pause_ns < Decided(run).told_ns(ended_ns) <= ended_ns
 
 
+def test_a_word_about_a_step_that_was_taken_a_little_late_still_comes_before_its_end(run: Run) -> None:
+    ended_ns = int(run.trials["ended_host_ns"][1])
+    late_ns = ended_ns + 5_000_000
+    run.__dict__["log"] = [*run.log, {"kind": "operator", "said": "repeat", "step": 1, "host_ns": late_ns}]
+    assert Decided(run).told_ns(ended_ns, 1) == late_ns + 1
+    assert Decided(run).told_ns(ended_ns, 2) <= ended_ns
+
+
 def test_a_run_without_pulses_changes_nothing(run: Run) -> None:
     run.__dict__["pulses"] = run.pulses[:0]
     assert Decided(run).told_ns(12_345) == 12_345

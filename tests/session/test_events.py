@@ -236,7 +236,7 @@ def test_the_table_is_made_byte_by_byte_the_same_again_for_the_owner_alone(path:
         written = save_events(session, tmp_path)
     done = commands.run("export", "events", path.parent, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    exported = path.parent / "sub-001_ses-01_events.tsv"
+    exported = path.parent / "sub-001_ses-01_task-demo_events.tsv"
     assert str(exported) in done.stdout
     for one, other in ((written, exported), (written.with_suffix(".json"), exported.with_suffix(".json"))):
         assert one.read_bytes() == other.read_bytes()
@@ -249,10 +249,11 @@ def test_the_table_is_made_byte_by_byte_the_same_again_for_the_owner_alone(path:
 
 def test_rig_record_writes_it_as_rig_export_does(tmp_path: Path) -> None:
     rig_file, protocol = write_rig(tmp_path), write_protocol(tmp_path, ("rest", 1, "all"), ("pause", 1, "none"))
+    protocol.write_text(protocol.read_text().replace("name: still", "name: still_2-b"))
     options = ("--rig", rig_file, "--subject", "001", "--speed", "max")
     done = commands.run("record", protocol, *options, "--participant", "scripted", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    path = tmp_path / "sessions/sub-001/ses-01/sub-001_ses-01_events.tsv"
+    path = tmp_path / "sessions/sub-001/ses-01/sub-001_ses-01_task-still2b_events.tsv"
     assert str(path.relative_to(tmp_path)) in done.stdout
     written = path.read_bytes()
     path.unlink()

@@ -60,6 +60,25 @@ def test_it_guesses_once_in_each_trial_when_it_means_to() -> None:
     assert all_commands(early, in_trial(1), 0, guess(1, VALUES, 5).after_s - 0.1) == []
 
 
+def test_in_a_third_of_the_trials_it_waits_for_the_step_that_asks_for_the_guess() -> None:
+    trials = [trial for trial in range(1, 301) if guess(trial, VALUES, 5).waits]
+    assert 80 < len(trials) < 120
+    script, trial = Script(5), next(trial for trial in trials if trial > 3)
+    assert [c for c in all_commands(script, in_trial(trial), 0, 30.0) if c["command"] == "guess"] == []
+    asking = state(standing(step=step(3, "guess", "x", trial=trial)), RULES)
+    said = [c for c in all_commands(script, asking, 40 * NS) if c["command"] == "guess"]
+    assert [one["value"] for one in said] == [guess(trial, VALUES, 5).value]
+    early = all_commands(Script(5), asking, 0, guess(trial, VALUES, 5).after_s - 0.1)
+    assert [c for c in early if c["command"] == "guess"] == []
+
+
+def test_it_counts_its_time_from_when_it_may_guess() -> None:
+    script, meant = Script(5), guess(1, VALUES, 5)
+    assert all_commands(script, in_trial(1, may_guess=False), 0, 30.0) == []
+    assert all_commands(script, in_trial(1), 30 * NS, meant.after_s - 0.1) == []
+    assert len(all_commands(script, in_trial(1), 30 * NS + int(meant.after_s * NS))) == 1
+
+
 def test_it_pauses_once_and_goes_on_and_notes_every_third_trial() -> None:
     script = Script(5)
     assert all_commands(script, in_trial(2, guess="nasty"), 0) == [{"command": "pause"}]

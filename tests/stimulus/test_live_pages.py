@@ -33,7 +33,7 @@ PAGE = Step(0, "question", "page", "", {}, None, 25, None, (), "", items=ITEMS)
 SCALE, TEXT = (replace(PAGE, index=i, name=ITEMS[i].name, items=(ITEMS[i],)) for i in (1, 3))
 SIZE, LOOK = (CONFIG.width, CONFIG.height), look_of(CONFIG)
 FILM = Step(5, "clip", "clip1", "", {}, None, 20, "film", (), "")
-SEED = 40  # by it both pages are answered with keys and with clicks; see the test
+SEED = 40  # by it both pages are answered with keys and with clicks, and one item is skipped; see the test
 
 
 def test_every_kind_of_item_is_answered_by_real_keys_and_pointer_as_the_script_says(tmp_path: Path) -> None:
@@ -51,6 +51,7 @@ def _page_is_answered(screen: PsychoPyScreen, pixels: ScreenFile, participant: S
     planned = script(step, SEED, page.boxes)
     assert any(deed.key for deed in planned.deeds) and any(deed.pointer for deed in planned.deeds)
     assert step is SCALE or any(ord(letter) > 127 for deed in planned.deeds for letter in deed.text)
+    assert step is SCALE or [g.question for g in planned.answers if g.is_skipped] == ["r-more"]
     screen.show(step)
     told = until(screen, StepBegan)
     shown = pixels.picture().copy()

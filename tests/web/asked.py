@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import struct
-from typing import Any
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import httpx
 import numpy as np
@@ -13,6 +15,7 @@ from starlette.types import ASGIApp
 
 SERVER = "http://127.0.0.1:8000"
 TOKEN = "token"
+T = TypeVar("T")
 PIXEL = {"grey8": ("u1", ()), "grey16": ("<u2", ()), "rgb8": ("u1", (3,))}
 
 
@@ -26,7 +29,13 @@ def ask(app: ASGIApp, path: str, method: str = "GET", *, base: str = SERVER, **o
         async with httpx.AsyncClient(transport=transport, base_url=base, cookies=cookies) as client:
             return await client.request(method, path, **options)
 
-    return asyncio.run(asked())
+    return run(asked())
+
+
+def run(coroutine: Coroutine[Any, Any, T]) -> T:
+    """In a thread of its own: Playwright's own loop may be at work in this one (conftest.py)."""
+    with ThreadPoolExecutor(1) as apart:
+        return apart.submit(asyncio.run, coroutine).result()
 
 
 def told(app: ASGIApp, path: str) -> Any:

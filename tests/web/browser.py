@@ -20,6 +20,15 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_pla
 ENDS_WITHIN_S = 30
 POLLED_EVERY_MS = 10
 SMALL = (1280, 720)
+FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"  # laid out anew
+FOCUSABLE = """() => [...document.querySelectorAll("button, input, select, textarea, a, [tabindex]")]
+  .filter((one) => one.checkVisibility() && one.tabIndex >= 0 && !one.disabled).length"""
+FOCUSED = """() => {
+  const one = document.activeElement;
+  window.reached ??= new Set();
+  if (one !== document.body) reached.add(one);
+  return one === document.body || getComputedStyle(one).outlineStyle !== "none";
+}"""
 
 
 @dataclass(frozen=True)
@@ -109,6 +118,17 @@ class Watched:
     def press(self, *keys: str) -> None:
         for key in keys:
             self.page.keyboard.press(key)
+
+    def reached_by_tab(self) -> int:
+        """How many controls there are: each is reached by the Tab key, and shows that it has the focus."""
+        count = int(self.js(FOCUSABLE))
+        self.js("() => { window.reached = new Set(); document.activeElement.blur(); }")
+        for _ in range(count + 3):
+            self.press("Tab")
+            assert self.js(FOCUSED), self.js("document.activeElement.outerHTML")
+        assert self.js("reached.size") == count
+        self.js("() => { document.activeElement.blur(); }")
+        return count
 
 
 def is_complaint(said: ConsoleMessage) -> bool:

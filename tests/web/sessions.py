@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 
+import rig
 from rig.config.rig import read_rig
+from rig.labels.coding import Coding
+from rig.labels.label import Label
+from rig.verify import verdict
 from tests import handmade, rigs
 
 STREAMS = {"HS": 1, "VIS": 4, "NIR": 4}
@@ -18,6 +26,7 @@ RUN_FILE = "sub-001_ses-01_run-01_session.h5"
 LOST = {"HS": {40, 41, 42, 43, 44}, "VIS": {60}}  # of `troubled`
 NOT_STORED = ("NIR", 100, 140)
 DAMAGED = 120  # of HS
+LABELLED = (150, 155, 160)  # onset, apex and offset of `labelled`
 
 
 def coloured(folder: Path) -> Path:
@@ -31,15 +40,51 @@ def coloured(folder: Path) -> Path:
     return rigs.record(folder, rig_path, rigs.write_film_protocol(folder)).path
 
 
-def troubled(folder: Path) -> Path:
-    """Two runs made by hand, in which much is wrong; texts of people are hostile."""
+def sized(folder: Path, cameras: dict[str, str], *, rate_hz: int = 100, seconds: float = 1) -> Path:
+    """A recorded session of these cameras, each with what its line in rig.yaml says beside its exposure."""
+    folder.mkdir()
+    lines = [
+        f"  {name}: {{backend: simulated, serial: {name}, line: {line}, start_delay_us: 0, exposure_us: 1000, {own}}}"
+        for line, (name, own) in enumerate(cameras.items())
+    ]
+    head, tail = rigs.RIG.format(seed=1, faults="").replace("rate_hz: 100", f"rate_hz: {rate_hz}").split("cameras:")
+    rig_path = folder / "rig.yaml"
+    rig_path.write_text("\n".join([head + "cameras:", *lines, tail[tail.index("screen:") :]]))
+    return rigs.record(folder, rig_path, rigs.write_protocol(folder, ("before", seconds, "all"))).path
+
+
+def troubled(folder: Path, **words: Any) -> Path:
+    """Two runs made by hand, in which much is wrong; texts of people are hostile. `words`: fields of the first Plan."""
     protocol = f"name: {HOSTILE!r}\n{handmade.REQUIRED}"
     plan = handmade.Plan(lost=LOST, not_stored=[NOT_STORED], damaged={"HS": {DAMAGED}}, ghosts={"HS": [30]},
-                         alarm=HOSTILE, protocol_text=protocol)  # fmt: skip
+                         alarm=HOSTILE, protocol_text=protocol, **words)  # fmt: skip
     handmade.make_run(folder, plan)
     later = {"host_0": handmade.HOST_0 + 20_000_000_000, "created_utc": "2026-03-01T10:00:20+00:00"}
     second = handmade.Plan(run=2, body_groups=20, **later)
     return handmade.make_run(folder, second).parent
+
+
+def judged(folder: Path) -> Path:
+    """`troubled`, its question and answer hostile too, with the verdict that it deserves."""
+    session = troubled(folder, question=HOSTILE, answer=HOSTILE)
+    with rig.open(session, by_leds=False) as opened:
+        for run in opened.runs:
+            verdict.save(run.path, verdict.verify_run(run))
+    return session
+
+
+def copied(session: Path, folder: Path) -> Path:
+    """The same session below another folder."""
+    return Path(shutil.copytree(session.parent, folder / session.parent.name)) / session.name
+
+
+def labelled(session: Path) -> None:
+    """Somebody has labelled it, and closed."""
+    label = Label("a1", 1, LABELLED[0], LABELLED[1], LABELLED[2], "micro", emotion=HOSTILE)
+    with rig.open(session) as opened:
+        coding = Coding(opened, "zoe")
+        coding.begin()
+        coding.close(coding.save([label], coding.read().revision))
 
 
 @dataclass(frozen=True)
@@ -48,18 +93,26 @@ class Stored:
 
     pictures: np.ndarray
     pulses: np.ndarray
+    bits: int = 8  # of a sample
+
+    def of(self, pulse: int) -> np.ndarray:
+        [at] = np.flatnonzero(self.pulses == pulse)
+        return np.asarray(self.pictures[at])
 
     def on_screen(self, pulse: int) -> np.ndarray:
         """What a screen shows of a pulse's frame: uint8 (height, width, 4)."""
-        [at] = np.flatnonzero(self.pulses == pulse)
-        picture = self.pictures[at]
-        grey = (picture >> 4 if picture.dtype == np.uint16 else picture).astype(np.uint8)
+        picture = self.of(pulse)
+        grey = (picture >> self.bits - 8).astype(np.uint8)
         colours = grey if grey.ndim == 3 else np.repeat(grey[:, :, np.newaxis], 3, axis=2)
         return np.dstack([colours, np.full(colours.shape[:2], 255, np.uint8)])
 
 
-def stored(path: Path) -> dict[str, Stored]:
-    """Every stream of a run file."""
+def stored(path: Path, names: Iterable[str] = STREAMS) -> dict[str, Stored]:
+    """Every stream of a run file, as its pictures lie there."""
     with h5py.File(path, locking=False) as file:
-        groups = {name: file[f"acquisition/{name}"] for name in STREAMS}
-        return {name: Stored(group["data"][:], group["frames"]["pulse_number"]) for name, group in groups.items()}
+        return {name: _stored(file[f"acquisition/{name}"]) for name in names}
+
+
+def _stored(group: h5py.Group) -> Stored:
+    [bits] = re.findall("[0-9]+", group.attrs["pixel_format"])
+    return Stored(group["data"][:], group["frames"]["pulse_number"], int(bits))

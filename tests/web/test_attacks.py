@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.web.browser import ENDS_WITHIN_S, Address, serving
-from tests.web.sessions import troubled
+from tests.web.sessions import copied, troubled
 
 PATHS = [
     "/",
@@ -115,20 +116,38 @@ def files_of(folder: Path) -> dict[str, str]:
     return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*") if path.is_file()}
 
 
+@contextmanager
+def attacking(address: Address, session: Path, *, is_viewer: bool) -> Iterator[Attacker]:
+    """With the cookie of the page. Nothing that is done meanwhile may change a file."""
+    before = files_of(session)
+    first = Attacker(address, "").ask(f"/?token={address.token}", Cookie=None)
+    yield Attacker(address, first.headers["set-cookie"].partition(";")[0], is_viewer=is_viewer)
+    assert files_of(session) == before
+
+
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return troubled(tmp_path_factory.mktemp("attacks"))
 
 
-@pytest.fixture(scope="module", params=["replay", "annotate"])
-def attacker(request: pytest.FixtureRequest, session: Path) -> Iterator[Attacker]:
-    """Once with the viewer, once with the labelling page; nothing that the tests do may change a file."""
-    coder = ["--coder", "anna"] if request.param == "annotate" else []
-    with serving(request.param, session, *coder, cwd=session) as (_, [address]):
-        before = files_of(session)
-        first = Attacker(address, "").ask(f"/?token={address.token}", Cookie=None)
-        yield Attacker(address, first.headers["set-cookie"].partition(";")[0], is_viewer=not coder)
-        assert files_of(session) == before
+@pytest.fixture(scope="module")
+def viewer(session: Path) -> Iterator[Attacker]:
+    with serving("replay", session, cwd=session) as (_, [address]), attacking(address, session, is_viewer=True) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def coder(session: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacker]:
+    own = copied(session, tmp_path_factory.mktemp("coded"))
+    command = ("annotate", own, "--coder", "anna")
+    with serving(*command, cwd=own) as (_, [address]), attacking(address, own, is_viewer=False) as one:
+        yield one
+
+
+@pytest.fixture(params=[True, False], ids=["viewer", "coder"])
+def attacker(request: pytest.FixtureRequest, viewer: Attacker, coder: Attacker) -> Attacker:
+    """What a labelling page does otherwise than a viewer is tried on both."""
+    return viewer if request.param else coder
 
 
 def test_the_printed_address_leads_to_the_page_and_the_token_out_of_it(attacker: Attacker) -> None:
@@ -142,63 +161,58 @@ def test_the_printed_address_leads_to_the_page_and_the_token_out_of_it(attacker:
     assert attacker.address.token.encode() not in page.body
 
 
-@pytest.mark.parametrize("path", PATHS)
-def test_without_the_cookie_nothing_is_told(attacker: Attacker, path: str) -> None:
+def test_without_the_cookie_nothing_is_told(attacker: Attacker) -> None:
     name, _, value = attacker.cookie.partition("=")
-    wrong = [None, "", f"{name}=", f"{name}=wrong", f"{name}={value[:-1]}", f"{name}x={value}", f"{name}=\u00fc"]
-    for cookie in wrong:
+    wrong = ["", f"{name}=", f"{name}=wrong", f"{name}={value[:-1]}", f"{name}x={value}", f"{name}=\u00fc"]
+    for path, cookie in [*((path, None) for path in PATHS), *(("/api/session", cookie) for cookie in wrong)]:
         answer = attacker.ask(path, Cookie=cookie)
-        assert answer.status == 403, cookie
+        assert answer.status == 403, (path, cookie)
         assert len(answer.body) < 300
 
 
-@pytest.mark.parametrize("path", PATHS[1:])
-def test_the_token_opens_only_the_front_door(attacker: Attacker, path: str) -> None:
+def test_the_token_opens_only_the_front_door(attacker: Attacker) -> None:
     token = attacker.address.token
-    assert attacker.ask(f"{path}{'&' if '?' in path else '?'}token={token}", Cookie=None).status == 403
+    for path in PATHS[1:]:
+        assert attacker.ask(f"{path}{'&' if '?' in path else '?'}token={token}", Cookie=None).status == 403, path
 
 
-@pytest.mark.parametrize("token", ["", "wrong", "%00", "a" * 5000])
-def test_a_wrong_token_opens_nothing(attacker: Attacker, token: str) -> None:
-    answer = attacker.ask(f"/?token={token}", Cookie=None)
-    assert answer.status == 403
-    assert "set-cookie" not in answer.headers
+def test_a_wrong_token_opens_nothing(viewer: Attacker) -> None:
+    for token in ("", "wrong", "%00", "a" * 5000):
+        answer = viewer.ask(f"/?token={token}", Cookie=None)
+        assert answer.status == 403, token
+        assert "set-cookie" not in answer.headers
 
 
-@pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:PORT", "127.0.0.1:1", "127.0.0.1.evil.example:PORT", "", None]
-)
-@pytest.mark.parametrize("path", ["/", "/api/session", "/static/viewer.js"])
-def test_a_foreign_host_is_refused(attacker: Attacker, host: str | None, path: str) -> None:
+def test_a_foreign_host_is_refused(viewer: Attacker) -> None:
     """As after DNS rebinding: the browser would send our cookie with it."""
-    named = host and host.replace("PORT", str(attacker.address.port))
-    assert attacker.ask(path, Host=named).status in {400, 403}
-    assert attacker.ask(f"/?token={attacker.address.token}", Host=named, Cookie=None).status in {400, 403}
+    port = viewer.address.port
+    hosts = ["evil.example", f"evil.example:{port}", "127.0.0.1:1", f"127.0.0.1.evil.example:{port}", "", None]
+    for host in hosts:
+        assert viewer.ask("/api/session", Host=host).status in {400, 403}, host
+        assert viewer.ask(f"/?token={viewer.address.token}", Host=host, Cookie=None).status in {400, 403}, host
 
 
-@pytest.mark.parametrize(
-    "origin", ["http://evil.example", "null", "http://127.0.0.1:1", "https://127.0.0.1:PORT", "http://localhost.evil"]
-)
-@pytest.mark.parametrize("method", ["GET", "PUT", "POST"])
-def test_a_foreign_origin_is_refused(attacker: Attacker, origin: str, method: str) -> None:
-    named = origin.replace("PORT", str(attacker.address.port))
-    body = b'{"revision": 0, "labels": []}' if method != "GET" else None
-    length = str(len(body)) if body else None
-    for path in ("/api/labels", "/api/labels/close", "/api/session"):
-        assert attacker.ask(path, method, body, Origin=named, Content_Length=length).status == 403
+def test_a_foreign_origin_is_refused(attacker: Attacker) -> None:
+    own_port = f"https://127.0.0.1:{attacker.address.port}"
+    body = b'{"revision": 0, "labels": []}'
+    for origin in ("http://evil.example", "null", "http://127.0.0.1:1", own_port, "http://localhost.evil"):
+        assert attacker.ask("/api/session", Origin=origin).status == 403, origin
+        for method, path in (("PUT", "/api/labels"), ("POST", "/api/labels/close")):
+            answer = attacker.ask(path, method, body, Origin=origin, Content_Length=str(len(body)))
+            assert answer.status == 403, (origin, path)
 
 
-@pytest.mark.parametrize("path", ["/", "/api/session", "/api/pictures?run=1&pulse=1", "/ws"])
-def test_no_websocket_is_opened(attacker: Attacker, path: str) -> None:
-    for headers in ({}, {"Origin": "http://evil.example"}, {"Origin": attacker.address.origin}):
-        assert attacker.ask(path, **UPGRADE | headers).status in {400, 403, 404, 426}
-    assert attacker.ask(path, **UPGRADE, Cookie=None).status in {403, 404}
+def test_no_websocket_is_opened(viewer: Attacker) -> None:
+    for path in ("/", "/api/session", "/ws"):
+        for headers in ({"Origin": "http://evil.example"}, {"Origin": viewer.address.origin}):
+            assert viewer.ask(path, **UPGRADE | headers).status in {400, 403, 404, 426}
+        assert viewer.ask(path, **UPGRADE, Cookie=None).status in {403, 404}
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "PROPFIND"])
-def test_what_shows_a_session_cannot_be_written_to(attacker: Attacker, method: str) -> None:
-    for path in ("/", "/static/viewer.js", "/api/session", "/api/pictures?run=1&pulse=1", "/api/find?seconds=1"):
-        assert attacker.ask(path, method, b"x", Content_Length="1").status in {400, 403, 405}
+def test_what_shows_a_session_cannot_be_written_to(viewer: Attacker, method: str) -> None:
+    for path in ("/", "/static/viewer.js", "/api/session", "/api/pictures?run=1&pulse=1"):
+        assert viewer.ask(path, method, b"x", Content_Length="1").status in {400, 403, 405}
 
 
 def test_who_only_looks_can_save_no_labels(attacker: Attacker) -> None:
@@ -208,17 +222,17 @@ def test_who_only_looks_can_save_no_labels(attacker: Attacker) -> None:
         assert answer.status == (403 if attacker.is_viewer else 409)
 
 
-@pytest.mark.parametrize("path", OUTSIDE)
-def test_no_file_but_those_of_the_page_is_given_away(attacker: Attacker, path: str) -> None:
-    answer = attacker.ask(path)
-    assert answer.status in {400, 403, 404}
-    assert b"import" not in answer.body
-    assert b"root:" not in answer.body
+def test_no_file_but_those_of_the_page_is_given_away(viewer: Attacker) -> None:
+    for path in OUTSIDE:
+        answer = viewer.ask(path)
+        assert answer.status in {400, 403, 404}, path
+        assert b"import" not in answer.body
+        assert b"root:" not in answer.body
 
 
 @pytest.mark.parametrize("query", OF_PICTURES)
-def test_senseless_questions_about_pictures_are_answered_with_what_is_allowed(attacker: Attacker, query: str) -> None:
-    answer = attacker.ask(f"/api/pictures?{query}")
+def test_senseless_questions_about_pictures_are_answered_with_what_is_allowed(viewer: Attacker, query: str) -> None:
+    answer = viewer.ask(f"/api/pictures?{query}")
     assert answer.status in {200, 400, 404}
     assert len(answer.body) < 20e6
     assert b"Traceback" not in answer.body
@@ -227,22 +241,25 @@ def test_senseless_questions_about_pictures_are_answered_with_what_is_allowed(at
 
 
 @pytest.mark.parametrize("path", OF_THE_REST)
-def test_senseless_questions_about_the_rest_are_answered_too(attacker: Attacker, path: str) -> None:
-    answer = attacker.ask(path)
+def test_senseless_questions_about_the_rest_are_answered_too(viewer: Attacker, path: str) -> None:
+    answer = viewer.ask(path)
     assert answer.status in {400, 403, 404}
     assert b'"error"' in answer.body
     assert b"Traceback" not in answer.body
 
 
 @pytest.mark.parametrize("path", ["/api/labels", "/api/session"])
-def test_a_body_without_end_is_not_read(attacker: Attacker, path: str) -> None:
-    assert attacker.ask(path, "PUT", Content_Length=str(10**12)).status in {400, 403, 405, 413}
+def test_a_body_without_end_is_not_read(coder: Attacker, path: str) -> None:
+    assert coder.ask(path, "PUT", Content_Length=str(10**12)).status in {400, 403, 405, 413}
 
 
-@pytest.mark.parametrize("path", [*PATHS, "/?token=wrong"])
-@pytest.mark.parametrize("is_known", [True, False])
-def test_every_answer_forbids_what_a_page_needs_not(attacker: Attacker, path: str, is_known: bool) -> None:
-    headers = attacker.ask(path, Origin="http://evil.example" if not is_known else None).headers
+@pytest.mark.parametrize("origin", [None, "http://evil.example"])
+def test_every_answer_forbids_what_a_page_needs_not(attacker: Attacker, origin: str | None) -> None:
+    for path in (*PATHS, "/?token=wrong"):
+        assert_forbidding(attacker.ask(path, Origin=origin).headers)
+
+
+def assert_forbidding(headers: dict[str, str]) -> None:
     policy = {
         part.split()[0]: part.split()[1:] for part in headers["content-security-policy"].split(";") if part.strip()
     }

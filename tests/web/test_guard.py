@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import httpx
@@ -11,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from rig.web.guard import HEADERS, MOST_BODY, Guard
-from tests.web.asked import SERVER, TOKEN, ask
+from rig.web.guard import HEADERS, MOST_BODY, MOST_LABELS, Guard
+from tests.web.asked import SERVER, TOKEN, ask, run
 
 CODER = "coders-token"
 WRITES = [("PUT", "/api/labels"), ("POST", "/api/labels/close")]
@@ -76,6 +75,17 @@ def test_own_names_are_known(host: str) -> None:
     assert status(headers={"host": host, "origin": f"http://{host}"}) == 200
 
 
+def test_on_the_port_of_http_itself_browsers_leave_it_out() -> None:
+    async def there(scope: Scope, receive: Receive, send: Send) -> None:
+        await APP({**scope, "server": ("127.0.0.1", 80)}, receive, send)
+
+    def answered(host: str) -> int:
+        return ask(there, "/", headers={"host": host}, cookies={"rig-80": TOKEN}).status_code
+
+    assert [answered(host) for host in ("127.0.0.1", "localhost", "127.0.0.1:80")] == [200] * 3
+    assert answered("evil.example") == 403
+
+
 def test_a_name_of_loopback_means_nothing_elsewhere() -> None:
     cookies = {"rig-8000": TOKEN}
     assert status(base="http://192.0.2.7:8000", headers={"host": "localhost:8000"}, cookies=cookies) == 403
@@ -103,10 +113,16 @@ def test_a_request_has_a_limited_length_also_when_it_does_not_tell_it() -> None:
             yield bytes(1000)
 
     coder = {"cookies": {"rig-8000": CODER}}
-    assert status("/api/labels", "PUT", content=bytes(MOST_BODY), **coder) == 200
-    assert status("/api/labels", "PUT", content=bytes(MOST_BODY + 1), **coder) == 413
+    for path, method, most in (("/api/labels/close", "POST", MOST_BODY), ("/api/labels", "PUT", MOST_LABELS)):
+        assert status(path, method, content=bytes(most), **coder) == 200
+        assert status(path, method, content=bytes(most + 1), **coder) == 413
     with pytest.raises(Exception, match=str(MOST_BODY)):  # an application turns it into an answer, see test_server.py
-        ask(APP, "/api/labels", "PUT", content=pieces(), **coder)
+        ask(APP, "/api/labels/close", "POST", content=pieces(), **coder)
+
+
+def test_a_coder_is_told_what_to_do_about_too_many_words() -> None:
+    said = ask(APP, "/api/labels", "PUT", content=bytes(MOST_LABELS + 1), cookies={"rig-8000": CODER}).json()["error"]
+    assert said == "Your labels together are larger than 32 MiB: shorten the longest notes"
 
 
 def test_there_are_no_web_sockets() -> None:
@@ -116,7 +132,7 @@ def test_there_are_no_web_sockets() -> None:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    asyncio.run(APP({"type": "websocket", "path": "/"}, None, send))  # type: ignore[arg-type]
+    run(APP({"type": "websocket", "path": "/"}, None, send))  # type: ignore[arg-type]
     assert [message["type"] for message in sent] == ["websocket.close"]
 
 

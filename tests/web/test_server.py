@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import signal
 import socket
@@ -18,6 +19,7 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
+from rig.web import pictures as pictures_module
 from rig.web import server
 from rig.web.guard import MOST_BODY
 from rig.web.server import build
@@ -28,6 +30,11 @@ from tests.web.asked import TOKEN, ask, pictures, told
 from tests.web.browser import Address, serving
 
 CODER = {"rig-8000": "coders"}
+OF_PICTURES = {
+    "type": "http", "method": "GET", "path": "/api/pictures", "query_string": b"run=1&pulse=0&count=16",
+    "headers": [(b"host", b"127.0.0.1:8000"), (b"cookie", f"rig-8000={TOKEN}".encode())],
+    "server": ("127.0.0.1", 8000), "scheme": "http", "http_version": "1.1", "root_path": "",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +165,7 @@ def test_errors_are_told_as_json(app: ASGIApp, monkeypatch: pytest.MonkeyPatch) 
         answer = ask(app, path)
         assert (answer.status_code, list(answer.json())) == (status, ["error"]), path
     assert ask(app, "/api/film?run=1&clip=bunny&frame=0").json()["error"].startswith("film not here: clip bunny")
-    too_long = ask(app, "/api/labels", "PUT", cookies=CODER, content=_pieces())
+    too_long = ask(app, "/api/labels/close", "POST", cookies=CODER, content=_pieces())
     assert (too_long.status_code, list(too_long.json())) == (413, ["error"])
 
 
@@ -166,6 +173,42 @@ async def _pieces() -> Any:
     """A body that does not say how long it is."""
     for _ in range(MOST_BODY // 4096 + 1):
         yield bytes(4096)
+
+
+def test_pictures_that_nobody_waits_for_any_more_are_not_read(app: ASGIApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asked for 16 moments goes while the second picture is read."""
+    read, original = list[int](), pictures_module.samples_of
+
+    async def leave_while_one_is_read() -> None:
+        loop, left = asyncio.get_running_loop(), asyncio.Event()
+        messages = [{"type": "http.request", "body": b""}]
+
+        async def receive() -> Any:
+            if messages:
+                return messages.pop()
+            await left.wait()
+            return {"type": "http.disconnect"}
+
+        async def leave() -> None:
+            left.set()
+            for _ in range(10):
+                await asyncio.sleep(0)  # the server hears of it
+
+        def samples_of(place: pictures_module.Place, factor: int) -> Any:
+            read.append(place.pulse)
+            if len(read) == 2:
+                asyncio.run_coroutine_threadsafe(leave(), loop).result(30)
+            return original(place, factor)
+
+        async def send(_: Any) -> None:
+            pass
+
+        monkeypatch.setattr(pictures_module, "samples_of", samples_of)
+        await app(OF_PICTURES, receive, send)
+
+    with ThreadPoolExecutor(1) as apart:
+        apart.submit(asyncio.run, leave_while_one_is_read()).result()
+    assert len(read) == 2
 
 
 def test_many_ask_at_once_and_each_gets_what_it_asked_for(served: tuple[Address, int]) -> None:

@@ -62,10 +62,18 @@ class Due:
 
     @property
     def films(self) -> list[Step]:
-        """The steps with a film that were shown, or had to be."""
+        """The steps with a film that were shown, or had to be, but for those behind the step in which a run was cut."""
         begun = {int(row["step"]) for row in self.run.trials} | set(self.run.flips["step"].tolist())
-        films = [step for step in self.run.steps if step.clip is not None]
+        films = [step for step in self.run.steps if step.clip is not None and not self._is_behind_cut(step)]
         return [step for step in films if step.index in begun or self.must_be_shown(step)]
+
+    @cached_property
+    def _last_begun(self) -> int:
+        return int(self.run.trials["step"][-1]) if len(self.run.trials) else self.first - 1
+
+    def _is_behind_cut(self, step: Step) -> bool:
+        """Whether it lies behind the step in which a run was cut that did not end in order: its ending tells that."""
+        return not self.run.outcome.is_orderly and step.index > self._last_begun
 
     @cached_property
     def _withdrawn_in(self) -> int | None:

@@ -9,19 +9,20 @@ A picture that comes late leaves less time until the next one: as it is caught u
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rig.clock import NS
 from rig.elicitation.steps import Step
+from rig.session.presented import ScreenEnd, screen_end
 from rig.session.run import Run
 from rig.session.runfile import Rows
 from rig.verify.findings import Finding, Numbers, Word, ranges_of, spelled
 from rig.verify.screen.due import Due
 from rig.verify.screen.flips import refresh_ns
-from rig.verify.tolerances import Limit, limit
+from rig.verify.tolerances import Limit, Origin, limit
 
 MAY_SKIP_BEHIND = 4  # the player may drop film frames only when so many behind
 MOST_SKIPS = 5  # written out
@@ -32,12 +33,37 @@ END_S = 1.0  # the drift at the end of a film is that of so much of it: a single
 def check_film_frames(run: Run) -> list[Finding]:
     """Every picture of every film was on the screen for at least one flip, in order.
 
-    Of a film that operator or participant ended, every one until then; of one that was shown again, the last time.
+    Of a film that operator or participant ended, every one until then; of one that was shown again, the last time. Of
+    one in which the window or the recorder was lost the rest is NOT MEASURED: nobody knows what was shown of it.
     """
     due = Due(run)
     if not due.films:
-        return [Finding("film frames", "", Word.PASS, 0, "0 never shown", "0 films", "no film was to be shown")]
-    return [_film_frames(run, step, is_cut=due.was_cut(step)) for step in due.films]
+        return [_without_films(run, "film frames", "0 never shown", Origin.DEFAULT)]
+    end = screen_end(run)
+    return [_of_step(run, step, due, end if end and end.step == step.index else None) for step in due.films]
+
+
+def _without_films(run: Run, check: str, limit: str, origin: Origin) -> Finding:
+    """No film came: either none was to, or the run was cut before the first."""
+    is_cut = not run.outcome.is_orderly and any(step.clip is not None for step in run.steps[Due(run).first :])
+    if is_cut:
+        text = "the run was cut before its first film"
+        return Finding(check, "", Word.NOT_MEASURED, None, limit, "0 films", text, (), origin)
+    return Finding(check, "", Word.PASS, 0, limit, "0 films", "no film was to be shown", (), origin)
+
+
+def _of_step(run: Run, step: Step, due: Due, end: ScreenEnd | None) -> Finding:
+    """The finding on a film; `end`: where what is known of it breaks off."""
+    flips = run.film_flips(step)
+    first = int(flips["film_frame"].max(initial=-1)) + 1
+    if end is None or first == len(run.clip(str(step.clip))["pts"]):
+        return _film_frames(run, step, is_cut=due.was_cut(step))
+    unknown = f"{end.why}: what was shown is not known from film frame {first} on"
+    if not len(flips):
+        return Finding("film frames", step.name, Word.NOT_MEASURED, None, "0 never shown", "0 flips", unknown)
+    known = _film_frames(run, step, is_cut=True)
+    word, value = (known.word, known.value) if known.word is Word.FAIL else (Word.NOT_MEASURED, None)
+    return replace(known, word=word, value=value, text=f"{unknown}; before it {known.text}")
 
 
 def _film_frames(run: Run, step: Step, *, is_cut: bool) -> Finding:
@@ -172,7 +198,7 @@ def _of_films(run: Run, check: str, most: Limit, judge: Judge) -> list[Finding]:
     """The findings of a check on each film that was shown."""
     steps = Due(run).films
     if not steps:
-        return [Finding(check, "", Word.PASS, 0, str(most), "0 films", "no film was to be shown", (), most.origin)]
+        return [_without_films(run, check, str(most), most.origin)]
     return [_of_film(run, check, step, most, judge) for step in steps]
 
 

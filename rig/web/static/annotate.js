@@ -1,14 +1,13 @@
 // The labelling page: the viewer's pictures, and the labels of the coder whose link it is.
 
-import { getJson } from "./api.js";
+import { getJson, isAbort } from "./api.js";
 import { showFailure } from "./failure.js";
-import { Labels, firstPulse } from "./labels.js";
+import { Labels, NONE_CHOSEN, firstPulse, textsBeyond } from "./labels.js";
 import { labelKeys } from "./labels-keys.js";
 import { Panel } from "./labels-panel.js";
 import { Saver } from "./labels-saver.js";
 import { Page } from "./page.js";
-
-const LOOP_SPEED = 0.1;
+import { noMore } from "./words.js";
 
 class Labelling {
   /** @returns {Promise<Labelling>} the page, at its first moment */
@@ -32,25 +31,39 @@ class Labelling {
       this.show();
     };
     this.saver.onState = () => this.panel.showState();
+    addEventListener("beforeunload", (event) => {
+      this.panel.texts.commit();
+      if (this.saving.state !== "saved") event.preventDefault();
+    });
   }
 
-  /** Take what is on the disk. */
+  /** Take what is on the disk. @returns {object[]} what was typed here and is not on it: {id, name, text} */
   async load() {
     const told = await getJson("/api/labels");
+    this.panel.texts.commit();
+    const typed = textsBeyond(this.labels.all, this.saver.onDisk);
     this.told = told;
     this.labels.load(told.labels);
-    this.saver.loaded(told.revision);
+    this.saver.loaded(told.revision, told.labels);
+    return typed;
   }
 
   /** Somebody else has saved or closed: what was marked here last is not on the disk, and is not shown as if it were. */
   async reload(why) {
     try {
-      await this.load();
+      const gone = this.panel.texts.keep(await this.load()).map(({ text }) => `“${text}”`);
       this.show();
-      this.problem(`Your last change was NOT saved: ${why}`);
+      this.problem(`Your last change was NOT saved: ${why}${gone.length ? `. You had typed: ${gone.join(", ")}` : ""}`);
     } catch (error) {
       this.problem(`NOT saved, and what is on the disk cannot be read: ${error.message}. Reload the page`);
     }
+  }
+
+  /** {state, reason}: whether what is on the screen, and what is being typed, is on the disk. */
+  get saving() {
+    const { pending, problem } = this.panel.texts;
+    if (this.saver.state === "failed" || !pending.length) return this.saver;
+    return problem ? { state: "failed", reason: problem } : { state: "saving", reason: "" };
   }
 
   get isClosed() {
@@ -81,6 +94,7 @@ class Labelling {
 
   /** Mark the moment that is on the tiles. */
   mark(name) {
+    if (!this.page.display.shown) return this.problem("Nothing is shown yet: nothing was marked");
     if (this.page.comparison.share === 1) return this.problem("The pinned picture is shown: b first, then mark");
     this.edit((labels) => labels.mark(name, this.page.shownPlace));
   }
@@ -88,6 +102,14 @@ class Labelling {
   /** Choose the label that begins at a place, so that marks made there are its own. */
   chooseAt({ run, pulse }) {
     this.labels.choose(this.labels.all.find((label) => label.run === run && firstPulse(label) === pulse)?.id);
+  }
+
+  /** To a field of the chosen label, or else of the one that lies at the moment shown. */
+  write(field) {
+    const { labels } = this;
+    if (!labels.chosen) labels.choose(labels.at(this.page.shownPlace)?.id);
+    this.problem(labels.chosen ? "" : `${NONE_CHOSEN}. Esc gives the keys back`);
+    this.panel.texts.fields[field].focus();
   }
 
   undo() {
@@ -101,15 +123,25 @@ class Labelling {
   /** Choose a label and go to one of its marks, or to its first one. */
   goTo(label, mark) {
     this.problem("");
+    this.panel.texts.commit();
     this.labels.choose(label.id);
-    const pulse = mark ? label[mark] : firstPulse(label);
-    if (Number.isFinite(pulse)) this.page.go({ run: label.run, pulse }).catch((error) => this.problem(error.message));
+    this.look(label, mark ? label[mark] : firstPulse(label));
+  }
+
+  /** Go to a pulse of a label, or stay if there is none. */
+  async look({ run }, pulse) {
+    if (!Number.isFinite(pulse)) return;
+    try {
+      await this.page.go({ run, pulse });
+    } catch (error) {
+      if (!isAbort(error)) this.problem(error.message);
+    }
   }
 
   goToNext(direction) {
     const found = this.labels.next(direction, this.panel.filter, this.page.shownPlace);
     if (found) this.goTo(found);
-    else this.problem(`No ${direction > 0 ? "later" : "earlier"} label in the list`);
+    else this.problem(noMore("label in the list", direction));
   }
 
   /** Onset to offset again and again, slowly; once more: stop. */
@@ -119,7 +151,7 @@ class Labelling {
     if (page.player.range) return page.player.pause();
     if (chosen?.onset == null || chosen.offset == null) return this.problem("A loop needs a label with onset and offset");
     const [from, to] = [chosen.onset, chosen.offset].map((pulse) => page.axis.indexOf({ run: chosen.run, pulse }));
-    page.player.loop(from, to, LOOP_SPEED);
+    page.player.loop(from, to);
   }
 
   /** The coder's last word; afterwards the labels of others who have closed are shown. */

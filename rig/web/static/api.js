@@ -34,8 +34,8 @@ export const isAbort = (error) => error instanceof DOMException && error.name ==
 
 /**
  * Pictures of some moments.
- * @returns {{moments: object[], pictures: Map<string, object>, megabytesPerSecond: number}} each picture with `data`:
- *   Uint8Array or Uint16Array, as `kind` says; of a JPEG "rgba8". Throws as getJson.
+ * @returns {{moments: object[], pictures: Map<string, object>, bytes: number, tookMs: number}} each picture with `data`:
+ *   Uint8Array or Uint16Array, as `kind` says; of a JPEG "rgba8". `tookMs`: its `bytes` came within. Throws as getJson.
  */
 export async function getPictures(query, signal) {
   const response = await asked(`/api/pictures?${new URLSearchParams(query)}`, { signal });
@@ -71,7 +71,7 @@ async function decoded(picture, jpeg) {
 }
 
 /** A film frame as ImageBitmap. Throws as getJson. */
-export async function getFilm({ run, clip, frame }, signal) {
-  const response = await asked(`/api/film?${new URLSearchParams({ run, clip, frame })}`, { signal });
+export async function getFilm({ run, clip, frame }) {
+  const response = await asked(`/api/film?${new URLSearchParams({ run, clip, frame })}`);
   return createImageBitmap(await response.blob());
 }

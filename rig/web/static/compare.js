@@ -28,6 +28,7 @@ export class Comparison {
   }
 
   #unpin() {
+    this.isWaiting = false;
     for (const tile of this.tiles) tile.pin(undefined);
     this.#compare(0);
   }
@@ -66,7 +67,17 @@ export class Comparison {
 
   /** The pinned picture at the left, the current one at the right. */
   wipe() {
-    if (this.#needsPinned()) this.#compare(this.share > 0 && this.share < 1 ? 0 : this.wipeShare);
+    if (this.#needsPinned()) this.#compare(this.isWiping ? 0 : this.wipeShare);
+    if (this.isWiping) this.#plainly();
+  }
+
+  get isWiping() {
+    return this.share > 0 && this.share < 1;
+  }
+
+  /** A wipe between a picture and a difference would compare nothing. */
+  #plainly() {
+    if (this.mode) this.#setMode("");
   }
 
   /** Where the wipe is, 0 to 1 of the width. */
@@ -78,6 +89,7 @@ export class Comparison {
   /** Differences against the pinned moment or one `earlier`; the mode that is on already: off. */
   difference(mode) {
     if (mode === "pinned" && this.mode !== "pinned" && !this.#needsPinned()) return;
+    if (this.isWiping) this.#compare(0);
     this.#setMode(mode === this.mode ? "" : mode);
   }
 

@@ -1,6 +1,7 @@
 // The contrast panel: a window of levels for all cameras or for one, and the gain of differences.
 
 import { element, say } from "./dom.js";
+import { button, choice, labelled } from "./fields.js";
 import { WHOLE } from "./tones.js";
 
 const LEVELS = 255;
@@ -22,10 +23,7 @@ export class Contrast {
 
   #build() {
     const slider = (max, value, act) => element("input", { type: "range", min: "0", max, value, on: { input: act } });
-    const button = (words, act) => element("button", { type: "button", on: { click: act } }, words);
-    const labelled = (words, ...controls) => element("label", {}, element("span", {}, words), ...controls);
-    const names = ["all cameras", ...this.tiles.keys()].map((name) => element("option", {}, name));
-    this.which = element("select", { on: { change: () => this.#showLevels() } }, ...names);
+    this.which = choice(["all cameras", ...this.tiles.keys()], "cameras", () => this.#showLevels());
     this.low = slider(LEVELS, 0, () => this.#onLevels());
     this.high = slider(LEVELS, LEVELS, () => this.#onLevels());
     this.gains = slider(MOST_GAIN, this.gain, () => this.#onGain());
@@ -38,7 +36,6 @@ export class Contrast {
         hidden: true,
         role: "group",
         "aria-label": "Contrast",
-        on: { keydown: (event) => this.#onKey(event) },
       },
       labelled("of", this.which),
       labelled("black below", this.low),
@@ -47,8 +44,8 @@ export class Contrast {
       element(
         "div",
         { class: "row" },
-        button("Auto", () => this.auto()),
-        button("Reset", () => this.reset()),
+        button("Auto", "each camera by its own picture", () => this.auto()),
+        button("Reset", "as stored", () => this.reset()),
       ),
       labelled("gain of differences", this.gains),
     );
@@ -60,8 +57,8 @@ export class Contrast {
     this.onToggle();
   }
 
-  #onKey({ key }) {
-    if (key === "Escape") this.toggle();
+  close() {
+    if (!this.root.hidden) this.toggle();
   }
 
   get #names() {

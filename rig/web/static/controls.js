@@ -1,41 +1,13 @@
 // The bar of controls under the pictures. Each does what a key does.
 
 import { element, say } from "./dom.js";
+import { button, choice, labelled, leave, number } from "./fields.js";
 import { FORMS } from "./jumps.js";
-import { SPEEDS } from "./player.js";
+import { MOST_STEP, SPEEDS } from "./player.js";
 
 const STOPS = ["trial", "gap", "alarm", "answer", "label"];
 
-/** A button that gives the focus back after a click by mouse, so that the keys go on moving the page. */
-export function button(words, hint, act) {
-  const onClick = (event) => {
-    act();
-    if (event.detail > 0) event.currentTarget.blur();
-  };
-  return element("button", { type: "button", title: hint, on: { click: onClick } }, words);
-}
-
 const group = (name, ...children) => element("div", { class: "group", role: "group", "aria-label": name }, ...children);
-const labelled = (words, control) => element("label", {}, element("span", {}, words), control);
-
-function number(value, most, act) {
-  const onChange = ({ currentTarget }) => {
-    currentTarget.value = String(Math.min(Math.max(Math.round(Number(currentTarget.value)) || 1, 1), most));
-    act(Number(currentTarget.value));
-  };
-  return element("input", {
-    type: "number",
-    min: "1",
-    max: String(most),
-    value,
-    on: { change: onChange, keydown: leave },
-  });
-}
-
-/** Enter and Escape give the keys back to the page. */
-function leave(event) {
-  if (event.key === "Enter" || event.key === "Escape") event.currentTarget.blur();
-}
 
 export class Controls {
   /** @param {import("./page.js").Page} page */
@@ -47,12 +19,9 @@ export class Controls {
   #moves() {
     const { page } = this;
     this.play = button("Play", "play and pause (space)", () => page.player.toggle());
-    this.speed = element(
-      "select",
-      { "aria-label": "speed", on: { change: () => page.player.setSpeed(Number(this.speed.value)) } },
-      ...SPEEDS.map((speed) => element("option", { value: String(speed) }, `${speed}×`)),
-    );
-    this.step = number(page.stepCount, 10000, (count) => (page.stepCount = count));
+    this.play.classList.add("play");
+    this.speed = choice(SPEEDS, "speed", (speed) => page.player.setSpeed(Number(speed)), "×");
+    this.step = number(page.stepCount, MOST_STEP, (count) => (page.stepCount = count));
     return group(
       "Move",
       button("◀", "a step back (←)", () => page.step(-1)),
@@ -76,11 +45,7 @@ export class Controls {
       title: FORMS,
       on: { keydown: onKey },
     });
-    this.stops = element(
-      "select",
-      { "aria-label": "what to jump to" },
-      ...STOPS.map((stop) => element("option", {}, stop)),
-    );
+    this.stops = choice(STOPS, "what to jump to");
     return group(
       "Jump",
       labelled("go to", this.place),
@@ -97,14 +62,15 @@ export class Controls {
     this.wipe = button("Wipe", "the pinned picture at the left, this one at the right (w)", () => comparison.wipe());
     this.share = element("input", { type: "range", min: "1", max: "99", value: "50" });
     this.share.addEventListener("input", () => comparison.setWipe(Number(this.share.value) / 100));
-    this.wiping = element("label", { class: "wiping" }, element("span", {}, "wipe at"), this.share);
+    this.wiping = labelled("wipe at", this.share);
+    this.wiping.classList.add("wiping");
     this.minusPinned = button("− pinned", "difference against the pinned picture (d)", () =>
       comparison.difference("pinned"),
     );
     this.minusEarlier = button("− earlier", "difference against an earlier picture (k)", () =>
       comparison.difference("earlier"),
     );
-    this.earlier = number(comparison.earlier, 10000, (pulses) => comparison.setEarlier(pulses));
+    this.earlier = number(comparison.earlier, MOST_STEP, (pulses) => comparison.setEarlier(pulses));
     const by = labelled("by", this.earlier);
     return group("Compare", this.pin, this.flip, this.wipe, this.minusPinned, this.minusEarlier, by);
   }
@@ -119,29 +85,29 @@ export class Controls {
       "View",
       this.contrast,
       this.film,
-      button("−", "zoom out (−)", () => page.room.lens.by(1 / 1.5)),
-      button("1:1", "whole picture (0)", () => page.room.lens.by(0)),
-      button("+", "zoom in (+)", () => page.room.lens.by(1.5)),
+      button("−", "zoom out (−)", () => page.room.lens.out()),
+      button("1:1", "whole picture (0)", () => page.room.lens.whole()),
+      button("+", "zoom in (+)", () => page.room.lens.in()),
       button("Keys", "all keys (?)", () => page.help.showModal()),
     );
   }
 
   /** Show what is on and off. */
   update() {
-    const { player, comparison, display, contrast } = this.page;
+    const { player, comparison, stimulus, contrast } = this.page;
     say(this.play, player.isPlaying ? "Pause" : "Play");
     this.speed.value = String(player.speed);
     this.step.value = String(this.page.stepCount);
     const pressed = [
       [this.pin, comparison.pinnedIndex !== undefined],
       [this.flip, comparison.share === 1],
-      [this.wipe, comparison.share > 0 && comparison.share < 1],
+      [this.wipe, comparison.isWiping],
       [this.minusPinned, comparison.mode === "pinned"],
       [this.minusEarlier, comparison.mode === "earlier"],
-      [this.film, display.isFilmOn],
+      [this.film, stimulus.isOn],
       [this.contrast, !contrast.root.hidden],
     ];
     for (const [control, isOn] of pressed) control.setAttribute("aria-pressed", String(isOn));
-    this.wiping.hidden = !(comparison.share > 0 && comparison.share < 1);
+    this.wiping.hidden = !comparison.isWiping;
   }
 }

@@ -2,6 +2,7 @@
 
 import { FilmStore, Store } from "./store.js";
 import { windowOf } from "./tones.js";
+import { whyNothing } from "./words.js";
 
 const STILL_MS = 120;
 const SMALL_PX = 400e3; // pictures above it are reduced while moving
@@ -12,9 +13,10 @@ export class Display {
    * @param {Map<string, import("./tile.js").Tile>} tiles by stream
    * @param {import("./tile.js").Tile} film
    * @param {object[]} streams of /api/session
+   * @param {{isOn: boolean}} stimulus whether the film is shown; the page's own
    */
-  constructor(axis, tiles, film, streams, isFilmOn) {
-    Object.assign(this, { axis, tiles, film, isFilmOn });
+  constructor(axis, tiles, film, streams, stimulus) {
+    Object.assign(this, { axis, tiles, film, stimulus });
     this.widths = new Map(streams.map(({ name, width }) => [name, width]));
     this.isLarge = streams.some(({ width, height }) => width * height > SMALL_PX);
     this.store = new Store(axis, (indices, variant, error) => this.#onArrival(indices, variant, error));
@@ -34,7 +36,7 @@ export class Display {
 
   /** Pictures as stored. */
   get full() {
-    return { size: "full", as: "raw", minus: this.minus, film: this.isFilmOn ? "1" : "" };
+    return { size: "full", as: "raw", minus: this.minus, film: this.stimulus.isOn ? "1" : "" };
   }
 
   /** Pictures for a traveller: large ones reduced, and by JPEG where the link is slow. */
@@ -50,6 +52,7 @@ export class Display {
    */
   show(index, { isMoving = false, isFull = false, ...travel } = {}) {
     Object.assign(this, { target: index, isMoving, isSharp: isFull, travel });
+    this.#overtake(index);
     const found = this.#find(index);
     if (found) this.#paint(index, found);
     else this.#paintLate();
@@ -69,9 +72,18 @@ export class Display {
     this.store.want(index, this.fast, travel);
   }
 
-  /** Resolves when the target is shown in full; rejects with the error that kept it from it. */
+  /**
+   * Resolves when the target is shown in full; rejects with the error that kept it from it, with DOMException
+   * "AbortError" when another moment is asked for meanwhile.
+   */
   settled() {
-    return new Promise((resolve, reject) => this.waiting.push({ resolve, reject }));
+    return new Promise((resolve, reject) => this.waiting.push({ index: this.target, resolve, reject }));
+  }
+
+  #overtake(index) {
+    const overtaken = this.waiting.filter((one) => one.index !== index);
+    this.waiting = this.waiting.filter((one) => one.index === index);
+    for (const { reject } of overtaken) reject(new DOMException("another moment was asked for", "AbortError"));
   }
 
   /** Differences against `minus` (see /api/pictures), or plain pictures: "". */
@@ -80,8 +92,8 @@ export class Display {
     this.#again();
   }
 
-  setFilm(isOn) {
-    this.isFilmOn = isOn;
+  /** The film was put on or off. */
+  filmChanged() {
     this.#again();
   }
 
@@ -178,7 +190,7 @@ export class Display {
   }
 
   #paintFilm() {
-    if (!this.shown || !this.isFilmOn) return;
+    if (!this.shown || !this.stimulus.isOn) return;
     const flips = this.shown.moment.flips;
     if (!flips.clip) return this.film.paintNothing("", flips.reason || "no film on the screen");
     const wanted = this.#filmOf(this.shown.moment);
@@ -195,7 +207,7 @@ export class Display {
 
   /** This film frame first, then those of the moments ahead that are here. */
   #wantFilms() {
-    if (!this.isFilmOn) return;
+    if (!this.stimulus.isOn) return;
     const stride = (this.travel.step ?? 1) * (this.travel.direction ?? 1);
     const ahead = Array.from({ length: 2 * 8 }, (_, n) => this.shown.index + n * stride);
     const moments = ahead.map((index) => this.#find(index)?.moment).filter((moment) => moment?.flips.clip);
@@ -205,10 +217,6 @@ export class Display {
 
 function captionOf({ pulse, frame, age_ms }) {
   return `pulse ${pulse}${frame === null ? "" : ` · frame ${frame}${ageOf(age_ms, "age")}`}`;
-}
-
-function whyNothing({ frame, reason }) {
-  return `${frame === null ? "no frame" : "no picture"}\n${reason.replace(/^no frame: /, "")}`;
 }
 
 function ageOf(ms, what) {

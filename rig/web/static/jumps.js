@@ -1,6 +1,7 @@
 // Places to jump to: what was typed, and the next or previous of trials, gaps, alarms, answers and labels.
 
 import { getJson } from "./api.js";
+import { firstPulse } from "./labels.js";
 import { wordsOf } from "./words.js";
 
 const PULSE = /^(?:(\d+):)?(\d+)$/;
@@ -36,13 +37,12 @@ function placeInAxis(place, axis) {
 export function stopsOf(session, axis) {
   const first = (row) => row.first_pulse;
   const at = (row) => row.pulse;
-  const marked = (label) => label.onset ?? label.apex ?? label.offset;
   return {
     trial: sorted(axis, [session.trials, first, wordsOf.trial]),
     gap: sorted(axis, [session.gaps, first, wordsOf.gap], [session.not_stored, first, wordsOf.notStored]),
     alarm: sorted(axis, [session.alarms, at, wordsOf.alarm]),
     answer: sorted(axis, [session.answers, at, wordsOf.answer]),
-    label: sorted(axis, [session.labels ?? [], marked, wordsOf.label]),
+    label: sorted(axis, [session.labels ?? [], firstPulse, wordsOf.label]),
   };
 }
 
@@ -51,7 +51,8 @@ function sorted(axis, ...tables) {
   const wordsAt = new Map();
   for (const [rows, pulseOf, words] of tables) {
     for (const row of rows) {
-      const index = pulseOf(row) === null ? -1 : axis.indexOf({ run: row.run, pulse: pulseOf(row) });
+      const pulse = pulseOf(row);
+      const index = Number.isFinite(pulse) ? axis.indexOf({ run: row.run, pulse }) : -1;
       if (index >= 0) wordsAt.set(index, [...(wordsAt.get(index) ?? []), words(row)]);
     }
   }

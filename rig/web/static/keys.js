@@ -4,13 +4,13 @@ import { element } from "./dom.js";
 
 /**
  * @typedef {object} Key
- * @property {string} keys as KeyboardEvent.key, several by blanks; "Shift+" before it where it matters
+ * @property {string} keys as KeyboardEvent.key, but "Space"; several by blanks; "Shift+" and "Alt+" before longer names
  * @property {string} words what it does
  * @property {(event: KeyboardEvent) => void} act
  * @property {(event: KeyboardEvent) => void} [release]
  */
 
-const NAMES = { ArrowLeft: "←", ArrowRight: "→", " ": "Space", PageUp: "Page ↑", PageDown: "Page ↓" };
+const NAMES = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", PageUp: "Page ↑", PageDown: "Page ↓" };
 const MOUSE =
   "Mouse: the wheel zooms pictures and time line at the pointer; drag a picture to move it, double-click it to give " +
   "it the large place; drag along the time line to scrub, Shift and wheel move it.";
@@ -18,8 +18,12 @@ const TYPED = "input:not([type=range],[type=checkbox]), select, textarea, [conte
 
 const nameOf = (event) => {
   const name = event.key === " " ? "Space" : event.key;
-  return event.shiftKey && name.length > 1 ? `Shift+${name}` : name;
+  const held = event.altKey && !isTyped(event) ? "Alt+" : "";
+  return `${held}${event.shiftKey && name.length > 1 ? "Shift+" : ""}${name}`;
 };
+
+/** Whether Alt is held for a sign alone, as for [ on many keyboards. */
+const isTyped = (event) => event.getModifierState("AltGraph");
 
 export class Keys {
   /**
@@ -36,8 +40,7 @@ export class Keys {
   }
 
   #on(event, what) {
-    const isTyped = event.getModifierState("AltGraph"); // as [ on many keyboards
-    if ((!isTyped && (event.ctrlKey || event.altKey)) || event.metaKey || belongsTo(event)) return;
+    if ((event.ctrlKey && !isTyped(event)) || event.metaKey || belongsTo(event)) return;
     const act = this.byName.get(nameOf(event))?.[what];
     if (!act) return;
     event.preventDefault();
@@ -64,12 +67,15 @@ export class Keys {
 }
 
 const readable = (name) =>
-  name.replace(/Arrow(Left|Right)|PageUp|PageDown/, (key) => NAMES[key]).replace("Shift+", "⇧ ");
+  name
+    .replace(/Arrow(Left|Right|Up|Down)|PageUp|PageDown/, (key) => NAMES[key])
+    .replace("Shift+", "⇧ ")
+    .replace("Alt+", "Alt ");
 
 /** Whether a key is for the control that has the focus. */
-function belongsTo({ target, key }) {
+function belongsTo({ target, key, altKey }) {
   if (!(target instanceof Element)) return false;
   if (target.closest(TYPED) || document.querySelector("dialog[open]")) return true;
-  if (target.matches("input[type=range]")) return /^(Arrow|Page|Home|End)/.test(key);
+  if (target.matches("input[type=range]")) return !altKey && /^(Arrow|Page|Home|End)/.test(key);
   return target.matches("button, a, summary, input[type=checkbox]") && (key === " " || key === "Enter");
 }

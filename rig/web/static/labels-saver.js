@@ -4,6 +4,10 @@ import { sendJson } from "./api.js";
 
 const AGAIN_MS = 2000;
 const CHANGED = 409; // what is on the disk is newer
+const GONE = [0, 403]; // no server there, or another one since
+const AGAIN =
+  "the server was ended. Leave this page open: run rig annotate again with --port " +
+  `${location.port || 80} and open the address that it prints in another tab; this page is saved then`;
 
 export class Saver {
   /** @param {() => Promise<void>} reload called when somebody else has saved */
@@ -13,8 +17,8 @@ export class Saver {
     this.reason = "";
     this.revision = undefined;
     this.wanted = undefined; // labels that are not on the disk yet
+    this.onDisk = []; // those that are, as far as is known here
     this.onState = () => {};
-    addEventListener("beforeunload", (event) => this.state !== "saved" && event.preventDefault());
   }
 
   /** Save these labels. */
@@ -46,6 +50,7 @@ export class Saver {
   async #sendOne(labels) {
     const { revision } = await sendJson("PUT", "/api/labels", { revision: this.revision, labels });
     this.revision = revision;
+    this.onDisk = labels;
     if (this.wanted === labels) this.wanted = undefined;
   }
 
@@ -55,13 +60,14 @@ export class Saver {
       this.#say("failed", error.message);
       return this.reload(error.message);
     }
-    this.#say("failed", error.message);
+    this.#say("failed", GONE.includes(error.status) ? AGAIN : error.message);
     this.timer = setTimeout(() => this.#send(), AGAIN_MS);
   }
 
   /** What is on the disk is on the screen. */
-  loaded(revision) {
+  loaded(revision, labels) {
     this.revision = revision;
+    this.onDisk = labels;
     this.wanted = undefined;
     this.#say("saved");
   }

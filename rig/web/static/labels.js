@@ -1,11 +1,13 @@
 // The labels of one coder: what may be marked where, and every state there was, for undo and redo. No page, no server.
 
 export const MARKS = ["onset", "apex", "offset"];
+const TEXTS = ["emotion", "aus", "note"];
 export const FILTERS = {
   all: () => true,
   unlabelled: (label) => missing(label).length > 0 || (!label.emotion && !label.aus),
   uncertain: (label) => label.uncertain,
 };
+export const NONE_CHOSEN = "No label is chosen: 1, 2 or 3 begins one, u goes to the next";
 const AU = /^[LRTB]?([1-9]\d?)[A-E]?$/;
 
 /** @typedef {{id: string, run: number, onset: ?number, apex: ?number, offset: ?number, kind: string, emotion: string,
@@ -13,6 +15,7 @@ const AU = /^[LRTB]?([1-9]\d?)[A-E]?$/;
 
 export const missing = (label) => MARKS.filter((mark) => label[mark] === null);
 export const firstPulse = (label) => label.onset ?? label.apex ?? label.offset ?? Infinity;
+const lastPulse = (label) => label.offset ?? label.apex ?? label.onset ?? -Infinity;
 
 /** Why the marks cannot stand so; "" when they can. */
 export function orderProblem(label) {
@@ -28,6 +31,9 @@ export function areAus(text, numbers) {
   return text === "" || text.split("+").every((part) => numbers.includes(Number(AU.exec(part)?.[1])));
 }
 
+/** Action units as they are written: in capitals, without blanks. */
+export const tidyAus = (text) => text.trim().replace(/\s*\+\s*/g, "+").toUpperCase();
+
 /** A label without marks. */
 export function newLabel(run, kind) {
   const id = [...crypto.getRandomValues(new Uint8Array(6))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -35,6 +41,13 @@ export function newLabel(run, kind) {
 }
 
 const byPlace = (one, other) => one.run - other.run || firstPulse(one) - firstPulse(other) || one.id.localeCompare(other.id);
+
+/** Words of some labels that are not those of `others`: {id, name, text}. */
+export function textsBeyond(labels, others) {
+  const before = new Map(others.map((label) => [label.id, label]));
+  const ofLabel = (label) => TEXTS.map((name) => ({ id: label.id, name, text: label[name] }));
+  return labels.flatMap(ofLabel).filter(({ id, name, text }) => text !== (before.get(id)?.[name] ?? ""));
+}
 
 export class Labels {
   constructor() {
@@ -52,7 +65,17 @@ export class Labels {
   }
 
   get chosen() {
-    return this.all.find(({ id }) => id === this.chosenId);
+    return this.of(this.chosenId);
+  }
+
+  /** The label with this id; undefined: there is none. */
+  of(wanted) {
+    return this.all.find(({ id }) => id === wanted);
+  }
+
+  /** Its place among all, from 1. */
+  numberOf(wanted) {
+    return this.all.findIndex(({ id }) => id === wanted) + 1;
   }
 
   choose(id) {
@@ -82,20 +105,25 @@ export class Labels {
   put(label, mergeKey) {
     const problem = orderProblem(label);
     if (problem) throw new Error(problem);
-    const before = this.all.find(({ id }) => id === label.id);
+    const before = this.of(label.id);
     this.chosenId = label.id;
     if (before && Object.entries(label).every(([name, value]) => before[name] === value)) return;
     this.#become([...this.all.filter(({ id }) => id !== label.id), label], mergeKey);
   }
 
-  /** Change fields of the chosen label. Throws as `put`. */
+  /** Change fields of the chosen label. Throws Error when there is none, and as `put`. */
   change(fields, mergeKey) {
-    if (this.chosen) this.put({ ...this.chosen, ...fields }, mergeKey);
+    this.#needsChosen();
+    this.put({ ...this.chosen, ...fields }, mergeKey);
   }
 
-  /** Remove the chosen label. */
+  #needsChosen() {
+    if (!this.chosen) throw new Error(NONE_CHOSEN);
+  }
+
+  /** Remove the chosen label. Throws Error when there is none. */
   remove() {
-    if (!this.chosen) return;
+    this.#needsChosen();
     const rest = this.all.filter(({ id }) => id !== this.chosenId);
     this.chosenId = undefined;
     this.#become(rest);
@@ -127,6 +155,12 @@ export class Labels {
     this.chosenId = this.all.find((label) => !before.includes(label))?.id ?? this.chosen?.id;
     this.onChange(true);
     return true;
+  }
+
+  /** The label that lies at a place; of several the one that begins last; undefined: none. */
+  at({ run, pulse }) {
+    const lies = (label) => label.run === run && firstPulse(label) <= pulse && pulse <= lastPulse(label);
+    return this.all.findLast(lies);
   }
 
   /** The next or previous label after the chosen one, or after a place, of those that `filter` lets through. */

@@ -72,15 +72,27 @@ function compares(page) {
   ];
 }
 
+const LOOKS = [
+  ["ArrowLeft", [-1, 0]],
+  ["ArrowRight", [1, 0]],
+  ["ArrowUp", [0, -1]],
+  ["ArrowDown", [0, 1]],
+];
+
 function views(page) {
+  const look = ({ key }) => page.room.lens.look(...new Map(LOOKS).get(key));
   return [
-    { keys: "c", words: "contrast; Esc closes it and gives the keys back", act: () => page.contrast.toggle() },
-    { keys: "+ =", words: "zoom in", act: () => page.room.lens.by(1.5) },
-    { keys: "-", words: "zoom out", act: () => page.room.lens.by(1 / 1.5) },
-    { keys: "0", words: "whole picture", act: () => page.room.lens.by(0) },
+    { keys: "c", words: "contrast", act: () => page.contrast.toggle() },
+    { keys: "Escape", words: "close contrast; give the keys back", act: () => page.contrast.close() },
+    { keys: "+ =", words: "zoom in", act: () => page.room.lens.in() },
+    { keys: "-", words: "zoom out", act: () => page.room.lens.out() },
+    { keys: "0", words: "whole picture", act: () => page.room.lens.whole() },
+    { keys: LOOKS.map(([name]) => `Alt+${name}`).join(" "), words: "look further in a zoomed picture", act: look },
+    { keys: "v", words: "zoom the film, the cameras again", act: () => page.switchLens() },
     { keys: "s", words: "give the large place to the next camera", act: () => page.room.enlargeNext() },
     { keys: "f", words: "film on, off", act: () => page.toggleFilm() },
     { keys: "i o", words: "time line: zoom in, out", act: ({ key }) => page.timeline.zoom(key === "i" ? 2 : 0.5) },
+    { keys: "( )", words: "time line: earlier, later", act: ({ key }) => page.timeline.move(key === ")" ? 1 : -1) },
     { keys: "h", words: "time line: whole session", act: () => page.timeline.whole() },
     { keys: "?", words: "these keys", act: () => page.help.showModal() },
   ];

@@ -11,10 +11,11 @@ import { Head } from "./head.js";
 import { hashOf, nextStop, placeInHash, placeTyped, stopsOf } from "./jumps.js";
 import { Keys } from "./keys.js";
 import { pageKeys } from "./page-keys.js";
-import { Player } from "./player.js";
+import { MOST_STEP, Player } from "./player.js";
 import { Probe } from "./probe.js";
 import { Room } from "./room.js";
 import { Timeline } from "./timeline.js";
+import { noMore } from "./words.js";
 
 const NO_PULSE = "No pulse of this session is known: nothing can be shown. rig info SESSION tells what it holds.";
 const SCRUBBING = { isMoving: true, isScrubbing: true };
@@ -33,18 +34,19 @@ export class Page {
 
   constructor(session, { keys, aside, isFilmOn }) {
     this.session = session;
+    this.stimulus = { isOn: isFilmOn };
+    this.toldFirst = session; // of a labelling page: what may be told while the film is off
     this.axis = new Axis(session.runs);
     this.stops = stopsOf(session, this.axis);
     this.stepCount = 1;
-    this.room = new Room(session.streams, session.base, isFilmOn);
+    this.room = new Room(session.streams, session.base, this.stimulus);
     const { tiles, film } = this.room;
-    this.display = new Display(this.axis, tiles, film, session.streams, isFilmOn);
-    this.player = new Player(this.axis, this.display);
+    this.display = new Display(this.axis, tiles, film, session.streams, this.stimulus);
+    this.player = new Player(this.axis, this.display, session.base);
     this.comparison = new Comparison(this.axis, this.display, [...tiles.values()], (words) => this.notice(words));
     this.contrast = new Contrast(tiles, this.display);
-    this.timeline = new Timeline(this.axis, session, isFilmOn, (index) => this.player.go(index, SCRUBBING));
+    this.timeline = new Timeline(this.axis, session, this.stimulus, (index) => this.player.go(index, SCRUBBING));
     this.probe = new Probe(this);
-    this.onMoment = () => {}; // called with (index, moment) when another moment is on the tiles
     this.onStop = () => {}; // called with (kind, place) after a jump to the next or previous of a kind
     this.#build(aside);
     this.#connect(keys);
@@ -84,7 +86,6 @@ export class Page {
     if (this.hasFailed) this.notice("");
     this.hasFailed = false;
     this.probe.onPaint(index);
-    this.onMoment(index, moment);
     this.head.show(moment, this.axis.secondsOf(index));
     this.head.judgeOnce();
     this.timeline.set(index);
@@ -101,10 +102,10 @@ export class Page {
   #showCount() {
     const { count, isPlaying, speed } = this.player;
     if (!count) return;
-    const { shown, passed } = count;
-    const skipped = passed - shown;
-    const words = `shown ${shown} of ${passed} ${this.session.base} frames, skipped ${skipped}`;
-    say(this.count, `${isPlaying ? `playing at ${speed}×: ` : "played: "}${words}`);
+    const { shown, missing, passed } = count;
+    const words = `shown ${shown} of ${passed} ${this.session.base} frames, skipped ${passed - shown - missing}`;
+    const more = missing ? `, ${missing} without a picture` : "";
+    say(this.count, `${isPlaying ? `playing at ${speed}×: ` : "played: "}${words}${more}`);
   }
 
   /** Tell the user something, until the next time. */
@@ -124,7 +125,10 @@ export class Page {
     return this.axis.placeOf(this.display.shown?.index ?? this.display.target);
   }
 
-  /** Go to a place; resolves when its pictures, as stored, are on the tiles. Rejects for a place there is not. */
+  /**
+   * Go to a place; resolves when its pictures, as stored, are on the tiles. Rejects for a place there is not, and with
+   * "AbortError" when another is gone to meanwhile.
+   */
   async go(place) {
     if (!this.axis.has(place)) throw new RangeError(`no pulse ${place.pulse} in run ${place.run}`);
     const index = this.axis.indexOf(place);
@@ -140,7 +144,7 @@ export class Page {
 
   /** A smaller or larger step. */
   changeStep(by) {
-    this.stepCount = Math.max(1, this.stepCount + by);
+    this.stepCount = Math.min(Math.max(1, this.stepCount + by), MOST_STEP);
     this.controls.update();
   }
 
@@ -153,15 +157,17 @@ export class Page {
     this.player.step((direction > 0 ? next : previous) - pulse, false);
   }
 
-  /** @returns {Promise<boolean>} whether `text` was a place */
+  /** @returns {Promise<boolean>} whether `text` was a place; false as well when somebody went elsewhere meanwhile */
   async jump(text) {
+    const move = ++this.player.moves;
     try {
       const place = await placeTyped(text, this.axis, this.shownPlace.run);
+      if (move !== this.player.moves) return false;
       this.player.go(this.axis.indexOf(place), { isFull: true });
       this.notice("");
       return true;
     } catch (error) {
-      this.notice(error.message);
+      if (move === this.player.moves) this.notice(error.message);
       return false;
     }
   }
@@ -169,7 +175,7 @@ export class Page {
   /** To the next or previous of a kind, and say what it is. */
   jumpToStop(kind, direction) {
     const stop = nextStop(this.stops[kind], this.display.target, direction);
-    if (!stop) return this.notice(`No ${direction > 0 ? "later" : "earlier"} ${kind}`);
+    if (!stop) return this.notice(noMore(kind, direction));
     this.player.go(stop.index, { isFull: true });
     this.tell(stop.words);
     this.onStop(kind, this.axis.placeOf(stop.index));
@@ -177,11 +183,27 @@ export class Page {
 
   /** The film on or off. A labelling page is told of films, clips and answers only while it is on. */
   async toggleFilm() {
-    this.display.setFilm(!this.display.isFilmOn);
-    this.timeline.setFilm(this.display.isFilmOn);
-    this.room.setFilm(this.display.isFilmOn);
+    const isOn = !this.stimulus.isOn;
+    this.stimulus.isOn = isOn;
+    this.tell("");
+    for (const part of [this.display, this.room, this.timeline]) part.filmChanged();
     this.controls.update();
-    if (this.session.page === "labelling") this.setSession(await getJson(sessionPath(this.display.isFilmOn)));
+    if (this.session.page === "labelling") await this.#tellOfFilm(isOn);
+  }
+
+  async #tellOfFilm(isOn) {
+    if (!isOn) return this.setSession(this.toldFirst);
+    try {
+      const session = await getJson(sessionPath(isOn));
+      if (this.stimulus.isOn) this.setSession(session);
+    } catch (error) {
+      this.notice(error.message);
+    }
+  }
+
+  /** Let the keys zoom the film, or the cameras again. */
+  switchLens() {
+    this.tell(`zoom: ${this.room.switchLens()}`);
   }
 
   /** Take a newer answer of /api/session, of the same runs. `labels` stay. */

@@ -1,6 +1,8 @@
 // Moving along the axis: steps, and playing by the clock with an honest count.
 
 export const SPEEDS = [0.05, 0.1, 0.25, 0.5, 1];
+export const LOOP_SPEED = 0.1;
+export const MOST_STEP = 10000; // base pulses
 const SCREEN_HZ = 60; // no browser shows more of them on a usual screen
 const AHEAD_S = 0.5;
 const LEAST_AHEAD = 12; // moments
@@ -13,13 +15,15 @@ export class Player {
   /**
    * @param {import("./axis.js").Axis} axis
    * @param {import("./display.js").Display} display
+   * @param {string} base name of the base stream
    */
-  constructor(axis, display) {
-    Object.assign(this, { axis, display });
+  constructor(axis, display, base) {
+    Object.assign(this, { axis, display, base });
     this.speed = 0.25;
     this.range = undefined; // {from, to} indices, while a loop plays
-    this.count = undefined; // {shown, passed} of the last play, moments of the base stream
-    this.played = []; // {pulse, at_ms} of the last play
+    this.count = undefined; // {shown, missing, passed} of the last play: moments with and without a picture, and all
+    this.played = []; // {pulse, at_ms} of those shown
+    this.moves = 0; // places that somebody went to
     this.onChange = () => {};
   }
 
@@ -33,6 +37,7 @@ export class Player {
 
   /** Show the moment at `index`; playing ends. `travel` as in Display.show. @returns {boolean} whether at once */
   go(index, travel) {
+    this.moves++;
     this.pause();
     return this.display.show(this.axis.clamp(index), travel);
   }
@@ -53,22 +58,25 @@ export class Player {
     this.pause();
     this.range = range;
     const from = range?.from ?? (this.index >= this.axis.length - 1 ? 0 : this.index);
-    this.count = { shown: 0, passed: 0 };
+    this.count = { shown: 0, missing: 0, passed: 0 };
     this.played = [];
     this.#begin(from);
     this.frame = requestAnimationFrame((now) => this.#tick(now));
     this.onChange();
   }
 
-  /** Play the indices `from` to `to` again and again, at `speed`. */
-  loop(from, to, speed = 0.1) {
-    this.setSpeed(speed);
+  /** Play the indices `from` to `to` again and again, slowly. */
+  loop(from, to) {
+    this.pause();
+    this.speedBefore = this.speed;
+    this.setSpeed(LOOP_SPEED);
     this.play({ from, to });
   }
 
   pause() {
     if (!this.isPlaying) return;
     cancelAnimationFrame(this.frame);
+    if (this.range && this.speed === LOOP_SPEED) this.speed = this.speedBefore; // not if another was chosen meanwhile
     this.clock = this.range = undefined;
     this.display.show(this.display.shown?.index ?? this.index);
     this.onChange();
@@ -76,7 +84,7 @@ export class Player {
 
   setSpeed(speed) {
     this.speed = speed;
-    if (this.isPlaying) this.#begin(this.index);
+    if (this.isPlaying) this.#begin(this.index, this.clock.last);
     this.onChange();
   }
 
@@ -90,9 +98,10 @@ export class Player {
     return Math.max(1, Math.round(this.speed / this.axis.periodS / SCREEN_HZ));
   }
 
-  #begin(from) {
+  /** `last`: the last moment that was counted. */
+  #begin(from, last = from - 1) {
     const stride = this.#leastStride;
-    this.clock = { from, stride, seconds: this.axis.secondsOf(from), beganMs: undefined, last: from - 1 };
+    this.clock = { from, stride, seconds: this.axis.secondsOf(from), beganMs: undefined, last };
   }
 
   get #travel() {
@@ -128,10 +137,17 @@ export class Player {
     if (!this.display.has(index)) return this.#wait(index, nowMs);
     this.#goWell(nowMs);
     this.display.show(index, this.#travel);
-    this.count = { shown: this.count.shown + 1, passed: this.count.passed + index - clock.last };
+    this.#take(index, nowMs);
     clock.last = index;
-    this.played.push({ pulse: this.axis.placeOf(index).pulse, at_ms: nowMs });
     this.onChange();
+  }
+
+  #take(index, nowMs) {
+    const { count, display, axis } = this;
+    const isShown = display.shown.pictures[this.base] !== undefined;
+    count[isShown ? "shown" : "missing"]++;
+    count.passed += index - this.clock.last;
+    if (isShown) this.played.push({ pulse: axis.placeOf(index).pulse, at_ms: nowMs });
   }
 
   #goWell(nowMs) {

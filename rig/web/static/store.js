@@ -187,8 +187,8 @@ export class FilmStore {
   constructor(onArrival) {
     this.onArrival = onArrival;
     this.bitmaps = new Cache(MOST_FILM_BYTES, ({ bitmap }) => bitmap?.close());
-    this.waiting = [];
-    this.isBusy = false;
+    this.waiting = []; // by name, each once
+    this.bringing = undefined; // name of the one that is under way
   }
 
   static nameOf({ run, clip, frame }) {
@@ -202,26 +202,27 @@ export class FilmStore {
 
   /** Have these brought, in this order; what was wanted before and has not begun is given up. */
   want(wanted) {
-    this.waiting = wanted.filter((one) => !this.bitmaps.has(FilmStore.nameOf(one)));
-    if (!this.isBusy) this.#bring();
+    const byName = new Map(wanted.map((one) => [FilmStore.nameOf(one), one]));
+    this.waiting = [...byName].filter(([name]) => name !== this.bringing && !this.bitmaps.has(name));
+    if (!this.bringing) this.#bring();
   }
 
   async #bring() {
-    this.isBusy = true;
     while (this.waiting.length) {
-      const wanted = this.waiting.shift();
-      await this.#bringOne(wanted);
-      this.onArrival(wanted);
+      const [name, wanted] = this.waiting.shift();
+      this.bringing = name;
+      await this.#bringOne(name, wanted);
+      this.bringing = undefined;
+      this.onArrival();
     }
-    this.isBusy = false;
   }
 
-  async #bringOne(wanted) {
+  async #bringOne(name, wanted) {
     try {
       const bitmap = await getFilm(wanted);
-      this.bitmaps.put(FilmStore.nameOf(wanted), { bitmap }, bitmap.width * bitmap.height * 4);
+      this.bitmaps.put(name, { bitmap }, bitmap.width * bitmap.height * 4);
     } catch (error) {
-      if (error.status > 0) this.bitmaps.put(FilmStore.nameOf(wanted), { reason: error.message }, 100);
+      if (error.status > 0) this.bitmaps.put(name, { reason: error.message }, 100);
     }
   }
 }

@@ -2,10 +2,13 @@
 
 import { element, say } from "./dom.js";
 import { Tones } from "./tones.js";
+import { whyNothing } from "./words.js";
 
 const CANVAS = { alpha: false, desynchronized: true };
 const ENLARGED = 3; // from here on pixels are shown as squares
 const MOST_ZOOM = 32;
+const ZOOM = 1.5; // of a key
+const PAN = 0.1; // of what is seen, of a key
 
 /** Zoom and pan that several tiles share: factor, and shift in parts of the picture's width and height. */
 export class Lens {
@@ -14,6 +17,24 @@ export class Lens {
     this.x = 0;
     this.y = 0;
     this.tiles = [];
+  }
+
+  in() {
+    this.by(ZOOM);
+  }
+
+  out() {
+    this.by(1 / ZOOM);
+  }
+
+  /** The whole picture. */
+  whole() {
+    this.by(0);
+  }
+
+  /** Look further to the right and down, or with -1 to the left and up. */
+  look(right, down) {
+    this.pan((right * PAN) / this.zoom, (down * PAN) / this.zoom);
   }
 
   /** Zoom by `factor`; what is seen at (x, y), in parts of the tile from its middle, stays there. */
@@ -111,7 +132,9 @@ export class Tile {
 
   #build() {
     this.words = element("div", { class: "words" });
-    this.view = element("div", { class: "view" }, this.sheet.canvas, this.pinned.canvas, this.words);
+    this.noPinned = element("div", { class: "pinned-nothing", hidden: true });
+    const layers = [this.sheet.canvas, this.words, this.pinned.canvas, this.noPinned];
+    this.view = element("div", { class: "view" }, ...layers);
     this.caption = element("span", { class: "caption-text" });
     this.pinnedCaption = element("span", { class: "pinned-text" });
     this.state = element("span", { class: "state" });
@@ -165,19 +188,22 @@ export class Tile {
     say(this.state, waitingFor);
   }
 
-  /** Keep a picture of `view`, or nothing, to compare with. */
+  /** Keep a picture of `view`, or the reason why it has none, to compare with; without a view nothing. */
   pin(picture, view) {
     this.pinnedView = view;
     if (picture) this.pinned.paint(picture, this.tones, false);
     else this.pinned.clear();
+    say(this.noPinned, view && !picture ? whyNothing(view) : "");
   }
 
   /** @param {number} share of the width, from the left, that shows the pinned picture; 0: none of it */
   compare(share) {
-    const canvas = this.pinned.canvas;
-    const isShown = share > 0 && this.pinned.picture !== undefined;
-    canvas.hidden = !isShown;
-    canvas.style.clipPath = share === 1 ? "" : `inset(0 ${100 - share * 100}% 0 0)`;
+    const { canvas } = this.pinned;
+    const isShown = share > 0 && this.pinnedView !== undefined;
+    canvas.hidden = !isShown || this.pinned.picture === undefined;
+    this.noPinned.hidden = !isShown || this.pinned.picture !== undefined;
+    const shape = share === 1 ? "" : `inset(0 ${100 - share * 100}% 0 0)`;
+    for (const layer of [canvas, this.noPinned]) layer.style.clipPath = shape;
     this.caption.hidden = isShown && share === 1;
     this.words.hidden = this.caption.hidden;
     say(this.pinnedCaption, isShown ? this.#pinnedWords(share) : "");
@@ -185,7 +211,7 @@ export class Tile {
 
   #pinnedWords(share) {
     const { pulse, frame } = this.pinnedView;
-    return share === 1 ? `pinned: pulse ${pulse} · frame ${frame}` : `left: ${pulse}`;
+    return share === 1 ? `pinned: pulse ${pulse}${frame === null ? "" : ` · frame ${frame}`}` : `left: ${pulse}`;
   }
 
   setTones(window, gain) {

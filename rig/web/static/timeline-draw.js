@@ -125,7 +125,7 @@ export class Drawing {
   _marks(lane, session) {
     for (const answer of session.answers) this.#triangle(answer.at_s, lane, this.colours.answer);
     for (const alarm of session.alarms) this.#diamond(alarm.at_s, lane, this.colours.bad);
-    for (const extra of session.extras ?? []) this.#bar(extra.at_s, undefined, lane, this.colours.faint);
+    for (const extra of session.extras) this.#bar(extra.at_s, undefined, lane, this.colours.faint);
   }
 
   _motion(lane, _session, { motion }) {
@@ -138,6 +138,7 @@ export class Drawing {
       const foot = { top: lane.top + lane.height - height, height };
       this.#bar(motion.fromS + n * perBin, motion.fromS + (n + 1) * perBin, foot, this.colours.motion);
     });
+    if (!motion.is_each_frame) this.#write("sampled", GUTTER + 4, { ...lane, height: 10 }, this.colours.ink);
   }
 
   _stream(lane, session) {

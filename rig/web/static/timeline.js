@@ -13,11 +13,11 @@ const EDGE = 0.1; // of the range: the cursor comes no nearer to its ends
 
 export class Timeline {
   /**
-   * @param {boolean} isFilmOn whether flips are shown
+   * @param {{isOn: boolean}} stimulus whether the film is shown, and flips with it; the page's own
    * @param {(index: number) => void} onScrub
    */
-  constructor(axis, session, isFilmOn, onScrub) {
-    Object.assign(this, { axis, session, isFilmOn, onScrub });
+  constructor(axis, session, stimulus, onScrub) {
+    Object.assign(this, { axis, session, stimulus, onScrub });
     this.details = {};
     this.index = 0;
     this.canvas = element("canvas", { "aria-hidden": "true" });
@@ -43,10 +43,10 @@ export class Timeline {
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
   }
 
-  /** Show flips, or none. */
-  setFilm(isOn) {
-    this.isFilmOn = isOn;
-    if (!isOn) this.details.flips = undefined;
+  /** The film was put on or off: what its flips were, and what lay under the pointer, is no longer told. */
+  filmChanged() {
+    this.details.flips = undefined;
+    say(this.pointer, "");
     this.draw();
     this.#askLater();
   }
@@ -65,6 +65,12 @@ export class Timeline {
     const length = Math.max((this.toS - this.fromS) / factor, LEAST_S);
     const share = (atS - this.fromS) / (this.toS - this.fromS);
     this.#range(atS - length * share, atS + length * (1 - share));
+  }
+
+  /** The range half its length later, or earlier: `direction` 1 or -1. */
+  move(direction) {
+    const moved = (direction * (this.toS - this.fromS)) / 2;
+    this.#range(this.fromS + moved, this.toS + moved);
   }
 
   #range(fromS, toS) {
@@ -138,7 +144,7 @@ export class Timeline {
     const bins = Math.min(Math.ceil((this.width - GUTTER) / BIN_PX), pulses);
     const asked = { fromS: this.fromS, toS: this.toS };
     this.#bring("motion", { ...range, bins }, signal, (said) => ({ ...asked, ...said }));
-    if (this.isFilmOn) this.#bring("flips", { ...range, most: MOST_FLIPS }, signal, (said) => said.flips);
+    if (this.stimulus.isOn) this.#bring("flips", { ...range, most: MOST_FLIPS }, signal, (said) => said.flips);
   }
 
   async #bring(what, query, signal, taken) {
@@ -177,7 +183,8 @@ export class Timeline {
   #onPoint(event) {
     const seconds = this.#secondsAt(event);
     const nearS = (4 / (this.width - GUTTER)) * (this.toS - this.fromS);
-    say(this.pointer, [`${seconds.toFixed(3)} s`, ...this.#wordsAt(seconds, nearS)].join(" · "));
+    const sampled = this.details.motion?.is_each_frame === false ? ["motion of sampled frames"] : [];
+    say(this.pointer, [`${seconds.toFixed(3)} s`, ...this.#wordsAt(seconds, nearS), ...sampled].join(" · "));
   }
 
   /** What lies at a moment: its trial, gaps, alarms and answers. */

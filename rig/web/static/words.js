@@ -2,6 +2,13 @@
 
 import { inOrder } from "./dom.js";
 
+/** Why a camera has no picture of a moment, as /api/pictures tells it. */
+export const whyNothing = ({ frame, reason }) =>
+  `${frame === null ? "no frame" : "no picture"}\n${reason.replace(/^no frame: /, "")}`;
+
+/** What to say at the end of a row. */
+export const noMore = (what, direction) => `No ${direction > 0 ? "later" : "earlier"} ${what}`;
+
 export const wordsOf = {
   trial: ({ name, kind, clip }) => inOrder([...new Set([name ?? kind, clip])].filter(Boolean).join(" · ")),
   gap: ({ stream, cause }) => `${stream}: gap, ${cause}`,

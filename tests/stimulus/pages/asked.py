@@ -58,9 +58,9 @@ WORDS: dict[str, dict[str, str]] = {
 FEELINGS = WORDS["en"]["feelings"].split()  # the values that are stored
 
 
-def look(size: tuple[int, int]) -> Look:
-    """A screen 530 mm wide, 600 mm away, with DejaVu Sans."""
-    return Look(default_font(), px_per_degree(size[0], 530, 600), PATCH_PX)
+def look(size: tuple[int, int], distance_mm: float = 600) -> Look:
+    """A screen 530 mm wide, with DejaVu Sans."""
+    return Look(default_font(), px_per_degree(size[0], 530, distance_mm), PATCH_PX)
 
 
 def step(*items: Item, text: str = "", name: str = "asked") -> Step:
