@@ -1,16 +1,17 @@
-"""A server that dies in the middle of a mark, and two coders: what was acknowledged is there, and is theirs alone."""
+"""A server that dies in the middle of a mark, and two coders at once: what was acknowledged is there, and theirs."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
 
 from tests.handmade import Plan, make_run
-from tests.web.browser import chromium, opened, serving
+from tests.web.browser import Address, Watched, opened, serving
 from tests.web.sessions import HOSTILE
 
 STATE = "document.querySelector('.save-state').dataset.state"
@@ -23,56 +24,77 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_run(tmp_path_factory.mktemp("killed"), Plan(body_groups=30)).parent
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
-
-
 def rows(session: Path, coder: str) -> list[list[str]]:
     with (session / f"annotations/{coder}.tsv").open(newline="") as file:
         return list(csv.reader(file, dialect="excel-tab"))
 
 
-def test_a_server_killed_in_the_middle_of_a_mark_leaves_a_whole_table(browser: Browser, session: Path) -> None:
-    """Keys go on while the server is killed; the page then says that they are not saved."""
-    server = serving("annotate", session, "--coder", "anna", cwd=session)
-    with server as (process, [address]), opened(browser, address.url) as page:
+def test_a_server_killed_in_the_middle_of_a_mark_leaves_a_whole_table_and_the_page_saves_to_the_next(
+    browser: Browser, session: Path
+) -> None:
+    """Keys go on while the server is killed; the page then says that they are not saved, and what to do."""
+    command = ("annotate", session, "--coder", "anna")
+    with opened_before_kill(browser, command, session) as (page, address):
+        table = rows(session, "anna")
+        assert {len(row) for row in table} == {COLUMNS}
+        onsets = [int(row[table[0].index("onset")]) for row in table[1:]]
+        assert onsets in ([*PULSES], [*PULSES, LAST])
+        assert f"--port {address.port} " in page.js("document.querySelector('.save-state').textContent")
+        with serving(*command, "--port", address.port, cwd=session) as (_, [again]):
+            other = page.page.context.new_page()
+            other.goto(again.url)
+            page.until(f"{STATE} === 'saved'")
+            assert rows(session, "anna")[-1][2:4] == [str(LAST), str(LAST + 1)]
+
+
+@contextmanager
+def opened_before_kill(
+    browser: Browser, command: tuple[object, ...], session: Path
+) -> Iterator[tuple[Watched, Address]]:
+    """A page with labels, the last of which is marked while its server is killed; nothing answers it any more."""
+    with serving(*command, cwd=session) as (process, [address]), opened(browser, address.url) as page:
         for pulse in PULSES:
             page.go(1, pulse)
             page.press("1")
             page.until(f"{STATE} === 'saved'")
             page.press("Enter")
+        page.go(1, LAST + 1)
         page.go(1, LAST)
         page.press("1")
         process.kill()
         page.press("ArrowRight", "2")
         page.until(f"{STATE} === 'failed'")
-    table = rows(session, "anna")
-    assert {len(row) for row in table} == {COLUMNS}
-    onsets = [int(row[table[0].index("onset")]) for row in table[1:]]
-    assert onsets in ([*PULSES], [*PULSES, LAST])
+        process.wait()
+        yield page, address
 
 
 def test_after_it_each_coder_finds_their_own_labels_and_nobody_elses(browser: Browser, session: Path) -> None:
-    """A hostile note is a text, to whoever wrote it."""
+    """Both at once; a hostile note is a text, to whoever wrote it."""
     coders = ["--coder", "anna", "--coder", "ben"]
-    with serving("annotate", session, *coders, cwd=session, pages=2) as (_, [of_anna, of_ben]):
-        with opened(browser, of_anna.url) as page:
-            page.press("u", "n")
-            page.page.keyboard.type(HOSTILE)
-            page.press("Escape")
-            page.until(f"{STATE} === 'saved'")
-            page.page.reload()
-            page.until("window.rig?.ready === true")
-            listed = page.js("document.querySelectorAll('ol[aria-label=labels] li').length")
-            assert listed == len(rows(session, "anna")) - 1
-            page.press("u")
-            assert page.js("window.hacked") is None
-            assert page.js("document.querySelectorAll('img, iframe').length") == 0
-            assert HOSTILE in page.js("async () => (await (await fetch('/api/labels')).json()).labels[0].note")
-        with opened(browser, of_ben.url) as page:
-            told = page.js("async () => (await fetch('/api/labels')).json()")
-            assert (told["coder"], told["labels"], told["others"]) == ("ben", [], {})
-            assert "anna" not in page.js("document.documentElement.outerHTML")
-            assert {request.url.partition("?")[0] for request in page.requests} >= {f"{of_ben.origin}/api/labels"}
+    with (
+        serving("annotate", session, *coders, cwd=session, pages=2) as (_, [of_anna, of_ben]),
+        opened(browser, of_anna.url) as anna,
+        opened(browser, of_ben.url) as ben,
+    ):
+        anna.press("u", "n")
+        anna.page.keyboard.type(HOSTILE)
+        anna.press("Escape")
+        anna.until(f"{STATE} === 'saved'")
+        ben.go(1, LAST)
+        ben.press("1")
+        ben.until(f"{STATE} === 'saved'")
+        assert [row[2] for row in rows(session, "ben")[1:]] == [str(LAST)]
+        anna.page.reload()
+        anna.until("window.rig?.ready === true")
+        listed = "document.querySelectorAll('ol[aria-label=labels] li').length"
+        assert (anna.js(listed), ben.js(listed)) == (len(rows(session, "anna")) - 1, 1)
+        anna.press("u")
+        assert anna.js("window.hacked") is None
+        assert anna.js("document.querySelectorAll('img, iframe').length") == 0
+        assert HOSTILE in anna.js("async () => (await (await fetch('/api/labels')).json()).labels[0].note")
+        ben.press("2")  # what anna saved is no newer state of his
+        ben.until(f"{STATE} === 'saved'")
+        told = ben.js("async () => (await fetch('/api/labels')).json()")
+        assert (told["coder"], len(told["labels"]), told["others"]) == ("ben", 1, {})
+        assert "anna" not in ben.js("document.documentElement.outerHTML")
+        assert {request.url.partition("?")[0] for request in ben.requests} >= {f"{of_ben.origin}/api/labels"}

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Route
 
 from tests.handmade import Plan, make_run
-from tests.web.browser import Address, Watched, chromium, opened, serving
+from tests.web.browser import Address, Watched, opened, serving
 
-CODERS = ("anna", "ben", "cleo", "dora", "eve")
+CODERS = ("anna", "ben", "cleo", "dora", "eve", "fay")
+PERIOD_MS = 10  # of the base stream
 STATE = "document.querySelector('.save-state')"
 SAVED = f"{STATE}.dataset.state === 'saved'"
 LISTED = "[...document.querySelectorAll('ol[aria-label=labels] li')].map((item) => item.textContent)"
@@ -30,12 +33,6 @@ def links(session: Path) -> Iterator[dict[str, Address]]:
     named = [word for coder in CODERS for word in ("--coder", coder)]
     with serving("annotate", session, *named, cwd=session, pages=len(CODERS)) as (_, addresses):
         yield dict(zip(CODERS, addresses, strict=True))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
 
 
 def _rows(session: Path, coder: str) -> list[dict[str, str]]:
@@ -94,8 +91,11 @@ def test_what_is_typed_is_saved_as_it_stands_and_keys_in_a_field_mark_nothing(
     browser: Browser, links: dict[str, Address], session: Path
 ) -> None:
     with opened(browser, links["ben"].url) as page:
-        page.press("e")
-        assert _problem(page) == "Choose or begin a label first"
+        page.press("e", *"py")
+        assert _problem(page).startswith("No label is chosen: 1, 2 or 3 begins one")
+        assert page.js("document.activeElement.value") == ""
+        page.press("Escape", "4")
+        assert _problem(page).startswith("No label is chosen")
         _mark(page, ("1", 20), ("2", 24), ("3", 30))
         for key, text, end in (("e", "joy 123", "Enter"), ("x", "L14A+25", "Enter"), ("n", '<b>1 "2', "Escape")):
             page.press(key)
@@ -105,13 +105,39 @@ def test_what_is_typed_is_saved_as_it_stands_and_keys_in_a_field_mark_nothing(
         [row] = _rows(session, "ben")
         assert (row["emotion"], row["aus"], row["note"]) == ("joy 123", "L14A+25", '<b>1 "2')
         assert (row["onset"], row["kind"]) == ("20", "micro")
-        page.press("x", *"+99", "Enter")
-        assert "no action units" in _problem(page)
-        page.until(SAVED)
-        assert _rows(session, "ben")[0]["aus"] == "L14A+25"
         page.press("z", "z")
         page.until(SAVED)
         assert [_rows(session, "ben")[0][field] for field in ("emotion", "aus", "note")] == ["joy 123", "n/a", "n/a"]
+
+
+def test_action_units_that_are_none_stay_in_their_field_until_they_are_mended_or_given_up(
+    browser: Browser, links: dict[str, Address], session: Path
+) -> None:
+    def aus() -> list[str]:
+        return [row["aus"] for row in _rows(session, "eve")]
+
+    field = "document.querySelector('input[placeholder^=\"1+2\"]')"
+    with opened(browser, links["eve"].url) as page:
+        _mark(page, ("1", 40), ("x", 40))
+        page.page.keyboard.type("6b + l12 ")
+        assert page.js(f"{STATE}.dataset.state") == "saving"
+        page.press("Enter")
+        page.until(SAVED)
+        assert (aus(), page.js(f"{field}.value")) == (["6B+L12"], "6B+L12")
+        page.press("x", "End", *"+99", "Enter", "8")  # the field keeps the keys
+        assert "are no action units" in _problem(page)
+        page.page.get_by_label("note").click()
+        assert page.js(f"[{field}.value, {field}.ariaInvalid]") == ["6B+L12+998", "true"]
+        assert page.js(f"{STATE}.textContent") == "NOT SAVED: AUs “6B+L12+998”"
+        page.press("Escape", "Enter", "u", "x", *["Backspace"] * 4, "Enter")
+        page.until(SAVED)
+        assert page.js(f"{field}.ariaInvalid") == "false"
+        page.press("x", *"+99", "Enter", "Escape")
+        assert (_problem(page), page.js(f"{field}.value")) == ("“6B+L12+99” was given up", "6B+L12")
+        assert page.js(SAVED)
+        page.press("Delete")
+        page.until(SAVED)
+        assert aus() == []
 
 
 def test_a_mark_belongs_to_the_picture_that_is_shown(
@@ -126,7 +152,15 @@ def test_a_mark_belongs_to_the_picture_that_is_shown(
         assert "pinned picture is shown" in _problem(page)
         page.press("b", "1")
         page.until(SAVED)
-        assert set(_marks(session, "ben")) - set(before) == {("50", "n/a", "n/a")}
+        held: list[Route] = []
+        page.page.route("**/api/pictures?*", lambda route: held.append(route))
+        page.press("End", "2")  # nothing of the last pulse has come yet
+        page.until(SAVED)
+        assert held
+        assert page.place() == (1, 50)
+        assert set(_marks(session, "ben")) - set(before) == {("50", "50", "n/a")}
+        for route in held:
+            route.abort()
 
 
 def test_the_list_leads_to_each_label_and_is_filtered(browser: Browser, links: dict[str, Address]) -> None:
@@ -147,10 +181,30 @@ def test_the_list_leads_to_each_label_and_is_filtered(browser: Browser, links: d
         page.press("L", "L")
         page.until("rig.place().pulse === 10")
         assert page.js("document.querySelector('legend').textContent") == "label 1, run 1"
+        speed = page.js("document.querySelector('[aria-label=speed]').value")
         page.press("r")
-        page.until("rig.played.length > 7 && new Set(rig.played.map(({ pulse }) => pulse)).size === 5")
+        page.until("rig.played.length > 12 && new Set(rig.played.map(({ pulse }) => pulse)).size === 5")
         page.press("r")
-        assert {at["pulse"] for at in page.js("rig.played")} == {10, 11, 12, 13, 14}
+        played = page.js("rig.played")
+        assert {at["pulse"] for at in played} == {10, 11, 12, 13, 14}
+        ways = [after["at_ms"] - at["at_ms"] for at, after in pairwise(played) if after["pulse"] == at["pulse"] + 1]
+        assert PERIOD_MS / 0.16 < median(ways) < PERIOD_MS / 0.06  # at a tenth of the speed
+        assert page.js("document.querySelector('[aria-label=speed]').value") == speed
+
+
+def test_a_click_in_the_list_leaves_the_keys_to_the_page(
+    browser: Browser, links: dict[str, Address], session: Path
+) -> None:
+    with opened(browser, links["fay"].url) as page:
+        _mark(page, ("1", 10), ("2", 12), ("3", 14), ("Enter", 14), ("1", 30), ("e", 30))
+        page.page.keyboard.type("joy")
+        page.page.get_by_text("10 · 12 · 14").click()
+        assert page.js("document.querySelector('legend').textContent") == "label 1, run 1"
+        page.until("rig.place().pulse === 10")
+        page.press("Enter")
+        _mark(page, ("1", 5))
+        assert _marks(session, "fay") == [("5", "n/a", "n/a"), ("10", "12", "14"), ("30", "n/a", "n/a")]
+        assert [row["emotion"] for row in _rows(session, "fay")] == ["n/a", "n/a", "joy"]
 
 
 def test_a_second_window_overwrites_nothing_and_says_so(
@@ -166,6 +220,14 @@ def test_a_second_window_overwrites_nothing_and_says_so(
         second.press("Enter")
         _mark(second, ("1", 50))
         assert _marks(session, "dora") == [("20", "n/a", "n/a"), ("50", "n/a", "n/a")]
+        first.press("n")
+        first.page.keyboard.type("what was typed")
+        first.until("document.querySelector('.label-problem').textContent.includes('NOT saved')")
+        assert first.js(f"{STATE}.textContent") == "NOT SAVED: note “what was typed”"
+        assert first.js(LISTED) == second.js(LISTED)
+        first.press("Escape")
+        first.until(SAVED)
+        assert [row["note"] for row in _rows(session, "dora")] == ["what was typed", "n/a"]
 
 
 def test_a_mark_that_the_disk_refuses_is_not_saved_on_the_page_until_it_is(

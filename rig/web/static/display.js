@@ -1,6 +1,7 @@
 // Which moment is on the tiles, and which is asked for. A picture never stands under another moment's numbers.
 
 import { FilmStore, Store } from "./store.js";
+import { NO_CAPTION } from "./tile.js";
 import { windowOf } from "./tones.js";
 import { whyNothing } from "./words.js";
 
@@ -152,7 +153,7 @@ export class Display {
   #fail(indices, error) {
     if (!indices.includes(this.target)) return;
     this.shown = undefined;
-    for (const tile of [...this.tiles.values(), this.film]) tile.paintNothing("", error.message);
+    for (const tile of [...this.tiles.values(), this.film]) tile.paintNothing(NO_CAPTION, error.message);
     this.onError(error);
     for (const { reject } of this.waiting.splice(0)) reject(error);
   }
@@ -171,7 +172,7 @@ export class Display {
   #paintTile(tile) {
     const view = this.shown.moment.views[tile.name];
     const picture = this.shown.pictures[tile.name];
-    if (!view) return tile.paintNothing("", "no such camera in this run");
+    if (!view) return tile.paintNothing(NO_CAPTION, "no such camera in this run");
     const caption = captionOf(view);
     if (!picture) return tile.paintNothing(caption, whyNothing(view));
     tile.paint(picture, caption, { isDifference: this.minus !== "", state: this.#lossOf(picture, tile.name) });
@@ -192,9 +193,9 @@ export class Display {
   #paintFilm() {
     if (!this.shown || !this.stimulus.isOn) return;
     const flips = this.shown.moment.flips;
-    if (!flips.clip) return this.film.paintNothing("", flips.reason || "no film on the screen");
+    if (!flips.clip) return this.film.paintNothing(NO_CAPTION, flips.reason || "no film on the screen");
     const wanted = this.#filmOf(this.shown.moment);
-    const caption = `${flips.clip} · film frame ${flips.film_frame}${ageOf(flips.flip_age_ms, "flip age")}`;
+    const caption = captionOfFilm(flips);
     const found = this.films.get(wanted);
     if (found?.bitmap) this.film.paintBitmap(found.bitmap, `film/${FilmStore.nameOf(wanted)}`, caption);
     else if (found) this.film.paintNothing(caption, found.reason);
@@ -216,9 +217,16 @@ export class Display {
 }
 
 function captionOf({ pulse, frame, age_ms }) {
-  return `pulse ${pulse}${frame === null ? "" : ` · frame ${frame}${ageOf(age_ms, "age")}`}`;
+  if (frame === null) return { long: `pulse ${pulse}`, short: `${pulse}` };
+  const [long, short] = [ageOf(age_ms, "age "), ageOf(age_ms, "")];
+  return { long: `pulse ${pulse} · frame ${frame}${long}`, short: `${pulse} · #${frame}${short}` };
+}
+
+function captionOfFilm({ clip, film_frame: frame, flip_age_ms: age }) {
+  const [long, short] = [ageOf(age, "flip age "), ageOf(age, "")];
+  return { long: `${clip} · film frame ${frame}${long}`, short: `${clip} · #${frame}${short}` };
 }
 
 function ageOf(ms, what) {
-  return ms === null || ms === undefined ? "" : ` · ${what} ${ms.toFixed(1)} ms`;
+  return ms === null || ms === undefined ? "" : ` · ${what}${ms.toFixed(1)} ms`;
 }

@@ -72,22 +72,18 @@ function compares(page) {
   ];
 }
 
-const LOOKS = [
-  ["ArrowLeft", [-1, 0]],
-  ["ArrowRight", [1, 0]],
-  ["ArrowUp", [0, -1]],
-  ["ArrowDown", [0, 1]],
-];
+const LOOKS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 function views(page) {
-  const look = ({ key }) => page.room.lens.look(...new Map(LOOKS).get(key));
+  const look = ({ key }) => page.room.lens.look(...LOOKS[key]);
   return [
     { keys: "c", words: "contrast", act: () => page.contrast.toggle() },
-    { keys: "Escape", words: "close contrast; give the keys back", act: () => page.contrast.close() },
+    { keys: "Escape", words: "close contrast, leave a field", act: () => page.contrast.close() },
     { keys: "+ =", words: "zoom in", act: () => page.room.lens.in() },
     { keys: "-", words: "zoom out", act: () => page.room.lens.out() },
     { keys: "0", words: "whole picture", act: () => page.room.lens.whole() },
-    { keys: LOOKS.map(([name]) => `Alt+${name}`).join(" "), words: "look further in a zoomed picture", act: look },
+    { keys: "Alt+ArrowLeft Alt+ArrowRight", words: "look further left, right", act: look },
+    { keys: "Alt+ArrowUp Alt+ArrowDown", words: "look further up, down", act: look },
     { keys: "v", words: "zoom the film, the cameras again", act: () => page.switchLens() },
     { keys: "s", words: "give the large place to the next camera", act: () => page.room.enlargeNext() },
     { keys: "f", words: "film on, off", act: () => page.toggleFilm() },

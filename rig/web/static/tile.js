@@ -8,6 +8,8 @@ const CANVAS = { alpha: false, desynchronized: true };
 const ENLARGED = 3; // from here on pixels are shown as squares
 const MOST_ZOOM = 32;
 const ZOOM = 1.5; // of a key
+const NARROW_PX = 290; // a caption in full may need as much
+export const NO_CAPTION = { long: "", short: "" };
 const PAN = 0.1; // of what is seen, of a key
 
 /** Zoom and pan that several tiles share: factor, and shift in parts of the picture's width and height. */
@@ -123,6 +125,7 @@ export class Tile {
     this.name = name;
     this.lens = lens;
     this.ratio = width / height;
+    this.told = NO_CAPTION;
     this.tones = new Tones();
     this.sheet = new Sheet({ "data-stream": name });
     this.pinned = new Sheet({ "data-pinned": name, hidden: true });
@@ -151,7 +154,7 @@ export class Tile {
     this.view.addEventListener("pointerdown", (event) => this.#onGrab(event));
   }
 
-  /** Show a picture, and its caption. */
+  /** Show a picture, and its caption: {long, short}. */
   paint(picture, caption, { isDifference = false, state = "" } = {}) {
     this.sheet.paint(picture, this.tones, isDifference);
     this.#show(caption, state);
@@ -166,7 +169,7 @@ export class Tile {
     this.sheet.canvas.hidden = false;
     this.root.classList.remove("nothing", "late");
     say(this.words, "");
-    say(this.caption, caption);
+    this.#sayCaption(caption);
     say(this.state, state);
   }
 
@@ -177,8 +180,14 @@ export class Tile {
     this.root.classList.remove("late");
     this.root.classList.add("nothing");
     say(this.words, reason);
-    say(this.caption, caption);
+    this.#sayCaption(caption);
     say(this.state, "");
+  }
+
+  #sayCaption(caption) {
+    this.told = caption;
+    say(this.caption, this.isNarrow ? caption.short : caption.long);
+    this.caption.title = this.isNarrow ? caption.long : "";
   }
 
   /** What is shown is of another moment than the page's: dim it; `waitingFor` says of which. Its own caption stays. */
@@ -202,8 +211,8 @@ export class Tile {
     const isShown = share > 0 && this.pinnedView !== undefined;
     canvas.hidden = !isShown || this.pinned.picture === undefined;
     this.noPinned.hidden = !isShown || this.pinned.picture !== undefined;
-    const shape = share === 1 ? "" : `inset(0 ${100 - share * 100}% 0 0)`;
-    for (const layer of [canvas, this.noPinned]) layer.style.clipPath = shape;
+    canvas.style.clipPath = share === 1 ? "" : `inset(0 ${100 - share * 100}% 0 0)`;
+    this.noPinned.style.right = `${100 - share * 100}%`;
     this.caption.hidden = isShown && share === 1;
     this.words.hidden = this.caption.hidden;
     say(this.pinnedCaption, isShown ? this.#pinnedWords(share) : "");
@@ -223,6 +232,8 @@ export class Tile {
   /** Fit the picture into a rectangle of the page, caption included, px. */
   fit({ left, top, width, height, captionHeight }) {
     Object.assign(this.root.style, { left: `${left}px`, top: `${top}px`, width: `${width}px`, height: `${height}px` });
+    this.isNarrow = width < NARROW_PX;
+    this.#sayCaption(this.told);
     this.width = Math.min(width, (height - captionHeight) * this.ratio);
     this.height = this.width / this.ratio;
     Object.assign(this.view.style, { width: `${this.width}px`, height: `${this.height}px` });

@@ -1,0 +1,186 @@
+"""The time line: what is drawn where, against what was planted; and the hand that drags along it."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser
+
+from tests.web.browser import Address, Watched, opened
+from tests.web.looked import CANVAS, TILE
+from tests.web.sessions import LABELLED, LOST, NOT_STORED
+
+DRAWN = "document.querySelector('.timeline canvas').toDataURL().split(',')[1]"
+INKS = """(names) => {
+  const style = getComputedStyle(document.querySelector(".timeline"));
+  const canvas = document.createElement("canvas").getContext("2d");
+  return names.map((name) => {
+    canvas.fillStyle = style.getPropertyValue(`--${name}`).trim();
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
+  });
+}"""
+PERIOD_S = 0.01
+Bars = list[tuple[int, int, int]]  # row, first column and column behind the last one
+
+
+@pytest.fixture(scope="module")
+def viewer(browser: Browser, trouble_address: Address) -> Iterator[Watched]:
+    with opened(browser, trouble_address.url) as page:
+        page.until("document.querySelector('.banner.fail')")  # nothing moves any more
+        page.js("async () => { window.told = await (await fetch('/api/session')).json(); }")
+        yield page
+        assert not page.complaints
+
+
+def drawn(page: Watched, *names: str) -> list[Bars]:
+    """Where the colours of the style sheet stand in the time line, as level bars."""
+    picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(page.js(DRAWN)))).convert("RGB"))
+    return [bars(np.all(picture == ink, axis=2)) for ink in page.js(INKS, list(names))]
+
+
+def bars(is_inked: np.ndarray) -> Bars:
+    edges = np.diff(np.pad(is_inked, ((0, 0), (1, 1))).astype(int), axis=1)
+    return [
+        (row, int(first), int(end))
+        for row in range(len(edges))
+        for first, end in zip(np.flatnonzero(edges[row] == 1), np.flatnonzero(edges[row] == -1), strict=True)
+    ]
+
+
+def ends(page: Watched) -> tuple[float, float]:
+    """The first and the last second of the session, by its runs."""
+    runs = page.js("told.runs")
+    return second_of(runs[0], runs[0]["first_pulse"]), second_of(runs[-1], runs[-1]["last_pulse"])
+
+
+def second_of(run: dict[str, list[list[float]]], pulse: float) -> float:
+    [at] = [start + (pulse - first) * each for first, last, start, each in run["segments"] if first <= pulse <= last]
+    return at
+
+
+def columns(page: Watched) -> tuple[float, float]:
+    """The column of second 0 and columns a second: the lanes of the cameras reach from the first pulse to the last."""
+    [lanes] = drawn(page, "lane")
+    left, right = min(first for _, first, _ in lanes), max(end for *_, end in lanes)
+    first_s, last_s = ends(page)
+    per_s = (right - left) / (last_s - first_s)
+    return left - first_s * per_s, per_s
+
+
+def test_gaps_stand_in_their_cameras_lane_where_they_are(viewer: Watched) -> None:
+    """HS lost 5 pulses in a row, VIS one of its own; nothing else is red but the alarm, before the first pulse."""
+    viewer.press("h", "Home", *"iii")  # the first eighth of the session
+    try:
+        [red] = drawn(viewer, "bad")
+        runs = viewer.js("told.runs")
+        found = {(first, end) for _, first, end in red if end - first > 2}
+        zero, per_s = columns_zoomed(viewer)
+        due = [
+            (second_of(runs[0], min(pulses)), second_of(runs[0], max(pulses)) + PERIOD_S * divisor)
+            for pulses, divisor in ((LOST["HS"], 1), (LOST["VIS"], 4))
+        ]
+        for from_s, to_s in due:
+            near = [(first, end) for first, end in found if abs(first - (zero + from_s * per_s)) < 2]
+            assert near, (from_s, found)
+            assert all(abs(end - (zero + to_s * per_s)) < 3 for _, end in near), (near, zero + to_s * per_s, per_s)
+        behind = [first for first, _ in found if first > zero + (due[-1][1] + 0.1) * per_s]
+        assert not behind
+    finally:
+        viewer.press("h")
+
+
+def columns_zoomed(page: Watched) -> tuple[float, float]:
+    """By the cursor, which stands at the place: at two places."""
+    at = []
+    for pulse in (10, 150):
+        page.go(1, pulse)
+        left = page.js("document.querySelector('.timeline .cursor').getBoundingClientRect().left")
+        root = page.js("document.querySelector('.timeline').getBoundingClientRect().left")
+        at.append((second_of(page.js("told.runs")[0], pulse), left - root))
+    (one_s, one), (other_s, other) = at
+    per_s = (other - one) / (other_s - one_s)
+    return one - one_s * per_s, per_s
+
+
+def test_runs_trials_labels_and_answers_stand_where_they_are(viewer: Watched) -> None:
+    """Over the whole session, at whose ends the lanes begin and end."""
+    viewer.press("h")
+    lanes, clips, labels, answers, hatched = drawn(viewer, "lane", "clip", "label", "answer", "faint")
+    zero, per_s = columns(viewer)
+    runs, trials = viewer.js("told.runs"), viewer.js("told.trials")
+    between = [zero + per_s * second_of(runs[0], runs[0]["last_pulse"]), zero + per_s * second_of(runs[1], 0)]
+    assert not [bar for bar in lanes if between[0] + 3 < bar[1] < between[1] - 3], "between two runs there is no lane"
+    films = [trial for trial in trials if trial["clip"]]
+    assert len(films) == 2
+    for film in films:
+        assert [bar for bar in clips if abs(bar[1] - (zero + per_s * film["from_s"])) < 3], film
+    onset = zero + per_s * second_of(runs[0], LABELLED[0])
+    assert {first for _, first, _ in labels} <= set(range(int(onset) - 2, int(onset) + 8))
+    assert labels
+    for answer in viewer.js("told.answers"):
+        column = zero + per_s * max(answer["at_s"], ends(viewer)[0])  # one from before the first pulse stands there
+        assert [bar for bar in answers if bar[1] - 2 <= column <= bar[2] + 2], answer
+    assert hatched
+
+
+def test_what_lies_under_the_pointer_is_told(viewer: Watched) -> None:
+    viewer.press("h", "Home", *"iii")
+    zero, per_s = columns_zoomed(viewer)
+    run = viewer.js("told.runs")[0]
+    for pulse, due in ((42, "HS: gap"), (NOT_STORED[1] + 4, "NIR: not stored"), (LABELLED[1], " s")):
+        point(viewer, zero + per_s * second_of(run, pulse))
+        assert due in viewer.js("document.querySelector('.pointer-words').textContent")
+    viewer.press("h")
+
+
+def point(page: Watched, column: float) -> None:
+    left, top = page.js(
+        "(({ left, top }) => [left, top])(document.querySelector('.timeline').getBoundingClientRect())"
+    )
+    page.page.mouse.move(left + column, top + 8)
+
+
+def test_who_drags_along_it_sees_each_place_and_stays_at_the_last(viewer: Watched) -> None:
+    viewer.press("h", "Home", *"iii")
+    zero, per_s = columns_zoomed(viewer)
+    run = viewer.js("told.runs")[0]
+    pulses = [60, 90, 170]
+    point(viewer, zero + per_s * (second_of(run, pulses[0]) + PERIOD_S / 2))
+    viewer.page.mouse.down()
+    seen = []
+    for pulse in pulses:
+        point(viewer, zero + per_s * (second_of(run, pulse) + PERIOD_S / 2))
+        viewer.until(f"Math.abs(rig.place().pulse - {pulse}) <= 1")
+        seen.append(viewer.place()[1])
+        viewer.until(f"{CANVAS.format('HS')}.dataset.picture === 'HS/1/{seen[-1]}'")
+    viewer.page.mouse.up()
+    point(viewer, zero + per_s * second_of(run, 20))  # the hand is open again
+    assert viewer.place()[1] == seen[-1]
+    assert all(one < other for one, other in pairwise(seen))
+    assert f"pulse {seen[-1]}" in viewer.js(f"{TILE.format('HS')}.innerText")
+    viewer.press("h")
+
+
+def test_shift_and_wheel_move_it_and_the_wheel_zooms_it_at_the_pointer(viewer: Watched) -> None:
+    viewer.press("h")
+    viewer.go(1, 150)
+    zero, per_s = columns_zoomed(viewer)
+    column = zero + per_s * second_of(viewer.js("told.runs")[0], 100)
+    point(viewer, column)
+    told = viewer.js("document.querySelector('.pointer-words').textContent").partition(" s")[0]
+    viewer.page.mouse.wheel(0, -900)
+    viewer.page.mouse.move(0, 0)
+    point(viewer, column)
+    again = viewer.js("document.querySelector('.pointer-words').textContent").partition(" s")[0]
+    assert float(again) == pytest.approx(float(told), abs=0.02)
+    zoomed = columns_zoomed(viewer)
+    assert zoomed[1] == pytest.approx(8 * per_s, rel=0.01)
+    viewer.press("(", ")", "h")
+    assert columns_zoomed(viewer)[1] == pytest.approx(per_s, rel=0.01)
