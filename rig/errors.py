@@ -16,6 +16,7 @@
           +-- Truncated         the end of the file is missing
           +-- ChecksumError     a frame differs from what the camera delivered
           +-- LabelsChanged     somebody else saved or closed them: read them again
+          +-- NotServed         the page is of another session, or its files have gone: load it again
           +-- StorageError      the disk refused; what was acknowledged is kept
 
 Anything else that escapes is a bug and may show a traceback.
@@ -119,6 +120,10 @@ class ChecksumError(SessionError):
 
 class LabelsChanged(SessionError):
     """A coder's labels were saved or closed since they were read; nothing was overwritten."""
+
+
+class NotServed(SessionError):
+    """A page asks for a session that is not served any more, or whose files are not what they were."""
 
 
 class StorageError(SessionError):

@@ -262,6 +262,7 @@ class Frame:
     slot: int  # the driver's buffer number
     checksum: int = 0
     frame_index: int = -1  # its place in the file, once it has one
+    has_picture: bool = True  # False: a recording that is played lacks it, and `pixels` are none
 
 
 class CameraEventKind(StrEnum):

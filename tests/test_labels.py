@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 import rig
 from rig import host
 from rig.errors import LabelsChanged, RigError, SessionError, StorageError, UserError
+from rig.labels import coding as rig_coding
 from rig.labels.blind import of_others
 from rig.labels.coding import Coding
 from rig.labels.label import Label, are_aus, label_of
@@ -249,7 +250,7 @@ with rig.open(sys.argv[1]) as session:
     for number in range(int(sys.argv[3])):
         while True:
             read = coding.read()
-            label = Label(f"{sys.argv[2]}-{number}", 1, 1, 2, 3, "micro", note="x" * 500)
+            label = Label(f"{sys.argv[2]}-{number}", 1, 1, 2, 3, "micro", note="x" * 4000)
             try:
                 coding.save([*read.labels, label], read.revision)
                 break
@@ -271,21 +272,56 @@ def test_two_programs_that_save_at_once_lose_nothing(anna: Coding, path: Path) -
     assert {label.id for label in anna.read().labels} == {*said[0], *said[1]}
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_a_kill_at_any_moment_leaves_a_whole_table_with_all_that_was_acknowledged(
-    anna: Coding, path: Path, seed: int
+@pytest.mark.parametrize("changes", [1, 4])
+def test_a_kill_while_a_large_table_is_replaced_leaves_a_whole_one_with_all_that_was_acknowledged(
+    anna: Coding, path: Path, changes: int
 ) -> None:
+    """Killed at the first sight of a change of the file, which takes milliseconds to be written."""
+    before = [replace(SMILE, id=f"l{number}", note="x" * 4000) for number in range(1000)]
+    _save(anna, *before)
     program = _adding(path, "kill", 1000)
     assert program.stdout is not None
-    said = [program.stdout.readline().strip() for _ in range(Random(seed).randint(1, 25))]
+    said = [program.stdout.readline().strip() for _ in range(changes - 1)]
+    seen, found = _seen(anna.path), _seen(anna.path)
+    while found == seen:
+        found = _seen(anna.path)
     program.kill()
     said += program.stdout.read().split()
     program.stdout.close()
     assert program.wait() == -9
-    found = [label.id for label in anna.read().labels]
-    assert set(said) <= set(found)
-    assert len(found) <= len(said) + 1
+    ids = {label.id for label in anna.read().labels}
+    assert ids >= {*said, *(label.id for label in before)}
+    assert len(ids) <= len(said) + 1 + len(before)
     _save(anna, SMILE)  # what it held is free
+
+
+def _seen(path: Path) -> tuple[int, int, int]:
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def test_whoever_reads_a_table_while_it_is_replaced_has_the_whole_of_the_old_one(anna: Coding) -> None:
+    _save(anna, SMILE)
+    before = anna.path.read_bytes()
+    with anna.path.open("rb") as file:
+        _save(anna, BLINK)
+        assert file.read() == before != anna.path.read_bytes()
+
+
+def test_saving_looks_up_each_run_once_and_reads_no_label_of_the_disk(
+    anna: Coding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many labels there are: a coder waits for it at each key."""
+    looked: list[int] = []
+    ends = rig_coding._ends
+    monkeypatch.setattr(rig_coding, "_ends", lambda session, run: (looked.append(run), ends(session, run))[1])
+    labels = [replace(SMILE, id=f"l{number}") for number in range(20)]
+    revision = _save(anna, *labels)
+    monkeypatch.setattr(rig_coding, "labels_in", lambda *_: pytest.fail("all labels are read again"))
+    revision = anna.save(labels[1:], revision)
+    assert looked == [1, 1]
+    monkeypatch.undo()
+    assert (len(anna.read().labels), anna.read().revision) == (19, revision)
 
 
 def test_a_power_cut_at_any_moment_leaves_a_whole_table_with_all_that_was_acknowledged(tmp_path: Path) -> None:

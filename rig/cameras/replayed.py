@@ -4,7 +4,7 @@
 
 Numbers, ticks, counter and pictures are the recorded ones, and what was lost is lost again. Nothing is asked of a
 device, so nothing is read back from one. A frame that finds all buffers held is lost, as with any camera; a frame that
-was not stored on purpose comes with a black picture, for its numbers' sake.
+was not stored on purpose comes for its numbers' sake, without a picture (`has_picture`).
 """
 
 from __future__ import annotations
@@ -75,9 +75,14 @@ class ReplayedCamera(Camera):
                     raise lost
                 case CameraEvent() as event:
                     return replace(event, arrived_host_ns=event.arrived_host_ns + self._playback.shift_ns)
-                case RecordedFrame() as recorded if self._free:
+                case RecordedFrame() as recorded if self._free and not self._is_beyond(recorded):
                     return self._frame(recorded)
         return None
+
+    def _is_beyond(self, recorded: RecordedFrame) -> bool:
+        """Whether it is of a pulse after the end of a run that was stopped early."""
+        end = self._playback.end
+        return end is not None and int(recorded.row["pulse_number"]) >= end.pulses
 
     def _frame(self, recorded: RecordedFrame) -> Frame:
         row, status, error = recorded.row, Status(int(recorded.row["status"])), recorded.error
@@ -97,6 +102,7 @@ class ReplayedCamera(Camera):
             arrived_host_ns=int(row["arrived_host_ns"]) + self._playback.shift_ns,
             pixels=pixels,
             slot=self._free.popleft(),
+            has_picture=recorded.index != NOT_STORED,
         )
 
     def release(self, frame: Frame) -> None:
@@ -104,13 +110,16 @@ class ReplayedCamera(Camera):
         self._free.append(frame.slot)
 
     def stop(self) -> AtStop:
-        """See Camera.stop. Where all was played, it returns when it had stopped then."""
+        """See Camera.stop. Where all was played, it returns when it had stopped then.
+
+        How it read then is not told of a run that was stopped earlier.
+        """
         if self._lost is not None:
             raise self._lost
         assert self._arm is not None  # the seam: stop follows arm
         is_over, stopped = self._tape.next_host_ns() is None, self._arm.stopped()
         self._tape.drop()
-        if stopped is None:
+        if stopped is None or self._playback.end is not None:
             return AtStop({})
         if is_over:
             self._playback.wait_until(stopped[0])

@@ -160,8 +160,9 @@ def _check_protocol(found: Checked, name: str, rig: Look[Rig] | None) -> bool:
     run_path = run_replayed(found.rig.rig) if found.rig else None
     if found.rig and run_path is None:
         found.problems += _gather(found, partial(word_problems, look, protocol, found.rig)) or []
-    elif run_path is not None and found.protocol is not None:
-        _gather(found, partial(read_replayed, run_path, found.protocol))
+    elif run_path is not None and not _is_own(found, run_path):
+        found.protocol = None  # nothing else of it matters
+        return False
     if found.protocol is None:
         found.problems += clip_problems(look)
         return False
@@ -169,6 +170,11 @@ def _check_protocol(found: Checked, name: str, rig: Look[Rig] | None) -> bool:
     found.problems += problems
     found.warnings += [*holes(found.protocol.protocol), *unkeepable(found.protocol.protocol)]
     return not problems
+
+
+def _is_own(found: Checked, run_path: Path) -> bool:
+    """Whether the protocol, if it can be read, is the one that the run was recorded with."""
+    return found.protocol is None or _gather(found, partial(read_replayed, run_path, found.protocol)) is not None
 
 
 def _gather(found: Checked, look: Callable[[], T]) -> T | None:

@@ -31,6 +31,8 @@ def annotate(
 
     if len(set(coder)) < len(coder):
         raise UserError("--coder", "is there twice", value=", ".join(coder), allowed="each coder once")
+    if len({name.lower() for name in coder}) < len(coder):
+        raise UserError("--coder", "differ only in upper and lower case", value=", ".join(coder))
     if clips is not None:
         require_folder("--clips", clips)
     # One browser is one coder: of several none is opened here.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -23,13 +24,17 @@ def serve_page(
     """
     from rig.cli.terminal import printable
     from rig.labels.coding import Coding
-    from rig.web.server import build, names_of, new_token, serve
+    from rig.web.server import build, listening, names_of, new_token, serve
     from rig.web.shelf import Shelf
 
-    with Shelf(session, clips=clips) as shelf:
+    with Shelf(session, clips=clips) as shelf, ExitStack() as until_the_end:
         with shelf.borrowed() as opened:
-            for coder in coders:
-                Coding(opened.session, coder).begin()
+            codings = [Coding(opened.session, coder) for coder in coders]
+            for coding in codings:
+                coding.check()
+            listener = until_the_end.enter_context(listening(listen, port))
+            for coding in codings:  # once it is known that they can be served: who has begun counts
+                coding.begin()
         tokens: dict[str, str | None] = {new_token(): coder for coder in coders} or {new_token(): None}
         app = build(shelf, tokens, names=names_of(listen))
-        serve(app, tokens, listen=listen, port=port, is_shown=is_shown, say=lambda line: typer.echo(printable(line)))
+        serve(app, tokens, listener, listen=listen, is_shown=is_shown, say=lambda line: typer.echo(printable(line)))

@@ -71,13 +71,14 @@ def _stem(session: Session) -> str:
 
 
 def _save_instant(session: Session, at: float, clip: str | None, folder: Path) -> None:
+    from rig.cli.terminal import printable
     from rig.export.pictures import save_instant
 
     instant = session.at(seconds=at, clip=clip)
     files = save_instant(instant, folder, f"{_stem(session)}_{clip or 'at'}-{at:.3f}s")
     light = [_light(session.run(instant.run))] if instant.film.film_frame >= 0 else []
     for line in [*lines(instant, files), *light]:
-        typer.echo(line)
+        typer.echo(printable(line))
 
 
 def _light(run: Run) -> str:
@@ -106,12 +107,13 @@ def lines(instant: Instant, files: dict[str, Path]) -> list[str]:
 
 
 def _save_sheet(session: Session, folder: Path, clip: str | None) -> None:
+    from rig.cli.terminal import printable
     from rig.export.contact_sheet import CONTACT_SHEET_FILE, contact_sheet
     from rig.export.pictures import private_folder, save_picture
 
     of_clip = f"_{clip}" if clip else ""
     path = private_folder(folder) / f"{_stem(session)}{of_clip}_{CONTACT_SHEET_FILE}"
-    typer.echo(f"contact sheet: {save_picture(contact_sheet(session, clip=clip), path)}")
+    typer.echo(printable(f"contact sheet: {save_picture(contact_sheet(session, clip=clip), path)}"))
 
 
 def save_video(session: Session, clip: str | None, path: Path) -> None:
@@ -130,5 +132,9 @@ def save_video(session: Session, clip: str | None, path: Path) -> None:
     shown = Console(stderr=True)
     with Progress(console=shown, transient=True, disable=not shown.is_terminal) as progress:
         task = progress.add_task(path.name)
-        save_side_by_side(session, clip, path, lambda done, of: progress.update(task, completed=done, total=of))
+        lacking = save_side_by_side(
+            session, clip, path, lambda done, of: progress.update(task, completed=done, total=of)
+        )
     typer.echo(printable(f"video: {path}"))
+    if lacking:
+        typer.echo(printable(f"only the cameras are in it. {lacking}"), err=True)

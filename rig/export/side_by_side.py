@@ -50,11 +50,12 @@ class Moment:
 
 def save_side_by_side(
     session: Session, clip: str, path: Path, on_progress: Callable[[int, int], None] = lambda _, __: None
-) -> Path:
+) -> str:
     """Write the video of the step `clip`, in the last run that showed it, to `path`, for its owner only.
 
-    `on_progress(done, all)` is called for each picture. `path` is new and ends in .mkv (due times to the ms) or .mp4
-    (to the us); it has its name only once it is whole. Raises UserError, StorageError.
+    Returns why frames of the film are not in it, "" when all are. `on_progress(done, all)` is called for each picture.
+    `path` is new and ends in .mkv (due times to the ms) or .mp4 (to the us); it has its name only once it is whole.
+    Raises UserError, StorageError.
     """
     _require_new(path)
     line, _ = session.locate(0.0, clip)
@@ -65,13 +66,14 @@ def save_side_by_side(
             on_progress(number, len(moments))
             video.add(sheet.drawn(moment), moment.host_ns - moments[0].host_ns)
         on_progress(len(moments), len(moments))
-    return path
+    return sheet.film_lacking
 
 
 def _require_new(path: Path) -> None:
     if path.suffix.lower() not in TICKS_PER_S:
         allowed = f"a name that ends in {' or '.join(TICKS_PER_S)}"
-        raise UserError(f"--video {path}", "has another ending", value=path.suffix or "none", allowed=allowed)
+        problem = "has another ending" if path.suffix else "has no ending that says which kind of video it is to be"
+        raise UserError(f"--video {path}", problem, value=path.suffix, allowed=allowed)
     if path.exists() or path.is_symlink():
         raise UserError(f"--video {path}", "is there already", hint="Nothing is overwritten: choose another name")
     if not path.parent.is_dir():
@@ -144,6 +146,11 @@ class _Sheet:
         picture, reason = self._film.shown(instant.film)
         self._tiles.put(len(instant.views), picture, reason, captioned(instant.film, instant, at_s))
 
+    @property
+    def film_lacking(self) -> str:
+        """Why a frame of the film could not be drawn; "": all could."""
+        return self._film.lacking
+
     def close(self) -> None:
         """Give the film back."""
         self._film.close()
@@ -161,6 +168,7 @@ class _Film:
 
     def __init__(self, line: Timeline, clip: str, tile: Size) -> None:
         self._line, self._clip, self._tile = line, clip, tile
+        self.lacking = ""  # why a picture was not here, the last time
         self._frames: Generator[Any, None, None] | None = None
         self._number = -1
         self._picture: Picture = np.zeros((1, 1, 3), np.uint8)  # of `_number`, decoded last
@@ -173,7 +181,8 @@ class _Film:
             if view.film_frame != self._number:
                 self._picture, self._number = self._decoded(view.film_frame), view.film_frame
         except RigError as exc:
-            return None, f"film not here: {exc}"
+            self.lacking = f"film not here: {exc}"
+            return None, self.lacking
         return self._picture, ""
 
     def _decoded(self, number: int) -> Picture:

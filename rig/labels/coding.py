@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import xxhash
@@ -92,6 +92,11 @@ class Coding:
         self.path = folder_of(session) / f"{coder}{TABLE}"
         self._about = self.path.with_suffix(".json")
 
+    def check(self) -> None:
+        """Raise what `begin` would, as far as it is known before anything is written."""
+        if not self.read().is_closed:
+            self._refuse_twin()
+
     def begin(self) -> None:
         """Put an empty table there if there is none, so that it counts.
 
@@ -125,9 +130,12 @@ class Coding:
             raise UserError("--coder", problem, value=self.coder, hint="Take another name, or that one")
 
     def read(self) -> Coded:
-        """What lies on the disk. Raises SessionError naming line and column of what is not ours."""
+        """What lies on the disk. Raises SessionError naming line and column of what is not ours or lies outside."""
         closed_utc, table = self._found()
         labels = labels_in(self.path, table) if table is not None else ()
+        for wrong in _outside(self._session, labels):
+            line = f"{self.path}: line {2 + labels.index(wrong.label)}, {wrong.column}"
+            raise SessionError(line, "lies outside the session", value=wrong.value, allowed=wrong.allowed, hint=OURS)
         return Coded(labels, closed_utc, self._revision(closed_utc, table))
 
     def _found(self) -> tuple[str | None, bytes | None]:
@@ -136,7 +144,7 @@ class Coding:
         return _closed_utc(self._about, about) if about is not None else None, _bytes(self.path)
 
     def _revision(self, closed_utc: str | None, table: bytes | None) -> int:
-        all_of_it = repr((self.coder, closed_utc, table)).encode()
+        all_of_it = repr((self._session.identity, self.coder, closed_utc, table)).encode()
         return xxhash.xxh3_64_intdigest(all_of_it) % LARGEST
 
     def save(self, labels: Sequence[Label], revision: int) -> int:
@@ -221,16 +229,35 @@ def _closed_utc(path: Path, data: bytes) -> str | None:
 def _check_places(session: Session, labels: Sequence[Label]) -> None:
     """Raise UserError for a label that is there twice, or lies outside the session's pulses."""
     refuse_twins(labels)
-    ends = {run: _ends(session, run) for run in dict.fromkeys(label.run for label in labels)}
+    for wrong in _outside(session, labels):
+        require(False, f"label {wrong.label.id!r}", wrong.column, int(wrong.value), wrong.allowed)  # noqa: FBT003
+
+
+class _Outside(NamedTuple):
+    """A field of a label that says something outside the session."""
+
+    label: Label
+    column: str
+    value: str
+    allowed: str
+
+
+def _outside(session: Session, labels: Sequence[Label]) -> Iterator[_Outside]:
+    """Runs and pulses that the session does not have."""
+    there = {run.number for run in session.runs}
+    ends = {run: _ends(session, run) for run in there.intersection(label.run for label in labels)}
     for label in labels:
+        if label.run not in there:
+            yield _Outside(label, "run", str(label.run), f"runs {', '.join(map(str, sorted(there)))}")
+            continue
         first, last = ends[label.run]
         for mark, pulse in label.marks.items():
-            allowed = f"pulses {first} to {last} of run {label.run}"
-            require(pulse is None or first <= pulse <= last, f"label {label.id!r}", mark, pulse, allowed)
+            if pulse is not None and not first <= pulse <= last:
+                yield _Outside(label, mark, str(pulse), f"pulses {first} to {last} of run {label.run}")
 
 
 def _ends(session: Session, run: int) -> tuple[int, int]:
-    """First and last pulse of a run that the box or a frame tells of; 0 and -1 of one without. Raises UserError."""
+    """First and last pulse of a run that the box or a frame tells of; 0 and -1 of one without."""
     base = session.run(run).base.pulse_numbers
     told = session.placed_timelines[run][0].pulse_numbers
     numbers = np.concatenate([told, base[base >= 0]])

@@ -148,13 +148,20 @@ class Arrivals(Pairs):
         """See Pairs.returns. Its frames go on being counted, and have no pulses."""
         self._last_number = None
 
-    def ended(self, pulses_sent: int | None, told: Sequence[Pulse] = ()) -> list[Placed]:  # noqa: ARG002
+    def ended(
+        self,
+        pulses_sent: int | None,
+        told: Sequence[Pulse] = (),  # noqa: ARG002
+        *,
+        has_postamble: bool = True,
+    ) -> list[Placed]:
         """See Pairs.ended. The whole plan is known now."""
         self._is_ending = False
         if pulses_sent is None:
             return self._count_all() + self._let_go(is_sure=True)
         self._places = -(-pulses_sent // self.divisor)
-        self._times.ended(pulses_sent)
+        if has_postamble:
+            self._times.ended(pulses_sent)
         return self._count_all()
 
     def close(self, pulses_sent: int | None, cause: GapCause) -> tuple[list[Placed], Gap | None]:

@@ -242,9 +242,10 @@ class Cameras:
         for keeper in self.keepers.values():
             keeper.hold(from_pulse)
 
-    def ended(self, pulses_sent: int | None, told: Sequence[Pulse]) -> list[Action]:
+    def ended(self, pulses_sent: int | None, told: Sequence[Pulse], *, has_postamble: bool) -> list[Action]:
         """See Pairs.ended."""
-        return [action for keeper in self.keepers.values() for action in keeper.ended(pulses_sent, told)]
+        keepers = self.keepers.values()
+        return [a for keeper in keepers for a in keeper.ended(pulses_sent, told, has_postamble=has_postamble)]
 
     def have_all(self, pulses_sent: int) -> bool:
         """Whether each has delivered the frame of its last pulse."""

@@ -21,6 +21,7 @@ from rig.trigger.box import POSTAMBLE, TICKS_HZ, PulsePlan
 
 RESERVE_S = 1.0  # frames may still arrive for so long after a stop was asked for
 FULL = "the room that was reserved is used up"
+NO_PICTURE = "the recording that is played has no picture of it"
 OPENING_GROUPS = 7  # the preamble's three and four of the body: verify compares ten slowest periods; as many at the end
 
 
@@ -107,16 +108,22 @@ class StreamKeeper:
 
         Its picture is written at once, so that no buffer waits for a pulse number; its row follows when the pulse is
         decided. Only where frames are not stored, or will soon not be, or where the camera was lost and it is not
-        decided where its stream begins again, it waits in its buffer. A damaged one is given back.
+        decided where its stream begins again, it waits in its buffer. So does one without a picture, which is never
+        stored. A damaged one is given back.
         """
         self.counts.arrived += 1
         if frame.status is not Status.OK:
             self.counts.damaged += 1
             return [*self._keep_all(self._pairing.place(frame)), ReleaseFrame(frame)]
-        if self._is_kept and not self._changes and not self._unstored and not self._pairing.is_returning:
+        if frame.has_picture and self._is_kept and not self._is_undecided:
             return [self._store(frame), *self._keep_all(self._pairing.place(frame))]
         self._unstored += 1
         return self._keep_all(self._pairing.place(frame))
+
+    @property
+    def _is_undecided(self) -> bool:
+        """Whether it is still to be decided what becomes of a frame that comes now."""
+        return bool(self._changes) or self._unstored > 0 or self._pairing.is_returning
 
     @property
     def _is_kept(self) -> bool:
@@ -136,9 +143,9 @@ class StreamKeeper:
         """See Pairs.hold."""
         self._pairing.hold(from_pulse)
 
-    def ended(self, pulses_sent: int | None, told: Sequence[Pulse] = ()) -> list[Action]:
-        """The box has sent its last pulse. `told` as in Pairs.ended."""
-        return self._keep_all(self._pairing.ended(pulses_sent, told))
+    def ended(self, pulses_sent: int | None, told: Sequence[Pulse] = (), *, has_postamble: bool = True) -> list[Action]:
+        """The box has sent its last pulse. `told` and `has_postamble` as in Pairs.ended."""
+        return self._keep_all(self._pairing.ended(pulses_sent, told, has_postamble=has_postamble))
 
     def lost(self) -> list[Action]:
         """The camera is gone."""
@@ -189,14 +196,25 @@ class StreamKeeper:
         if frame.frame_index < 0 and self.is_full and self._now.is_kept:
             self._changes.insert(0, Storing(pulse, is_kept=False, reason=FULL))
         actions += self._switch(pulse)
+        if placed.pulse != NO_PULSE:
+            actions += self._heed_picture(frame, pulse)
         if frame.frame_index < 0:
+            is_kept = self._is_kept and frame.has_picture
             self._unstored -= 1
-            actions += self._seen(placed) if not self._is_kept else []
-            actions.append(self._store(frame) if self._is_kept else ReleaseFrame(frame))
+            actions += [] if is_kept else self._seen(placed)
+            actions.append(self._store(frame) if is_kept else ReleaseFrame(frame))
         if frame.frame_index >= 0:
             actions.append(frame_row(frame, placed.pulse, placed.evidence))
             self._closing.clear()
         return actions + self._oddities(placed)
+
+    def _heed_picture(self, frame: Frame, pulse: int) -> list[Action]:
+        """What is to be kept and has no picture is a part that is not stored, up to the next that has one."""
+        if frame.has_picture and self._now.reason == NO_PICTURE:
+            self._changes.insert(0, Storing(pulse, is_kept=True, reason=""))
+        elif not frame.has_picture and self._is_kept:
+            self._changes.insert(0, Storing(pulse, is_kept=False, reason=NO_PICTURE))
+        return self._switch(pulse)
 
     def _seen(self, placed: Placed) -> list[Action]:
         """When the first and last frames were exposed is told without their pictures: it ties them to their pulses."""

@@ -153,16 +153,16 @@ class Pairing(Pairs):
         """Those since it was asked to return; none where any may be missing."""
         return self._edges or [] if self._times.events_lost == self._edges_from else []
 
-    def ended(self, pulses_sent: int | None, told: Sequence[Pulse] = ()) -> list[Placed]:
+    def ended(self, pulses_sent: int | None, told: Sequence[Pulse] = (), *, has_postamble: bool = True) -> list[Placed]:
         """See Pairs.ended.
 
         When nobody knows where the body ended, frames that waited for that belong to pulses that were `told`: the
         first of the body, the others after it. A frame on none of them belongs to no known pulse.
         """
-        if pulses_sent is not None:
+        if pulses_sent is not None and has_postamble:
             groups = pulses_sent // self._plan.group - 2 * sum(PREAMBLE)
             self._plan = replace(self._plan, body_groups=max(groups, 0))
-        elif self._held_from is not None:
+        elif pulses_sent is None and self._held_from is not None:
             self._told = self._steps_of(told)
             return self._place_all()
         self._held_from = None

@@ -43,8 +43,11 @@ class Pairs(ABC):
         """The end of the body is not known, but it does not lie before `from_pulse`."""
 
     @abstractmethod
-    def ended(self, pulses_sent: int | None, told: Sequence[Pulse] = ()) -> list[Placed]:
-        """The run is over after `pulses_sent` (None: nobody knows); place what waits. `told`: the last pulses told."""
+    def ended(self, pulses_sent: int | None, told: Sequence[Pulse] = (), *, has_postamble: bool = True) -> list[Placed]:
+        """The run is over after `pulses_sent` (None: nobody knows); place what waits. `told`: the last pulses told.
+
+        Without a postamble all pulses behind the preamble are of the body.
+        """
 
     @abstractmethod
     def close(self, pulses_sent: int | None, cause: GapCause) -> tuple[list[Placed], Gap | None]:

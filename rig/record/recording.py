@@ -156,7 +156,7 @@ class Recording:
         clips = {name: clip.model_dump(mode="json") for name, clip in protocol.clips.items()}
         operator = protocol.operator
         hidden = hidden_words(clips, steps) if operator.blind else ()
-        rules = Rules(operator.blind, operator.guesses, hidden)
+        rules = Rules(operator.blind, operator.guesses, hidden, is_played=job.devices.playback is not None)
         telling = Telling(job.found.subject.folder.path, rules, steps, self.say, job.clock)
         opened.callback(telling.close)
         return telling

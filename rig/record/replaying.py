@@ -59,6 +59,8 @@ class RecordedOperator:
 
     def events(self, timeout_s: float) -> list[Event]:
         """What was said since the last call. Blocks at most `timeout_s`."""
+        if self._playback.end is not None:  # whoever stopped it has the word
+            self._tape.drop()
         self._tape.wait(timeout_s)
         return [self._moved(event) for event in self._tape.take()]
 

@@ -210,7 +210,8 @@ class Run:
     @_on.register
     def _(self, event: RunEnded, now: int) -> list[Action]:
         ended = {"run_id": event.run_id, "walk": event.run_id == self._walk_id, "pulses_sent": event.pulses_sent}
-        actions: list[Action] = [log(now, {"kind": "ended", **ended, "box_ticks": event.box_ticks})]
+        without = {} if event.has_postamble else {"postamble": False}
+        actions: list[Action] = [log(now, {"kind": "ended", **ended, "box_ticks": event.box_ticks, **without})]
         self._deadline = now + SETTLE_NS
         self._walk.has_begun = self._walk.has_ended = True
         if event.run_id != self._walk_id:
@@ -219,12 +220,12 @@ class Run:
                 actions += self._alarms.of_box(now, "ended its run without being asked to")
                 self._end_as(Outcome.DEVICE_LOST)
             self._reports.run_ended()
-            actions += self._box_ended(event.pulses_sent)
+            actions += self._box_ended(event.pulses_sent, has_postamble=event.has_postamble)
         return actions
 
-    def _box_ended(self, pulses_sent: int | None) -> list[Action]:
+    def _box_ended(self, pulses_sent: int | None, *, has_postamble: bool = True) -> list[Action]:
         self._pulses.sent = pulses_sent
-        return self._cameras.ended(pulses_sent, self._pulses.after_stop)
+        return self._cameras.ended(pulses_sent, self._pulses.after_stop, has_postamble=has_postamble)
 
     @_on.register
     def _(self, event: StartRefused, now: int) -> list[Action]:

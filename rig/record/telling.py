@@ -31,6 +31,7 @@ from rig.streams import Answer, Pulse
 
 EVERY_NS = NS // 5  # a state is due five times a second
 WORDS: tuple[OperatorWord, ...] = get_args(OperatorWord)
+WHILE_PLAYED = ("stop", "note")  # words that lead a recorded session no other way
 HIDDEN = "[hidden]"
 VEILED_KEPT = 256  # texts; a run with more different alarms than that has other worries
 LONG_WORD = 4  # letters; so long a word is hidden inside of others, too
@@ -66,6 +67,7 @@ class Rules:
     is_blind: bool
     guesses: Mapping[str, str] = field(default_factory=dict)  # key -> value; none: nothing is to be guessed
     hidden: tuple[str, ...] = ()  # what could name a clip, as by `hidden_words`
+    is_played: bool = False  # a recorded session is the rig: it goes as it went
 
     @cached_property
     def veil(self) -> Callable[[str], str]:
@@ -170,6 +172,9 @@ def said(command: Message, now: int, rules: Rules) -> OperatorSaid:
     if word is None:
         value = repr(command.get("command"))[:40]
         raise UserError("operator's command", "is not known", value=value, allowed=f"one of {', '.join(WORDS)}")
+    if rules.is_played and word not in WHILE_PLAYED:
+        allowed = f"a recorded session goes as it went: {' and '.join(WHILE_PLAYED)} alone"
+        raise UserError(f"operator's {word}", "is not possible", allowed=allowed)
     if word == "note":
         return OperatorSaid(word, now, text=_note(command))
     if word == "guess":

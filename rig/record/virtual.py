@@ -89,7 +89,8 @@ class VirtualRecorder:
 
     def _move_on(self) -> None:
         """Let time pass until something is due."""
-        times = [self._next_tick, self._virtual.world.next_host_ns(), self._virtual.next_screen_ns()]
+        screen_ns = None if "screen" in self._lost else self._virtual.next_screen_ns()  # nobody asks it any more
+        times = [self._next_tick, self._virtual.world.next_host_ns(), screen_ns]
         self._clock.sleep_until(min(t for t in times if t is not None))
         self._virtual.world.run_until(self._clock.now_ns())
 

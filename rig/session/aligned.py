@@ -72,20 +72,18 @@ class AlignedPictures(LazyPictures):
             self._refuse_masked("lie nowhere in the file", frames)
         apart = np.diff(frames)
         if (apart != apart[:1]).any():
-            problem, hint = (
-                "has frames between some of these rows alone",
-                "Map them apart, or copy them: data[first:last]",
-            )
-            raise UserError(self.name, problem, hint=hint)
+            hint = "Map them apart, or copy them: data[first:last]"
+            raise UserError(self.name, "has other frames between some of these rows, but not between all", hint=hint)
         if not len(frames):
             return self._pictures.mapped(slice(0, 0))
-        step, last = int(apart[0]) if len(apart) else 1, int(frames[-1])
-        return self._pictures.mapped(slice(int(frames[0]), last + 1 if step > 0 else last - 1, step))
+        step = int(apart[0]) if len(apart) else 1
+        end = int(frames[-1]) + step
+        return self._pictures.mapped(slice(int(frames[0]), end if end >= 0 else None, step))
 
     def _refuse_masked(self, which: str, frames: NDArray[np.int64]) -> NoReturn:
-        value = f"{(frames == NO_FRAME).sum()} of {len(frames)}"
-        hint = "Take data.masked[first:last], or rows with one: data[~data.mask]"
-        raise UserError(self.name, f"has rows without a frame, which {which}", value=value, hint=hint)
+        value = f"{(frames == NO_FRAME).sum()} of {len(frames)} rows"
+        hint = "Take data.masked[first:last], or the rows that have one: data[~data.mask]"
+        raise UserError(self.name, f"have no frame, and {which}", value=value, hint=hint)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:  # noqa: FBT001
         """As LazyPictures. Raises UserError for a row without a frame too, lest it be taken for a black picture."""

@@ -13,12 +13,14 @@ from rig.config.backends import REPLAY, REPLAYED
 from rig.config.measured import Kept, Measured, Other
 from rig.config.model import Look
 from rig.config.rig import Rig, RigFile, look_at_rig
-from rig.errors import NotASession, UserError
+from rig.errors import NotASession, ProblemList, RigError, SessionError, UserError
 from rig.session.layout import CONFIG
 from rig.session.opening import FOREIGN, reading
 from rig.session.playback import run_meant
 from rig.session.run import Run
 
+OTHER_RIG = "It was recorded by another program, or another version of this one"
+MOST_NAMED = 5
 RESUMED = "goes on with an earlier run of its session, and cannot be replayed by itself"
 
 
@@ -31,12 +33,27 @@ def look_at_replay(rig_name: str) -> tuple[Look[Rig], RigFile]:
     """The rig of the session that `replay:SESSION` names. Its `document` is named after the run file that holds it.
 
     Raises UserError for a session with several runs, or a run that is still being recorded or goes on with an earlier
-    one; SessionError for what is no session; ConfigError, or a ProblemList, when its rig.yaml is no longer allowed.
+    one; SessionError for what is no session, or has changed since it was written, or has a rig.yaml that is none
+    now.
     """
-    with Run(*run_meant(Path(rig_name.removeprefix(REPLAY)))) as run:
+    session = rig_name.removeprefix(REPLAY)
+    if not session:
+        raise UserError("--rig", "names no session", value=rig_name, allowed=f"{REPLAY}SESSION")
+    with Run(*run_meant(Path(session))) as run:
         _refuse(run)
         look = look_at_rig(run.path, run.config("rig"))
-        return look, RigFile(_replayed(look.require(), run.path), look.document, _kept(run))
+        return look, RigFile(_replayed(_required(look, run), run.path), look.document, _kept(run))
+
+
+def _required(look: Look[Rig], run: Run) -> Rig:
+    """Raises SessionError: nobody can mend the text in a session."""
+    try:
+        return look.require()
+    except RigError as error:
+        first = error.problems[0] if isinstance(error, ProblemList) else error
+        line = str(first).removeprefix(f"{run.path}:")
+        problem = f"the rig.yaml in it is none that can be used now: line {line}"
+        raise SessionError(str(run.path), problem, hint=OTHER_RIG) from None
 
 
 def run_replayed(rig: Rig) -> Path | None:
@@ -51,6 +68,10 @@ def _refuse(run: Run) -> None:
         raise UserError(str(run.path), RESUMED, allowed="a session that was recorded from its first step on")
     if not run.config("rig"):
         raise NotASession(str(run.path), "holds no rig.yaml", hint=FOREIGN)
+    sums = [(path, *pair) for file in run.files for path, pair in file.checksums.items()]
+    if changed := [path for path, found, noted in sums if noted not in (None, found)]:
+        problem = f"cannot be replayed: not as written are {', '.join(changed[:MOST_NAMED])}"
+        raise SessionError(str(run.path), problem, hint="rig verify tells more of it")
 
 
 def _replayed(rig: Rig, run_path: Path) -> Rig:

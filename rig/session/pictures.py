@@ -50,7 +50,7 @@ class Part:
             hint = "Read them: data[i] unpacks one at a time"
             raise UserError(subject, "is compressed, and cannot be mapped", hint=hint)
         shape, dtype = self.pictures.shape[1:], self.pictures.dtype
-        offsets, size = self._offsets[places.start : places.stop : places.step], int(np.prod(shape)) * dtype.itemsize
+        offsets, size = self._offsets[list(places)], int(np.prod(shape)) * dtype.itemsize
         apart = np.diff(offsets)
         is_even = apart == apart[:1]
         if not is_even.all():
@@ -95,8 +95,13 @@ class Part:
         """Whether each picture lies in one piece in the file, as it was delivered."""
         if isinstance(self.pictures, PackedPictures):
             return False
-        is_whole = self.pictures.chunks == (1, *self.pictures.shape[1:])
-        return is_whole and self.pictures.id.get_create_plist().get_nfilters() == 0 and bool((self._offsets > 0).all())
+        try:
+            with reading(self.file.path, "where its pictures lie"):
+                is_whole = self.pictures.chunks == (1, *self.pictures.shape[1:])
+                has_no_filter = self.pictures.id.get_create_plist().get_nfilters() == 0
+                return is_whole and has_no_filter and bool((self._offsets > 0).all())
+        except SessionError:  # each picture says for itself whether it can be read
+            return False
 
     @cached_property
     def _offsets(self) -> NDArray[np.int64]:

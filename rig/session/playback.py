@@ -21,6 +21,7 @@ from rig.session.opening import reading
 from rig.session.reader import runs_of
 from rig.session.run import Run
 from rig.session.runfile import Json
+from rig.session.stopped_early import EarlyEnd, early_end
 
 T = TypeVar("T")
 REPLAYED_FROM = "replayed_from"  # among the capabilities of a device that is played: of which run
@@ -40,6 +41,7 @@ class Playback:
         self.words = f"replayed from {self.name}"
         self.start_host_ns = self.run.created_host_ns  # as recorded; cameras are armed after it
         self.shift_ns = 0 if shift_ns is None else shift_ns
+        self.end: EarlyEnd | None = None  # once it was stopped before its recorded end
         self.has_begun, self._lock = shift_ns is not None, Lock()
         self._tapes: list[Tape[object]] = []
 
@@ -49,6 +51,14 @@ class Playback:
             if not self.has_begun:
                 self.shift_ns = self.clock.now_ns() - self.start_host_ns
                 self.has_begun = True
+
+    def stop(self, recorded_ns: int) -> None:
+        """The run, recorded up to `recorded_ns`, is to end now: no device tells anything of later.
+
+        Where that is near it goes on to there. A second call does nothing.
+        """
+        if self.end is None and self.has_begun:
+            self.end = early_end(self.run, self.clock.now_ns() - self.shift_ns, recorded_ns)
 
     def tape(self, happenings: Iterable[tuple[int, T]]) -> Tape[T]:
         """A tape of events with the recorded host ns of each, which rise; read as far as it is played.
@@ -106,7 +116,10 @@ class Tape(Generic[T]):
         if self._ahead is None:
             with self._playback.reading():
                 self._ahead = next(self._happenings, None)
-        return None if self._ahead is None else self._ahead[0] + self._playback.shift_ns
+        end = self._playback.end
+        if self._ahead is None or (end is not None and self._ahead[0] > end.until_ns):
+            return None
+        return self._ahead[0] + self._playback.shift_ns
 
     def next(self) -> tuple[int, T] | None:
         """The next event and its recorded host ns, if it is due by now."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rig.errors import NotASession
 from rig.session.run import Run, Stream
-from rig.session.runfile import Rows
+from rig.session.runfile import Json, Rows
 
 OPENING = (0, 1, 3)  # slots of the preamble's groups; the body begins at slot 6
 CLOSING = (2, 4, 5)  # slots of the postamble's groups, from the first one behind the body
@@ -42,8 +42,20 @@ class PulseTimes:
 
 def pulses_sent(run: Run) -> int | None:
     """How many pulses the box says it sent in the recording run; None when its end was never told."""
+    ended = _ended(run)
+    return None if ended is None else int(ended["pulses_sent"])
+
+
+def has_postamble(run: Run) -> bool:
+    """Whether the box sent its postamble: it told its end, and was no recording that was stopped while played."""
+    ended = _ended(run)
+    return ended is not None and bool(ended.get("postamble", True))
+
+
+def _ended(run: Run) -> Json | None:
+    """What the log says of the end of the recording run."""
     ends = [e for e in run.log if e.get("kind") == "ended" and not e.get("walk") and e.get("run_id") == run.run_id]
-    return int(ends[-1]["pulses_sent"]) if ends else None
+    return ends[-1] if ends else None
 
 
 def pulses_known(run: Run) -> int:
@@ -70,7 +82,7 @@ def planned_ticks(run: Run) -> Numbers:
     groups = -(-pulses // group)
     slots = np.arange(groups) + BODY_SLOT - len(OPENING)
     slots[: len(OPENING)] = OPENING[:groups]
-    if pulses_sent(run) is not None and groups >= len(OPENING) + len(CLOSING):
+    if has_postamble(run) and groups >= len(OPENING) + len(CLOSING):
         slots[-len(CLOSING) :] = BODY_SLOT + groups - len(OPENING) - len(CLOSING) + np.array(CLOSING)
     ticks = (slots[:, None] * group + np.arange(group)) * int(run.plan["period_ticks"])
     return np.asarray(ticks.ravel()[:pulses], np.int64)

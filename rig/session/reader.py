@@ -18,6 +18,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import xxhash
 from numpy.typing import ArrayLike, NDArray
 
 from rig.clock import NS
@@ -270,6 +271,13 @@ class Session:
     def subject(self) -> str:
         """The participant's pseudonym."""
         return self.runs[0].subject
+
+    @cached_property
+    def identity(self) -> str:
+        """Which session it is: the same for whoever opens it again, also after a restart; a copy has another one."""
+        folder = self.runs[0].path.parent.stat()
+        own = (folder.st_dev, folder.st_ino, self.subject, self.runs[0].session, self.runs[0].run_id)
+        return xxhash.xxh3_64_hexdigest(repr(own).encode())
 
     @property
     def is_simulated(self) -> bool:

@@ -62,7 +62,7 @@ def log_entry(entry: Json) -> Json:
     """An entry of the recorder's log."""
     match entry.get("kind"):
         case "ended":
-            fitting(entry, {"pulses_sent": _is_count})
+            fitting(entry, {"pulses_sent": _is_count}, {"postamble": _is_flag})
         case "armed":
             fitting(fitting(entry, {"baseline": _is_object})["baseline"], {}, _BASELINE)
         case "stopped":

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from rig.session.run import Run, Stream
 from rig.session.runfile import Rows
 
+NOT_STORED_ON_PURPOSE = "not stored on purpose: "  # and then what a protocol or a person says
 TICK_NS = 500  # nominal length of a box tick
 PING_BYTES, PONG_BYTES = 6, 14  # on the wire: before the box stamps the request, after it stamps the answer
 LINE_BITS = 10  # on a serial line, for each byte
@@ -342,7 +343,7 @@ def why_no_frame(stream: Stream, pulse: int) -> str:
     """Why `stream` has no frame of `pulse`, from the run's own rows."""
     for row in _rows_with(stream.run.not_stored, pulse):
         if row["stream"] == stream.name.encode():
-            return f"not stored on purpose: {row['reason'].decode('utf-8', 'replace')}"
+            return f"{NOT_STORED_ON_PURPOSE}{row['reason'].decode('utf-8', 'replace')}"
     for row in _rows_with(stream.gaps, pulse):
         cause = why_gap(int(row["cause"]))
         return f"no frame: gap at pulses {row['first_pulse']} to {row['last_pulse']}, {cause}"

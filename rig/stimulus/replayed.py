@@ -1,6 +1,7 @@
 """The participant's screen of a recorded session: no window, but all that it told, when it told it.
 
-Nothing of a step is told before that step is asked for. The screen cannot be hurried: an abort changes nothing.
+Nothing of a step is told before that step is asked for. The screen cannot be hurried: an abort changes nothing. Only
+where the playback is stopped before its recorded end, the step ends then.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ SCREEN = "screen"  # in rows of clock pairs, and in records of the log
 NOTED = f"{SCREEN}: "  # begins a note of the screen's own
 HEARD_AGAIN = f"{NOTED}is heard again"  # the recorder's word
 ENDED_BY = "as recorded"  # why a step ended is not kept
+STOPPED = "stopped"
 FOREVER_NS = 2**63 - 1
 
 
@@ -52,6 +54,7 @@ class ReplayedScreen(Screen):
     def __init__(self, playback: Playback) -> None:
         self._playback, self._shown, self._next = playback, _shown(playback.run), 0
         self._lost: DeviceLost | None = None
+        self._is_on: int | None = None  # the step that has begun and not ended
         first_ns = self._shown[0].onset_ns if self._shown else FOREVER_NS
         self._tapes: list[Tape[_Told]] = [playback.tape(_in_order(_told(playback.run, 0, first_ns)))]
 
@@ -77,22 +80,39 @@ class ReplayedScreen(Screen):
         self._tapes = [self._tapes[-1], self._playback.tape(told)]
 
     def _lose(self, problem: str) -> None:
+        self._drop()
+        self._lost = DeviceLost(f"screen {self._playback.words}", problem)
+
+    def _drop(self) -> None:
         for tape in self._tapes:
             tape.drop()
-        self._lost = DeviceLost(f"screen {self._playback.words}", problem)
 
     def events(self, timeout_s: float) -> list[ScreenEvent]:
         """See Screen.events."""
-        wait_until_due(self._playback.clock, timeout_s, *self._tapes)
-        told: list[ScreenEvent] = []
+        told = self._stopped() if self._playback.end is not None else []
+        wait_until_due(self._playback.clock, 0 if told else timeout_s, *self._tapes)
         while (came := self._tapes[0].next() or self._tapes[-1].next()) is not None:
             if isinstance(came[1], _Lost):
                 self._lose(f"was lost in the recording: {came[1].text}")
             else:
-                told.append(_moved(came[1], self._playback.shift_ns))
+                told.append(self._noted(_moved(came[1], self._playback.shift_ns)))
         if self._lost is not None and not told:
             raise self._lost
         return told
+
+    def _noted(self, event: ScreenEvent) -> ScreenEvent:
+        if isinstance(event, StepBegan):
+            self._is_on = event.step
+        elif isinstance(event, StepEnded):
+            self._is_on = None
+        return event
+
+    def _stopped(self) -> list[ScreenEvent]:
+        """The playback was stopped: nothing recorded is told any more, and the step on the screen is over."""
+        self._drop()
+        if self._is_on is None:
+            return []
+        return [self._noted(StepEnded(self._is_on, self._playback.clock.now_ns(), STOPPED))]
 
     def abort(self) -> None:
         """The step ends when it ended in the recording."""

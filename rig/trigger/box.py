@@ -112,6 +112,7 @@ class RunEnded:
     pulses_sent: int
     box_ticks: int
     host_ns: int
+    has_postamble: bool = True  # only a recording that is played may be stopped where none was sent
 
 
 @dataclass(frozen=True, slots=True)

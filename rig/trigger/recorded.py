@@ -75,6 +75,10 @@ class RecordedBox:
             _events(reports, _status), key=itemgetter(0),
         )  # fmt: skip
 
+    def end_ns(self) -> int:
+        """When it told the end of its recording run, or anything at all for the last time."""
+        return min((host_ns for host_ns, _ in self._ended(RunMode.RECORD)), default=self._last_host_ns)
+
     def beside_runs(self) -> Happenings:
         """What it told whichever run it sent: reports, clock pairs, and what went wrong."""
         ids, run = list(self.run_ids.values()), self._run

@@ -5,7 +5,8 @@
     clock pairs, reports and mishaps ---------------------+
 
 Its ticks, counts and pulse numbers are the recorded ones; run ids are those that it is asked for, and host times are
-moved by the playback's shift. It can send nothing but what was sent then, and ends where that ended.
+moved by the playback's shift. It can send nothing but what was sent then, and ends where that ended, or, when it is
+stopped long before that, with the group of pulses that is sent then: its postamble is not in the recording.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class ReplayedBox(TriggerBox):
         self._ids: dict[int, int] = {}  # by recorded run id, the one that was asked for
         self._is_sending: int | None = None  # the run that was asked for and has not ended
         self._refused: list[BoxEvent] = []
+        self._end: Tape[Told] | None = None  # of a run that was stopped early
         self._lost: DeviceLost | None = None
 
     def describe(self) -> DeviceInfo:
@@ -61,7 +63,14 @@ class ReplayedBox(TriggerBox):
         self._runs[plan.mode] = self._playback.tape(self._recorded.run(plan.mode))
 
     def stop(self) -> None:
-        """See TriggerBox.stop. It ends where it ended when it was recorded."""
+        """See TriggerBox.stop. The recording run ends where it was recorded to end, or with the present group."""
+        if RunMode.RECORD not in self._runs or self._end is not None:
+            return
+        self._playback.stop(self._recorded.end_ns())
+        if (end := self._playback.end) is not None:
+            run_id = self._recorded.run_ids[RunMode.RECORD]
+            ended = RunEnded(run_id, end.pulses, end.box_ticks, end.told_ns, has_postamble=False)
+            self._end = self._playback.tape([(end.told_ns, ended)])
 
     def ping(self) -> None:
         """See TriggerBox.ping. Clock pairs come when they were read then, from now on."""
@@ -80,14 +89,27 @@ class ReplayedBox(TriggerBox):
             if isinstance(event, DeviceLost):
                 self._lost = self._gone(event)
                 break
-            told.append(self._moved(event))
+            if not self._is_beyond(event):
+                told.append(self._moved(event))
         if self._lost is not None and not told:
             raise self._lost
         return told
 
     @property
     def _tapes(self) -> tuple[Tape[Told], ...]:
-        return (*self._runs.values(), *([self._beside] if self._beside is not None else []))
+        return (*self._runs.values(), *(tape for tape in (self._beside, self._end) if tape is not None))
+
+    def _is_beyond(self, event: Told) -> bool:
+        """Whether it is of what comes after the end of a run that was stopped early."""
+        end = self._playback.end
+        match event:
+            case Pulse() if end is not None:
+                return event.run_id == self._recorded.run_ids[RunMode.RECORD] and event.pulse_number >= end.pulses
+            case Edge() if end is not None:
+                return event.last_pulse >= end.pulses
+            case BoxStatus() if end is not None:
+                return event.box_ticks > end.box_ticks
+        return False
 
     def _tell_beside(self) -> None:
         if self._beside is None:

@@ -1,6 +1,6 @@
 """The one place that decides who may ask a page's server for what: token, cookie, Host, Origin, methods, headers.
 
-    first visit   GET /?token=...  -->  cookie, and 303 to /        so that the token leaves the address
+    first visit   GET /?token=...  -->  cookie, and on to /         so that the token leaves the address
     afterwards    the cookie; Host and Origin must be this server's own; everything else is 403
 
 A page of another site can make a browser send requests here, and can point a name of its own at this machine (DNS
@@ -178,10 +178,12 @@ def _cookie(scope: Scope, headers: Mapping[str, str]) -> str:
 
 
 async def _to_the_page(scope: Scope, send: Send) -> None:
-    token = _token(scope)
-    cookie = f"{_cookie_name(scope)}={token}; Path=/; HttpOnly; SameSite=Strict"
-    headers = [(b"location", b"/"), (b"set-cookie", cookie.encode()), (b"content-length", b"0")]
-    await send({"type": "http.response.start", "status": 303, "headers": headers})
+    """Along a redirection from another site, or from a file, no browser takes the cookie: there the page leads on."""
+    is_from_elsewhere = _headers(scope).get("sec-fetch-site") == "cross-site"
+    lead = (b"refresh", b"0; url=/") if is_from_elsewhere else (b"location", b"/")
+    cookie = f"{_cookie_name(scope)}={_token(scope)}; Path=/; HttpOnly; SameSite=Strict"
+    headers = [lead, (b"set-cookie", cookie.encode()), (b"content-length", b"0")]
+    await send({"type": "http.response.start", "status": 200 if is_from_elsewhere else 303, "headers": headers})
     await send({"type": "http.response.body", "body": b""})
 
 

@@ -45,6 +45,7 @@ def overview(opened: Opened) -> Json:
         return found
 
     told = {
+        "id": opened.identity,
         "title": f"sub-{session.subject} ses-{first.session:02d}",
         "rig": first.rig,
         "base": first.base.name,

@@ -128,13 +128,13 @@ def bits_of(stream: Stream) -> int:
 
 
 def packet(opened: Opened, asked: Asked, tell: Callable[[Json], Json], is_given_up: Callable[[], bool]) -> bytes:
-    """The answer; `tell` says what of the screen may be told. Blocks while pictures are read.
+    """The answer; `tell` says what of a moment may be told. Blocks while pictures are read.
 
     A picture that is damaged is told with its reason. Once `is_given_up` nothing more is read, and the answer is empty.
     """
     axis = opened.axis(asked.run)
     wanted: dict[str, Wanted] = {}
-    moments = [{**moment, "flips": tell(moment["flips"])} for moment in _moments(opened, axis, asked, wanted)]
+    moments = [tell(moment) for moment in _moments(opened, axis, asked, wanted)]
     made, damaged = _made(wanted, asked, is_given_up)
     if is_given_up():
         return b""

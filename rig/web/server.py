@@ -13,24 +13,27 @@ import socket
 import sys
 import webbrowser
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from getpass import getuser
+from html import escape
 from ipaddress import ip_address
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Event
 from typing import TypeVar
 
 from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from rig import host
-from rig.errors import ClipError, DeviceNotReady, RigError
+from rig.errors import ClipError, DeviceNotReady, NotServed, RigError
+from rig.private import write_private
 from rig.web import asking, labelling, overview
 from rig.web.energy import MOST_BINS, Survey
 from rig.web.guard import Guard
@@ -49,8 +52,8 @@ T = TypeVar("T")
 def build(shelf: Shelf, tokens: Tokens, *, names: tuple[str, ...] = ()) -> ASGIApp:
     """The application: the viewer for who looks, the labelling page for a coder. `names`: see Guard."""
     routes = [*_Pages(shelf).routes, *labelling.routes(shelf), Mount("/static", StaticFiles(directory=STATIC))]
-    app = Starlette(routes=routes, exception_handlers={HTTPException: _said, RigError: _refused, Exception: _failed})
-    return Guard(app, tokens, names)
+    told = {HTTPException: _said, NotServed: _gone, RigError: _refused, ClientDisconnect: _left, Exception: _failed}
+    return Guard(Starlette(routes=routes, exception_handlers=told), tokens, names)
 
 
 async def _said(_: Request, error: Exception) -> Response:
@@ -60,6 +63,15 @@ async def _said(_: Request, error: Exception) -> Response:
 
 async def _refused(_: Request, error: Exception) -> Response:
     return JSONResponse({"error": str(error)}, 400)
+
+
+async def _gone(_: Request, error: Exception) -> Response:
+    return JSONResponse({"error": str(error), "is_gone": True}, 409)
+
+
+async def _left(_: Request, __: Exception) -> Response:
+    """To who broke off in the middle of a request; nobody reads it."""
+    return Response(status_code=400)
 
 
 async def _failed(_: Request, error: Exception) -> Response:
@@ -95,25 +107,27 @@ class _Pages:
 
     async def session(self, request: Request) -> Response:
         """What there is to see."""
-        told = await self._read(overview.overview)
+        told = await self._read(request, overview.overview)
         told = labelling.blind(told) if _is_blind(request) else told
         coder = request.state.coder
         return JSONResponse({**told, "page": "viewer" if coder is None else "labelling", "coder": coder})
 
-    async def verdict(self, _: Request) -> Response:
+    async def verdict(self, request: Request) -> Response:
         """Banners about what verify said; apart from the rest, since all tables are read for it."""
-        return JSONResponse({"banners": await self._read(lambda opened: overview.judged(opened.session))})
+        banners = await self._read(request, lambda opened: overview.judged(opened.session))
+        return JSONResponse({"banners": labelling.blind_banners(banners) if _is_blind(request) else banners})
 
     async def pictures(self, request: Request) -> Response:
         """Pictures of some moments; no more are read when the page does not wait for them any more."""
-        query, tell = request.query_params, labelling.blind_flips if _is_blind(request) else dict
+        query, tell = request.query_params, labelling.blind_moment if _is_blind(request) else dict
         with _waiting(request) as is_given_up:
-            body = await self._read(lambda opened: packet(opened, Asked.of(query, opened), tell, is_given_up))
+            body = await self._read(request, lambda opened: packet(opened, Asked.of(query, opened), tell, is_given_up))
         return Response(body, media_type="application/octet-stream")
 
     async def film(self, request: Request) -> Response:
         """One film frame."""
         query = request.query_params
+        _refuse_blind(request)
         run, clip, frame = asking.whole(query, "run"), asking.text(query, "clip"), asking.whole(query, "frame")
 
         def picture(opened: Opened) -> bytes:
@@ -125,35 +139,36 @@ class _Pages:
             except ClipError as error:
                 raise HTTPException(404, f"film not here: {error}") from None
 
-        return Response(await self._read(picture, "film", 1), media_type="image/jpeg")
+        return Response(await self._read(request, picture, "film", 1), media_type="image/jpeg")
 
     async def find(self, request: Request) -> Response:
         """The place of a time."""
         query = request.query_params
         clip, seconds = query.get("clip"), asking.seconds(query, "seconds")
-        if clip is not None and _is_blind(request):
-            raise HTTPException(403, "The film is hidden while labelling")
-        return JSONResponse(await self._read(lambda opened: overview.found(opened, clip, seconds)))
+        if clip is not None:
+            _refuse_blind(request)
+        return JSONResponse(await self._read(request, lambda opened: overview.found(opened, clip, seconds)))
 
     async def flips(self, request: Request) -> Response:
         """Refreshes of the screen."""
         span, most = _span(request), asking.whole(request.query_params, "most", 2000, least=0, most=MOST_FLIPS)
-        return JSONResponse(await self._read(lambda opened: overview.flips(opened, *span, most)))
+        told = await self._read(request, lambda opened: overview.flips(opened, *span, most))
+        return JSONResponse(labelling.blind_flips(told) if _is_blind(request) else told)
 
     async def motion(self, request: Request) -> Response:
         """Motion energy; given up when the page does not wait for it any more."""
         span, bins = _span(request), asking.whole(request.query_params, "bins", 600, least=1, most=MOST_BINS)
-        with self._shelf.borrowed() as opened:
+        with self._shelf.borrowed(labelling.asked_session(request)) as opened:
             survey = await self._thread(lambda: Survey(opened, *span, bins), "motion", 1)
             while not survey.is_over and not await request.is_disconnected():
                 await self._thread(lambda: survey.go_on(PAIRS_AT_ONCE), "motion", 1)
         return JSONResponse(survey.told())
 
-    async def _read(self, read: Callable[[Opened], T], kind: str = "", most: int = THREADS) -> T:
+    async def _read(self, request: Request, read: Callable[[Opened], T], kind: str = "", most: int = THREADS) -> T:
         """What `read` finds in the session, in a thread; at most so many of a kind at once."""
 
         def reading() -> T:
-            with self._shelf.borrowed() as opened:
+            with self._shelf.borrowed(labelling.asked_session(request)) as opened:
                 return read(opened)
 
         return await self._thread(reading, kind, most)
@@ -186,6 +201,11 @@ def _is_blind(request: Request) -> bool:
     return request.state.coder is not None and request.query_params.get("film") != "1"
 
 
+def _refuse_blind(request: Request) -> None:
+    if _is_blind(request):
+        raise HTTPException(403, "The film is hidden while labelling")
+
+
 def _span(request: Request) -> tuple[float, float]:
     """A stretch of time that lasts. Raises UserError."""
     from_s, to_s = (asking.seconds(request.query_params, name) for name in ("from_s", "to_s"))
@@ -213,11 +233,13 @@ def _is_loopback(listen: str) -> bool:
         return False
 
 
-def serve(app: ASGIApp, tokens: Tokens, *, listen: str, port: int, is_shown: bool, say: Callable[[str], None]) -> None:
+def serve(
+    app: ASGIApp, tokens: Tokens, listener: socket.socket, *, listen: str, is_shown: bool, say: Callable[[str], None]
+) -> None:
     """Serve until Ctrl-C, or another signal to end.
 
-    `port` 0: a free one. `is_shown`: open the page in the browser, where there is one. `say` gets lines for the
-    terminal. Raises DeviceNotReady when nothing can listen there.
+    `listener`: of `listening`, at `listen`. `is_shown`: open the page in the browser, where there is one. `say` gets
+    lines for the terminal.
     """
     import uvicorn
 
@@ -230,23 +252,36 @@ def serve(app: ASGIApp, tokens: Tokens, *, listen: str, port: int, is_shown: boo
     def end(*_: object) -> None:
         server.should_exit = True
 
-    with _listening(listen, port) as listener:
-        for number in host.end_signals():
-            signal.signal(number, end)
-        addresses = _addresses(listener, tokens)
-        for line in [*_warning(listener, listen), *(f"{name}{address}" for name, address in addresses)]:
-            say(line)
+    for number in host.end_signals():
+        signal.signal(number, end)
+    addresses = _addresses(listener, tokens)
+    for line in [*_warning(listener, listen), *(f"{name}{address}" for name, address in addresses)]:
+        say(line)
+    with ExitStack() as until_the_end:
         if is_shown and _has_display():
-            webbrowser.open(addresses[0][1])
+            webbrowser.open(until_the_end.enter_context(_leading_to(addresses[0][1])).as_uri())
         server.run(sockets=[listener])
 
 
-def _listening(listen: str, port: int) -> socket.socket:
+@contextmanager
+def _leading_to(address: str) -> Iterator[Path]:
+    """A page that leads a browser to an address, for its owner only: arguments of programs are read by everybody."""
+    with TemporaryDirectory(prefix="rig-") as folder:
+        path = Path(folder) / "page.html"
+        write_private(
+            path, f'<meta charset="utf-8"><meta http-equiv="refresh" content="0; url={escape(address)}">'.encode()
+        )
+        yield path
+
+
+def listening(listen: str, port: int) -> socket.socket:
+    """A socket that listens there; `port` 0: a free one. Raises DeviceNotReady when nothing can."""
     try:
         family = socket.getaddrinfo(listen, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.create_server((listen, port), family=family)
-    except (OSError, OverflowError) as exc:
-        reason = getattr(exc, "strerror", None) or str(exc)
+    except (OSError, OverflowError, UnicodeError) as exc:
+        is_no_name = isinstance(exc, UnicodeError)  # which says so of codecs
+        reason = "it is no name of a computer" if is_no_name else getattr(exc, "strerror", None) or str(exc)
         hint = "Leave --port out for a free one" if port else "Choose an address of this machine"
         raise DeviceNotReady(f"{listen}:{port}", f"nothing can listen there: {reason}", hint=hint) from None
     # Connections inherit it. Else the second part of an answer waits 40 ms for word that the first has come.

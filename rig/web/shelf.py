@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -9,14 +10,15 @@ from pathlib import Path
 from threading import Lock
 from types import TracebackType
 
-from rig.errors import SessionError, UserError
+from rig.errors import NotServed, SessionError, UserError
 from rig.session.folder import find_runs
 from rig.session.reader import Session
 from rig.session.timeline import offsets_ns
 from rig.web.axis import Axis
 from rig.web.film import Films
 
-Stamp = list[tuple[Path, int, int]]  # of each run file: when it was changed, and its size
+Stamp = list[tuple[Path, int, int, int]]  # of each run file: which it is, when it was changed, and its size
+RELOAD = "Reload the page"
 
 
 class Opened:
@@ -24,8 +26,15 @@ class Opened:
 
     def __init__(self, path: Path, clips: Path | None) -> None:
         self.session = Session(path, clips=clips)
+        self.identity = self.session.identity
         self.films = Films()
         self.borrowers = 0  # the shelf's own count
+        self.is_closed = False
+        self._whole = [
+            (file.path, *_least(file.path, is_growing=run.is_being_recorded))
+            for run in self.session.runs
+            for file in run.files
+        ]
 
     @property
     def axes(self) -> dict[int, Axis]:
@@ -59,8 +68,33 @@ class Opened:
             raise UserError(f"run {run}", "has pulses that cannot be read", allowed=f"run {readable}")
         return self.axes[number]
 
+    @property
+    def lost(self) -> Path | None:
+        """A file that was cut short, replaced or removed since; None: none was."""
+        for path, number, size in self._whole:
+            found = _found(path)
+            if found is None or found.st_ino != number or found.st_size < size:
+                return path
+        return None
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether a file is shorter than it was, and still the same: HDF5 shows it as it was while it is open."""
+        found = [(_found(path), number, size) for path, number, size in self._whole]
+        return any(stat and stat.st_ino == number and stat.st_size < size for stat, number, size in found)
+
+    def require(self, asked: str | None) -> None:
+        """Raise NotServed unless it is the session that was asked for (None: any) and its files are still there."""
+        if asked is not None and asked != self.identity:
+            raise NotServed("this page", "another session is served here now", hint=RELOAD)
+        lost = self.lost
+        if lost or self.is_closed:
+            problem = "was cut short, replaced or removed while it was shown"
+            raise NotServed(str(lost or self.session.path), problem, hint=RELOAD)
+
     def close(self) -> None:
         """Give all files back."""
+        self.is_closed = True
         self.films.close()
         self.session.close()
 
@@ -87,12 +121,16 @@ class Shelf:
         self._opened.close()
 
     @contextmanager
-    def borrowed(self) -> Iterator[Opened]:
-        """The session, which stays open at least until the end of the `with` statement."""
+    def borrowed(self, asked: str | None = None) -> Iterator[Opened]:
+        """The session, which stays open at least until the end of the `with` statement.
+
+        `asked`: the identity of the one that a page was made for. Raises NotServed when it is not there any more.
+        """
         with self._lock:
             opened = self._opened
             opened.borrowers += 1
         try:
+            opened.require(asked)
             yield opened
         finally:
             with self._lock:
@@ -110,11 +148,29 @@ class Shelf:
         """
         with self._lock, suppress(SessionError):
             stamp = _stamp(self.path)
-            if stamp == self._stamp:
+            if stamp == self._stamp and not self._opened.is_closed:
                 return
+            if self._opened.is_cut:
+                if self._opened.borrowers:
+                    return
+                self._opened.close()
             before, self._opened, self._stamp = self._opened, Opened(self.path, self._clips), stamp
             self._put_away(before)
 
 
 def _stamp(path: Path) -> Stamp:
-    return [(run, found.st_mtime_ns, found.st_size) for run in find_runs(path) for found in [run.stat()]]
+    found = [(run, run.stat()) for run in find_runs(path)]
+    return [(run, stat.st_ino, stat.st_mtime_ns, stat.st_size) for run, stat in found]
+
+
+def _least(path: Path, *, is_growing: bool) -> tuple[int, int]:
+    """Which file it is, and the size it must not fall below. A recorder may give back room that it had taken."""
+    found = path.stat()
+    return found.st_ino, 0 if is_growing else found.st_size
+
+
+def _found(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except OSError:
+        return None

@@ -156,6 +156,7 @@ class Bare(Playback):
 
     def __init__(self, clock: VirtualClock) -> None:
         self.clock, self.shift_ns, self.has_begun, self._tapes = clock, SHIFT_NS, True, []
+        self.end = None
 
     def begin(self) -> None:
         pass

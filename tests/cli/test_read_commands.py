@@ -315,6 +315,14 @@ def test_replay_at_a_moment_saves_the_pictures_and_says_their_pulses(tmp_path: P
         assert number_in_image(picture) == 111
 
 
+def test_replay_lets_no_name_steer_the_terminal(tmp_path: Path) -> None:
+    path = make_run(tmp_path, Plan(body_groups=8))
+    result = run("replay", path, "--at", "0.1", "--contact-sheet", "--out", tmp_path / "a\u202eb")
+    assert result.exit_code == 0
+    assert "\u202e" not in result.output
+    assert result.output.count("a\\x202eb") == 4
+
+
 def test_replay_never_says_0_for_an_age_that_nobody_knows(tmp_path: Path) -> None:
     path = make_run(tmp_path, Plan(pulses_lost_on_wire={256}, has_ended=False))
     assert "VIS: pulse 256, age unknown: " in run("replay", path, "--at", "2.82", "--out", tmp_path / "out").output

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import rig
+from rig.cli.replay import save_video
 from rig.errors import StorageError, UserError
 from rig.export.side_by_side import save_side_by_side
 from rig.export.tiles import CAPTION, FAINT, MARGIN
@@ -38,7 +39,7 @@ def video(recorded: Path) -> Path:
     path = recorded / "clip1.mkv"
     done = commands.run("replay", recorded, "--clip", "clip1", "--video", path, cwd=recorded)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == f"video: {path}\n"
+    assert (done.stdout, done.stderr) == (f"video: {path}\n", "")
     return path
 
 
@@ -144,7 +145,8 @@ def test_an_mp4_tells_microseconds_and_what_nobody_knows_is_said_in_its_place(tm
     run = late_from(make_run(tmp_path / "made", Plan(pulses_lost_on_wire=set(range(80, 100)))), 100, 15_000)
     done: list[tuple[int, int]] = []
     with rig.open(run) as session:
-        save_side_by_side(session, "clip1", path, lambda *so_far: done.append(so_far))
+        lacking = save_side_by_side(session, "clip1", path, lambda *so_far: done.append(so_far))
+        assert lacking.startswith("film not here: ")
         line = session.timelines[0]
         flips = session.runs[0].film_flips(line.clip_steps["clip1"])["host_ns"]
         known = (line.exposed_host_ns >= flips[0]) & (line.exposed_host_ns <= flips[-1])
@@ -160,6 +162,16 @@ def test_an_mp4_tells_microseconds_and_what_nobody_knows_is_said_in_its_place(tm
     assert number_at(pictures[hole][1], 3) is None  # no film
     for around in (hole, hole + 2):
         assert tile(pictures[around][1], 0)[24:216, 16:304].mean() == pytest.approx(GREY, abs=5)
+
+
+def test_a_video_without_its_film_says_so(
+    recorded: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("rig.export.side_by_side.save_side_by_side", lambda *_: "film not here: gone")
+    with rig.open(recorded) as session:
+        save_video(session, "clip1", recorded / "x.mkv")
+    said = capsys.readouterr()
+    assert (said.out, said.err) == (f"video: {recorded}/x.mkv\n", "only the cameras are in it. film not here: gone\n")
 
 
 def test_a_disk_that_refuses_leaves_nothing_behind(recorded: Path, monkeypatch: pytest.MonkeyPatch) -> None:

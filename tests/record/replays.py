@@ -132,6 +132,12 @@ def operated(folder: Path) -> Made:
     return Made(record_with(folder, rig, protocol, says, wait=True).path, protocol)
 
 
+def in_parts(folder: Path) -> Made:
+    """Nothing is stored, then all, then one stream alone."""
+    rig, protocol = write_rig(folder), write_protocol(folder, ("a", 1, "none"), ("b", 1, "all"), ("c", 1, "[HS]"))
+    return Made(record(folder, rig, protocol).path, protocol)
+
+
 def stopped(folder: Path) -> Made:
     rig, protocol = write_rig(folder), write_protocol(folder, ("still", 20, "all"))
 
@@ -150,7 +156,6 @@ def screen_lost(folder: Path) -> Made:
     def events(screen: SimulatedScreen, timeout_s: float) -> list[ScreenEvent]:
         told = real(screen, timeout_s)
         if any(isinstance(event, Flip) and event.film_frame == 20 for event in told):
-            screen.close()
             raise DeviceLost("screen", "its process ended with code 1")
         return told
 

@@ -12,13 +12,18 @@ import h5py
 import numpy as np
 import pytest
 
-from rig.errors import UserError
+from rig.clock import NS
+from rig.errors import SessionError, UserError
+from rig.session import checksums
 from rig.session.as_rig import look_at_replay
+from rig.session.decided import Decided
+from rig.session.layout import Outcome
 from rig.session.run import Run
 from rig.verify.findings import Finding, Word
 from rig.verify.verdict import CHECKS, Verdict, verify_run
 from tests import commands
-from tests.record.replays import SESSIONS, Made, replay
+from tests.handmade import Plan, make_run
+from tests.record.replays import SESSIONS, Made, in_parts, replay
 
 OF_THE_NEW_RUN = {"identity", "files", "host clock", "acknowledged", "tables", "values", "disk", "ending"}
 OF_AN_END = {"box", "recount", "features"}  # they word what a recorder that ends in order adds: entries, a last gap
@@ -115,6 +120,79 @@ def test_it_ends_as_it_ended_and_says_that_it_is_no_new_recording(kind: str, mad
         assert after.steps == before.steps
 
 
+# --- otherwise than it was ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("virtual", "seconds"), [(True, 2.2), (False, 1.8)])
+def test_stopped_before_its_recorded_end_it_ends_with_the_present_group(
+    there, virtual: bool, seconds: float, tmp_path
+) -> None:
+    """Nothing is lost, nothing recorded is told any more, and no postamble is claimed."""
+    made = there[1]
+    done = replay(
+        made, tmp_path, lambda recording, status: status.seconds > seconds and recording.stop(), virtual=virtual
+    )
+    assert (done.outcome, done.alarms) == (Outcome.STOPPED, ())
+    with Run(made.path) as then, Run(done.path) as now:
+        (ended,) = [e for e in now.log if e["kind"] == "ended" and not e["walk"]]
+        sent = ended["pulses_sent"]
+        assert ended["postamble"] is False
+        assert 0 < sent < len(then.pulses) - 4 * 4
+        assert sent % 4 == 0
+        assert now.pulses["pulse_number"].tolist() == list(range(sent))
+        for name, stream in now.streams.items():
+            assert stream.pulse_numbers.tolist() == list(range(0, sent, stream.divisor)), name
+            assert (
+                stream.frames["checksum"].tolist()
+                == then.streams[name].frames["checksum"][: len(stream.frames)].tolist()
+            )
+            assert len(stream.gaps) == len(stream.extras) == 0
+        assert (now.trials["ended_host_ns"] > now.trials["onset_host_ns"]).all()
+        assert len(now.flips) < len(then.flips)
+        words = {(f.check, f.stream): f.word for f in verify_run(now).findings}
+    assert {words["postamble", name] for name in ("HS", "VIS", "NIR")} == {Word.NOT_MEASURED}
+    assert {key for key, word in words.items() if word is Word.FAIL} <= {("film frames", "clip1")}  # as after any stop
+
+
+def test_a_picture_that_the_recording_lacks_is_never_stored(tmp_path, monkeypatch) -> None:
+    """A recorder that hears later than the recorded one what is not to be stored says so of those frames."""
+    made, told_ns = in_parts(tmp_path), Decided.told_ns
+    monkeypatch.setattr(Decided, "told_ns", lambda *of: told_ns(*of) + NS // 10)
+    with Run(made.path) as then, Run(replay(made, tmp_path / "again").path) as now:
+        assert now.not_stored["reason"].tolist().count(b"the recording that is played has no picture of it") == 2
+        for name, stream in now.streams.items():
+            assert len(stream.gaps) == 0
+            known = set(then.streams[name].frames["checksum"].tolist())
+            assert set(stream.frames["checksum"].tolist()) < known if name != "HS" else known, name
+            assert min(stream.data[index].max() for index in range(len(stream.frames))) > 0
+        bad = [f for f in verify_run(now).findings if f.word is Word.FAIL]
+    assert bad == []
+
+
+def test_what_has_changed_since_it_was_written_is_not_played(there, tmp_path) -> None:
+    path = tmp_path / "run.h5"
+    path.write_bytes(there[1].path.read_bytes())
+    with h5py.File(path, "r+") as file:
+        flips = file["stimulus/presentation/flips"]
+        row = flips[3]
+        row["host_ns"] += 1
+        flips[3] = row
+    with pytest.raises(SessionError, match="cannot be replayed: not as written are /stimulus/presentation/flips"):
+        look_at_replay(f"replay:{path}")
+
+
+def test_no_session_and_one_of_another_program_are_said_to_be_that(tmp_path) -> None:
+    with pytest.raises(UserError, match="--rig: replay: names no session; replay:SESSION"):
+        look_at_replay("replay:")
+    path = make_run(tmp_path, Plan())
+    with pytest.raises(
+        SessionError, match=r"session.h5: (holds no rig.yaml|the rig.yaml in it is none that can be used)"
+    ) as told:
+        look_at_replay(f"replay:{path}")
+    assert "h5:1" not in str(told.value)
+    assert "another program" in str(told.value)
+
+
 # --- as a user ---------------------------------------------------------------------------------------------------
 
 
@@ -194,6 +272,7 @@ def test_only_the_protocol_of_then_can_be_run(there) -> None:
         said = commands.refused(*command, cwd=folder)
         assert f"other.yaml: is not the protocol that {made.path} was recorded with" in said
         assert f"was at {made.protocol}" in said
+        assert "longest session" not in said
     assert not (folder / "sessions/sub-x").exists()
 
 
@@ -220,6 +299,7 @@ def test_a_session_with_several_runs_is_refused_until_one_is_named(there, tmp_pa
         path.write_bytes(made.path.read_bytes())
         with h5py.File(path, "r+") as file:
             file.attrs.update({"run": number, "run_id": number})
+            file.attrs.modify(checksums.NAME, np.uint64(checksums.checksum_of_attributes(file)))
     with pytest.raises(UserError, match=r"has 2 runs.*run-01_session.h5, .*run-02_session.h5"):
         look_at_replay(f"replay:{folder}")
     assert look_at_replay(f"replay:{path}")[1].rig.box.port == f"replay:{path}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +186,14 @@ def test_notes_and_guesses_come_with_what_was_said() -> None:
     assert note == OperatorSaid("note", 5, text="hän nauroi ?")
     guess = said({"command": "guess", "value": "nasty", "confidence": 4}, 6, RULES)
     assert guess == OperatorSaid("guess", 6, value="nasty", confidence=4)
+
+
+def test_a_recorded_session_that_is_played_is_led_no_other_way() -> None:
+    played = replace(RULES, is_played=True)
+    assert [said({"command": word, "text": "x"}, 5, played).kind for word in ("stop", "note")] == ["stop", "note"]
+    for word in ("start", "pause", "go_on", "repeat", "skip", "guess"):
+        with pytest.raises(UserError, match=f"operator's {word}: is not possible; a recorded session goes as it went"):
+            said({"command": word, "value": "nasty", "confidence": 4}, 5, played)
 
 
 @pytest.mark.parametrize(

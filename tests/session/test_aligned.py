@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -110,6 +111,48 @@ def test_a_frame_makes_a_row_where_the_box_was_not_heard(tmp_path: Path) -> None
         assert (np.diff(aligned.pulse_numbers) == 4).all()
 
 
+def test_rows_are_mapped_where_they_lie_as_far_as_they_lie_evenly(session: Session) -> None:
+    aligned = session.aligned(["HS", "VIS"])
+    for name, pictures in aligned.items():
+        whole, data = pictures[:], session.streams[name].data
+        for index in (3, -1, slice(3, 9), slice(9, 3, -2), slice(3, 3)):
+            view = pictures.mapped(index)
+            assert np.array_equal(view, whole[index])
+            assert not view.flags.writeable or not view.size
+        assert np.shares_memory(pictures.mapped(slice(3, 9)), data.mapped(int(pictures.frame_indices[4])))
+    with pytest.raises(UserError, match="stream HS: 1 of 3 rows have no frame, and lie nowhere in the file"):
+        aligned["HS"].mapped(slice(1, 4))
+    with pytest.raises(UserError, match="other frames between some"):
+        aligned["HS"].mapped(slice(8, 12))  # pulse 41 was lost
+    assert aligned["HS"].mapped(slice(8, 11)).shape[0] == 3
+    assert np.array_equal(aligned["VIS"].mapped(slice(9, None, -1)), aligned["VIS"][9::-1])
+
+
+def test_a_gap_is_never_taken_for_a_black_picture_when_all_rows_are_wanted(tmp_path: Path, session: Session) -> None:
+    vis = session.aligned(["HS", "VIS"])["VIS"]
+    for plain in (np.asarray, xarray.DataArray):
+        for rows in (vis, vis.masked):
+            with pytest.raises(UserError, match=r"stream VIS: 4 of \d+ rows have no frame, and would be black"):
+                np.asarray(plain(rows))
+    masked = vis.masked
+    assert (masked.shape, masked.dtype, masked.ndim, len(masked)) == (vis.shape, vis.dtype, 3, len(vis))
+    means = np.mean(masked, axis=(1, 2))
+    assert means.mask.tolist() == vis.mask.tolist()
+    assert means[~vis.mask].data == pytest.approx(vis[~vis.mask].mean(axis=(1, 2)))
+    assert masked.read(10).mask.all()
+    with rig.open(make_run(tmp_path / "whole", Plan(body_groups=5))) as whole:
+        rows = whole.aligned(["HS"])["HS"]
+        assert np.array_equal(np.asarray(rows.masked), np.asarray(rows))
+
+
+def test_what_it_is_is_said_and_that_it_stays_in_its_process(session: Session) -> None:
+    hs = session.streams["HS"].data
+    assert repr(hs) == f"<stream HS: ({len(hs)}, 64, 96) uint8, {hs.nbytes / 1e6:.1f} MB that are not in memory>"
+    for pictures in (hs, *session.aligned(["HS"]).values()):
+        with pytest.raises(TypeError, match="stream HS cannot be sent to another process: let threads compute"):
+            pickle.dumps(pictures)
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [
@@ -186,6 +229,17 @@ def test_aligned_streams_are_masked_in_dask_and_xarray_too(session: Session) -> 
     for name, pictures in aligned.items():
         assert np.isnan(dark[name].values).tolist() == pictures.mask.tolist()
         assert math.isclose(float(dark[name][1]), float(pictures[1].mean()))
+
+
+def test_dask_keeps_the_masks(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    vis, reads = session.aligned(["HS", "VIS"])["VIS"], Reads(monkeypatch)
+    lazy = dask.array.from_array(vis.masked, chunks=(8, -1, -1))
+    means = lazy.mean(axis=(1, 2))
+    assert (lazy.shape, lazy.dtype, reads.count) == (vis.shape, vis.dtype, 0)
+    found = means.compute()
+    assert np.ma.getmaskarray(found).tolist() == vis.mask.tolist()
+    assert found.compressed() == pytest.approx(vis[~vis.mask].mean(axis=(1, 2)))
+    assert dask.array.from_array(vis.masked).name == dask.array.from_array(vis.masked).name
 
 
 def test_a_damaged_picture_is_an_error_there_too(tmp_path: Path) -> None:

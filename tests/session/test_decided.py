@@ -65,3 +65,16 @@ def test_a_word_about_a_step_that_was_taken_a_little_late_still_comes_before_its
 def test_a_run_without_pulses_changes_nothing(run: Run) -> None:
     run.__dict__["pulses"] = run.pulses[:0]
     assert Decided(run).told_ns(12_345) == 12_345
+
+
+def test_however_late_the_recorder_heard_of_it_the_change_belongs_to_the_last_reason(run: Run) -> None:
+    """Up to the next step: what changed after that had another reason."""
+    decided = Decided(run)
+    ended = [ns for ns in run.trials["ended_host_ns"].tolist() if decided.told_ns(ns) != ns]
+    step = int(np.flatnonzero(run.trials["ended_host_ns"] == ended[0])[0])
+    trials = run.trials.copy()
+    trials["ended_host_ns"][step] -= 900_000_000
+    run.__dict__["trials"] = trials
+    assert Decided(run).told_ns(ended[0] - 900_000_000) == decided.told_ns(ended[0])
+    trials["onset_host_ns"][step + 1] = ended[0] - 400_000_000
+    assert Decided(run).told_ns(ended[0] - 900_000_000) == ended[0] - 900_000_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Iterable
@@ -11,6 +12,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+import xxhash
 
 import rig
 from rig.config.rig import read_rig
@@ -51,6 +53,21 @@ def sized(folder: Path, cameras: dict[str, str], *, rate_hz: int = 100, seconds:
     rig_path = folder / "rig.yaml"
     rig_path.write_text("\n".join([head + "cameras:", *lines, tail[tail.index("screen:") :]]))
     return rigs.record(folder, rig_path, rigs.write_protocol(folder, ("before", seconds, "all"))).path
+
+
+def added(path: Path, name: str, pixel_format: str, pictures: np.ndarray) -> None:
+    """Put one more camera into a run file: its frames are those of HS, but for the pictures."""
+    path.chmod(0o600)
+    with h5py.File(path, "r+") as file:
+        group = file["acquisition"].create_group(name)
+        for part in ("gaps", "extras", "frames"):
+            file.copy(f"acquisition/HS/{part}", group)
+        rows = group["frames"][:]
+        rows["checksum"] = [xxhash.xxh3_64_intdigest(picture.tobytes()) for picture in pictures]
+        group["frames"][:] = rows
+        group["data"] = pictures
+        group.attrs.update(dict(file["acquisition/HS"].attrs) | {"pixel_format": pixel_format, "serial": name})
+        file.attrs["streams"] = json.dumps([*json.loads(file.attrs["streams"]), name])
 
 
 def troubled(folder: Path, **words: Any) -> Path:

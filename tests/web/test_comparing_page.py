@@ -97,7 +97,7 @@ def test_auto_leaves_a_hundredth_black_and_one_white(numbered: Watched) -> None:
 
 
 def test_differences_are_those_of_the_two_frames_times_the_gain(numbered: Watched) -> None:
-    """Against the pinned one and one earlier; 128 is equal. The numbers in the pictures differ by the pulses' distance."""
+    """Against the pinned one and one earlier; 128 is equal. The numbers in the pictures differ as the pulses do."""
     numbered.go(1, 100)
     numbered.press("p")
     numbered.go(1, 107)

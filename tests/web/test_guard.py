@@ -43,6 +43,13 @@ def test_the_token_is_taken_once_and_leaves_the_address() -> None:
     assert ask(APP, "/any", cookies={"rig-8000": CODER}).text == "anna 0"
 
 
+def test_who_comes_from_another_site_or_a_file_is_led_on_by_the_page() -> None:
+    """Along a redirection from there a browser would leave the new cookie out."""
+    answer = ask(APP, f"/?token={TOKEN}", cookies={}, headers={"sec-fetch-site": "cross-site"})
+    assert (answer.status_code, answer.headers["refresh"]) == (200, "0; url=/")
+    assert answer.headers["set-cookie"].endswith("SameSite=Strict")
+
+
 def test_two_servers_on_one_host_do_not_put_each_other_out() -> None:
     jar = httpx.Cookies({"rig-8000": TOKEN, "rig-9000": "of the other"})
     assert status(cookies=jar) == 200

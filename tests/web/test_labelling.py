@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import h5py
 import httpx
 import pandas as pd
 import pytest
 from starlette.types import ASGIApp
 
+import rig
 from rig import host
 from rig.cli.annotate import annotate
-from rig.errors import UserError
+from rig.errors import DeviceNotReady, SessionError, UserError
 from rig.labels.coding import Coding
+from rig.labels.label import Label
+from rig.session import layout
+from rig.web.labelling import blind_banners
 from rig.web.server import build
 from rig.web.shelf import Shelf
 from tests import commands
@@ -38,7 +44,8 @@ class Told:
 
     def ask(self, method: str, path: str, body: Any = None) -> httpx.Response:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return ask(self._app, path, method, content=content, cookies=self._cookies)
+        headers = {} if method == "GET" else {"X-Session": self.get("/api/session")["id"]}
+        return ask(self._app, path, method, content=content, cookies=self._cookies, headers=headers)
 
     def get(self, path: str) -> Any:
         answer = self.ask("GET", path)
@@ -202,6 +209,35 @@ def test_a_coder_is_told_nothing_of_film_clip_question_or_answer_until_the_film_
     assert "clip1" not in refused.text
 
 
+def test_no_text_of_a_person_reaches_a_coder_while_the_film_is_hidden(tmp_path: Path) -> None:
+    """Of a protocol: what it calls the part in which a stream is not stored; of a person: why somebody withdrew."""
+    secret = "protocol: sad-bunny"
+    path = make_run(tmp_path, Plan(not_stored=[("NIR", 100, 140)], alarm=secret, question=secret, answer=secret))
+    path.chmod(0o600)
+    with h5py.File(path, "r+") as file:
+        rows = file[layout.NOT_STORED_ROWS][:]
+        rows["reason"] = secret.encode()
+        file[layout.NOT_STORED_ROWS][:] = rows
+    with Shelf(path.parent) as shelf:
+        anna, anyone = (Told(build(shelf, TOKENS), token) for token in ("token-a", "token-v"))
+        session, moment = "/api/session", "/api/pictures?run=1&pulse=120"
+        for page in (f"{session}?film=1", f"{moment}&film=1"):
+            assert secret in anna.ask("GET", page).text
+        for page in (session, moment, f"{moment}&minus=pinned:1:104"):
+            assert "sad" not in anna.ask("GET", page).text
+        flips = "/api/flips?from_s=0&to_s=9"
+        assert {tuple(flip[1:3]) for flip in anna.get(flips)["flips"]} == {(-1, -1)}
+        assert len({flip[1] for flip in anyone.get(flips)["flips"]}) > 2
+        assert anna.ask("GET", "/api/film?run=1&clip=bunny&frame=0").status_code == 403
+
+
+def test_banners_of_a_coder_are_those_of_devices_and_files_alone() -> None:
+    banners = [{"kind": "simulated", "text": "SIMULATED: box"}, {"kind": "fail", "text": "Run 1: FAIL: sad-bunny"}]
+    assert [banner["text"] for banner in blind_banners(banners)] == [
+        "SIMULATED: box", "FAIL: the rest is hidden while labelling",
+    ]  # fmt: skip
+
+
 def test_pulses_of_every_run_may_be_marked(tmp_path: Path) -> None:
     make_run(tmp_path, Plan(body_groups=10))
     second = make_run(tmp_path, Plan(run=2, body_groups=20, host_0=HOST_0 + 20_000_000_000))
@@ -217,7 +253,12 @@ def test_pulses_of_every_run_may_be_marked(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("coders", "words"),
-    [(["../x"], "letters and digits only"), (["<script>"], "letters and digits only"), (["a", "a"], "is there twice")],
+    [
+        (["../x"], "letters and digits only"),
+        (["anna", "<script>"], "letters and digits only"),
+        (["a", "a"], "is there twice"),
+        (["anna", "Anna"], "upper and lower case"),
+    ],
 )
 def test_a_coder_that_cannot_be_is_refused_before_anything_is_written(
     path: Path, coders: list[str], words: str
@@ -225,6 +266,35 @@ def test_a_coder_that_cannot_be_is_refused_before_anything_is_written(
     with pytest.raises(UserError, match=words):
         annotate(path, coders, browser=False)
     assert not (path.parent / "annotations").exists()
+
+
+@pytest.mark.parametrize("where", [{"listen": "a..b"}, {"listen": "."}, {"listen": "x" * 70}, {}])
+def test_nobody_begins_where_nothing_can_be_served(path: Path, where: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(DeviceNotReady, match="nothing can listen"):
+        annotate(path, ["anna"], browser=False, port=taken.getsockname()[1], **where)
+    assert not (path.parent / "annotations").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [({"run": 9}, "line 3, run: 9 lies outside"), ({"offset": 99_999}, "line 3, offset: 99999 lies outside")],
+)
+def test_a_label_outside_the_session_is_refused_at_the_start_with_line_and_column(
+    path: Path, change: dict[str, int], words: str
+) -> None:
+    with rig.open(path) as opened:
+        coding = Coding(opened, "anna")
+        coding.begin()
+        good, bad = Label(**LABEL), Label(**{**LABEL, "id": "z1", "onset": 13, "apex": 20})
+        coding.save([good, bad], coding.read().revision)
+    lines = [line.split("\t") for line in coding.path.read_text().splitlines()]
+    for column, value in change.items():
+        lines[2][lines[0].index(column)] = str(value)
+    table = "".join("\t".join(line) + "\n" for line in lines)
+    coding.path.write_text(table)
+    with pytest.raises(SessionError, match=words):
+        annotate(path, ["anna"], browser=False)
+    assert coding.path.read_text() == table
 
 
 def test_labels_that_are_not_ours_are_refused_at_the_start_with_their_line(path: Path) -> None:

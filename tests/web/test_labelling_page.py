@@ -39,7 +39,7 @@ def test_a_server_killed_in_the_middle_of_a_mark_leaves_a_whole_table_and_the_pa
         assert {len(row) for row in table} == {COLUMNS}
         onsets = [int(row[table[0].index("onset")]) for row in table[1:]]
         assert onsets in ([*PULSES], [*PULSES, LAST])
-        assert f"--port {address.port} " in page.js("document.querySelector('.save-state').textContent")
+        assert f"again with --port {address.port} " in page.js("document.querySelector('.save-state').textContent")
         with serving(*command, "--port", address.port, cwd=session) as (_, [again]):
             other = page.page.context.new_page()
             other.goto(again.url)

@@ -85,6 +85,9 @@ def test_marks_are_rows_and_every_state_comes_back_by_undo_and_redo(
         ]
         page.press("y")
         assert _problem(page) == "Nothing to redo"
+        _mark(page, ("1", 10))  # to another expression, or to mend this one: it says what became of it
+        assert "Label 1 now lasts from 10 to 30" in _problem(page)
+        assert _marks(session, "anna") == [("10", "24", "30")]
 
 
 def test_what_is_typed_is_saved_as_it_stands_and_keys_in_a_field_mark_nothing(

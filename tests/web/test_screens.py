@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Route
 
-from tests.web.browser import Address, Watched, chromium, opened, serving
-from tests.web.sessions import troubled
+from tests.web.browser import FRAMES, Address, Watched, opened, serving
+from tests.web.sessions import HOSTILE, copied
+from tests.web.test_viewer_page import KEYS
 
 SIZES = [(1280, 720), (1920, 1080)]
 SCHEMES = ["light", "dark"]
@@ -21,7 +23,10 @@ BOXES = """() => {
   const above = document.querySelector(".panel:not([hidden])");
   const layer = (one) => (open?.contains(one) ? 2 : above?.contains(one) ? 1 : 0);
   return [...document.querySelectorAll(kinds)].filter((one) => one.checkVisibility()).map((one) => {
-    const { left, top, right, bottom } = one.getBoundingClientRect();
+    const { left, right, ...box } = one.getBoundingClientRect().toJSON();
+    const rolls = ["ol", "aside"].map((name) => one.closest(name)?.getBoundingClientRect()).filter(Boolean);
+    const top = Math.max(box.top, ...rolls.map((roll) => roll.top));  // what is scrolled out of one is not seen
+    const bottom = Math.min(box.bottom, ...rolls.map((roll) => roll.bottom));
     const { scrollWidth, scrollHeight, clientWidth, clientHeight } = one;
     const words = one.getAttribute("aria-label") || one.innerText || one.dataset.stream;
     const name = `${one.tagName} ${words || one.closest("label")?.innerText}`;
@@ -64,21 +69,48 @@ CONTRASTS = """() => {
   }
   return found;
 }"""
-STATES = {"plain": [], "gap": [], "contrast": ["c"], "difference": ["k", "w"], "keys": ["?"]}
+CUT_CAPTIONS = """() => [...document.querySelectorAll(".caption-text")]
+  .filter((one) => one.checkVisibility() && one.scrollWidth > one.clientWidth).map((one) => one.innerText)"""
+PLAY = "document.querySelector('.bar button.play').getBoundingClientRect().width"
+SAVE_STATE = "document.querySelector('.save-state').dataset.state"
+STATES = {
+    "plain": "",
+    "gap": "",
+    "contrast": "c",
+    "difference": "k",
+    "wipe": "p w",
+    "keys": "?",
+    "playing": "Space",
+    "film": "f",
+}
+LABEL_KEYS = ["1", "2", "3", "Enter", "4", "5", "6", "7", "8", "e", "x", "n", "Delete", "z", "y", "u", "U", "r"]
+UNDONE = {"contrast": "Escape", "wipe": "w p", "keys": "Escape"}  # otherwise by the same keys
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
+def viewer(browser: Browser, trouble_address: Address) -> Iterator[Watched]:
+    """A banner of it says FAIL."""
+    with opened(browser, trouble_address.url) as page:
+        page.until("document.querySelector('.banner.fail')")
+        yield page
+        assert not page.complaints
 
 
-@pytest.fixture(scope="module", params=["replay", "annotate"])
-def address(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
-    session = troubled(tmp_path_factory.mktemp("screens"))
-    coder = ["--coder", "anna"] if request.param == "annotate" else []
-    with serving(request.param, session, *coder, cwd=session) as (_, [address]):
-        yield address
+@pytest.fixture(scope="module")
+def labelling(browser: Browser, trouble: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    session = copied(trouble, tmp_path_factory.mktemp("screens"))
+    with (
+        serving("annotate", session, "--coder", "anna", cwd=session) as (_, [address]),
+        opened(browser, address.url) as page,
+    ):
+        page.until("document.querySelector('.banner.fail')")
+        yield page
+        assert not page.complaints
+
+
+@pytest.fixture(params=["viewer", "labelling"])
+def page(request: pytest.FixtureRequest, viewer: Watched, labelling: Watched) -> Watched:
+    return viewer if request.param == "viewer" else labelling
 
 
 def overlapping(boxes: list[dict[str, Any]]) -> list[tuple[str, str]]:
@@ -92,7 +124,7 @@ def overlapping(boxes: list[dict[str, Any]]) -> list[tuple[str, str]]:
 
 def assert_in_order(page: Watched, size: tuple[int, int], state: str) -> None:
     page.page.set_viewport_size({"width": size[0], "height": size[1]})
-    page.js("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")  # laid out anew
+    page.js(FRAMES)
     boxes = page.js(BOXES)
     assert len(boxes) > 20
     width, height = size
@@ -104,6 +136,7 @@ def assert_in_order(page: Watched, size: tuple[int, int], state: str) -> None:
     assert not outside, (size, state, outside)
     assert not overlapping(boxes), (size, state, overlapping(boxes))
     assert page.js("document.documentElement.scrollWidth") <= width
+    assert not page.js(CUT_CAPTIONS), (size, state)
 
 
 def assert_readable(page: Watched, scheme: str, state: str) -> None:
@@ -112,31 +145,110 @@ def assert_readable(page: Watched, scheme: str, state: str) -> None:
     assert not faint, (scheme, state, faint)
 
 
-@pytest.fixture(scope="module")
-def page(browser: Browser, address: Address) -> Iterator[Watched]:
-    with opened(browser, address.url) as page:
-        yield page
-        assert not page.complaints
+def assert_good(page: Watched, state: str) -> None:
+    for size in SIZES:
+        assert_in_order(page, size, state)
+    for scheme in SCHEMES:
+        assert_readable(page, scheme, state)
 
 
 @pytest.mark.parametrize("state", STATES)
 def test_nothing_is_cut_off_or_overlaps_and_every_text_can_be_read(page: Watched, state: str) -> None:
     page.go(1, 42 if state == "gap" else 50)
-    page.press(*STATES[state])
-    for size in SIZES:
-        assert_in_order(page, size, state)
-    for scheme in SCHEMES:
-        assert_readable(page, scheme, state)
-    page.press("Escape", *STATES[state])
+    page.press(*STATES[state].split())
+    page.until("!document.querySelector('.tile.late')")
+    assert_good(page, state)
+    page.press(*UNDONE.get(state, STATES[state]).split())
 
 
-def test_the_checks_see_what_is_wrong(page: Watched) -> None:
+def test_the_bar_stands_still_when_it_plays(page: Watched) -> None:
+    page.go(1, 50)
+    before = page.js(PLAY)
+    page.press("Space")
+    page.until("rig.played.length > 0")
+    assert page.js(PLAY) == before
+    page.press("Space")
+
+
+def test_labels_and_what_is_said_about_them_are_in_order_too(labelling: Watched) -> None:
+    """Labels in the list, one with a hostile emotion; a problem; not saved; the question before closing."""
+    for pulse in (50, 70, 90):
+        for key, later in (("1", 0), ("2", 3), ("3", 8)):
+            labelling.go(1, pulse + later)
+            labelling.press(key)
+    labelling.press("e")
+    labelling.page.keyboard.type(HOSTILE)
+    labelling.press("Enter")
+    labelling.until(f"{SAVE_STATE} === 'saved'")
+    assert labelling.js("document.querySelectorAll('ol[aria-label=labels] li').length") == 3
+    assert HOSTILE in labelling.js("document.querySelector('ol[aria-label=labels]').textContent")
+    assert labelling.js("window.hacked") is None
+    assert_good(labelling, "labelled")
+    labelling.page.get_by_text("Close labelling").click()
+    assert labelling.js("document.querySelector('dialog.ask').open")
+    assert_good(labelling, "closing")
+    labelling.page.get_by_text("Go on labelling").click()
+    labelling.page.route("**/api/labels", lambda route: route.abort())
+    labelling.go(1, 99)
+    labelling.press("3")
+    labelling.until(f"{SAVE_STATE} === 'failed'")
+    labelling.go(1, 50)
+    labelling.press("3")  # an offset before its onset
+    assert labelling.js("document.querySelector('.label-problem').textContent")
+    assert_good(labelling, "not saved")
+    labelling.page.unroute_all()
+    labelling.press("8")
+    labelling.until(f"{SAVE_STATE} === 'saved'")
+
+
+def test_every_control_of_labelling_is_reached_by_tab_and_every_key_is_in_the_overlay(labelling: Watched) -> None:
+    assert labelling.reached_by_tab() > 30
+    labelling.press("?")
+    listed = [key.strip() for key in labelling.page.locator("dialog.help kbd").all_inner_texts()]
+    labelling.press("Escape")
+    assert sorted(listed) == sorted([*KEYS, *LABEL_KEYS])
+
+
+def test_the_film_that_was_put_off_again_is_not_told_of_by_a_late_answer(labelling: Watched) -> None:
+    """`f f` while the answer with the film is on its way."""
+    labelling.go(1, 110)
+    held: list[Route] = []
+    labelling.page.route("**/api/session?film=1", lambda route: held.append(route))
+    labelling.press("f", "f")
+    while not held:
+        labelling.page.wait_for_timeout(5)
+    with labelling.page.expect_response("**/api/session?film=1"):
+        held[0].continue_()
+    labelling.js(FRAMES)
+    labelling.page.unroute_all()
+    assert labelling.js("document.querySelector('section[aria-label=film]').hidden")
+    labelling.press("T")
+    left, top, width = labelling.js(
+        "(({ left, top, width }) => [left, top, width])(document.querySelector('.timeline').getBoundingClientRect())"
+    )
+    told = []
+    for share in range(10, 100, 5):
+        labelling.page.mouse.move(left + share / 100 * width, top + 20)
+        told.append(labelling.js("document.body.innerText"))
+    assert not [text for text in told if "clip1" in text or "bunny" in text]
+
+
+def test_a_server_that_is_gone_is_told_of_when_the_film_is_asked_for(labelling: Watched) -> None:
+    labelling.page.route("**/api/session?film=1", lambda route: route.abort())
+    labelling.press("f")
+    labelling.until("document.querySelector('.foot .notice').textContent.includes('does not answer')")
+    labelling.page.unroute_all()
+    if not labelling.js("document.querySelector('section[aria-label=film]').hidden"):
+        labelling.press("f")
+
+
+def test_the_checks_see_what_is_wrong(viewer: Watched) -> None:
     """A control pushed out, one over another, and a faint text are each found."""
     button = "document.querySelector('.bar button')"
     for fault in ("left = '-30px'", "left = '40px'", "color = 'rgb(128 128 128)'"):
-        page.js(f"() => {{ {button}.style.position = 'relative'; {button}.style.{fault}; }}")
+        viewer.js(f"() => {{ {button}.style.position = 'relative'; {button}.style.{fault}; }}")
         with pytest.raises(AssertionError):
-            assert_in_order(page, SIZES[0], "plain")
-            assert_readable(page, SCHEMES[0], "plain")
-        page.js(f"() => {{ {button}.removeAttribute('style'); }}")
-    assert_in_order(page, SIZES[0], "plain")
+            assert_in_order(viewer, SIZES[0], "plain")
+            assert_readable(viewer, SCHEMES[0], "plain")
+        viewer.js(f"() => {{ {button}.removeAttribute('style'); }}")
+    assert_in_order(viewer, SIZES[0], "plain")

@@ -26,7 +26,7 @@ from rig.web.server import build
 from rig.web.shelf import Shelf
 from tests import commands
 from tests.handmade import Plan, make_run
-from tests.web.asked import TOKEN, ask, pictures, told
+from tests.web.asked import TOKEN, ask, pictures, run, told
 from tests.web.browser import Address, serving
 
 CODER = {"rig-8000": "coders"}
@@ -65,7 +65,7 @@ def test_the_page_is_for_this_computer_alone(served: tuple[Address, int]) -> Non
 
 def test_no_answer_waits_for_its_packets_to_be_filled() -> None:
     """Else the second part of each would come 40 ms late."""
-    with server._listening("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+    with server.listening("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
         line, _ = listener.accept()
         with line:
             assert line.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
@@ -167,6 +167,21 @@ def test_errors_are_told_as_json(app: ASGIApp, monkeypatch: pytest.MonkeyPatch) 
     assert ask(app, "/api/film?run=1&clip=bunny&frame=0").json()["error"].startswith("film not here: clip bunny")
     too_long = ask(app, "/api/labels/close", "POST", cookies=CODER, content=_pieces())
     assert (too_long.status_code, list(too_long.json())) == (413, ["error"])
+
+
+def test_who_breaks_off_in_the_middle_of_a_request_leaves_no_traceback(app: ASGIApp) -> None:
+    scope = {
+        **OF_PICTURES, "method": "PUT", "path": "/api/labels",
+        "headers": [(b"host", b"127.0.0.1:8000"), (b"cookie", b"rig-8000=coders"), (b"content-length", b"5")],
+    }  # fmt: skip
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def send(_: Any) -> None:
+        pass
+
+    run(app(scope, receive, send))  # raises what uvicorn would print
 
 
 async def _pieces() -> Any:

@@ -85,7 +85,14 @@ KEYS: dict[str, tuple[str, str, object, str]] = {
 }
 FROM = {"t": 0, "g": 0}  # pulses at which keys are pressed, if not at 100
 HELD = {"⇧": "Shift", "Alt": "Alt"}
-NAMES = {"←": "ArrowLeft", "→": "ArrowRight", "↑": "ArrowUp", "↓": "ArrowDown", "Page ↑": "PageUp", "Page ↓": "PageDown"}
+NAMES = {
+    "←": "ArrowLeft",
+    "→": "ArrowRight",
+    "↑": "ArrowUp",
+    "↓": "ArrowDown",
+    "Page ↑": "PageUp",
+    "Page ↓": "PageDown",
+}
 CHANGES: dict[object, str] = {"more": "> {}", "less": "< {}", "other": "!== {}"}
 
 
@@ -286,7 +293,7 @@ def test_where_the_pinned_moment_has_no_frame_its_reason_stands_in_place_of_a_pi
 def test_the_answer_that_was_overtaken_moves_nothing(viewer: Watched) -> None:
     """The first place typed is found late, when another has been typed since."""
     held: list[Route] = []
-    viewer.page.route("**/api/find?*", lambda route: held.append(route))  # noqa: PLW0108
+    viewer.page.route("**/api/find?*", lambda route: held.append(route))
     viewer.press("j", *"1.5s", "Enter")
     while not held:
         viewer.page.wait_for_timeout(5)
@@ -332,10 +339,11 @@ def test_what_was_clicked_does_not_keep_the_keys(viewer: Watched) -> None:
     for leave in ("Escape", "Close"):
         viewer.page.get_by_role("button", name="Keys").click()
         viewer.press("Escape") if leave == "Escape" else viewer.page.get_by_role("button", name="Close").click()
+        viewer.until("!document.querySelector('dialog.help').open")
         viewer.press("Space")
-        viewer.until(PLAYING)
-        assert not viewer.js("document.querySelector('dialog.help').open")
+        assert viewer.js(PLAYING), (leave, viewer.place(), viewer.js("[document.querySelector('.play').outerHTML, document.querySelector('dialog.help').open, document.querySelector('.foot').innerText, document.activeElement.tagName]"))
         viewer.press("Space")
+        assert not viewer.js(PLAYING)
 
 
 def test_the_overlay_lists_every_key(troubled_viewer: Watched) -> None:

@@ -10,7 +10,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rig.session.pulses import BODY_SLOT, CLOSING, OPENING, planned_ticks, pulses_known, pulses_sent
+from rig.session.pulses import (
+    BODY_SLOT,
+    CLOSING,
+    OPENING,
+    has_postamble,
+    planned_ticks,
+    pulses_known,
+    pulses_sent,
+)
 from rig.session.run import Run, Stream
 from rig.streams import NO_PULSE
 from rig.verify.clocks.paired import BOX_HZ, by_clock, clock_steps
@@ -166,6 +174,8 @@ def _not_measurable(run: Run, stream: Stream, frames: int, *, opening: bool, is_
         return "the box told of no pulse"
     if not opening and pulses_sent(run) is None:
         return "the run has no end: the box never told it"
+    if not opening and not has_postamble(run):
+        return "none was sent: a recording was played, and stopped before its recorded end"
     groups = len(OPENING) * int(run.plan["group"]) // stream.divisor
     due, pulses = due_pulses(run, stream), np.arange(0, pulses_known(run), stream.divisor)
     ends = (due[:groups], pulses[:groups]) if opening else (due[-groups:], pulses[-groups:])

@@ -1,8 +1,8 @@
 // The labelling page: the viewer's pictures, and the labels of the coder whose link it is.
 
-import { getJson, isAbort } from "./api.js";
+import { getJson, getSession, isAbort } from "./api.js";
 import { showFailure } from "./failure.js";
-import { Labels, NONE_CHOSEN, firstPulse, textsBeyond } from "./labels.js";
+import { Labels, NONE_CHOSEN, firstPulse, missing, textsBeyond } from "./labels.js";
 import { labelKeys } from "./labels-keys.js";
 import { Panel } from "./labels-panel.js";
 import { Saver } from "./labels-saver.js";
@@ -12,10 +12,11 @@ import { noMore } from "./words.js";
 class Labelling {
   /** @returns {Promise<Labelling>} the page, at its first moment */
   static async open() {
+    const told = await getSession(false); // before the labels: they are then of no other session
     const labelling = new Labelling();
     await labelling.load();
     const keys = [{ title: "Label", keys: labelKeys(labelling) }];
-    labelling.page = await Page.open({ isFilmOn: false, aside: labelling.panel.root, keys });
+    labelling.page = await Page.open({ isFilmOn: false, aside: labelling.panel.root, keys, told });
     labelling.page.onStop = (kind, place) => kind === "label" && labelling.chooseAt(place);
     labelling.show();
     labelling.page.begin();
@@ -96,7 +97,17 @@ class Labelling {
   mark(name) {
     if (!this.page.display.shown) return this.problem("Nothing is shown yet: nothing was marked");
     if (this.page.comparison.share === 1) return this.problem("The pinned picture is shown: b first, then mark");
+    const before = this.labels.chosen;
     this.edit((labels) => labels.mark(name, this.page.shownPlace));
+    this.#sayIfLonger(before);
+  }
+
+  /** A mark outside a label that had all its own may have been meant for another expression. */
+  #sayIfLonger(before) {
+    const now = before && this.labels.of(before.id);
+    if (!now || missing(before).length || (now.onset >= before.onset && now.offset <= before.offset)) return;
+    const which = `Label ${this.labels.numberOf(now.id)}`;
+    this.problem(`${which} now lasts from ${now.onset} to ${now.offset}: z takes it back, Enter first marks another`);
   }
 
   /** Choose the label that begins at a place, so that marks made there are its own. */

@@ -2,32 +2,53 @@
 
 const SILENT = "The server does not answer. If it was ended, begin it again and open the address that it prints";
 
+let served = ""; // the session that this page was made for, as /api/session calls it
+let gone; // why nothing is asked any more
+
 /** An answer that is an error: its status (0: there was no answer) and what the server said. */
 export class Refused extends Error {
-  constructor(status, text) {
+  /** `isGone`: the session that this page was made for is not served any more. */
+  constructor(status, text, isGone = false) {
     super(text);
-    this.status = status;
+    Object.assign(this, { status, isGone });
   }
+}
+
+/** What there is to see; from then on this page is one of that session, and of no other. Throws Refused. */
+export async function getSession(isFilmOn) {
+  const session = await getJson(`/api/session${isFilmOn ? "?film=1" : ""}`);
+  served ||= session.id;
+  return session;
 }
 
 /** A JSON answer. Throws Refused; DOMException "AbortError" when the signal aborts it. */
 export async function getJson(path, signal) {
-  return (await asked(path, { signal })).json();
+  return (await asked(path, { signal })).json().catch(brokenOff);
 }
 
 /** Send `body` as JSON; the JSON answer. Throws Refused. */
 export async function sendJson(method, path, body) {
   const headers = { "Content-Type": "application/json" };
-  return (await asked(path, { method, headers, body: JSON.stringify(body) })).json();
+  return (await asked(path, { method, headers, body: JSON.stringify(body) })).json().catch(brokenOff);
+}
+
+/** No answer, or none that came to its end. */
+function brokenOff(error) {
+  throw isAbort(error) ? error : new Refused(0, SILENT);
 }
 
 async function asked(path, options) {
-  const response = await fetch(path, options).catch((error) => {
-    throw isAbort(error) ? error : new Refused(0, SILENT);
-  });
+  if (gone) throw gone;
+  const headers = { ...options.headers, ...(served && { "X-Session": served }) };
+  const response = await fetch(path, { ...options, headers }).catch(brokenOff);
   if (response.ok) return response;
   const said = await response.json().catch(() => ({}));
-  throw new Refused(response.status, said.error ?? `the server answered ${response.status}`);
+  const refused = new Refused(response.status, said.error ?? `the server answered ${response.status}`, said.is_gone);
+  if (refused.isGone && served && !gone) {
+    gone = refused;
+    dispatchEvent(new CustomEvent("gone", { detail: refused }));
+  }
+  throw refused;
 }
 
 export const isAbort = (error) => error instanceof DOMException && error.name === "AbortError";
@@ -70,8 +91,8 @@ async function decoded(picture, jpeg) {
   return { ...picture, kind: "rgba8", bits: 8, bytes: data.length, data };
 }
 
-/** A film frame as ImageBitmap. Throws as getJson. */
+/** A film frame as ImageBitmap, where the film may be shown. Throws as getJson. */
 export async function getFilm({ run, clip, frame }) {
-  const response = await asked(`/api/film?${new URLSearchParams({ run, clip, frame })}`);
+  const response = await asked(`/api/film?${new URLSearchParams({ run, clip, frame, film: "1" })}`, {});
   return createImageBitmap(await response.blob());
 }

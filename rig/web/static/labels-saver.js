@@ -55,6 +55,7 @@ export class Saver {
   }
 
   async #fail(error) {
+    if (error.isGone) return this.#say("failed", error.message);
     if (error.status === CHANGED) {
       this.wanted = undefined;
       this.#say("failed", error.message);

@@ -1,12 +1,13 @@
 // What both pages share: pictures, bar, time line, keys; and the place in the address.
 
-import { getJson } from "./api.js";
+import { getSession } from "./api.js";
 import { Axis } from "./axis.js";
 import { Comparison } from "./compare.js";
 import { Contrast } from "./contrast.js";
 import { Controls } from "./controls.js";
 import { Display } from "./display.js";
 import { element, say, throttled } from "./dom.js";
+import { showGone } from "./failure.js";
 import { Head } from "./head.js";
 import { hashOf, nextStop, placeInHash, placeTyped, stopsOf } from "./jumps.js";
 import { Keys } from "./keys.js";
@@ -22,12 +23,13 @@ const SCRUBBING = { isMoving: true, isScrubbing: true };
 
 export class Page {
   /**
-   * The page of a session in `document.body`. `keys`: more groups of keys; `aside`: an element beside the pictures.
+   * The page of a session in `document.body`. `keys`: more groups of keys; `aside`: an element beside the pictures;
+   * `told`: the answer of getSession, if it was asked already.
    * Throws Refused when the server tells no session.
    * @returns {Promise<Page>}
    */
-  static async open({ keys = [], aside, isFilmOn = true } = {}) {
-    const session = await getJson(sessionPath(isFilmOn));
+  static async open({ keys = [], aside, isFilmOn = true, told } = {}) {
+    const session = told ?? (await getSession(isFilmOn));
     if (!new Axis(session.runs).length) throw new Error(NO_PULSE);
     return new Page(session, { keys, aside, isFilmOn });
   }
@@ -42,7 +44,7 @@ export class Page {
     this.room = new Room(session.streams, session.base, this.stimulus);
     const { tiles, film } = this.room;
     this.display = new Display(this.axis, tiles, film, session.streams, this.stimulus);
-    this.player = new Player(this.axis, this.display, session.base);
+    this.player = new Player(this.axis, this.display, session);
     this.comparison = new Comparison(this.axis, this.display, [...tiles.values()], (words) => this.notice(words));
     this.contrast = new Contrast(tiles, this.display);
     this.timeline = new Timeline(this.axis, session, this.stimulus, (index) => this.player.go(index, SCRUBBING));
@@ -78,6 +80,7 @@ export class Page {
       history.replaceState(null, "", hashOf(this.axis.placeOf(this.display.target))),
     );
     addEventListener("hashchange", () => this.#goToHash());
+    addEventListener("gone", ({ detail }) => (this.player.pause(), showGone(detail)));
     update();
     this.room.layOut();
   }
@@ -194,7 +197,7 @@ export class Page {
   async #tellOfFilm(isOn) {
     if (!isOn) return this.setSession(this.toldFirst);
     try {
-      const session = await getJson(sessionPath(isOn));
+      const session = await getSession(isOn);
       if (this.stimulus.isOn) this.setSession(session);
     } catch (error) {
       this.notice(error.message);
@@ -236,5 +239,3 @@ export class Page {
     if (this.display.target < 0) this.player.go(0, { isFull: true });
   }
 }
-
-const sessionPath = (isFilmOn) => `/api/session${isFilmOn ? "?film=1" : ""}`;

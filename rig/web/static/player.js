@@ -15,10 +15,10 @@ export class Player {
   /**
    * @param {import("./axis.js").Axis} axis
    * @param {import("./display.js").Display} display
-   * @param {string} base name of the base stream
+   * @param {object} session of /api/session
    */
-  constructor(axis, display, base) {
-    Object.assign(this, { axis, display, base });
+  constructor(axis, display, session) {
+    Object.assign(this, { axis, display, base: session.base, holes: holesOf(session, axis) });
     this.speed = 0.25;
     this.range = undefined; // {from, to} indices, while a loop plays
     this.count = undefined; // {shown, missing, passed} of the last play: moments with and without a picture, and all
@@ -146,8 +146,15 @@ export class Player {
     const { count, display, axis } = this;
     const isShown = display.shown.pictures[this.base] !== undefined;
     count[isShown ? "shown" : "missing"]++;
+    count.missing += this.#missingIn(this.clock.last + 1, index - 1);
     count.passed += index - this.clock.last;
     if (isShown) this.played.push({ pulse: axis.placeOf(index).pulse, at_ms: nowMs });
+  }
+
+  /** Of moments that were passed over: how many have no frame, so that none was skipped. */
+  #missingIn(first, last) {
+    const within = ({ from, to }) => Math.max(0, Math.min(to, last) - Math.max(from, first) + 1);
+    return this.holes.reduce((sum, hole) => sum + within(hole), 0);
   }
 
   #goWell(nowMs) {
@@ -174,4 +181,11 @@ export class Player {
     if (!this.range) return this.pause();
     this.#begin(this.range.from);
   }
+}
+
+/** Where the base stream has no frames: {from, to} indices. */
+function holesOf({ base, gaps, not_stored: notStored }, axis) {
+  const own = [...gaps, ...notStored].filter(({ stream }) => stream === base);
+  const indexOf = (run, pulse) => axis.indexOf({ run, pulse });
+  return own.map((row) => ({ from: indexOf(row.run, row.first_pulse), to: indexOf(row.run, row.last_pulse) }));
 }

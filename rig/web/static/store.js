@@ -1,6 +1,6 @@
 // Pictures on this side of the wire: kept by bytes, the least recently shown forgotten first; read ahead both ways.
 
-import { getFilm, getPictures, isAbort } from "./api.js";
+import { Refused, getFilm, getPictures, isAbort } from "./api.js";
 
 const MOST_PICTURE_BYTES = 384e6;
 const MOST_MOMENTS = 4000;
@@ -166,6 +166,7 @@ export class Store {
     try {
       const kept = this.#keep(await getPictures(query, flight.control.signal), flight.name);
       this.flights.delete(flight);
+      if (!kept.length) throw new Refused(404, `Pulse ${place.pulse} is not in this session any more. Reload the page`);
       this.onArrival(kept, variant);
     } catch (error) {
       this.flights.delete(flight);

@@ -187,7 +187,8 @@ export class Tile {
   #sayCaption(caption) {
     this.told = caption;
     say(this.caption, this.isNarrow ? caption.short : caption.long);
-    this.caption.title = this.isNarrow ? caption.long : "";
+    const title = this.isNarrow ? caption.long : "";
+    if (this.caption.title !== title) this.caption.title = title;
   }
 
   /** What is shown is of another moment than the page's: dim it; `waitingFor` says of which. Its own caption stays. */
