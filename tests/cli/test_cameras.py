@@ -114,7 +114,7 @@ def test_another_make_adds_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     snapshot, rows = object(), [row("Gain", 1.0)]
     module = SimpleNamespace(find=lambda: [acme], snapshot={"4711": snapshot}.get, dump={"4711": rows}.get)
     monkeypatch.setitem(sys.modules, "rig.cameras.acme_discovery", module)
-    monkeypatch.setattr(wiring.drivers, "DISCOVERIES", {"acme": "rig.cameras.acme_discovery"})  # asks no driver's library
+    monkeypatch.setattr(wiring.drivers, "DISCOVERIES", {"acme": "rig.cameras.acme_discovery"})  # asks no other
     assert wiring.find_cameras() == [acme]
     assert wiring.snapshot(acme) is snapshot
     assert wiring.dump_features(acme) is rows
