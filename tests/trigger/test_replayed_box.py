@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, closing
 from dataclasses import replace
+from pathlib import Path
 
 import h5py
 import pytest
 
-from rig.clock import VirtualClock
+from rig.clock import NS, VirtualClock
 from rig.errors import DeviceLost, Truncated
 from rig.session.playback import Playback
 from rig.streams import ClockPair, Pulse
 from rig.testing.trigger import Bench, TriggerBoxContract, of_kind
-from rig.trigger.box import BoxEvent, PulsePlan, RunBegan, RunMode
+from rig.trigger.box import BoxEvent, PulsePlan, RunBegan, RunEnded, RunMode
 from rig.trigger.replayed import ReplayedBox
 from tests.trigger.replayed import Recording, recording, replayed_bench
 
@@ -139,6 +140,24 @@ def test_where_the_recording_ends_without_the_end_of_its_run_the_box_is_lost(rec
         assert box._playback.next_host_ns() is None
         with pytest.raises(DeviceLost):
             box.events(0.05)
+
+
+def test_stopped_long_before_its_recorded_end_it_ends_with_whole_groups_and_claims_no_postamble(tmp_path: Path) -> None:
+    """The contract's bench stops near the end. Nothing of later pulses is told, then or afterwards; nor is it lost."""
+    with replayed_bench(recording(tmp_path, 2.0)) as bench:
+        bench.box.start(bench.plan(), 73)
+        told = bench.collect(RunBegan) + bench.wait(0.3)
+        bench.box.stop()
+        told += bench.collect(RunEnded)
+        after, (ended,) = bench.wait(3.0), of_kind(told, RunEnded)
+    pulses = of_kind(told, Pulse)
+    assert [pulse.pulse_number for pulse in pulses] == list(range(ended.pulses_sent))
+    assert (ended.run_id, ended.has_postamble, ended.box_ticks) == (73, False, pulses[-1].box_ticks)
+    assert ended.pulses_sent % bench.plan().group == 0
+    assert bench.group_gaps(pulses)[-2:] == [1, 1]
+    assert 0.3 - 0.05 < (pulses[-1].arrived_host_ns - pulses[0].arrived_host_ns) / NS < 0.3 + 0.2
+    assert not of_kind(after, Pulse)
+    assert not of_kind(after, RunEnded)
 
 
 def test_it_says_that_it_is_played_and_of_which_run(recorded: Recording) -> None:

@@ -99,7 +99,8 @@ def text(function: Any, old: str, new: str) -> Patch:
 MUTANTS: list[tuple[str, Patch]] = [
     ("lost frame", text(counts._frames, "lost = due_pulses(run, stream), lost_pulses(run, stream)",
                         "lost = due_pulses(run, stream), lost_pulses(run, stream)[1:]")),
-    ("lost frame without a row", text(findings.lost_pulses, "due_pulses(run, stream)", "told_lost(run, stream)")),
+    ("lost frame without a row", text(findings.lost_pulses, "without(due_pulses(run, stream), stream.pulse_numbers)",
+                                      "__import__('rig.session.pulses').session.pulses.told_lost(run, stream)")),
     ("lost frame", skipped("frames")),
     ("lost frame nobody noted", text(counts._recount, "Word.FAIL", "Word.PASS")),
     ("message of a pulse lost", text(counts.check_pulses, "Word.WARN", "Word.PASS")),

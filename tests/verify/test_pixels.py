@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from rig.session.run import Run
+from rig.session.runfile import Rows
 from rig.streams import NO_PULSE
 from rig.verify.findings import Finding, Word
 from rig.verify.pixels import sync_leds
@@ -52,6 +53,11 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _recorded(tmp_path_factory.mktemp("clean"))
 
 
+def claim(run: Run, stream: str, frames: Rows) -> None:
+    """Let these rows be those of a stream."""
+    run.streams[stream].__dict__.update(frames=frames, _told_pulses=frames["pulse_number"])
+
+
 @contextmanager
 def _rewritten(path: Path, stream: str, first: int, last: int, change: int) -> Iterator[Run]:
     """The run, in which the frames of pulses `first` to `last` claim to be of others, and have no clock or counter."""
@@ -60,7 +66,7 @@ def _rewritten(path: Path, stream: str, first: int, last: int, change: int) -> I
         of_range = (frames["pulse_number"] >= first) & (frames["pulse_number"] <= last)
         frames["pulse_number"][of_range] += change
         frames["camera_ticks"] = frames["counter"] = 0
-        run.streams[stream].__dict__["frames"] = frames
+        claim(run, stream, frames)
         yield run
 
 
@@ -97,7 +103,7 @@ def test_frames_without_a_pulse_are_told_with_the_pulse_that_their_picture_shows
         frames = run.streams["HS"].frames.copy()
         frames["pulse_number"][100:103] = NO_PULSE
         shown = run.streams["HS"].frames["pulse_number"][100:103]
-        run.streams["HS"].__dict__["frames"] = frames
+        claim(run, "HS", frames)
         finding = check_pixels(run)[0]
     assert (finding.word, finding.ranges) == (Word.WARN, ((shown[0], shown[2]),))
     assert f"frames that claim no pulse show the code of pulses {shown[0]}-{shown[2]}" in finding.text
