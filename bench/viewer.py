@@ -113,7 +113,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path(), help="on the disk to use")
     parser.add_argument("--document", action="store_true")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=options.folder) as folder, chromium() as browser:
+    with tempfile.TemporaryDirectory(dir=options.folder.resolve()) as folder, chromium() as browser:
         parts = [of_size(browser, Path(folder), size, options.steps) for size in SIZES]
         rows = [[name, *cells] for name, *cells in zip(parts[0][0], *(part[0].values() for part in parts), strict=True)]
         more, is_quick = of_hour(browser, Path(folder), options.minutes)
