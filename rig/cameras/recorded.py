@@ -73,7 +73,7 @@ class RecordedArm(Arm):
         self.happenings = self._happenings()
 
     def _armed_times(self) -> list[int]:
-        return [int(told["host_ns"]) for told in self._playback.log_of("armed", self._name)]
+        return [int(told["host_ns"]) for told in self._playback.run.log_of("armed", self._name)]
 
     def _is_own(self, host_ns: int) -> bool:
         """Whether it was told in this arm."""
@@ -81,7 +81,7 @@ class RecordedArm(Arm):
 
     def stopped(self) -> tuple[int, AtStop] | None:
         """See Arm.stopped."""
-        for told in self._playback.log_of("stopped", self._name):
+        for told in self._playback.run.log_of("stopped", self._name):
             if told.get("epoch") == self._epoch:
                 return int(told["host_ns"]), AtStop(told["features"], _pairs(told))
         return None
@@ -116,14 +116,14 @@ class RecordedArm(Arm):
             yield int(row["arrived_host_ns"][0]), RecordedFrame(row[0], error=error)
 
     def _events(self) -> Iterator[tuple[int, CameraTold]]:
-        for told in self._playback.log_of("camera_event", self._name):
+        for told in self._playback.run.log_of("camera_event", self._name):
             if self._is_own(told["arrived_host_ns"]):
                 kind, names = CameraEventKind(told["what"]), ("text", "value", "camera_ticks", "arrived_host_ns")
                 yield told["arrived_host_ns"], CameraEvent(self._name, kind, *(told[name] for name in names))
 
     def _loss(self) -> Iterator[tuple[int, CameraTold]]:
         """An alarm in the words of an error about this camera; other alarms do not name it as one."""
-        for told in self._playback.log_of("alarm", self._name):
+        for told in self._playback.run.log_of("alarm", self._name):
             if self._is_own(told["host_ns"]) and str(told["text"]).startswith(f"camera {self._name}"):
                 subject, _, problem = str(told["text"]).partition(": ")
                 yield told["host_ns"], DeviceLost(subject, problem)
@@ -146,7 +146,7 @@ class RecordedCamera:
 
     def arm(self, epoch: int) -> Arm | None:
         """What it told from its arming for an epoch on; None when it was never armed for that."""
-        for told in self._playback.log_of("armed", self._name):
+        for told in self._playback.run.log_of("armed", self._name):
             if told.get("epoch") == epoch:
                 with self._playback.reading():
                     return RecordedArm(self._playback, self._name, epoch, told)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import av
 
-from rig.errors import ClipError, UserError
+from rig import host
+from rig.errors import ClipError, RigError, UserError
 
 SUFFIX = ".mp4"
 AUDIO_HZ = 48_000
@@ -21,29 +23,24 @@ AUDIO_BITS_S = 192_000  # AAC of two channels
 QUALITY = {"crf": "16", "preset": "veryfast"}
 
 
-class FilmFile:
-    """A film that is being written. It has its name only once it is whole; use it in a `with` statement."""
+class VideoFile(ABC):
+    """A video that is being written. It has its name only once it is whole; use it in a `with` statement."""
 
-    def __init__(self, path: Path, size: tuple[int, int], rate: Fraction, *, with_sound: bool) -> None:
-        """`size`: width and height, px, both even; `rate`: pictures a second. Raises UserError, ClipError."""
-        require_new(path)
-        self.path, self._part = path, path.with_name(f".{path.stem}.part{SUFFIX}")
-        self.frames = 0  # pictures written
-        self._rate = rate
+    def __init__(self, path: Path, size: tuple[int, int], rate: Fraction, tick_s: Fraction) -> None:
+        """`size`: width and height, px, both even; `rate`: pictures a second; `tick_s`: in which times are told."""
+        self.path, self._part = path, path.with_name(f".{path.stem}.part{path.suffix}")
         with self._writing():
+            self._make(self._part)
             self._out = av.open(str(self._part), "w")
         self._video = self._out.add_stream("libx264", rate=rate, options=QUALITY)
         self._video.width, self._video.height = size
         self._video.pix_fmt = "yuv420p"
-        self._video.codec_context.time_base = 1 / rate
-        self._audio = self._sound_track() if with_sound else None
+        self._video.codec_context.time_base = tick_s
 
-    def _sound_track(self) -> Any:
-        track = self._out.add_stream("aac", rate=AUDIO_HZ)
-        track.layout, track.bit_rate = "stereo", AUDIO_BITS_S
-        return track
+    def _make(self, part: Path) -> None:  # noqa: B027  most need not be there before they are written
+        """Before anything is in it."""
 
-    def __enter__(self) -> FilmFile:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -56,24 +53,54 @@ class FilmFile:
                     self._finish()
                 self._out.close()
                 if error is None:
-                    self._part.rename(self.path)
+                    host.rename(self._part, self.path)
         finally:
             with suppress(OSError):
-                self._part.unlink(missing_ok=True)
+                host.remove(self._part)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """What disk or folder refuses becomes a ClipError."""
+        """What disk or folder refuses becomes an error of its kind."""
         try:
             yield
         except (av.error.FFmpegError, OSError) as exc:
-            problem = f"cannot be written: {getattr(exc, 'strerror', None) or exc}"
-            raise ClipError(str(self.path), problem, hint="Check disk and name") from None
+            raise self._refused(f"cannot be written: {getattr(exc, 'strerror', None) or exc}") from None
+
+    @abstractmethod
+    def _refused(self, problem: str) -> RigError:
+        """The error about a video that could not be written."""
+
+    @property
+    def _tracks(self) -> list[Any]:
+        return [self._video]
 
     def _finish(self) -> None:
-        for track in (self._video, self._audio):
-            if track is not None:
-                self._out.mux(track.encode(None))
+        for track in self._tracks:
+            self._out.mux(track.encode(None))
+
+
+class FilmFile(VideoFile):
+    """A film that is being written, at a constant rate."""
+
+    def __init__(self, path: Path, size: tuple[int, int], rate: Fraction, *, with_sound: bool) -> None:
+        """`size`: width and height, px, both even; `rate`: pictures a second. Raises UserError, ClipError."""
+        require_new_film(path)
+        super().__init__(path, size, rate, 1 / rate)
+        self.frames = 0  # pictures written
+        self._rate = rate
+        self._audio = self._sound_track() if with_sound else None
+
+    def _sound_track(self) -> Any:
+        track = self._out.add_stream("aac", rate=AUDIO_HZ)
+        track.layout, track.bit_rate = "stereo", AUDIO_BITS_S
+        return track
+
+    @property
+    def _tracks(self) -> list[Any]:
+        return [track for track in (self._video, self._audio) if track is not None]
+
+    def _refused(self, problem: str) -> ClipError:
+        return ClipError(str(self.path), problem, hint="Check disk and name")
 
     def add_picture(self, frame: Any) -> None:
         """The next picture (`av.VideoFrame`), whatever time it says."""
@@ -97,13 +124,18 @@ class FilmFile:
                 self._out.mux(self._audio.encode(frame))
 
 
-def require_new(path: Path) -> None:
-    """Raises UserError unless a film may be written there: a new .mp4 in a folder that is there."""
-    if path.suffix.lower() != SUFFIX:
-        raise UserError(
-            f"film {path}", "has another ending", value=path.suffix, allowed=f"a name that ends in {SUFFIX}"
-        )
-    if path.exists():
-        raise UserError(f"film {path}", "is there already", hint="Nothing is overwritten: choose another name")
+def require_new_film(path: Path) -> None:
+    """Raises UserError unless a film may be written there."""
+    require_new(f"film {path}", path, (SUFFIX,))
+
+
+def require_new(subject: str, path: Path, endings: Collection[str]) -> None:
+    """Raises UserError about `subject` unless a video may be written there: a new file in a folder that is there."""
+    if path.suffix.lower() not in endings:
+        allowed = f"a name that ends in {' or '.join(endings)}"
+        problem = "has another ending" if path.suffix else "has no ending that says which kind of video it is to be"
+        raise UserError(subject, problem, value=path.suffix, allowed=allowed)
+    if path.exists() or path.is_symlink():
+        raise UserError(subject, "is there already", hint="Nothing is overwritten: choose another name")
     if not path.parent.is_dir():
-        raise UserError(f"film {path}", "has no folder to lie in", hint=f"Make {path.parent} first")
+        raise UserError(subject, "has no folder to lie in", hint=f"Make {path.parent} first")

@@ -21,7 +21,7 @@ from av.filter import Graph
 
 from rig.clips.counted import Counted, count, even_fps, incurable, time_s, uneven
 from rig.clips.decode import decoded, fitted
-from rig.clips.encode import AUDIO_HZ, FilmFile, require_new
+from rig.clips.encode import AUDIO_HZ, FilmFile, require_new_film
 from rig.clips.manifest import require_film
 from rig.clips.sound import LOUDNESS_LUFS, Sound, pulled, sound_of, spelled_loudness
 from rig.errors import ClipError
@@ -77,7 +77,7 @@ def normalise(
     already, ClipError when the film is no file, damaged, changes its size, or has no constant rate and none is given.
     """
     require_film(str(path), path)  # a pipe would be waited for without an end
-    require_new(out)
+    require_new_film(out)
     film = _look(path, in_s or 0.0, inf if out_s is None else out_s)
     rate = fps or _rate(film)
     size = _size(film)

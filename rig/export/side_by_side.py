@@ -7,23 +7,21 @@ looked at and shown; what is measured is measured in the session.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 from math import ceil
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
 
-from rig import host
 from rig.clips.decode import Size, decoded, fitted, scaled
-from rig.clips.encode import QUALITY
+from rig.clips.encode import VideoFile, require_new
 from rig.clock import NS
 from rig.errors import ClipError, RigError, StorageError, UserError
 from rig.export.contact_sheet import heading
@@ -57,7 +55,7 @@ def save_side_by_side(
     `path` is new and ends in .mkv (due times to the ms) or .mp4 (to the us); it has its name only once it is whole.
     Raises UserError, StorageError.
     """
-    _require_new(path)
+    require_new(f"--video {path}", path, TICKS_PER_S)
     line, _ = session.locate(0.0, clip)
     moments = _moments(line, clip)
     rate = Fraction(NS, _period_ns(moments))
@@ -67,17 +65,6 @@ def save_side_by_side(
             video.add(sheet.drawn(moment), moment.host_ns - moments[0].host_ns)
         on_progress(len(moments), len(moments))
     return sheet.film_lacking
-
-
-def _require_new(path: Path) -> None:
-    if path.suffix.lower() not in TICKS_PER_S:
-        allowed = f"a name that ends in {' or '.join(TICKS_PER_S)}"
-        problem = "has another ending" if path.suffix else "has no ending that says which kind of video it is to be"
-        raise UserError(f"--video {path}", problem, value=path.suffix, allowed=allowed)
-    if path.exists() or path.is_symlink():
-        raise UserError(f"--video {path}", "is there already", hint="Nothing is overwritten: choose another name")
-    if not path.parent.is_dir():
-        raise UserError(f"--video {path}", "has no folder to lie in", hint=f"Make {path.parent} first")
 
 
 def _moments(line: Timeline, clip: str) -> list[Moment]:
@@ -203,22 +190,22 @@ class _Film:
             self._frames.close()
 
 
-class _Video:
-    """A video that is being written, its pictures due at any time; it has its name once it is whole."""
+class _Video(VideoFile):
+    """A video that is being written, its pictures due at any time."""
 
     def __init__(self, path: Path, size: Size, rate: Fraction) -> None:
-        self._path, self._part = path, path.with_name(f".{path.stem}.part{path.suffix}")
         self._per_s, self._due = TICKS_PER_S[path.suffix.lower()], -1
-        with self._writing():
-            with made(self._part):  # for its owner only, before there is anything in it
-                pass
-            self._out = av.open(str(self._part), "w")
-        self._track = self._out.add_stream("libx264", rate=rate, options=QUALITY)
-        self._track.width, self._track.height = size
-        self._track.pix_fmt = "yuv420p"
-        codec = self._track.codec_context
-        codec.time_base = Fraction(1, self._per_s)
+        super().__init__(path, size, rate, Fraction(1, self._per_s))
+        codec = self._video.codec_context
         codec.colorspace, codec.color_range = Colorspace.ITU709, ColorRange.MPEG
+
+    def _make(self, part: Path) -> None:
+        """For its owner only."""
+        with made(part):
+            pass
+
+    def _refused(self, problem: str) -> StorageError:
+        return StorageError(str(self.path), problem, hint="Check the disk")
 
     def add(self, picture: Picture, after_ns: int) -> None:
         """The next picture, uint8 (height, width, 3), due so long after the first."""
@@ -227,30 +214,4 @@ class _Video:
         self._due = max(self._due + 1, round(Fraction(after_ns * self._per_s, NS)))
         frame.pts, frame.time_base = self._due, Fraction(1, self._per_s)
         with self._writing():
-            self._out.mux(self._track.encode(frame))
-
-    def __enter__(self) -> _Video:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Finish the file and give it its name; after an error nothing is left of it."""
-        try:
-            with self._writing():
-                if error is None:
-                    self._out.mux(self._track.encode(None))
-                self._out.close()
-                if error is None:
-                    host.rename(self._part, self._path)
-        finally:
-            with suppress(OSError):
-                host.remove(self._part)
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """What disk or folder refuses becomes a StorageError."""
-        try:
-            yield
-        except (av.error.FFmpegError, OSError) as exc:
-            raise StorageError(str(self._path), f"cannot be written: {exc.strerror}", hint="Check the disk") from None
+            self._out.mux(self._video.encode(frame))

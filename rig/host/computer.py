@@ -16,6 +16,11 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def has_display() -> bool:
+    """Whether there is a desktop: without one a browser would take this terminal, or not come at all."""
+    return sys.platform != "linux" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+
+
 def free_memory_bytes() -> int | None:
     """Memory that programs may still take; None where the system does not tell."""
     try:

@@ -73,7 +73,7 @@ class RecordedOperator:
 def _said(run: Run) -> Iterator[tuple[int, Event]]:
     """What was said at the operator's terminal, or by a key; a stop said there is noted as well."""
     decided = Decided(run)
-    stops_ns = {entry["host_ns"] for entry in run.log if (entry.get("kind"), entry.get("said")) == (OPERATOR, "stop")}
+    stops_ns = {entry["host_ns"] for entry in run.log_of(OPERATOR) if entry.get("said") == "stop"}
     for entry in run.log:
         at_ns, text = int(entry["host_ns"]), entry.get("text")
         if entry.get("kind") == OPERATOR:

@@ -160,4 +160,4 @@ def _guesses(run: Run) -> list[Json]:
 
 
 def _repeats(run: Run) -> list[Json]:
-    return [e for e in run.log if (e.get("kind"), e.get("said")) == ("operator", "repeat") and "trial" in e]
+    return [e for e in run.log_of("operator") if e.get("said") == "repeat" and "trial" in e]

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from rig.clock import NS
 from rig.session.run import Run
 from rig.session.runfile import Json
+from rig.session.timeline import TICK_NS
 
 STOPPED, ABORTED = "stopped by the operator", "aborted by the operator"  # notes of a stop that a key or a signal asked
 RELEASES = ("start", "go_on")  # words of the operator's with which a step begins at once
@@ -27,7 +28,6 @@ LATE_NS = NS // 10  # so long what came in time may wait until the core takes it
 SLACK_NS = NS // 25  # behind a stop nothing depends on when a step ended: two threads of today may be so far apart
 NO_STEP = -1
 EARLY = 8  # in the first of so many parts of a group
-TICK_NS = 500  # of the box
 NEVER_NS, LAST_NS = -1, 2**63 - 1
 Numbers = NDArray[np.int64]
 Window = tuple[int, int]  # of host ns
@@ -84,7 +84,7 @@ class Decided:
     @cached_property
     def _reasons_ns(self) -> list[int]:
         """When anything came that may have made the recorder change what it stores, rising."""
-        withdrawn = [e["withdrawn_host_ns"] for e in self._run.log if e.get("kind") == "withdrawn"]
+        withdrawn = [e["withdrawn_host_ns"] for e in self._run.log_of("withdrawn")]
         words = [e["host_ns"] for e in self._words if _is_stop(e) or e.get("said") in RELEASES]
         ended = self._run.trials["ended_host_ns"]
         return sorted([*withdrawn, *words, *ended[ended >= 0].tolist()])

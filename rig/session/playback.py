@@ -81,11 +81,6 @@ class Playback:
         """Sleep on the clock until a recorded time."""
         self.clock.sleep_until(recorded_host_ns + self.shift_ns)
 
-    def log_of(self, kind: str, stream: str | None = None) -> list[Json]:
-        """The records of a kind in the run's log, of one stream if that is named, oldest first."""
-        found = [entry for entry in self.run.log if entry.get("kind") == kind]
-        return found if stream is None else [entry for entry in found if entry.get("stream") == stream]
-
     def reading(self) -> AbstractContextManager[None]:
         """Turns what is wrong with the run file into one sentence about it; see rig.session.opening."""
         return reading(self.run.path, "what a device told")

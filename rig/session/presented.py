@@ -41,7 +41,7 @@ def screen_end(run: Run) -> ScreenEnd | None:
 
 def _window_lost_ns(run: Run) -> int | None:
     """When the recorder alarmed that its window was gone, host ns."""
-    alarms = [entry for entry in run.log if (entry.get("kind"), entry.get("stream")) == ("alarm", "screen")]
+    alarms = run.log_of("alarm", "screen")
     return next((int(e["host_ns"]) for e in alarms if str(e.get("text", "")).startswith(SCREEN_LOST)), None)
 
 

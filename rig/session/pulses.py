@@ -54,7 +54,7 @@ def has_postamble(run: Run) -> bool:
 
 def _ended(run: Run) -> Json | None:
     """What the log says of the end of the recording run."""
-    ends = [e for e in run.log if e.get("kind") == "ended" and not e.get("walk") and e.get("run_id") == run.run_id]
+    ends = [e for e in run.log_of("ended") if not e.get("walk") and e.get("run_id") == run.run_id]
     return ends[-1] if ends else None
 
 

@@ -145,11 +145,7 @@ class Stream(Shown):
     @cached_property
     def baseline(self) -> Json:
         """What the camera's numbers stood at when armed (fields of cameras.Baseline); {} if never armed."""
-        epoch = 0 if self._walk else 1
-        armed = [
-            e for e in self.run.log if (e.get("kind"), e.get("stream"), e.get("epoch")) == ("armed", self.name, epoch)
-        ]
-        return dict(armed[-1]["baseline"]) if armed else {}
+        return self.run.armed(self.name, 0 if self._walk else 1)
 
     @property
     def start_delay_us(self) -> float:
@@ -357,6 +353,16 @@ class Run:
         entries = self.texts(layout.LOG)
         with reading(self.path, layout.LOG):
             return [texts.log_entry(entry) for entry in entries]
+
+    def log_of(self, kind: str, stream: str | None = None) -> list[Json]:
+        """The entries of a kind in the log, of one stream or device if that is named, oldest first."""
+        found = [entry for entry in self.log if entry.get("kind") == kind]
+        return found if stream is None else [entry for entry in found if entry.get("stream") == stream]
+
+    def armed(self, stream: str, epoch: int) -> Json:
+        """What a camera said when it was armed for an epoch (fields of cameras.Baseline); {} if it never was."""
+        told = [entry for entry in self.log_of("armed", stream) if entry.get("epoch") == epoch]
+        return dict(told[-1]["baseline"]) if told else {}
 
     @cached_property
     def answers(self) -> list[Json]:

@@ -13,8 +13,8 @@ from rig.clock import NS
 from rig.session.pulses import BODY_SLOT, OPENING
 from rig.session.run import Run
 from rig.session.runfile import Rows
+from rig.session.timeline import TICK_NS
 
-TICK_NS = 500  # of the box
 LATE_NS = NS // 10  # so far ahead of the clock devices may have been asked, and so late what they tell may be
 NEAR_NS = NS  # beyond a group and a postamble a recorder waits for the end so long without complaint
 

@@ -18,12 +18,12 @@ from rig.clock import NS
 from rig.session.pulses import pulse_times, pulses_known, told_lost, unstored_pulses
 from rig.session.run import Run, Stream
 from rig.session.runfile import Json, Rows
+from rig.session.timeline import TICK_NS
 from rig.streams import FRAME, NO_COUNTER, NO_PULSE, Status
 
 Numbers = NDArray[np.int64]
 RUN_EPOCH = 1
 MOST_PULSES = 1 << 26  # of a run, 8 days at 100 Hz: what claims more is damaged
-TICKS_HZ = 2_000_000  # of the box
 FRAME_COUNTERS = ("FrameStart", "FrameTrigger")  # what counts exposures, not edges
 
 
@@ -49,7 +49,7 @@ def _before_return(run: Run, name: str, epoch: int, placed: Rows) -> Rows:
     Their numbers lie between that announced when it was armed and that of its first frame of a pulse.
     """
     frames = placed[(placed["epoch"] == epoch) & (placed["pulse_number"] != NO_PULSE)]
-    announced = baseline_of(run, name, epoch).get("first_frame_number", 0)
+    announced = run.armed(name, epoch).get("first_frame_number", 0)
     count = int(frames["frame_number"][0]) - announced if len(frames) > 1 else 0
     step, rows = np.diff(frames["pulse_number"][:2]), np.repeat(frames[:1], max(count, 0))
     if not len(rows) or count >= int(run.plan["group"]):
@@ -62,20 +62,14 @@ def _before_return(run: Run, name: str, epoch: int, placed: Rows) -> Rows:
     return rows
 
 
-def baseline_of(run: Run, name: str, epoch: int) -> Json:
-    """What a camera said when it was armed for an epoch (fields of cameras.Baseline); {} if it never was."""
-    told = [e for e in run.log if (e.get("kind"), e.get("stream"), e.get("epoch")) == ("armed", name, epoch)]
-    return dict(told[-1]["baseline"]) if told else {}
-
-
 def damaged_frames(run: Run, stream: Stream, epoch: int) -> Iterator[tuple[str, Rows]]:
     """Of each frame of an epoch that was not delivered whole: the device's words, and its FRAME row, (1,).
 
     Its ticks and its counter were not kept, and are put between those of the frames around it.
     """
     frames = stream.frames[stream.frames["epoch"] == epoch]
-    for told in run.log:
-        if (told.get("kind"), told.get("stream"), told.get("epoch")) == ("damaged", stream.name, epoch):
+    for told in run.log_of("damaged", stream.name):
+        if told.get("epoch") == epoch:
             yield str(told.get("text", "")), _damaged(frames, epoch, told)
 
 
@@ -122,10 +116,10 @@ class _Known:
         stored = self._frames["pulse_number"].astype(np.int64)
         wanted = np.setdiff1d(unstored_pulses(run, stream), np.concatenate([told_lost(run, stream), stored]))
         self._wanted = np.asarray(wanted[np.isin(wanted, self._times.numbers)], np.int64)
-        opening = [e for e in run.log if (e.get("kind"), e.get("stream")) == ("opening", stream.name)]
+        opening = run.log_of("opening", stream.name)
         self._opening = [pair for e in opening for pair in zip(e["pulses"], e["camera_ticks"], strict=True)]
         self._exposures, self._edges = self._counted(stored)
-        armed = [e for e in run.log if (e.get("kind"), e.get("stream")) == ("armed", stream.name)]
+        armed = run.log_of("armed", stream.name)
         self._armed_ns = {int(e["epoch"]): int(e["host_ns"]) for e in armed if e["epoch"] >= RUN_EPOCH}
         self.epochs = sorted(self._armed_ns)
 
@@ -166,7 +160,7 @@ class _Known:
 
     def _filled_in(self, epoch: int, rows: Rows) -> Rows:
         """The same rows with number, counter, ticks and arrival, all of one epoch."""
-        baseline = baseline_of(self._run, self._stream.name, epoch)
+        baseline = self._run.armed(self._stream.name, epoch)
         frames, pulses = self._frames[self._frames["epoch"] == epoch], rows["pulse_number"]
         rows["frame_number"] = self._numbers(2 * pulses, frames, baseline)
         rows["counter"] = self._counters(2 * pulses, frames, baseline)
@@ -198,7 +192,7 @@ class _Known:
         if not told:
             return np.zeros(len(pulses), np.int64)
         known = np.array(sorted(told.items()), np.int64)
-        at, rate = self._box_ticks(known[:, 0]), int(baseline["ticks_hz"]) / TICKS_HZ
+        at, rate = self._box_ticks(known[:, 0]), int(baseline["ticks_hz"]) * TICK_NS / NS
         if len(known) > 1:
             rate = float((known[-1, 1] - known[0, 1]) / (at[-1] - at[0]))
         return _along(self._box_ticks(pulses), at, known[:, 1], slope=rate)
@@ -206,7 +200,7 @@ class _Known:
     def _arrivals(self, pulses: Numbers, frames: Rows) -> Numbers:
         """By the box's clock, between the arrivals of stored frames; else a period after the box told of the pulse."""
         told = self._run.pulses
-        period_ns = self._stream.divisor * int(self._run.plan["period_ticks"]) * NS // TICKS_HZ
+        period_ns = self._stream.divisor * int(self._run.plan["period_ticks"]) * TICK_NS
         slope = float(np.diff(told["arrived_host_ns"][[0, -1]])[0] / max(1, np.diff(told["box_ticks"][[0, -1]])[0]))
         if not len(frames):
             return _along(self._box_ticks(pulses), told["box_ticks"], told["arrived_host_ns"], slope=slope) + period_ns
@@ -226,5 +220,5 @@ class _Known:
         for epoch in np.unique(rows["epoch"]).tolist():
             frames, own = self._frames[self._frames["epoch"] == epoch], rows["epoch"] == epoch
             after = 2 * np.maximum(extras["after_pulse"][own], 0) + 1
-            rows["counter"][own] = self._counters(after, frames, baseline_of(self._run, self._stream.name, epoch))
+            rows["counter"][own] = self._counters(after, frames, self._run.armed(self._stream.name, epoch))
         return rows

@@ -35,7 +35,7 @@ class Withdrawal:
 
 def withdrawal_of(session: Session) -> Withdrawal | None:
     """What becomes of a session's recordings; None when nobody withdrew. Raises NotASession for a damaged file."""
-    told = [entry for run in session.runs for entry in run.log if entry.get("kind") == "withdrawn"]
+    told = [entry for run in session.runs for entry in run.log_of("withdrawn")]
     if not told:
         return None
     first = session.runs[0]

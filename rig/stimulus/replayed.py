@@ -211,7 +211,7 @@ def _of_log(run: Run) -> list[_Happening]:
 
 def _lost_ns(run: Run) -> int:
     """When the screen was lost: at the last alarm about it, if it told nothing any more; else FOREVER_NS."""
-    alarms = [int(e["host_ns"]) for e in run.log if (e.get("kind"), e.get("stream")) == ("alarm", SCREEN)]
+    alarms = [int(entry["host_ns"]) for entry in run.log_of("alarm", SCREEN)]
     flips, trials = run.flips["host_ns"], run.trials
     last_ns = max(int(flips.max(initial=0)), int(trials["ended_host_ns"].max(initial=0)))
     return alarms[-1] if alarms and len(trials) and alarms[-1] > last_ns else FOREVER_NS

@@ -56,5 +56,5 @@ def _is_withdrawn(session: Session) -> bool:
 def _outcome(run: Run) -> Outcome | None:
     if run.outcome not in NOT_CLOSED:
         return run.outcome
-    ends = [Outcome(str(entry["outcome"])) for entry in run.log if entry.get("kind") == "outcome"]
+    ends = [Outcome(str(entry["outcome"])) for entry in run.log_of("outcome")]
     return ends[-1] if ends else run.outcome if run.outcome is Outcome.RECOVERED else None

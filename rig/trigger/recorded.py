@@ -11,7 +11,7 @@ import numpy as np
 
 from rig.errors import DeviceLost
 from rig.session.run import Run
-from rig.session.runfile import Json, Rows
+from rig.session.runfile import Rows
 from rig.streams import BoxStatus, ClockPair, Edge, Pulse
 from rig.trigger.box import (
     Booted,
@@ -45,7 +45,7 @@ class RecordedBox:
     def __init__(self, run: Run, name: str) -> None:
         """`name`: how messages call it."""
         self._run, self._name = run, name
-        walks = [e for e in self._log("began") if e.get("walk")]
+        walks = [e for e in self._run.log_of("began") if e.get("walk")]
         walk_id = int(walks[-1]["run_id"]) if walks else run.run_id ^ 1
         self.run_ids = {RunMode.WALK: walk_id, RunMode.RECORD: run.run_id}
         planned = run.plan.get("lines", {}).values()
@@ -89,12 +89,9 @@ class RecordedBox:
             self._mishaps(), self._line_report(), key=itemgetter(0),
         )  # fmt: skip
 
-    def _log(self, kind: str) -> list[Json]:
-        return [entry for entry in self._run.log if entry.get("kind") == kind]
-
     def _began(self, mode: RunMode, pulses: Rows) -> Happenings:
         """Noted when the recorder took it, which may be after the first pulse came."""
-        for told in self._log("began"):
+        for told in self._run.log_of("began"):
             if told["run_id"] == self.run_ids[mode]:
                 host_ns = min([told["host_ns"], *pulses["arrived_host_ns"][:1].tolist()])
                 yield host_ns, RunBegan(told["run_id"], int(told["box_ticks"]), host_ns)
@@ -102,7 +99,7 @@ class RecordedBox:
     def _ended(self, mode: RunMode) -> Happenings:
         """The end, before the report that follows it; what else ended the events of the run."""
         own = self.run_ids[mode]
-        for told in (e for e in self._log("ended") if e["run_id"] == own):
+        for told in (e for e in self._run.log_of("ended") if e["run_id"] == own):
             reports = self._run.box_reports
             after = reports[(reports["run_id"] == own) & (reports["box_ticks"] >= told["box_ticks"])]
             host_ns = min([told["host_ns"], *after["arrived_host_ns"][:1].tolist()])
@@ -112,13 +109,13 @@ class RecordedBox:
 
     def _cut_off(self, mode: RunMode) -> Happenings:
         """How the events of a run stopped whose end was never told."""
-        has_begun = any(told["run_id"] == self.run_ids[mode] for told in self._log("began"))
-        for told in self._log("alarm"):
+        has_begun = any(told["run_id"] == self.run_ids[mode] for told in self._run.log_of("began"))
+        for told in self._run.log_of("alarm"):
             refused = _REFUSED.search(str(told.get("text"))) if told.get("stream") == "box" else None
             if refused and not has_begun:
                 yield told["host_ns"], StartRefused(self.run_ids[mode], refused.group(1))
                 return
-        if mode is RunMode.WALK and any(not told["walk"] for told in self._log("began")):
+        if mode is RunMode.WALK and any(not told["walk"] for told in self._run.log_of("began")):
             return
         problem = "told nothing more, in the recorded run, and did not tell its end: what is played ends here"
         yield self._last_host_ns + 1, DeviceLost(self._name, problem)  # behind it, on whichever tape that is
@@ -144,7 +141,7 @@ class RecordedBox:
 
     def _line_report(self) -> Happenings:
         """What went wrong on the line, as it stood at the end."""
-        for told in self._log("line"):
+        for told in self._run.log_of("line"):
             counts = (int(told.get(name, 0)) for name in ("bad_frames", "foreign_events", "unanswered"))
             yield self._last_host_ns, LineReport(*counts)
 

@@ -18,7 +18,7 @@ FIRST_EPOCH = 1  # of the recording run; 0 is the line walk
 
 def baselines(run: Run, stream: Stream) -> dict[int, dict[str, Any]]:
     """What the camera said at each arm for the recording run, by epoch, rising (fields of cameras.Baseline)."""
-    armed = [e for e in run.log if (e.get("kind"), e.get("stream")) == ("armed", stream.name)]
+    armed = run.log_of("armed", stream.name)
     told = {e["epoch"]: dict(e["baseline"]) for e in armed if isinstance(e.get("epoch"), int)}
     return {epoch: told[epoch] for epoch in sorted(told) if epoch >= FIRST_EPOCH}
 

@@ -6,11 +6,9 @@ Shelf (the session) --> build --> Guard(routes) --> serve: uvicorn, in this proc
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 import signal
 import socket
-import sys
 import webbrowser
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -258,7 +256,7 @@ def serve(
     for line in [*_warning(listener, listen), *(f"{name}{address}" for name, address in addresses)]:
         say(line)
     with ExitStack() as until_the_end:
-        if is_shown and _has_display():
+        if is_shown and host.has_display():
             webbrowser.open(until_the_end.enter_context(_leading_to(addresses[0][1])).as_uri())
         server.run(sockets=[listener])
 
@@ -296,11 +294,6 @@ def _addresses(listener: socket.socket, tokens: Tokens) -> list[tuple[str, str]]
         address = socket.gethostname()
     name = f"[{address}]" if ":" in address else address
     return [(f"{coder}: " if coder else "", f"http://{name}:{port}/?token={token}") for token, coder in tokens.items()]
-
-
-def _has_display() -> bool:
-    """Without one a browser would take this terminal, or not come at all."""
-    return sys.platform != "linux" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
 
 
 def _warning(listener: socket.socket, listen: str) -> list[str]:

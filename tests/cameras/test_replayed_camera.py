@@ -191,12 +191,12 @@ def test_it_plays_the_frames_that_are_in_the_file(recorded: Path, playback: Play
 def test_it_plays_damaged_frames_and_what_the_camera_noticed(playback: Playback) -> None:
     told = {name: played(playback, name) for name in ("HS", "VIS", "NIR")}
     damaged = [frame for frames, _ in told.values() for frame in frames if frame.status is Status.DAMAGED]
-    logged = playback.log_of("damaged")
+    logged = playback.run.log_of("damaged")
     assert [(frame.stream, frame.frame_number, frame.error) for frame in damaged] == [
         (entry["stream"], entry["frame_number"], entry["text"]) for entry in logged
     ]
     events = [(event.stream, event.text, event.value) for _, events in told.values() for event in events]
-    assert events == [(entry["stream"], entry["text"], entry["value"]) for entry in playback.log_of("camera_event")]
+    assert events == [(entry["stream"], entry["text"], entry["value"]) for entry in playback.run.log_of("camera_event")]
     assert damaged
     assert events
 
@@ -234,7 +234,7 @@ def test_an_epoch_that_was_never_armed_cannot_be(playback: Playback) -> None:
 
 
 def test_a_file_that_tells_nonsense_of_a_camera_is_an_error_about_the_file(playback: Playback) -> None:
-    for entry in playback.log_of("armed", "HS"):
+    for entry in playback.run.log_of("armed", "HS"):
         del entry["baseline"]["counter"]
     camera = ReplayedCamera("HS", playback, buffers=BUFFERS)
     with pytest.raises(Truncated, match=r"session.h5: what a device told: cannot be read"):

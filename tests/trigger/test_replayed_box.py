@@ -170,7 +170,7 @@ def test_it_says_that_it_is_played_and_of_which_run(recorded: Recording) -> None
 
 def test_a_file_that_tells_nonsense_of_the_box_is_an_error_about_the_file(recorded: Recording) -> None:
     with closing(Playback(recorded.path, VirtualClock())) as playback:
-        for entry in playback.log_of("began"):
+        for entry in playback.run.log_of("began"):
             del entry["run_id"]
         with pytest.raises(Truncated, match=r"session.h5: what a device told: cannot be read \('run_id'\)"):
             ReplayedBox(playback)

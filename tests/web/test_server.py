@@ -19,6 +19,7 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
+from rig import host
 from rig.web import pictures as pictures_module
 from rig.web import server
 from rig.web.guard import MOST_BODY
@@ -131,9 +132,9 @@ def test_what_is_no_session_is_refused_before_anything_is_served(tmp_path: Path)
 def test_a_browser_is_opened_only_before_a_display(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
-    assert not server._has_display()
+    assert not host.has_display()
     monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
-    assert server._has_display()
+    assert host.has_display()
 
 
 def test_each_page_is_for_whom_it_is(app: ASGIApp) -> None:

@@ -87,7 +87,7 @@ def _walk(run: Run, stream: Stream, counts: dict[str, int]) -> Finding:
 
 def _untold_in_walk(run: Run) -> int | None:
     """Pulses that the box counted in its walk and whose message was lost; None when it never told the walk's end."""
-    ends = [e for e in run.log if e.get("kind") == "ended" and e.get("walk")]
+    ends = [e for e in run.log_of("ended") if e.get("walk")]
     return int(ends[-1]["pulses_sent"]) - len(run.walk_pulses) if ends else None
 
 
@@ -141,8 +141,7 @@ def _looked_at(stream: Stream, told: _Seen | None) -> int:
 
 def _told_of(run: Run, stream: Stream, kind: str) -> _Seen | None:
     """What the log has of the first or last frames, where they were not stored: their camera ticks and pulses."""
-    entries = (entry for entry in run.log if entry.get("kind") == kind and entry["stream"] == stream.name)
-    told = next(entries, None)
+    told = next(iter(run.log_of(kind, stream.name)), None)
     if told is None or len(told["pulses"]) != len(told["camera_ticks"]):
         return None
     return np.array(told["camera_ticks"], np.int64), np.array(told["pulses"], np.int64)

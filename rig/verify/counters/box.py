@@ -20,7 +20,7 @@ WRAP = 1 << 32  # the box counts in 32 bits
 
 def last_report(run: Run) -> Report | None:
     """What the box said after it had ended the recording run; None when it did not, or its end was never told."""
-    ends = [e for e in run.log if e.get("kind") == "ended" and e.get("run_id") == run.run_id]
+    ends = [e for e in run.log_of("ended") if e.get("run_id") == run.run_id]
     rows = run.box_reports[run.box_reports["run_id"] == run.run_id]
     if not ends or len(rows) == 0 or rows["box_ticks"][-1] < int(ends[-1].get("box_ticks", 0)):
         return None
@@ -71,7 +71,7 @@ def _grown(before: Report, after: Report, field: str) -> int:
 def _events_lost(run: Run, since: Report, last: Report) -> int:
     """Events between two reports, by the box's own numbering, that never arrived."""
     until = _ahead(int(last["events_sent"]), int(since["events_sent"]))
-    losses = [e for e in run.log if e.get("kind") == "events_lost"]
+    losses = run.log_of("events_lost")
     firsts = [_ahead(int(e["first_seq"]), int(since["events_sent"])) for e in losses]
     spans = [(max(0, first), min(until, first + int(e["count"]))) for first, e in zip(firsts, losses, strict=True)]
     return sum(max(0, end - begin) for begin, end in spans)

@@ -71,7 +71,7 @@ def _off_plan(run: Run, told: Numbers) -> Numbers:
 def check_box(run: Run) -> list[Finding]:
     """The box neither restarted nor lost its count: its timer only ever rises."""
     back = np.flatnonzero(np.diff(run.pulses["box_ticks"]) <= 0)
-    alarms = [e for e in run.log if e.get("kind") == "alarm" and e.get("stream") == "box"]
+    alarms = run.log_of("alarm", "box")
     boots = [str(e["text"]) for e in alarms if "restarted" in str(e.get("text", ""))]
     looked_at, limit = f"{len(run.pulses)} pulses, {len(run.log)} log entries", "no restart, timer rising"
     if len(back) or boots:

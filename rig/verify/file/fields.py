@@ -86,7 +86,7 @@ def _limits(run: Run) -> dict[str, Mapping[str, CanBe]]:
 
 def _span_ns(run: Run) -> tuple[int, int]:
     """The host times that a row of the run can have."""
-    ends = [int(entry["host_ns"]) for entry in run.log if entry.get("kind") == "outcome"]
+    ends = [int(entry["host_ns"]) for entry in run.log_of("outcome")]
     last = ends[-1] + SLACK_NS if ends else run.created_host_ns + LONGEST_NS
     return run.created_host_ns - SLACK_NS, last
 

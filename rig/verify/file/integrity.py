@@ -91,7 +91,7 @@ def check_tables(run: Run) -> list[Finding]:
 def check_ending(run: Run) -> list[Finding]:
     """How the run ended, in the recorder's words; before that, which cameras were gone or are back."""
     said = [str(e.get("text", "")) for e in run.log if e.get("kind") in ("outcome", "recovered")]
-    alarms = [str(e.get("text", "")) for e in run.log if e.get("kind") == "alarm"]
+    alarms = [str(e.get("text", "")) for e in run.log_of("alarm")]
     text, rest = str(run.outcome).replace("_", " "), said[-1] if said else ""
     if run.outcome is Outcome.INCOMPLETE:
         left = "the recorder was killed, lost power, or the disk refused its close"
@@ -125,7 +125,7 @@ def _gone(run: Run, stream: Stream) -> str:
 
 def _loss_alarms(run: Run, stream: Stream) -> list[str]:
     """What was alarmed of a camera as a device: its driver's errors name it by its serial number."""
-    own = [e for e in run.log if (e.get("kind"), e.get("stream")) == ("alarm", stream.name)]
+    own = run.log_of("alarm", stream.name)
     texts = [str(e.get("text", "")) for e in own]
     return list(dict.fromkeys(text for text in texts if stream.serial and f"({stream.serial})" in text))
 

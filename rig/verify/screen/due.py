@@ -29,7 +29,7 @@ class Due:
 
     @cached_property
     def _said(self) -> list[Json]:
-        return [entry for entry in self.run.log if entry.get("kind") == "operator"]
+        return self.run.log_of("operator")
 
     @cached_property
     def repeats_ns(self) -> list[int]:
@@ -51,7 +51,7 @@ class Due:
     @property
     def _withdrawn_ns(self) -> list[int]:
         """When the participant withdrew, host ns: by the window's own word, which the recorder hears after the step."""
-        entries = [entry for entry in self.run.log if entry.get("kind") == "withdrawn"]
+        entries = self.run.log_of("withdrawn")
         told = [entry.get("withdrawn_host_ns") for entry in entries]
         return [own if isinstance(own, int) else int(e["host_ns"]) for e, own in zip(entries, told, strict=True)]
 
@@ -78,7 +78,7 @@ class Due:
     @cached_property
     def _withdrawn_in(self) -> int | None:
         """The step in which the participant withdrew, in this run or an earlier one; None: nobody did."""
-        entries = [entry for entry in self.run.log if entry.get("kind") == "withdrawn"]
+        entries = self.run.log_of("withdrawn")
         if entries:
             begun = [row for row in self.run.trials if row["onset_host_ns"] <= int(entries[0]["host_ns"])]
             return int(begun[-1]["step"]) if begun else self.first - 1

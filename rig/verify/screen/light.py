@@ -177,7 +177,7 @@ def _edges_end(run: Run) -> tuple[float, str]:
 
 def _is_near_loss(run: Run, times: Numbers) -> NDArray[np.bool_]:
     """For each time, whether events of the box were lost around it, (n,)."""
-    noticed = [int(e["host_ns"]) for e in run.log if e.get("kind") == "events_lost"]
+    noticed = [int(e["host_ns"]) for e in run.log_of("events_lost")]
     near = [(times >= at - LOSS_NS) & (times <= at) for at in noticed]
     return np.asarray(np.any(near, axis=0) if near else np.zeros(len(times), bool))
 
