@@ -7,7 +7,10 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 ENDS_WITHIN_S = 120
 _warm: list[subprocess.Popen[str]] = []  # the process that forks commands off (warm.py)
@@ -26,10 +29,23 @@ def cool_down() -> None:
             process.kill()
 
 
-def start(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
-    """Start `rig ARGUMENTS` in a fresh Python; the caller waits for it."""
+@contextmanager
+def started(*arguments: object, cwd: Path) -> Iterator[subprocess.Popen[str]]:
+    """`rig ARGUMENTS` under way in a fresh Python: waited for at the end, killed if anything went wrong before."""
     command = [sys.executable, "-m", "rig", *map(str, arguments)]
-    return subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with process, killed_on_error(process):
+        yield process
+
+
+@contextmanager
+def killed_on_error(process: subprocess.Popen[Any]) -> Iterator[None]:
+    """If anything goes wrong it is not waited for."""
+    try:
+        yield
+    except BaseException:
+        process.kill()
+        raise
 
 
 def run(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:

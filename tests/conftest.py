@@ -1,21 +1,14 @@
-"""What holds for every test: it leaves no thread, no child process and no open file behind."""
+"""What holds for every test: nothing is left behind, examples are repeatable, and the real rig is left alone."""
 
 from __future__ import annotations
-
-import gc
-import threading
-import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from tests import commands
+from tests.leaks import nothing_left_by_a_test, nothing_left_by_fixtures
 
-GRACE_S = 2.0  # a thread that was told to end may take a moment; it is waited for only when something is left
-
-_reported: set[str] = set()  # so that a thing left by one test is not reported again at the end of all
+__all__ = ["nothing_left_by_a_test", "nothing_left_by_fixtures"]
 
 # The same examples every time: a test that fails once must fail again.
 settings.register_profile("repeatable", deadline=None, derandomize=True, database=None, max_examples=40)
@@ -46,71 +39,3 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("hardware"):
             item.add_marker(pytest.mark.skip(reason="needs the real rig: pytest --hardware"))
-
-
-def _open_files() -> set[str]:
-    found: set[str] = set()
-    for fd in Path("/proc/self/fd").iterdir():
-        try:
-            found.add(f"open file {fd.name}: {fd.readlink()}")
-        except FileNotFoundError:  # the listing's own
-            pass
-    return found
-
-
-def _children() -> set[str]:
-    found: set[str] = set()
-    for task in Path("/proc/self/task").iterdir():
-        try:
-            found |= set((task / "children").read_text().split())
-        except FileNotFoundError:  # the thread has just ended
-            pass
-    return found
-
-
-def _command(name: str) -> str:
-    """What a child process runs; one that ended but was not waited for runs nothing, and must not be left either."""
-    if not name.startswith("child process "):
-        return ""
-    try:
-        text = Path(f"/proc/{name.split()[-1]}/cmdline").read_text()
-    except FileNotFoundError:
-        text = ""
-    return f": {text.replace(chr(0), ' ').strip() or '(ended, not waited for)'}"
-
-
-def _threads() -> set[threading.Thread]:
-    return set(threading.enumerate())
-
-
-def _left(files: set[str], children: set[str], threads: set[threading.Thread]) -> list[str]:
-    names = {f"thread {thread.name}" for thread in _threads() - threads}
-    return sorted(names | {f"child process {pid}" for pid in _children() - children} | (_open_files() - files))
-
-
-def _check() -> Iterator[None]:
-    before = _open_files(), _children(), _threads()
-    yield
-    left = _left(*before)
-    if left:
-        gc.collect()
-    end = time.monotonic() + GRACE_S
-    while left and time.monotonic() < end:
-        time.sleep(0.01)
-        left = _left(*before)
-    left = [name for name in left if name not in _reported]
-    if left:
-        _reported.update(left)
-        pytest.fail("left behind:" + "".join(f"\n  {name}{_command(name)}" for name in left), pytrace=False)
-
-
-@pytest.fixture(autouse=True)
-def nothing_left_by_a_test() -> Iterator[None]:
-    """Fails a test that leaves something behind."""
-    yield from _check()
-
-
-@pytest.fixture(autouse=True, scope="session")
-def nothing_left_by_fixtures() -> Iterator[None]:
-    """The same for fixtures that live longer than one test."""
-    yield from _check()

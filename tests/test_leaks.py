@@ -1,4 +1,4 @@
-"""The check of conftest.py on every test: what is left behind is named, and an honest test passes."""
+"""The check on every test: what is left behind is named, and an honest test passes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ import pytest
 
 pytest_plugins = ["pytester"]
 
-CONFTEST = Path(__file__).with_name("conftest.py").read_text()
+ROOT = Path(__file__).resolve().parents[1]
+LEAKS = """
+from tests import leaks
+from tests.leaks import nothing_left_by_a_test, nothing_left_by_fixtures
+leaks.GRACE_S = 0.5
+"""
+HARDWARE = "from tests.conftest import pytest_addoption, pytest_collection_modifyitems, pytest_configure"
 
 LEAVES_A_FILE = """
 kept = []
@@ -65,22 +71,22 @@ LEAVING = {
 
 
 def test_what_a_test_leaves_behind_fails_it_and_is_named(pytester: pytest.Pytester) -> None:
-    result = _run(pytester, **{name: source for name, (source, _) in LEAVING.items()})
+    result = _run(pytester, LEAKS, **{name: source for name, (source, _) in LEAVING.items()})
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines_random([f"*  {line}" for _, line in LEAVING.values()])
 
 
 def test_a_test_that_cleans_up_passes(pytester: pytest.Pytester) -> None:
-    _run(pytester, honest=HONEST, slow_end=A_SLOW_END).assert_outcomes(passed=2)
+    _run(pytester, LEAKS, honest=HONEST, slow_end=A_SLOW_END).assert_outcomes(passed=2)
 
 
 @pytest.mark.parametrize(("options", "outcome"), [([], "skipped"), (["--hardware"], "passed")])
 def test_hardware_tests_run_only_when_asked_for(options: list[str], outcome: str, pytester: pytest.Pytester) -> None:
     source = "import pytest\n@pytest.mark.hardware\ndef test_it(): pass"
-    assert _run(pytester, *options, hardware=source).parseoutcomes() == {outcome: 1}
+    assert _run(pytester, HARDWARE, *options, hardware=source).parseoutcomes() == {outcome: 1}
 
 
-def _run(pytester: pytest.Pytester, *options: str, **sources: str) -> pytest.RunResult:
-    pytester.makeconftest(CONFTEST.replace("GRACE_S = 2.0", "GRACE_S = 0.5"))
+def _run(pytester: pytest.Pytester, conftest: str, *options: str, **sources: str) -> pytest.RunResult:
+    pytester.makeconftest(f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n{conftest}")
     pytester.makepyfile(**{f"test_{name}": source for name, source in sources.items()})
     return pytester.runpytest_subprocess("-p", "no:cacheprovider", *options)

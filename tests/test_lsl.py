@@ -195,6 +195,6 @@ def test_a_liblsl_that_does_not_load_is_told_without_a_traceback(
 def test_where_nothing_is_recorded_it_ends_with_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "pylsl.py").write_text("")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with commands.start("lsl", cwd=tmp_path) as process:  # a fresh one: PYTHONPATH is read when Python starts
+    with commands.started("lsl", cwd=tmp_path) as process:  # a fresh one: PYTHONPATH is read when Python starts
         _, said = process.communicate(timeout=commands.ENDS_WITHIN_S)
     assert (process.returncode, "is being recorded now" in said) == (2, True)

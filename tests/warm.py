@@ -4,7 +4,7 @@
     answer, a line on stdout   the exit code; of one that a signal ended, its negative number
 
 Each command is a process of its own, with its own exit code, environment and output, as by `python -m rig`. What the
-environment changes when Python or a driver is loaded needs a fresh one: see commands.start.
+environment changes when Python or a driver is loaded needs a fresh one: see commands.started.
 """
 
 from __future__ import annotations

@@ -139,10 +139,10 @@ def test_whatever_asks_a_command_to_end_the_pulses_stop_in_order(
 ) -> None:
     box = simulated()
     with pty_box(box) as port:
-        running = commands.start("box", command, "--port", port, cwd=tmp_path)
-        wait_until(lambda: box.pulses_sent > 10)
-        running.send_signal(number)
-        printed, said = running.communicate(timeout=commands.ENDS_WITHIN_S)
+        with commands.started("box", command, "--port", port, cwd=tmp_path) as running:
+            wait_until(lambda: box.pulses_sent > 10)
+            running.send_signal(number)
+            printed, said = running.communicate(timeout=commands.ENDS_WITHIN_S)
         assert box._running() is None
     assert running.returncode == code, said
     assert "Traceback" not in said
@@ -390,8 +390,8 @@ def test_avrdude_does_not_go_on_alone_and_what_the_board_is_left_with_is_said(
     number: int, asleep: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pids = that_sleeps(installed(tmp_path / "bin", monkeypatch), when=asleep)
-    with pty_box(simulated()) as port:
-        running = commands.start("box", "flash", "--port", port, "--yes", cwd=tmp_path)
+    flash = ("box", "flash", "--yes", "--port")
+    with pty_box(simulated()) as port, commands.started(*flash, port, cwd=tmp_path) as running:
         wait_until(pids.exists)
         wait_until(lambda: len(pids.read_text().split()) == 2)
         running.send_signal(number)

@@ -68,14 +68,14 @@ def test_what_stands_in_the_way_is_told_before_anything_is_swept(
 
 
 def test_ctrl_c_in_the_sweep_ends_it_in_order_and_keeps_nothing(rig: str, tmp_path: Path) -> None:
-    process = commands.start("check", "--rig", rig, "--sync", 600, "--no-speed", cwd=tmp_path)
-    line = ""
-    while "sweeping" not in line:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line or process.poll() is None
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=commands.ENDS_WITHIN_S)
+    with commands.started("check", "--rig", rig, "--sync", 600, "--no-speed", cwd=tmp_path) as process:
+        line = ""
+        while "sweeping" not in line:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line or process.poll() is None
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=commands.ENDS_WITHIN_S)
     assert (process.returncode, err) == (1, "ended before it was done; nothing more is judged\n"), (out, err)
     assert [path.name for path in (tmp_path / "calibration" / "small").iterdir()] == ["rig.yaml"]
 

@@ -131,16 +131,13 @@ def test_a_source_that_may_not_be_removed_is_said_so_and_its_copy_is_safe():
 def test_it_goes_last_at_processor_and_disk(lab):
     """nice 19, and the I/O class idle (3), of the process that archives."""
     (lab / "sessions/sub-001/ses-01/notes.bin").write_bytes(bytes(range(256)) * (64 << 12))
-    process = commands.start("archive", "sessions/sub-001/ses-01", "nas", cwd=lab)
-    try:
+    with commands.started("archive", "sessions/sub-001/ses-01", "nas", cwd=lab) as process:
         while process.poll() is None and not (lab / "nas/sub-001/.ses-01.part/notes.bin.part").exists():
             time.sleep(0.001)
         assert os.getpriority(os.PRIO_PROCESS, process.pid) == 19
         if (number := {"x86_64": 252, "aarch64": 31}.get(os.uname().machine)) is not None:
             assert ctypes.CDLL(None).syscall(number, 1, process.pid) >> 13 == 3
-    finally:
         process.kill()
-        process.communicate()
 
 
 @pytest.mark.parametrize("seed", range(1))
@@ -149,13 +146,12 @@ def test_killed_at_a_random_moment_the_next_run_ends_well(lab, seed):
     with (source / "notes.bin").open("wb") as notes:
         notes.write(random.Random(seed).randbytes(16 << 20))
     truth = tree(source)
-    process = commands.start("archive", source, nas, "--move", cwd=lab)
     part = nas / "sub-001/.ses-01.part/notes.bin.part"
     until = random.Random(seed).randrange(1, 16 << 20)
-    while process.poll() is None and not (part.exists() and part.stat().st_size >= until):
-        time.sleep(0.001)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    with commands.started("archive", source, nas, "--move", cwd=lab) as process:
+        while process.poll() is None and not (part.exists() and part.stat().st_size >= until):
+            time.sleep(0.001)
+        process.send_signal(signal.SIGKILL)
     assert sessions_below(nas) == [] or tree(nas / "sub-001/ses-01") == truth
     assert not source.exists() or tree(source) == truth
     done = commands.run("archive", source, nas, "--move", cwd=lab)
@@ -181,11 +177,11 @@ def test_ctrl_c_ends_it_without_a_traceback_and_the_next_run_goes_on(lab):
     source = lab / "sessions/sub-001/ses-01"
     with (source / "notes.bin").open("wb") as notes:
         notes.write(bytes(range(256)) * (16 << 12))
-    process = commands.start("archive", source, "nas", cwd=lab)
-    while process.poll() is None and not (lab / "nas/sub-001/.ses-01.part/notes.bin.part").exists():
-        time.sleep(0.001)
-    process.send_signal(signal.SIGINT)
-    said = process.communicate()
+    with commands.started("archive", source, "nas", cwd=lab) as process:
+        while process.poll() is None and not (lab / "nas/sub-001/.ses-01.part/notes.bin.part").exists():
+            time.sleep(0.001)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate()
     assert process.returncode != 0 or (lab / "nas/sub-001/ses-01").exists()
     assert "Traceback" not in said[1]
     assert commands.run("archive", source, "nas", cwd=lab).returncode == 0

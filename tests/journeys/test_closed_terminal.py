@@ -10,8 +10,8 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from shlex import join
 
@@ -19,6 +19,7 @@ import h5py
 import pytest
 
 import rig
+from tests.commands import killed_on_error
 from tests.rigs import write_protocol, write_rig
 
 ENDS_WITHIN_S = 30
@@ -152,7 +153,7 @@ def test_a_terminal_that_was_stopped_costs_nothing_and_shows_the_end_when_it_goe
 def test_a_pipe_that_nobody_reads_costs_nothing(tmp_path):
     reading, writing = os.pipe()
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, ONE_PAGE)
-    with subprocess.Popen(command(tmp_path, 7), cwd=tmp_path, stdout=writing) as process, killed(process):
+    with subprocess.Popen(command(tmp_path, 7), cwd=tmp_path, stdout=writing) as process, killed_on_error(process):
         os.close(writing)
         wait_for(lambda: any(tmp_path.rglob("*_session.h5")))
         fill(Path(f"/proc/{process.pid}/fd/1"))
@@ -161,16 +162,6 @@ def test_a_pipe_that_nobody_reads_costs_nothing(tmp_path):
     assert process.returncode == 0
     assert "outcome: finished" in last
     assert_whole(tmp_path, "finished")
-
-
-@contextmanager
-def killed(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """If anything goes wrong it is not waited for."""
-    try:
-        yield
-    except BaseException:
-        process.kill()
-        raise
 
 
 def fill(pipe: Path) -> None:

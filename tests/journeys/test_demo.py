@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
@@ -99,20 +100,21 @@ def test_the_demos_file_holds_everything_that_happened(demo):
         assert run.log[-1]["outcome"] == "finished"
 
 
-def _start_demo(tmp_path: Path, until: str, protocol: object = "demo"):
+@contextmanager
+def _started_demo(tmp_path: Path, until: str, protocol: object = "demo"):
     """A demo under way in its window, from the first status line that holds `until`."""
-    process = commands.start("record", protocol, *DEMO[2:], "--out", tmp_path, cwd=tmp_path)
-    assert process.stdout is not None
-    while until not in (line := process.stdout.readline()):
-        assert line, process.stderr and process.stderr.read()
-    return process
+    with commands.started("record", protocol, *DEMO[2:], "--out", tmp_path, cwd=tmp_path) as process:
+        assert process.stdout is not None
+        while until not in (line := process.stdout.readline()):
+            assert line, process.stderr and process.stderr.read()
+        yield process
 
 
 def test_ctrl_c_in_the_middle_of_a_film_ends_in_order(tmp_path):
-    process = _start_demo(tmp_path, "clip1")
-    assert "clip1" in [process.stdout.readline() for _ in range(2)][-1]  # a line a second
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=commands.ENDS_WITHIN_S)
+    with _started_demo(tmp_path, "clip1") as process:
+        assert "clip1" in [process.stdout.readline() for _ in range(2)][-1]  # a line a second
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=commands.ENDS_WITHIN_S)
     assert process.returncode == 0, err
     assert "outcome: stopped" in out
     with rig.open(tmp_path / "sub-001/ses-01") as session:
@@ -126,14 +128,15 @@ def test_a_dead_window_does_not_end_the_recording_nor_take_answers_with_it(tmp_p
     head, _, _ = find_protocol("demo").read_text().partition("blocks:\n")
     asked_first = tmp_path / "asked-first.yaml"
     asked_first.write_text(f"{head}blocks:\n{QUESTION}  - {{kind: clip, name: clip1, clip: bunny}}\n")
-    process = _start_demo(tmp_path, "clip1", asked_first)
-    window = _child_running("rig.stimulus.child", process.pid)
-    os.kill(window, signal.SIGKILL)
-    assert process.stdout is not None
-    frames = [_frames_in(process.stdout.readline()) for _ in range(4)]
-    assert frames[-1] > frames[0] + 150, "frames go on"
-    process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=commands.ENDS_WITHIN_S)
+    with _started_demo(tmp_path, "clip1", asked_first) as process:
+        os.kill(_child_running("rig.stimulus.child", process.pid), signal.SIGKILL)
+        frames = _frames_in(process.stdout.readline())
+        told = [process.stdout.readline() for _ in range(3)]
+        while "rig.stimulus.child" not in told[-1]:
+            told.append(process.stdout.readline())
+        assert _frames_in(told[-1]) > frames + 100, "frames go on"
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=commands.ENDS_WITHIN_S)
     assert process.returncode == 1
     assert "ALARM" in out
     assert "rig.stimulus.child" in out

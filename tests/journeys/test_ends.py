@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import h5py
@@ -29,13 +30,12 @@ PULSES_S = 100
 def recorder(tmp_path):
     """A recording under way, past its first second; given back as (process, folder of the session)."""
     files = write_protocol(tmp_path, ("long", 60, "all")), write_rig(tmp_path)
-    process = commands.start("record", files[0], "--rig", files[1], "--subject", "001", cwd=tmp_path)
-    assert process.stdout is not None
-    while "HS" not in (line := process.stdout.readline()):
-        assert line, process.stderr and process.stderr.read()
-    yield process, tmp_path / "sessions/sub-001/ses-01"
-    process.kill()
-    process.communicate()
+    with commands.started("record", files[0], "--rig", files[1], "--subject", "001", cwd=tmp_path) as process:
+        assert process.stdout is not None
+        while "HS" not in (line := process.stdout.readline()):
+            assert line, process.stderr and process.stderr.read()
+        yield process, tmp_path / "sessions/sub-001/ses-01"
+        process.kill()
 
 
 def _children(pid: int) -> list[int]:
@@ -199,11 +199,11 @@ def test_a_dead_world_is_named_and_what_came_before_is_kept(recorder):
 
 def test_stopped_before_anything_was_recorded_it_keeps_no_number(tmp_path):
     files = write_protocol(tmp_path, ("long", 60, "all")), write_rig(tmp_path)
-    process = commands.start("record", files[0], "--rig", files[1], "--subject", "001", cwd=tmp_path)
-    assert process.stdout is not None
-    assert "arming" in process.stdout.readline()
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=commands.ENDS_WITHIN_S)
+    with commands.started("record", files[0], "--rig", files[1], "--subject", "001", cwd=tmp_path) as process:
+        assert process.stdout is not None
+        assert "arming" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=commands.ENDS_WITHIN_S)
     assert not list((tmp_path / "sessions/sub-001").glob("ses-*"))
 
 
@@ -218,8 +218,9 @@ def test_the_logs_of_a_recording_that_failed_lie_beside_it(recorder):
 def test_of_recorders_of_one_subject_one_records_and_the_others_name_it(tmp_path):
     files = write_protocol(tmp_path, ("short", 1, "all")), write_rig(tmp_path)
     arguments = ("record", files[0], "--rig", files[1], "--subject", "001", "--speed", "max")
-    racers = [commands.start(*arguments, cwd=tmp_path) for _ in range(4)]
-    ends = [racer.communicate(timeout=commands.ENDS_WITHIN_S) for racer in racers]
+    with ExitStack() as started:
+        racers = [started.enter_context(commands.started(*arguments, cwd=tmp_path)) for _ in range(4)]
+        ends = [racer.communicate(timeout=commands.ENDS_WITHIN_S) for racer in racers]
     codes = [racer.returncode for racer in racers]
     assert 0 in codes, ends
     for code, (_, said) in zip(codes, ends, strict=True):
@@ -231,13 +232,12 @@ def test_of_recorders_of_one_subject_one_records_and_the_others_name_it(tmp_path
 def test_a_stopped_reader_of_the_output_does_not_stop_the_recording(tmp_path):
     """A closed pipe behind the status lines must not cost the session."""
     files = write_protocol(tmp_path, ("short", 2, "all")), write_rig(tmp_path)
-    process = commands.start("record", files[0], "--rig", files[1], "--subject", "001", cwd=tmp_path)
-    assert process.stdout is not None
-    process.stdout.close()
-    assert process.stderr is not None
-    process.stderr.read()
-    process.stderr.close()
-    process.wait(timeout=commands.ENDS_WITHIN_S)
+    with commands.started("record", files[0], "--rig", files[1], "--subject", "001", cwd=tmp_path) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        process.stderr.read()
+        process.wait(timeout=commands.ENDS_WITHIN_S)
     with rig.open(tmp_path / "sessions/sub-001/ses-01") as session:
         assert str(session.runs[0].outcome) == "finished"
 

@@ -19,9 +19,9 @@ from rig.session.layout import Outcome
 from rig.verify.findings import Word
 from rig.verify.verdict import verify_run
 from tests.check.test_displays import SIMULATED
-from tests.commands import run, start
+from tests.commands import run, started
 from tests.films import make_film, sha256_of
-from tests.journeys.test_closed_terminal import ENDS_WITHIN_S, killed, wait_for
+from tests.journeys.test_closed_terminal import ENDS_WITHIN_S, wait_for
 from tests.operate.test_terminal import Operator
 from tests.rigs import write_rig
 
@@ -82,6 +82,7 @@ def lead_and_kill(recorder: int, session: Path, folder: Path) -> tuple[int, int]
             shown_ns = CLOCK.now_ns()
             told = heard(client, lambda state: any(alarm.startswith("screen") for alarm in state["alarms"]))
             heard(client, lambda state: state["streams"]["HS"]["arrived"] > told["streams"]["HS"]["arrived"] + 50)
+            heard(client, lambda state: any("rig.stimulus.child" in alarm for alarm in state["alarms"]))
     return killed_ns, shown_ns
 
 
@@ -102,9 +103,8 @@ def beside(tmp_path_factory: pytest.TempPathFactory) -> Beside:
     simulated = rig_file.read_text()
     rig_file.write_text(simulated.replace(SIMULATED, WINDOW))
     command = ("record", protocol, "--rig", rig_file, "--subject", "001")
-    recorder = start(*command, cwd=folder)
     session = folder / "sessions/sub-001/ses-01"
-    with recorder, killed(recorder):
+    with started(*command, cwd=folder) as recorder:
         wait_for(lambda: (session / "channel.json").exists())
         times = lead_and_kill(recorder.pid, session, folder)
         recorder.send_signal(signal.SIGINT)

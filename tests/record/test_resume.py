@@ -325,7 +325,7 @@ def test_the_outage_is_told_to_the_millisecond(tmp_path):
     """In real time, and by the command that an operator types: both runs are of one boot, so the host clock tells."""
     rig_file, protocol = cut(tmp_path, "trial01-film", time="real")
     resume = ("--rig", rig_file, "--subject", "001", "--participant", "scripted", "--resume")
-    with commands.start("record", protocol, *resume, cwd=tmp_path) as recorder:
+    with commands.started("record", protocol, *resume, cwd=tmp_path) as recorder:
         said = next(line for line in recorder.stdout if "trial02-film" in line)  # a step has begun
         recorder.send_signal(signal.SIGINT)
         rest, problems = recorder.communicate(timeout=ENDS_WITHIN_S)

@@ -36,12 +36,9 @@ def under_way(folder: Path, seconds: int) -> Iterator[tuple[Simavr, subprocess.P
         box = f"port: {chip.port}, rate_hz: 100, inputs: {{HS: 0, VIS: 1, NIR: 2}}"
         text = rig.read_text().replace("port: sim://small, rate_hz: 100", box)
         rig.write_text(text.replace("seed: 4", f"seed: 4\n  wires: {wires}"))
-        process = commands.start("record", protocol, "--rig", rig, "--subject", "001", cwd=folder)
-        try:
+        with commands.started("record", protocol, "--rig", rig, "--subject", "001", cwd=folder) as process:
             yield chip, process
-        finally:
             process.kill()
-            process.communicate()
 
 
 def line_with(process: subprocess.Popen[str], *words: str) -> str:
