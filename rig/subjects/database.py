@@ -67,7 +67,7 @@ class Database:
         if not self._exists():
             yield None
             return
-        with self._explained(), closing(self._open("ro")) as db:
+        with self._explained(), closing(self._open_to_read()) as db:
             db.execute("BEGIN")
             yield db if self._is_made(db) else None
 
@@ -101,6 +101,15 @@ class Database:
             pass
         host.sync_folder(self.path.parent)
 
+    def _open_to_read(self) -> sqlite3.Connection:
+        """What a killed program left half written is rolled back first, which needs a writer."""
+        try:
+            return self._open("ro")
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorcode != sqlite3.SQLITE_READONLY_ROLLBACK:
+                raise
+        return self._open("rw")
+
     def _open(self, mode: str) -> sqlite3.Connection:
         where = f"file:{quote(str(self.path.absolute()))}?mode={mode}"
         db = sqlite3.connect(where, timeout=PATIENCE_S, isolation_level=None, uri=True)
@@ -108,6 +117,7 @@ class Database:
         try:
             db.execute("PRAGMA foreign_keys = ON")
             db.execute("PRAGMA synchronous = EXTRA")
+            db.execute("SELECT count(*) FROM sqlite_master")  # what stands in the way of reading shows here
         except sqlite3.Error:
             db.close()
             raise

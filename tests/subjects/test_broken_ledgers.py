@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -118,3 +119,16 @@ def test_on_a_full_disk_it_is_as_it_was(tmp_path: Path, monkeypatch: pytest.Monk
             Ledger(tmp_path).reserve(*ORDER, new_session(tmp_path, f"s{number}"))
             before = Ledger(tmp_path).path.read_bytes()
     assert Ledger(tmp_path).path.read_bytes() == before
+
+
+def test_what_a_killed_program_left_half_written_is_taken_back_by_who_reads_next(tmp_path: Path) -> None:
+    """Its journal lies beside the file, whose pages are of both times."""
+    come(tmp_path / "then", "001")
+    with closing(sqlite3.connect(tmp_path / "then" / database.NAME, isolation_level=None)) as db:
+        db.execute("PRAGMA cache_size = 1")  # pages reach the file before the transaction ends
+        db.execute("BEGIN IMMEDIATE")
+        db.executemany("INSERT INTO subjects VALUES (?1, ?1, ?1)", [(f"{n:05d}" * 20,) for n in range(1000)])
+        shutil.copytree(tmp_path / "then", tmp_path / "left")  # as after kill -9
+        db.execute("ROLLBACK")
+    assert (tmp_path / "left" / f"{database.NAME}-journal").stat().st_size > 0
+    assert [entry.subject for entry in Ledger(tmp_path / "left").subjects()] == ["001"]
