@@ -1,7 +1,7 @@
 """Runs `rig` commands in processes forked off one that has loaded already what they import: most of what one costs.
 
-    request, a line on stdin   {"arguments": [...], "cwd": ..., "env": {...}, "stdout": FILE, "stderr": FILE}
-    answer, a line on stdout   the exit code; of one that a signal ended, its negative number
+    who asks --arguments, folder, environment; standard input, output and error--> a connection to this process
+             <--the exit code; of a command that a signal ended, its negative number--
 
 Each command is a process of its own, with its own exit code, environment and output, as by `python -m rig`. What the
 environment changes when Python or a driver is loaded needs a fresh one: see commands.started.
@@ -9,12 +9,16 @@ environment changes when Python or a driver is loaded needs a fresh one: see com
 
 from __future__ import annotations
 
+import gc
 import json
 import os
+import socket
 import sys
 import traceback
 from importlib import import_module
 from typing import Any
+
+from tests.asking import MOST_BYTES
 
 LOADED = (
     "matplotlib.figure",
@@ -36,30 +40,48 @@ LOADED = (
 def main() -> None:
     for module in LOADED:
         import_module(module)
-    for line in sys.stdin:
-        print(_run(json.loads(line)), flush=True)
+    gc.freeze()  # what is loaded is not looked through, and so not copied, in each command
+    listener = socket.socket(fileno=int(sys.argv[1]))
+    while True:
+        connection, _ = listener.accept()
+        if os.fork() == 0:
+            _answer(connection)
+        connection.close()
+        _reap()
 
 
-def _run(request: dict[str, Any]) -> int:
+def _reap() -> None:
+    """Commands that have ended."""
+    try:
+        while os.waitpid(-1, os.WNOHANG) != (0, 0):
+            pass
+    except ChildProcessError:
+        pass
+
+
+def _answer(connection: socket.socket) -> None:
+    """In the child: run a command in a child of its own and say how it ended; never returns."""
+    data, fds, _, _ = socket.recv_fds(connection, MOST_BYTES, 3)
     pid = os.fork()
     if pid == 0:
-        _be_rig(request)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        connection.close()
+        _be_rig(json.loads(data), fds)
+    for fd in fds:
+        os.close(fd)
+    connection.send(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])).encode())
+    os._exit(0)
 
 
-def _be_rig(request: dict[str, Any]) -> None:
+def _be_rig(request: dict[str, Any], fds: list[int]) -> None:
     """In the child: as `python -m rig ARGUMENTS`; never returns."""
     code = 1
     try:
         os.chdir(request["cwd"])
         os.environ.clear()
         os.environ.update(request["env"])
-        for fd, name, flags in (
-            (0, os.devnull, os.O_RDONLY),
-            (1, request["stdout"], os.O_WRONLY),
-            (2, request["stderr"], os.O_WRONLY),
-        ):
-            os.dup2(os.open(name, flags), fd)
+        for number, fd in enumerate(fds):
+            os.dup2(fd, number)
+            os.close(fd)
         sys.stdin, sys.stdout, sys.stderr = (open(fd, "rww"[fd], closefd=False) for fd in range(3))  # noqa: SIM115
         sys.argv = ["rig", *request["arguments"]]
         from rig.__main__ import main as rig

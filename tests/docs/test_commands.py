@@ -42,7 +42,7 @@ def _blocks(page: str) -> list[tuple[str, str]]:
 
 def _follow(page: str, folder: Path) -> str:
     """Do what a page says, in `folder`; what was printed."""
-    env = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "COLUMNS": "200"}
+    env = os.environ | {"PATH": commands.on_path(), "COLUMNS": "200"}
     said = ""
     for kind, text in _blocks(page):
         command = ["bash", "-e", "-c", text] if kind == "sh" else [sys.executable, "-c", text]
