@@ -49,6 +49,7 @@ class VirtualRecorder:
         self._storage = storage
         self._events: deque[Event] = deque()
         self._lost: set[str] = set()  # devices that failed; as their thread would, they end
+        self._has_asked = False  # something of a device, which sends it when it is looked at next
         self._next_tick = self._next_flush = self._clock.now_ns()
 
     def stop(self) -> None:
@@ -88,11 +89,17 @@ class VirtualRecorder:
             self._perform(self.run.step(event, self._clock.now_ns()))
 
     def _move_on(self) -> None:
-        """Let time pass until something is due."""
+        """Let time pass until a device has something to tell, or something is due here."""
+        world = self._virtual.world
         screen_ns = None if "screen" in self._lost else self._virtual.next_screen_ns()  # nobody asks it any more
-        times = [self._next_tick, self._virtual.world.next_host_ns(), screen_ns]
-        self._clock.sleep_until(min(t for t in times if t is not None))
-        self._virtual.world.run_until(self._clock.now_ns())
+        ours_ns = self._next_tick if screen_ns is None else min(self._next_tick, screen_ns)
+        is_over = False
+        while not is_over:
+            worlds_ns = world.next_host_ns()
+            self._clock.sleep_until(ours_ns if worlds_ns is None else min(ours_ns, worlds_ns))
+            world.run_until(self._clock.now_ns())
+            is_over = self._has_asked or self._clock.now_ns() >= ours_ns or self._virtual.is_telling()
+        self._has_asked = False
 
     def _gather(self) -> None:
         """What has happened by now, device by device."""
@@ -145,7 +152,9 @@ class VirtualRecorder:
         for action in actions:
             if isinstance(action, CloseFile):
                 self._storage.close(action.outcome, self._clock)
-            elif not self._command(action):
+            elif self._command(action):
+                self._has_asked = True
+            else:
                 self._attempt(self._storage.do, action)
 
     def _attempt(self, work: Callable[..., None], *of: object) -> None:

@@ -112,6 +112,11 @@ class SimulatedBox:
         data = self._faults.spoil(data, Fault.BYTE_TO_BOX, self._last_recorded())
         self._at(self._line.to_box(len(data), host_ns), lambda now: self._read(data, now))
 
+    @property
+    def is_telling(self) -> bool:
+        """Whether bytes have reached the host that were not taken yet."""
+        return bool(self._output)
+
     def take_output(self, host_ns: int) -> bytes:
         """The bytes that have reached the host by `host_ns` and were not taken yet."""
         self.run_until(host_ns)

@@ -33,6 +33,11 @@ class LocalLink(Link):
         self.pool, self.states = empty_pool(shape)
         world.attach(name, self._messages.append, self.pool, self.states)
 
+    @property
+    def is_telling(self) -> bool:
+        """Whether a message waits."""
+        return bool(self._messages)
+
     def send(self, message: Message) -> None:
         """See Link.send."""
         self._world.command(self._name, message, self._world.now_ns)

@@ -86,3 +86,4 @@ class Virtual:
     clock: VirtualClock
     world: Moving
     next_screen_ns: Callable[[], int | None]
+    is_telling: Callable[[], bool]  # whether box or cameras have something that was not taken yet

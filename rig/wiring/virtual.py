@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ from rig.wiring.drivers import open_box
 from rig.wiring.opening import open_replayed
 
 if TYPE_CHECKING:
+    from rig.sim.box import SimulatedBox
+    from rig.sim.links import LocalLink
     from rig.sim.screen import SimulatedScreen
     from rig.sim.world import World
 
@@ -48,10 +51,15 @@ def open_virtual(
     name = f"virtual-{secrets.token_hex(8)}"
     port = protocol_sim.register(name, protocol_sim.VirtualEndpoint(world.box, world, clock))
     devices.closing(lambda: protocol_sim.unregister(name))
-    for camera in rig.cameras:
-        devices.has_camera(SimulatedCamera(camera, LocalLink(camera, world, pool_shape(rig, camera)), clock))
+    links = {camera: LocalLink(camera, world, pool_shape(rig, camera)) for camera in rig.cameras}
+    for camera, link in links.items():
+        devices.has_camera(SimulatedCamera(camera, link, clock))
     devices.has_box(open_box(rig.box, port, clock))
-    return Virtual(devices, clock, world, screen.next_host_ns)
+    return Virtual(devices, clock, world, screen.next_host_ns, lambda: _is_telling(world.box, links.values()))
+
+
+def _is_telling(box: SimulatedBox, links: Iterable[LocalLink]) -> bool:
+    return box.is_telling or any(link.is_telling for link in links)
 
 
 def _replayed_virtually(rig: Rig) -> Virtual:
@@ -61,7 +69,7 @@ def _replayed_virtually(rig: Rig) -> Virtual:
     playback = devices.playback
     assert playback is not None
     clock.sleep_until(playback.start_host_ns)
-    return Virtual(devices, clock, playback, lambda: None)
+    return Virtual(devices, clock, playback, lambda: None, lambda: True)
 
 
 def _virtual_screen(

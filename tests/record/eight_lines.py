@@ -53,6 +53,10 @@ class EightLines:
     def ticks_at(self, host_ns: int) -> int:
         return (host_ns - self._start_ns) // TICK_NS
 
+    @property
+    def is_telling(self) -> bool:
+        return bool(self.told)
+
     def next_host_ns(self) -> int | None:
         return self._due[0][0] if self._due else None
 
