@@ -89,7 +89,8 @@ What must fit together, besides each key by itself:
 - The rules of `order` can hold together in all trials.
 - Where the operator guesses, or something is at stake, `operator.guesses` says what can be guessed; every `target` is
   one of it. `stakes.kind` penalty goes with a block of the kind penalty, whose `cap` is not above its questions; pay
-  with `start`, `each` and `unit`. Only then a text says `{pay}`.
+  with `start`, `each` and `unit`. Only then a text says `{pay}`, and `{caught}` only with `operator.guesses`. Other
+  braces, or these two with blanks in them, stand in no text.
 - A questionnaire has `questions`, or `statements` or a `statements_file` with a `scale`; `break_every` goes with
   `break_text`. A wash-out has `seconds`, or `key` and `max_seconds`.
 - An answer of a consent must be left that does not decline. The key of withdrawal does nothing else: so it is not space

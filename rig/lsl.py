@@ -23,7 +23,9 @@ INSTALL = "pip install 'rig[lsl]'"
 READINGS = 8  # of both clocks, of which the tightest counts
 WAIT_S = 1.0
 LINGER_S = 1.0  # from the last sample to the end, so that it reaches who listens
-PULSE_FIELDS = (("run_id", "none"), ("pulse", "count"), ("host_ns", "ns"), ("box_ticks", "0.5 us"))  # exact up to 2**53
+PULSE_FIELDS = (  # exact up to 2**53
+    ("run_id", "none"), ("pulse", "count"), ("host_ns", "ns"), ("box_ticks", "0.5 us"), ("within_ns", "ns"),
+)  # fmt: skip
 
 
 def library() -> Any:

@@ -32,7 +32,7 @@ LINES: dict[str, tuple[str, ...]] = {  # each check belongs to one line of evide
     PIXELS: ("sync LEDs", "saturation", "darkness", "blur", "flicker", "leak", "frozen"),
     PAIRING: ("frames", "extras", "recount", "order", "pairing"),
     LINE: ("exposures", "skew", "exposure time", "midpoints"),
-    SCREEN: ("steps", "film frames", "film cadence", "film drift", "late flips", "photodiode"),
+    SCREEN: ("steps", "film frames", "film cadence", "film drift", "late flips", "photodiode", "sound"),
     FILE: ("schema", "identity", "files", "acknowledged", "features", "checksums", "walk checksums", "rows", "tables",
            "values", "pictures", "temperature", "disk", "ending"),
 }  # fmt: skip

@@ -65,6 +65,7 @@ class Plan:
     film_holes: set[int] = field(default_factory=set)
     film_begins: bool = True
     late_flips: int = 0
+    sound_late_ms: tuple[float | None, ...] = ()  # of each film as told in the log; None: it did not begin
     steps_missing: set[int] = field(default_factory=set)  # no row of them
     steps_open: set[int] = field(default_factory=set)  # begun, and no row closes them
     step_shift_s: dict[int, tuple[float, float]] = field(default_factory=dict)  # onset and end moved
@@ -477,6 +478,12 @@ class _Maker:
         self.text("stimulus/answers", [answer])
         if self.plan.alarm:
             self.log("alarm", text=self.plan.alarm)
+        for late_ms in self.plan.sound_late_ms:
+            since = f"film frame 0 at {onset} ns, asked for at {onset} ns"
+            told = "NOT BEGUN 500.0 ms after"
+            if late_ms is not None:
+                told = f"began at {onset + round(late_ms * 1e6)} ns, {late_ms:+.1f} ms from"
+            self.log("note", text=f"screen: sound of bunny: {told} {since}")
         if self.plan.screen_lost_ns:
             text = "shows no further step, and the recording goes on; press Ctrl-C to end it in order"
             self.log("alarm", stream="screen", text=text, host_ns=self.plan.screen_lost_ns)

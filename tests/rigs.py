@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from rig.config.rig import read_rig
 from rig.elicitation.protocol import read_protocol
-from rig.record.recording import Recorded, Recording, Request
+from rig.record.recording import Recorded, Recording, Request, Status
 from tests.films import make_film, sha256_of
 
 RIG = """\
@@ -65,9 +66,16 @@ def write_film_protocol(folder: Path, frames: int = 50) -> Path:
 
 
 def record(
-    folder: Path, rig: Path, protocol: Path, *, virtual: bool = True, scripted: bool = True, subject: str = "001"
+    folder: Path,
+    rig: Path,
+    protocol: Path,
+    *,
+    virtual: bool = True,
+    scripted: bool = True,
+    subject: str = "001",
+    on_status: Callable[[Status], None] = lambda _: None,
 ) -> Recorded:
     """One session below `folder`/sessions."""
     files = read_rig(rig), read_protocol(protocol)
     request = Request(*files, subject, folder / "sessions", scripted=scripted, virtual=virtual)
-    return Recording(request, lambda _: None).record()
+    return Recording(request, on_status).record()

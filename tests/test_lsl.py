@@ -22,7 +22,10 @@ from tests import commands
 AHEAD_S = 1234.5  # of LSL's clock against the host clock
 ENDS_WITHIN_S = 30
 ANSWER = {"kind": "answer", "host_ns": 8_250_000_000, "step": "felt", "question": "felt-q", "answer": "ärgerlich"}
-PULSE = {"kind": "pulse", "host_ns": 9_000_000_123, "run_id": 4_000_000_001, "pulse": 864_000, "box_ticks": 1 << 40}
+PULSE = {
+    "kind": "pulse", "host_ns": 9_000_000_123, "within_ns": 800_000,
+    "run_id": 4_000_000_001, "pulse": 864_000, "box_ticks": 1 << 40,
+}  # fmt: skip
 
 
 class Slow:
@@ -127,7 +130,7 @@ def test_samples_are_stamped_with_when_it_happened_and_carry_the_host_clock(tmp_
     assert json.loads(text[0]) == ANSWER
     assert at == pytest.approx(8.25 + AHEAD_S, abs=relay.offset.within_s + 1e-9)
     ((numbers, at),) = pulses.pushed
-    assert numbers == [4_000_000_001, 864_000, 9_000_000_123, 1 << 40]
+    assert numbers == [4_000_000_001, 864_000, 9_000_000_123, 1 << 40, 800_000]
     assert at == pytest.approx(9.000000123 + AHEAD_S, abs=relay.offset.within_s + 1e-9)
     assert (relay.markers, relay.pulses) == (1, 1)
 
@@ -150,7 +153,7 @@ def test_a_session_that_goes_on_has_the_same_streams_which_say_what_is_in_them(t
     assert markers.described.values == {"session": "sub-007_ses-02"}
     assert (markers.type, markers.channel_format, pulses.channel_format) == ("Markers", "string", "double64")
     labels = [channel.values["label"] for channel in pulses.described.children[0].children]
-    assert labels == ["run_id", "pulse", "host_ns", "box_ticks"]
+    assert labels == ["run_id", "pulse", "host_ns", "box_ticks", "within_ns"]
 
 
 @pytest.mark.parametrize("is_closed", [True, False])

@@ -111,6 +111,7 @@ def _describe_run(run: Run) -> dict[str, Any]:
             for name, stream in run.streams.items()
         },
         "silent": _silence(run),
+        "sound_faults": _sound_faults(run),
         "disk": _disk_use(run),
         "verdict": verdict_word(run),
     }
@@ -122,11 +123,18 @@ def _silence(run: Run) -> str:
     return str(_abilities(run, "screen").get("silent", "")) if has_film else ""
 
 
+def _sound_faults(run: Run) -> list[str]:
+    """Each clip whose sound did not begin with its first picture, in words."""
+    from rig.session.heard import heard_in
+
+    return [f"{heard.clip}: {heard.fault}" for heard in heard_in(run) if heard.fault]
+
+
 def _replayed_from(run: Run) -> str:
     """Of which run it is a replay; empty: its devices were no recorded ones."""
-    from rig.session.playback import REPLAYED_FROM
+    from rig.session.playback import replayed_from
 
-    return str(_abilities(run, "box").get(REPLAYED_FROM, ""))
+    return replayed_from(run)
 
 
 def _abilities(run: Run, name: str) -> dict[str, Any]:
@@ -241,6 +249,7 @@ def _show(found: dict[str, Any], console: Console) -> None:
         is_cut = run["outcome"] == "incomplete"
         rows += [(f"  {name}", _stream_line(stream, is_cut=is_cut)) for name, stream in run["streams"].items()]
         rows += [("  sound", f"silent: {run['silent']}")] if run["silent"] else []
+        rows += [("  sound", fault) for fault in run["sound_faults"]]
         rows += [("  disk", _disk_line(run["disk"]))] if run["disk"] else []
         rows += [("  verdict", run["verdict"])]
     for key, value in rows:

@@ -21,6 +21,10 @@ from rig.errors import ClipError
 # much early (24 fps on 60 Hz has every other one there, and may then have 0.9 ms of jitter). No multiple of
 # 0.0025: so no film of a usual rate has a frame just there.
 TIE = 0.053
+# Refreshes: a flip so much before or after its turn came with another refresh. One nearer is stamped late, as flips of
+# a real screen are by some 0.1 ms and those of a virtual one by some ms, or the film's first one was, and all others
+# seem early; or the screen has drifted from the rate that rig.yaml says.
+EARLY, LATE = 0.9, 0.6
 # Refreshes: how near to a whole number of them a film frame must last to be even; 29.97 fps on 60 Hz is off by 0.002.
 WHOLE = 0.01
 PATTERN = 12  # flips of so many film frames are written out
@@ -33,6 +37,16 @@ def due(since_first_ns: int, period_ns: int, fps: float) -> int:
     A film frame is due at the flip nearest to its time, the earlier of two, `period_ns` being the time between flips.
     """
     return int((since_first_ns + period_ns * (0.5 + TIE)) * fps / NS)
+
+
+def refreshes(since_first_ns: int, period_ns: int, flip_before: int) -> int:
+    """The refresh of a flip, counted from that of film frame 0; `flip_before`: the refresh of the flip before it.
+
+    A film's time is counted in refreshes, because flips are on their grid and their stamps are not: by the stamps a
+    film frame due near the middle between two flips would come with either.
+    """
+    since, turn = since_first_ns / period_ns, flip_before + 1
+    return turn if -EARLY < since - turn < LATE else round(since)
 
 
 def advance(shown: int, wanted: int) -> tuple[int, int]:
@@ -74,7 +88,7 @@ def cadence(frames: int, fps: float, refresh_hz: float) -> Cadence:
     while shown < frames:
         flips[shown] += 1
         flip += 1
-        wanted = due(round(flip * NS / refresh_hz), period_ns, fps)
+        wanted = due(flip * period_ns, period_ns, fps)
         shown = frames if wanted >= frames and shown == frames - 1 else advance(shown, min(wanted, frames - 1))[0]
     return Cadence(tuple(flips), refresh_hz / fps)
 

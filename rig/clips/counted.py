@@ -1,6 +1,7 @@
 """A film counted by decoding it: how many pictures, of which size, and when each is due.
 
     every picture decoded --> those in [in_s, out_s) --> at even times --> Counted
+                              the same from a key frame before in_s? --> that may be jumped to
 
 A film is refused when it cannot be shown exactly as it was filmed: pictures at uneven times, changing size,
 rotated by a header, not square in their pixels, or in half pictures (interlaced). Headers are not believed: they say
@@ -9,15 +10,18 @@ rotated by a header, not square in their pixels, or in half pictures (interlaced
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
+from numpy.typing import NDArray
 
-from rig.clips.decode import decoded
+from rig.clips.decode import decoded, jumped, scaled
 from rig.errors import ClipError
 
 # Containers round times to milliseconds, so intervals of a constant rate differ by up to 1 ms.
@@ -36,6 +40,8 @@ class Counted:
     fps: float  # counted from the times of the pictures
     first: int  # film frame of the file that is shown first
     pts_s: tuple[float, ...]  # time of each picture shown, after the first one shown, s
+    at_s: float  # when the first one shown is due on the clock of the file, s
+    may_jump: bool  # whether decoding from a key frame before it gave the same pictures as decoding from the start
 
 
 def count(path: Path, in_s: float | None = None, out_s: float | None = None) -> Counted:
@@ -45,14 +51,16 @@ def count(path: Path, in_s: float | None = None, out_s: float | None = None) -> 
     it cannot be shown.
     """
     require_plain_track(path)
-    shape, times = _decode(path, out_s)
+    with closing(_Jump(path)) as jump:
+        shape, times = _decode(path, in_s, out_s, jump)
     first = _first(path, times, in_s)
     part = times[first:]
     if len(part) < 2:
         raise ClipError(str(path), f"has too few pictures: {len(part)}", allowed="at least 2", hint=NORMALISE)
     fps = _constant_rate(path, part, first)
     _require_end(path, times[-1] + 1 / fps, out_s)
-    return Counted(shape.width, shape.height, fps, first, tuple(time - part[0] for time in part))
+    pts_s = tuple(time - part[0] for time in part)
+    return Counted(shape.width, shape.height, fps, first, pts_s, float(shape.time) + part[0], jump.is_exact)
 
 
 def require_plain_track(path: Path) -> None:
@@ -73,8 +81,8 @@ def require_plain_track(path: Path) -> None:
         )
 
 
-def _decode(path: Path, out_s: float | None) -> tuple[Any, list[float]]:
-    """The first frame of the file, and the time of each after it in s, up to `out_s`."""
+def _decode(path: Path, in_s: float | None, out_s: float | None, jump: _Jump) -> tuple[Any, list[float]]:
+    """The first frame of the file, and the time of each after it in s, to `out_s`; `jump` sees those from `in_s` on."""
     first: Any = None
     times: list[float] = []
     for index, frame in enumerate(decoded(path)):
@@ -84,9 +92,52 @@ def _decode(path: Path, out_s: float | None) -> tuple[Any, list[float]]:
         for fault, hint in _faults(first, frame):
             raise ClipError(str(path), f"cannot be shown: {fault} at film frame {index}", hint=hint)
         times.append(time_s(first, frame))
+        if in_s is not None and index and _ms(times[-1]) >= _ms(in_s):
+            jump.compare(frame)
     if not times:
         raise ClipError(str(path), "has too few pictures: 0", allowed="at least 2", hint=NORMALISE)
     return first, times
+
+
+class _Jump:
+    """Whether the pictures behind a jump to the first one shown are those that come when every one is decoded.
+
+    Sync marks of real files stand at pictures that need others before them, and times in a film that was cut together
+    come twice: so each picture is compared.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.is_exact = False
+        self._path = path
+        self._frames: Generator[Any, None, None] | None = None
+
+    def compare(self, frame: Any) -> None:
+        """The next picture of the part, decoded from the film's start."""
+        if self._frames is None:
+            self._frames, self.is_exact = jumped(self._path, float(frame.time)), True
+        with suppress(av.error.FFmpegError):
+            self.is_exact = self.is_exact and _are_same(frame, next(self._frames, None))
+            return
+        self.is_exact = False
+
+    def close(self) -> None:
+        """Give the file back."""
+        if self._frames is not None:
+            self._frames.close()
+
+
+def _are_same(frame: Any, other: Any) -> bool:
+    if other is None or frame.pts != other.pts or (frame.width, frame.height) != (other.width, other.height):
+        return False
+    return np.array_equal(_samples(frame), _samples(other))
+
+
+def _samples(frame: Any) -> NDArray[np.uint8]:
+    """All of a picture that is seen: of the format of nearly every film without converting it."""
+    is_plain = frame.format.name == "yuv420p" and frame.width % 2 == frame.height % 2 == 0
+    kept = frame if is_plain else scaled(frame, (frame.width, frame.height), "rgb24")
+    samples: NDArray[np.uint8] = kept.to_ndarray()
+    return samples
 
 
 def time_s(first: Any, frame: Any) -> float:

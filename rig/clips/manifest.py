@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rig.clips.counted import count
+from rig.clips.counted import Counted, count
 from rig.config.model import Look
 from rig.config.yaml import Document, problem_at
 from rig.elicitation.protocol import ElicitationProtocol, ProtocolFile
@@ -34,6 +35,13 @@ class FilmClip:
     fps: float  # counted from the times of the pictures, never the header's
     pts_s: tuple[float, ...]  # time of each of its pictures after the first one, s
     first: int = 0  # film frame of the file that is the clip's film frame 0; above 0 when it has an in_s
+    at_s: float = 0.0  # when that one is due on the clock of the file, s
+    may_jump: bool = False  # whether its pictures, decoded from a key frame on, are those counted from the file's start
+
+    @property
+    def jump_s(self) -> float | None:
+        """Where to jump to for its film frame 0; None: it is counted from the file's start."""
+        return self.at_s if self.may_jump else None
 
     @property
     def frames(self) -> int:
@@ -56,15 +64,23 @@ class FilmClip:
 
 
 def find_clip(
-    name: str, file: str, sha256: str, beside: Path, in_s: float | None = None, out_s: float | None = None
+    name: str,
+    file: str,
+    sha256: str,
+    beside: Path,
+    in_s: float | None = None,
+    out_s: float | None = None,
+    *,
+    counted: Counted | None = None,
 ) -> FilmClip:
     """The clip `name` of a protocol: found, checked and decoded, the film frames in [in_s, out_s) of the file.
 
     `file` is a path relative to the folder `beside`, or `package:NAME/PATH` for a file inside a Python package, which
-    is not imported. Blocks while it decodes. Raises ClipError naming file, value and what is allowed.
+    is not imported. `counted`: what is known of this part of the file with this sha256; then it is not decoded. Blocks
+    while it decodes. Raises ClipError naming file, value and what is allowed.
     """
     path = find_film(name, file, sha256, beside)
-    return _clip(name, path, sha256, in_s, out_s)
+    return _clip(name, path, sha256, counted or count(path, in_s, out_s))
 
 
 def find_film(name: str, file: str, sha256: str, beside: Path) -> Path:
@@ -81,21 +97,28 @@ def find_film(name: str, file: str, sha256: str, beside: Path) -> Path:
     return path
 
 
-def find_clips(file: ProtocolFile) -> dict[str, FilmClip]:
-    """All clips of a protocol, by name. Raises ClipError, or a ProblemList of all that is wrong."""
-    found, problems = find_each(file)
+def find_clips(file: ProtocolFile, counted: Mapping[str, Counted] | None = None) -> dict[str, FilmClip]:
+    """All clips of a protocol, by name, as `find_each`. Raises ClipError, or a ProblemList of all that is wrong."""
+    found, problems = find_each(file, counted)
     raise_all(problems)
     return found
 
 
-def find_each(file: ProtocolFile) -> tuple[dict[str, FilmClip], list[RigError]]:
-    """The clips that can be shown, by name, and what is wrong with the others. Blocks while it decodes them."""
+def find_each(
+    file: ProtocolFile, counted: Mapping[str, Counted] | None = None
+) -> tuple[dict[str, FilmClip], list[RigError]]:
+    """The clips that can be shown, by name, and what is wrong with the others. Blocks while it decodes them.
+
+    `counted`: what is known of clips of this very protocol, by name; they are not decoded.
+    """
     found: dict[str, FilmClip] = {}
     problems: list[RigError] = []
     for name, clip in file.protocol.clips.items():
         beside = file.document.path.parent
         try:
-            found[name] = find_clip(name, clip.file or "", clip.sha256 or "", beside, clip.in_s, clip.out_s)
+            known = (counted or {}).get(name)
+            part = (clip.in_s, clip.out_s)
+            found[name] = find_clip(name, clip.file or "", clip.sha256 or "", beside, *part, counted=known)
         except ClipError as error:
             problems.append(where_written(error, file.document, name))
     return found, problems
@@ -141,12 +164,12 @@ def find_file(name: str, file: str, beside: Path) -> Path:
 
 def read_clip(name: str, path: Path, in_s: float | None = None, out_s: float | None = None) -> FilmClip:
     """A film read and decoded as it is, its sha256 counted. Blocks. Raises ClipError when it cannot be shown."""
-    return _clip(name, path, sha256_of(path), in_s, out_s)
+    return _clip(name, path, sha256_of(path), count(path, in_s, out_s))
 
 
-def _clip(name: str, path: Path, sha256: str, in_s: float | None, out_s: float | None) -> FilmClip:
-    film = count(path, in_s, out_s)
-    return FilmClip(name, path, sha256, film.width, film.height, film.fps, film.pts_s, film.first)
+def _clip(name: str, path: Path, sha256: str, film: Counted) -> FilmClip:
+    size = (film.width, film.height)
+    return FilmClip(name, path, sha256, *size, film.fps, film.pts_s, film.first, film.at_s, film.may_jump)
 
 
 def _package_file(name: str, file: str) -> Path:

@@ -41,6 +41,9 @@ TOLERANCES: dict[str, Tolerance] = {
     "late_flips_percent": Tolerance(1, 5, "%", "of refreshes that came late"),
     "held_refreshes": Tolerance(1, 3, "refreshes", "that a film frame stayed longer than rate and refresh predict"),
     "film_drift_ms": Tolerance(40, 200, "ms", "between the film and its own clock, at its end; a film frame at 25 fps"),
+    "sound_ms": Tolerance(
+        40, 200, "ms", "between the beginnings of a film's sound and of its pictures; a film frame at 25 fps"
+    ),
     "light_sd_ms": Tolerance(2, 10, "ms", "standard deviation of the time from flip to light"),
     "light_unseen_percent": Tolerance(2, 5, "%", "of changes of the patch that no edge follows"),
     "saturated_percent": Tolerance(1, 10, "%", "of pixels at full scale, sync LEDs apart"),
@@ -86,6 +89,7 @@ WHY: dict[str, str] = {
     "film frames": "A film frame that was never shown cannot have moved anybody.",
     "film cadence": "A film frame that stands still shows the participant another movement than the film has.",
     "film drift": "A film that runs slow or fast reaches its emotional moment at another time than its pts say.",
+    "sound": "Sound that comes apart from its picture, or not at all, is another film than the one that was chosen.",
     "late flips": "Late refreshes move the film against the time from which reactions are counted.",
     "photodiode": "Only light shows when the participant could see a film frame; logged flips leave the display out.",
     "acknowledged": "What is not on the disk yet is lost when the power fails.",

@@ -236,9 +236,14 @@ def _check_guesses(look: Look[Any]) -> None:
     guesses = [look.get(str, "operator", "guesses", key) for key in look.names("operator", "guesses")]
     guess = next((place for place, kind in kinds(look) if kind == "guess"), None)
     has_stakes = look.get(str, "stakes", "kind") in ("penalty", "pay")
-    if not guesses and (guess or has_stakes) and not look.unsound & {("operator",), ("operator", "guesses")}:
+    has_none = not guesses and not look.unsound & {("operator",), ("operator", "guesses")}
+    if has_none and (guess or has_stakes):
         why = "a block of the kind guess" if guess else "stakes"
         look.note(("operator", "guesses"), "is missing", allowed=f"key: target, as there is {why}")
+    elif has_none:
+        for place, _, text in every_text(look):
+            if "{caught}" in text:
+                look.note(place, "speaks of {caught}", allowed="only with operator.guesses")
     for name in look.names("clips"):
         target = look.get(str, "clips", name, "target")
         if target is not None and guesses and None not in guesses and target not in guesses:

@@ -29,7 +29,8 @@ class Label(Model):
 AnswerText = Text | Label
 
 FILLED = ("caught", "pay")  # what the program knows, and writes for {caught} and {pay} in a text
-_IN_BRACES = re.compile(r"\{(\w+)\}")
+_BRACES = re.compile(r"\{[^{}]*\}?|\}")  # with what stands in them, also when one of the two is missing
+_LONGEST = 40  # letters of what is told of them
 
 # Keys with a text below blocks: and withdrawal:.
 _TEXTS = ("text", "low", "high", "break_text", "question", "keep", "delete")
@@ -85,10 +86,15 @@ def _check_words(look: Look[Any]) -> None:
     for place, _, text in every_text(look):
         if text and not any(category(letter)[0] not in "ZC" for letter in text):
             look.note(place, "shows nothing", value=ascii(text), allowed="a text of letters that can be seen")
-        for name in _IN_BRACES.findall(text):
-            if name not in FILLED:
-                allowed = f"{' or '.join(f'{{{each}}}' for each in FILLED)}, or no braces"
-                look.note(place, "cannot be filled in", value=f"{{{name}}}", allowed=allowed)
+        filled = [f"{{{name}}}" for name in FILLED]
+        for found in _BRACES.findall(text):
+            if found not in filled:
+                look.note(
+                    place,
+                    "cannot be filled in",
+                    value=found[:_LONGEST],
+                    allowed=f"{' or '.join(filled)}, just so, or no braces",
+                )
 
 
 def _written(look: Look[Any]) -> Iterator[tuple[Place, Any]]:

@@ -176,8 +176,9 @@ class _Film:
         """Film frame `number`, which lies behind the last one; else it is looked for anew from the beginning."""
         if self._frames is None or number < self._number:
             self.close()
-            first = int(self._line.run.clip(self._clip).get("first", 0))
-            self._frames, self._number = decoded(self._line.film_path(self._clip), first), -1
+            known, path = self._line.run.clip(self._clip), self._line.film_path(self._clip)
+            self._frames = decoded(path, int(known.get("first", 0)), at_s=known["jump_s"])
+            self._number = -1
         frame = next(islice(self._frames, number - self._number - 1, None), None)
         if frame is None:
             raise ClipError(self._clip, "ends before this film frame", value=str(number))

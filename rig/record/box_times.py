@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import replace
 from itertools import islice
+from math import ceil
 
 import numpy as np
 
@@ -23,6 +24,46 @@ NEAREST = 10  # of these, for what surely was
 FEWEST = 3  # with fewer nothing is said
 FASTEST = 1.006  # times its nominal rate: the box's resonator is of the 0.5 % class
 BODY = len(PREAMBLE)  # the slot in which the body begins
+
+
+class BoxReadings:
+    """When pulses were sent, on the host's clock, by the last readings of the box's: not before, and not after.
+
+    The box's clock was read after it was asked for and before its answer came. From there on it ran neither faster nor
+    slower than between the first and the last reading, or than its resonator can.
+    """
+
+    def __init__(self) -> None:
+        self._pairs: deque[ClockPair] = deque(maxlen=PAIRS)
+
+    def told_pair(self, pair: ClockPair) -> None:
+        """Another pair of readings of the box's clock."""
+        self._pairs.append(pair)
+
+    def sent(self, pulse: Pulse) -> tuple[int, int] | None:
+        """Host ns in the middle of when a pulse can have been sent, and how far off that can be; None: not known."""
+        if not self._pairs:
+            return None
+        least, most = self._tick_ns()
+        nearest = list(islice(reversed(self._pairs), NEAREST))
+        after = max(p.host_before_ns + _least_ns(pulse.box_ticks - p.reading, least, most) for p in nearest)
+        before = min(p.host_after_ns - _least_ns(p.reading_end - pulse.box_ticks, least, most) for p in nearest)
+        before = min(before, pulse.arrived_host_ns)
+        return None if before < after else (round((after + before) / 2), ceil((before - after) / 2))
+
+    def _tick_ns(self) -> tuple[float, float]:
+        """The least and the most that a tick of the box can have lasted, ns."""
+        first, last = self._pairs[0], self._pairs[-1]
+        least, most, ticks = TICK_NS / FASTEST, TICK_NS * FASTEST, last.reading - first.reading
+        if ticks > 0:
+            least = max(least, (last.host_before_ns - first.host_after_ns) / ticks)
+            most = min(most, (last.host_after_ns - first.host_before_ns) / ticks)
+        return least, most
+
+
+def _least_ns(ticks: int, least: float, most: float) -> float:
+    """The least ns that so many ticks can have taken; of ticks that lie back (negative) the most, as negative."""
+    return ticks * (least if ticks >= 0 else most)
 
 
 def slot_of(group: int) -> int:

@@ -139,4 +139,4 @@ def _clip(said: dict[str, Any], clip: FilmClip) -> dict[str, Value]:
     always = {name: said[name] or "" for name in ("file", "sha256", "title", "licence")}
     given = {name: said[name] for name in _MAY_SAY if said.get(name) not in (None, "")}
     decoded = {"fps": clip.fps, "width": clip.width, "height": clip.height, "first": clip.first}
-    return {**always, **given, **decoded}
+    return {**always, **given, **decoded, "at_s": clip.at_s, "may_jump": int(clip.may_jump)}

@@ -8,8 +8,8 @@ from rig.record.cameras import Cameras
 from rig.record.messages import Action, Event, Mishap, Queue, Stock, Synced, TableFull
 from rig.record.rows import row_of
 from rig.record.steps_shown import StepsShown
-from rig.record.watch import BOX, SCREEN, Watch
-from rig.stimulus.screen import ScreenNote, StepBegan
+from rig.record.watch import BOX, FIRST_FLIP_S, SCREEN, Watch
+from rig.stimulus.screen import MakingReady, ScreenNote, StepBegan
 from rig.streams import Answer, CameraEvent, ClockPair, Edge, Flip
 from rig.trigger.box import BoxAnswers, BoxSilent, EventsLost
 
@@ -22,6 +22,7 @@ class Noting:
     def __init__(self, run_id: int, alarms: Alarms, watch: Watch, cameras: Cameras, steps: StepsShown) -> None:
         self._run_id, self._alarms, self._watch = run_id, alarms, watch
         self._cameras, self._steps = cameras, steps
+        self._not_ready = ""  # the alarm that a film takes long to be made ready, while it does
 
     def take(self, event: Event, now: int) -> list[Action]:
         """Note one event. Raises TypeError for what is none."""
@@ -34,11 +35,7 @@ class Noting:
                 return self._stock(event, now)
             case CameraEvent():
                 return self._cameras.event(event, now)
-            case StepBegan():
-                return self._steps.began(event)
-            case Answer():
-                return self._steps.answered(event, now)
-            case ScreenNote():
+            case MakingReady() | StepBegan() | Answer() | ScreenNote():
                 return self._of_screen(event, now)
             case Mishap():
                 return [note(now, event.text)]
@@ -47,7 +44,26 @@ class Noting:
                 return self._alarms.sound(now, text, "disk")
         return self._of_box(event, now)
 
-    def _of_screen(self, event: ScreenNote, now: int) -> list[Action]:
+    def _making_ready(self, event: MakingReady, now: int) -> list[Action]:
+        """However long it takes nothing is lost; but nobody sees by the neutral screen why it stays."""
+        if self._watch.making_ready(now) < FIRST_FLIP_S:
+            return []
+        self._not_ready = f"the film of step {event.step + 1} is decoded up to its beginning; the screen stays neutral"
+        return self._alarms.sound(now, self._not_ready, SCREEN)
+
+    def _has_begun(self, event: StepBegan, now: int) -> list[Action]:
+        text, self._not_ready = self._not_ready, ""
+        told = self._alarms.take_back(now, text, SCREEN, "the film has begun") if text else []
+        return [*told, *self._steps.began(event)]
+
+    def _of_screen(self, event: MakingReady | StepBegan | Answer | ScreenNote, now: int) -> list[Action]:
+        match event:
+            case MakingReady():
+                return self._making_ready(event, now)
+            case StepBegan():
+                return self._has_begun(event, now)
+            case Answer():
+                return self._steps.answered(event, now)
         if event.is_alarm:
             return self._alarms.sound(now, event.text, SCREEN)
         return [note(now, f"screen: {event.text}")]

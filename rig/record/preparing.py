@@ -64,10 +64,11 @@ def prepared(request: Request) -> Iterator[Prepared]:
 
     Raises UserError, SessionError.
     """
-    clips = find_clips(request.protocol) if request.clips is None else dict(request.clips)
     replayed, cut = _replayed(request), None
     if request.resume:
         cut = find_cut(request.out, request.subject, request.session, request.protocol)
+    counted = cut.films if cut else {}
+    clips = find_clips(request.protocol, counted) if request.clips is None else dict(request.clips)
     folder = cut.folder if cut else new_session(request.out, request.subject, request.session)
     try:
         ledger = Ledger(request.out)

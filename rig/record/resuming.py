@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from rig.clips.counted import Counted, even_fps
 from rig.elicitation.course import OUTSIDE
 from rig.elicitation.protocol import ProtocolFile
 from rig.elicitation.steps import Step
@@ -18,6 +19,7 @@ from rig.session.folder import SessionFolder, check_subject, folder_named, is_ba
 from rig.session.layout import Outcome
 from rig.session.leftovers import files_left
 from rig.session.manifest import manifest_name
+from rig.session.playback import replayed_from
 from rig.session.reader import Session
 from rig.session.run import Run
 from rig.session.runfile import Json
@@ -43,6 +45,7 @@ class Resumed:
     caught: int  # right guesses so far
     row: int  # of the ledger
     cameras: dict[str, Sampling]  # by stream
+    films: dict[str, Counted]  # by clip: the participant does not wait until they are decoded once more
     is_withdrawn: bool
     choice: str = ""  # of who withdrew: KEEP or DELETE; empty: not said
 
@@ -88,7 +91,8 @@ def _named(home: Path, number: int) -> SessionFolder:
 def _was_cut(folder: SessionFolder) -> bool:
     try:
         with Session(folder.path) as session:
-            return not session.runs[-1].outcome.is_orderly and _first(session) < len(session.steps)
+            last = session.runs[-1]
+            return not (last.outcome.is_orderly or replayed_from(last)) and _first(session) < len(session.steps)
     except SessionError:  # nothing was recorded in it
         return False
 
@@ -102,8 +106,22 @@ def _resumed(folder: SessionFolder, protocol: ProtocolFile, *, is_named: bool) -
         row = int(last.attributes("/").get("row", 0))
         wish = withdrawal_of(session)
         first, caught, choice = _first(session), _caught(session), wish.choice if wish else ""
-        cameras = _cameras(last)
-        return Resumed(folder, highest + 1, last.number, steps, first, caught, row, cameras, wish is not None, choice)
+        devices = _cameras(last), _films(last, protocol)
+        return Resumed(folder, highest + 1, last.number, steps, first, caught, row, *devices, wish is not None, choice)
+
+
+def _films(run: Run, protocol: ProtocolFile) -> dict[str, Counted]:
+    """What the run says of its films; not of one of which that cannot be true."""
+    said = {name: _counted(run.clip(name)) for name in protocol.protocol.clips}
+    return {name: film for name, film in said.items() if film is not None}
+
+
+def _counted(clip: Json) -> Counted | None:
+    pts_s, is_told = tuple(map(float, clip["pts"])), {"first", "at_s", "may_jump"} <= clip.keys()
+    if not is_told or len(pts_s) < 2 or pts_s[0] != 0 or even_fps(pts_s) != clip["fps"]:
+        return None
+    size = (int(clip["width"]), int(clip["height"]))
+    return Counted(*size, float(clip["fps"]), int(clip["first"]), pts_s, float(clip["at_s"]), bool(clip["may_jump"]))
 
 
 def _cameras(run: Run) -> dict[str, Sampling]:
@@ -124,6 +142,8 @@ def _refuse(folder: SessionFolder, session: Session, protocol: ProtocolFile, *, 
         raise UserError(path, f"lies in an archive ({manifest.name}), whose sessions do not change", hint=NOT_HERE)
     if last.is_being_recorded:
         raise UserError(path, "is being recorded right now")
+    if origin := replayed_from(last):
+        raise UserError(path, f"was replayed from {origin}: nobody was recorded in it", hint=NONE_CUT)
     if last.outcome in OVER or (last.outcome.is_orderly and not is_named) or _first(session) >= len(last.steps):
         raise UserError(path, f"is over: {last.outcome}", hint=NONE_CUT)
     require_own_protocol(last, protocol, path)

@@ -22,12 +22,14 @@ from rig.clock import NS, Clock
 from rig.elicitation.course import OUTSIDE
 from rig.elicitation.steps import Step
 from rig.errors import UserError
+from rig.record.box_times import BoxReadings
 from rig.record.keeping import Counts
 from rig.record.messages import CONFIDENCE, MOST_LETTERS, Event, OperatorSaid, OperatorWord
 from rig.record.states import RunState
+from rig.record.watch import BOX
 from rig.session.layout import Outcome
 from rig.stimulus.screen import ScreenNote, StepBegan, StepEnded, Withdrawn
-from rig.streams import Answer, Pulse
+from rig.streams import Answer, ClockPair, Pulse
 
 EVERY_NS = NS // 5  # a state is due five times a second
 WORDS: tuple[OperatorWord, ...] = get_args(OperatorWord)
@@ -226,6 +228,7 @@ class Telling:
         """
         self._rules, self._steps, self._tell, self._clock = rules, steps, tell, clock
         self._due_ns = self._pulse_due_ns = 0
+        self._readings = BoxReadings()
         self._trial = 0  # that was told last
         rules.veil("")  # made now: that takes some 0.1 s, in which nothing else would be done
         self._server = Server(folder, self._take)
@@ -267,6 +270,8 @@ class Telling:
                 return {"kind": "note", "host_ns": event.host_ns, "by": "screen", "text": event.text}
             case OperatorSaid():
                 return self._operator(event)
+            case ClockPair() if event.clock == BOX:
+                self._readings.told_pair(event)
             case Pulse():
                 return self._pulse(event)
         return None
@@ -285,12 +290,13 @@ class Telling:
         return {**told, "text": event.text} if event.text else told
 
     def _pulse(self, pulse: Pulse) -> Message | None:
-        """One a second: enough for the clock of another recorder to be mapped."""
-        if pulse.arrived_host_ns < self._pulse_due_ns:
+        """One a second, once it is known when it was sent: enough for the clock of another recorder to be mapped."""
+        if pulse.arrived_host_ns < self._pulse_due_ns or (sent := self._readings.sent(pulse)) is None:
             return None
         self._pulse_due_ns = pulse.arrived_host_ns + NS
+        host_ns, within_ns = sent
         told = {"run_id": pulse.run_id, "pulse": pulse.pulse_number, "box_ticks": pulse.box_ticks}
-        return {"kind": "pulse", "host_ns": pulse.arrived_host_ns, **told}
+        return {"kind": "pulse", "host_ns": host_ns, "within_ns": within_ns, **told}
 
     def close(self) -> None:
         """Let all go. Never raises."""

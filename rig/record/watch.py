@@ -11,7 +11,7 @@ from rig.elicitation.steps import Step
 SCREEN, BOX = "screen", "box"
 SILENT_S = 0.8  # who says nothing for so long is told by name: within a second of the pulse that brought nothing
 SILENT_PERIODS = 5  # of its own, where that is longer; in the preamble 3 lie between two, 0.77 s at the slowest rate
-FIRST_FLIP_S = 2.0  # so long a step may take to its first flip: a film is made ready
+FIRST_FLIP_S = 2.0  # so long a step may take to its first flip, or to tell that its film is being made ready
 STEP_LATE_S = 5.0  # how much longer than allowed a step may take before the screen counts as lost
 LOOK_S = 0.25  # looks are due five times as often; a recorder that comes later was held up itself
 
@@ -25,6 +25,7 @@ class Watch:
         self._heard_ns: dict[str, int] = {}
         self._silent: set[str] = set()  # who was told of
         self._looked_ns: int | None = None
+        self._asked_ns = self._step_ns = 0  # when a step was asked for; how long it may take from its first flip on
         self._step_until_ns: int | None = None
 
     def heard(self, name: str, now: int) -> None:
@@ -49,7 +50,16 @@ class Watch:
     def step_shown(self, step: Step, now: int) -> None:
         """A step was asked for; its flips and its end are expected."""
         self.heard(SCREEN, now + int((FIRST_FLIP_S - SILENT_S) * NS))
-        self._step_until_ns = now + int((step.max_seconds + STEP_LATE_S) * NS)
+        self._asked_ns, self._step_ns = now, int((step.max_seconds + STEP_LATE_S) * NS)
+        self._step_until_ns = now + self._step_ns
+
+    def making_ready(self, now: int) -> float:
+        """The step that was asked for has had no flip yet, and the screen is at it; for how long, s."""
+        self.alive(SCREEN, now)
+        if self._step_until_ns is None:  # it was lost before it told
+            return 0.0
+        self._step_until_ns = now + self._step_ns
+        return (now - self._asked_ns) / NS
 
     def silent_s(self, name: str) -> float:
         """How long it may say nothing."""

@@ -69,8 +69,10 @@ def _refuse(run: Run) -> None:
     if not run.config("rig"):
         raise NotASession(str(run.path), "holds no rig.yaml", hint=FOREIGN)
     sums = [(path, *pair) for file in run.files for path, pair in file.checksums.items()]
-    if changed := [path for path, found, noted in sums if noted not in (None, found)]:
-        problem = f"cannot be replayed: not as written are {', '.join(changed[:MOST_NAMED])}"
+    changed = [path for path, found, noted in sums if noted not in (None, found)]
+    missing = [f"{what} (missing)" for file in run.files for what in file.differences().missing]
+    if other := missing + changed:
+        problem = f"cannot be replayed: not as written are {', '.join(other[:MOST_NAMED])}"
         raise SessionError(str(run.path), problem, hint="rig verify tells more of it")
 
 

@@ -24,8 +24,6 @@ from rig.session.packing import DamagedPayload
 from rig.session.runfile import RunFile
 from rig.streams import Picture
 
-OF_PICTURES = ("pulse_number", "checksum")
-
 
 @dataclass(frozen=True)
 class Part:
@@ -33,7 +31,12 @@ class Part:
 
     file: RunFile
     pictures: h5py.Dataset | PackedPictures
-    frames: NDArray[np.void]  # of each picture what OF_PICTURES names of its FRAME row, (n,)
+    pulse_numbers: NDArray[np.int64]  # of each picture, as the file tells it, (n,)
+    checksums: NDArray[np.uint64]  # taken of each when it arrived, (n,)
+
+    def __len__(self) -> int:
+        """Pictures that have a row."""
+        return len(self.checksums)
 
     def read(self, place: int) -> Picture:
         """Picture `place`, newly read, not compared with its checksum."""
@@ -70,7 +73,7 @@ class Part:
         return self._each(out, first, self._copy)
 
     def _each(self, out: NDArray[Any], first: int, read: Callable[[Picture, int], bool]) -> NDArray[np.bool_]:
-        sums = self.frames["checksum"][first : first + len(out)].tolist()
+        sums = self.checksums[first : first + len(out)].tolist()
         return np.array(
             [read(picture, first + n) and _digest(picture) == sums[n] for n, picture in enumerate(out)], bool
         )
@@ -122,7 +125,7 @@ class Pictures(LazyPictures):
 
     def __init__(self, stream: str, parts: Sequence[Part]) -> None:
         self.name, self._stream, self._parts = f"stream {stream}", stream, parts
-        self._starts = [0, *accumulate(len(part.frames) for part in parts)]
+        self._starts = [0, *accumulate(len(part) for part in parts)]
         self.shape = (self._starts[-1], *parts[0].pictures.shape[1:])
         self.dtype = parts[0].pictures.dtype
 
@@ -146,7 +149,7 @@ class Pictures(LazyPictures):
                 picture = part.read(place)
             except DamagedPayload:
                 raise self._damage(part, place) from None
-        if check_sums and _digest(picture) != int(part.frames["checksum"][place]):
+        if check_sums and _digest(picture) != int(part.checksums[place]):
             raise self._damage(part, place)
         return picture
 
@@ -160,7 +163,7 @@ class Pictures(LazyPictures):
         done = 0
         while done < len(out):
             part, place = self._place(range(len(self))[first + done])
-            count = min(len(out) - done, len(part.frames) - place)
+            count = min(len(out) - done, len(part) - place)
             is_good[done : done + count] = part.fill(out[done : done + count], place)
             done += count
         return is_good
@@ -190,7 +193,7 @@ class Pictures(LazyPictures):
         return self._parts[number], index - self._starts[number]
 
     def _damage(self, part: Part, place: int) -> ChecksumError:
-        pulse = int(part.frames["pulse_number"][place])
+        pulse = int(part.pulse_numbers[place])
         problem = f"frame {place} (pulse {pulse}) differs from what the camera delivered"
         hint = "The other frames are read one by one and may be good: rig verify counts them"
         return ChecksumError(f"{part.file.path}: stream {self._stream}", problem, hint=hint)

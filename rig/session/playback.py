@@ -150,6 +150,13 @@ def wait_until_due(clock: Clock, timeout_s: float, *tapes: Tape[T]) -> None:
     clock.sleep_until(min([*times, clock.now_ns() + round(timeout_s * NS)]))
 
 
+def replayed_from(run: Run) -> str:
+    """Of which run its devices were played; "" of a run that was recorded."""
+    abilities = [device.get("capabilities") for device in run.devices.values() if isinstance(device, dict)]
+    names = (of_one.get(REPLAYED_FROM) for of_one in abilities if isinstance(of_one, dict))
+    return next((str(name) for name in names if name), "")
+
+
 def run_meant(path: Path) -> list[Path]:
     """The files of the run that is meant by a path, as Playback takes it. Raises UserError, SessionError."""
     runs, unreadable = runs_of(find_runs(path))

@@ -21,7 +21,7 @@ from rig.errors import NotASession
 from rig.session import layout, texts
 from rig.session.folder import RUN_SUFFIX, run_name
 from rig.session.opening import FOREIGN, reading
-from rig.session.pictures import OF_PICTURES, Part, Pictures
+from rig.session.pictures import Part, Pictures
 from rig.session.runfile import Json, Rows, RunFile, joined, number_in
 from rig.streams import (
     BOX_STATUS,
@@ -100,7 +100,7 @@ class Stream(Shown):
     def frames(self) -> Rows:
         """Frame rows, FRAME (n,): only those with a picture."""
         path = layout.frames_path(self.name, walk=self._walk)
-        return joined(part.file.table(path, FRAME)[: len(part.frames)] for part in self.parts)
+        return joined(part.file.table(path, FRAME)[: len(part)] for part in self.parts)
 
     @property
     def pulse_numbers(self) -> NDArray[np.int64]:
@@ -110,7 +110,7 @@ class Stream(Shown):
 
     @cached_property
     def _told_pulses(self) -> NDArray[np.int64]:
-        return np.concatenate([np.asarray(part.frames["pulse_number"], np.int64) for part in self.parts])
+        return joined(part.pulse_numbers for part in self.parts)
 
     @cached_property
     def parts(self) -> list[Part]:
@@ -120,7 +120,9 @@ class Stream(Shown):
         parts = []
         for file in self.run.files:
             pictures = file.pictures(data, shape, dtype)
-            parts.append(Part(file, pictures, file.columns(rows, FRAME, OF_PICTURES)[: pictures.shape[0]]))
+            told = file.columns(rows, FRAME, ("pulse_number", "checksum"))[: pictures.shape[0]]
+            columns = (np.ascontiguousarray(told[name]) for name in ("pulse_number", "checksum"))
+            parts.append(Part(file, pictures, *columns))
         return parts
 
     @cached_property
@@ -158,13 +160,14 @@ class Stream(Shown):
         return float(self.baseline.get("row_time_us", 0.0))
 
     @cached_property
-    def _by_pulse(self) -> NDArray[np.int64]:
-        """Indices of the frames, in the order of their pulses."""
-        return np.argsort(self.pulse_numbers, kind="stable")
+    def _by_pulse(self) -> NDArray[np.int64] | None:
+        """Indices of the frames, in the order of their pulses; None: they are in that order, and need no copy."""
+        numbers = self.pulse_numbers
+        return None if (numbers[1:] >= numbers[:-1]).all() else np.argsort(numbers, kind="stable")
 
     @cached_property
     def _pulses_in_order(self) -> NDArray[np.int64]:
-        return self.pulse_numbers[self._by_pulse]
+        return self.pulse_numbers if self._by_pulse is None else self.pulse_numbers[self._by_pulse]
 
     def index_at(self, pulses: ArrayLike) -> NDArray[np.int64]:
         """Index of the frame that each of `pulses` exposed, int64 of the same shape; -1: lost, or not stored.
@@ -176,7 +179,7 @@ class Stream(Shown):
             return np.full(wanted.shape, -1, np.int64)
         places = np.searchsorted(self._pulses_in_order, wanted).clip(max=count - 1)
         is_there = (self._pulses_in_order[places] == wanted) & (wanted != NO_PULSE)
-        return np.where(is_there, self._by_pulse[places], -1)
+        return np.where(is_there, places if self._by_pulse is None else self._by_pulse[places], -1)
 
     def frame_of(self, pulse: int) -> int | None:
         """Index of the frame that pulse `pulse` exposed; None when it was lost or not stored."""
@@ -275,12 +278,14 @@ class Run:
     def clip(self, name: str) -> Json:
         """A clip as it was played: file, sha256, title, licence, fps, width, height, first, pts float64 (frames,), s.
 
-        `first` is the film frame of the file that is the clip's film frame 0; files of early versions have none.
+        `first` is the film frame of the file that is the clip's film frame 0; `at_s`, when that one is due on the clock
+        of the file; files of early versions have neither. `jump_s` is the same where a jump finds it, else None.
         """
         path = f"{layout.CONFIG}/clips/{name}"
         with reading(self.path, path):
             attributes = texts.clip(self.attributes(path))
-            return {**attributes, "pts": np.asarray(self.files[0].array(f"{path}/pts"), np.float64)}
+            jump_s = attributes.get("at_s") if attributes.get("may_jump") else None
+            return {**attributes, "jump_s": jump_s, "pts": np.asarray(self.files[0].array(f"{path}/pts"), np.float64)}
 
     @cached_property
     def pulses(self) -> Rows:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import h5py
 import numpy as np
@@ -27,6 +27,7 @@ from rig.session.packed import ChunkPictures, HeapPictures, PackedPictures, is_c
 from rig.streams import TEXT
 
 Rows = NDArray[np.void]
+Row = TypeVar("Row", bound=np.generic)
 Json = texts.Json
 ROWS_AT_ONCE = 1 << 16
 
@@ -39,6 +40,7 @@ class RunFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._config: dict[str, str] = {}
         self._file = open_file(path)
         with ExitStack() as undo:
             undo.callback(self._file.close)
@@ -130,12 +132,14 @@ class RunFile:
         """Some fields of the written rows of a table of `dtype`, (n,); a third of the memory, for a long run."""
         with reading(self.path, path):
             dataset = self._table(path, dtype)
-            found = np.zeros(len(dataset), [(name, dtype[name]) for name in ("seq", *names)])
+            found = np.zeros(len(dataset), [(name, dtype[name]) for name in names])
+            numbers = np.zeros(len(dataset), [("seq", dtype["seq"])])
             for first in range(0, len(dataset), ROWS_AT_ONCE):
                 rows = dataset[first : first + ROWS_AT_ONCE]
-                for name in found.dtype.names or ():
+                numbers["seq"][first : first + ROWS_AT_ONCE] = rows["seq"]
+                for name in names:
                     found[name][first : first + ROWS_AT_ONCE] = rows[name]
-            return layout.written(found)
+            return found[: len(layout.written(numbers))]
 
     def reserved(self, path: str, dtype: np.dtype[np.void]) -> Rows:
         """All rows of a table, those not written included. Raises NotASession when they have another layout."""
@@ -193,10 +197,11 @@ class RunFile:
 
     def config(self, name: str) -> str:
         """A text of /config: rig, protocol, steps, devices, versions or plan; "" when it is missing."""
-        with reading(self.path, f"{layout.CONFIG}/{name}"):
-            if name not in self._file[layout.CONFIG]:
-                return ""
-            return str(self._file[f"{layout.CONFIG}/{name}"].asstr()[()])
+        if name not in self._config:  # every check asks for some
+            with reading(self.path, f"{layout.CONFIG}/{name}"):
+                is_there = name in self._file[layout.CONFIG]
+                self._config[name] = str(self._file[f"{layout.CONFIG}/{name}"].asstr()[()]) if is_there else ""
+        return self._config[name]
 
     def config_names(self, group: str) -> list[str]:
         """Names of the texts in a group below /config; none without it."""
@@ -210,7 +215,7 @@ class RunFile:
             return np.asarray(self._file[path][:])
 
 
-def joined(parts: Iterable[Rows]) -> Rows:
+def joined(parts: Iterable[NDArray[Row]]) -> NDArray[Row]:
     """Rows one after another; those of a single part are not copied, for they may be most of what is in memory."""
     first, *others = parts
     return np.concatenate([first, *others]) if others else first

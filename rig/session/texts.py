@@ -80,7 +80,7 @@ def log_entry(entry: Json) -> Json:
 
 def clip(data: object) -> Json:
     """The attributes of a film clip."""
-    return fitting(data, {"file": _is_text, "sha256": _is_text}, {"first": _is_place})
+    return fitting(data, {"file": _is_text, "sha256": _is_text}, {"first": _is_place, "at_s": _is_number})
 
 
 def stream_names(data: object) -> list[str]:

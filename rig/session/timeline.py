@@ -247,8 +247,9 @@ class Timeline:
         from rig.clips.decode import picture
 
         try:
-            first = int(self.run.clip(clip).get("first", 0))  # earlier versions played whole files alone
-            return picture(self.film_path(clip), first + number), ""
+            known = self.run.clip(clip)
+            first = int(known.get("first", 0))  # earlier versions played whole files alone
+            return picture(self.film_path(clip), number, first, known["jump_s"]), ""
         except (RigError, IndexError) as exc:
             return None, f"film not here: {exc}"
 

@@ -110,7 +110,7 @@ def look_at(run: Run, on_progress: Callable[[Path, int, int], None]) -> list[Fil
 
 def _rows_in(run: Run, file: RunFile) -> int:
     number = run.files.index(file)
-    return sum(len(stream.parts[number].frames) for stream in _all_streams(run).values())
+    return sum(len(stream.parts[number]) for stream in _all_streams(run).values())
 
 
 def _all_streams(run: Run) -> dict[str, Stream]:
@@ -121,7 +121,7 @@ def _all_streams(run: Run) -> dict[str, Stream]:
 
 def _start(stream: Stream, number: int) -> int:
     """The frames of a stream in the files before this one."""
-    return sum(len(part.frames) for part in stream.parts[:number])
+    return sum(len(part) for part in stream.parts[:number])
 
 
 class _File:
@@ -149,9 +149,9 @@ class _File:
         return FileLeft(self._file.path, lengths, own, self._rows, kept, acknowledged, self._last_host_ns(lengths))
 
     def _stream(self, stream: Stream) -> StreamLeft:
-        start, count = _start(stream, self._number), len(stream.parts[self._number].frames)
+        start, count = _start(stream, self._number), len(stream.parts[self._number])
         rows = stream.frames[start : start + count]
-        later = sum(len(part.frames) for part in stream.parts[self._number + 1 :])
+        later = sum(len(part) for part in stream.parts[self._number + 1 :])
         arrived = np.asarray(rows["arrived_host_ns"], np.int64)
         by_count, by_time = count - max(0, self._doubtful - later), int((arrived < self._late_ns).sum())
         sure = max(0, by_count)  # all before this one was acknowledged
@@ -180,7 +180,7 @@ class _File:
     def _lengths_of(self, path: str, stream: Stream, kept: int, lengths: Mapping[str, int]) -> dict[str, int]:
         """How much stays of a stream's pictures, and of the rows about them."""
         frames = path.replace("/data", "/frames")
-        count = len(stream.parts[self._number].frames)
+        count = len(stream.parts[self._number])
         if kept == count and lengths[frames] > count:
             kept = min(lengths[frames], stream.parts[self._number].pictures.shape[0])  # rows behind a damaged one stay
         cut = {path: kept, frames: kept}

@@ -229,7 +229,7 @@ class _FilmLight:
     """How bright the screen is with each picture of a film, decoded as they are shown."""
 
     def __init__(self, clip: FilmClip, screen: tuple[int, int]) -> None:
-        self._frames = decoded(clip.path, clip.first, clip.frames)
+        self._frames = decoded(clip.path, clip.first, clip.frames, clip.jump_s)
         width, height = fitted((clip.width, clip.height), screen)
         self._share = width * height / (screen[0] * screen[1])  # of the screen, that the film covers
         self._next, self._brightness = 0, NEUTRAL

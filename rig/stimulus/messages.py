@@ -7,11 +7,11 @@ from typing import Any
 
 from rig import errors
 from rig.errors import RigError
-from rig.stimulus.screen import ScreenEvent, ScreenNote, StepBegan, StepEnded, Withdrawn
+from rig.stimulus.screen import MakingReady, ScreenEvent, ScreenNote, StepBegan, StepEnded, Withdrawn
 from rig.streams import Answer, ClockPair, Flip
 
 _KINDS: dict[str, type[ScreenEvent]] = {
-    kind.__name__: kind for kind in (StepBegan, StepEnded, Flip, Answer, ClockPair, Withdrawn, ScreenNote)
+    kind.__name__: kind for kind in (StepBegan, StepEnded, Flip, Answer, ClockPair, Withdrawn, ScreenNote, MakingReady)
 }
 _ERROR_FIELDS = ("subject", "problem", "value", "allowed", "hint")
 

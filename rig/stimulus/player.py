@@ -64,7 +64,7 @@ class FilmPlayer:
     def _decode(self) -> None:
         clip = self.clip
         try:
-            for frame in decoded(clip.path, clip.first, clip.frames):
+            for frame in decoded(clip.path, clip.first, clip.frames, clip.jump_s, is_left=lambda: self._stopping):
                 self._room.acquire()
                 if self._stopping:
                     return

@@ -9,6 +9,7 @@ from rig.elicitation.steps import Step
 from rig.streams import Answer, ClockPair, DeviceInfo, Flip
 
 WITHDRAWAL_KEY = "escape"  # held for a second, where a protocol names no other
+READY_S = 0.25  # how often a screen tells that it still makes a film ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,15 @@ class ScreenNote:
     is_alarm: bool = False  # the operator has to know of it now
 
 
-ScreenEvent = StepBegan | StepEnded | Flip | Answer | ClockPair | Withdrawn | ScreenNote
+@dataclass(frozen=True, slots=True)
+class MakingReady:
+    """A sign of life of a step that was asked for: its film is being decoded up to its first pictures."""
+
+    step: int
+    host_ns: int
+
+
+ScreenEvent = StepBegan | StepEnded | Flip | Answer | ClockPair | Withdrawn | ScreenNote | MakingReady
 
 
 class Screen(ABC):
@@ -63,8 +72,9 @@ class Screen(ABC):
     def events(self, timeout_s: float) -> list[ScreenEvent]:
         """What happened since the last call, oldest first. Blocks at most `timeout_s`.
 
-        Every step yields one StepBegan, flips and answers, and one StepEnded. Raises DeviceLost if the screen
-        is gone; events that came before are returned first.
+        Every step yields one StepBegan, flips and answers, and one StepEnded; before its first flip a MakingReady every
+        `READY_S` or sooner if that takes longer. Raises DeviceLost if the screen is gone; events that came before are
+        returned first.
         """
 
     @abstractmethod

@@ -45,6 +45,7 @@ class Showing:
         self.began_host_ns: int | None = None
         self.ended_by = ""
         self._film_began_ns: int | None = None
+        self._refresh = 0  # of the last flip, counted from that of film frame 0
 
     def wanted(self, due_ns: int) -> int:
         """The film frame that the clock asks for at a flip due then; beyond the last one when the film is over."""
@@ -52,7 +53,8 @@ class Showing:
             return NO_FILM
         if self._film_began_ns is None:
             return 0
-        return cadence.due(due_ns - self._film_began_ns, self.period_ns, self.clip.fps)
+        refresh = cadence.refreshes(due_ns - self._film_began_ns, self.period_ns, self._refresh)
+        return cadence.due(refresh * self.period_ns, self.period_ns, self.clip.fps)
 
     def target(self, due_ns: int) -> int:
         """The film frame to show at that flip, if the decoder has it."""
@@ -69,7 +71,10 @@ class Showing:
     def flipped(self, flip: Flip) -> list[StepBegan]:
         """A flip has shown this step; tells when it was the first."""
         self.film_frame = flip.film_frame
-        if self._film_began_ns is None and flip.film_frame >= 0:
+        if self._film_began_ns is not None:
+            since_ns = flip.host_ns - self._film_began_ns
+            self._refresh = cadence.refreshes(since_ns, self.period_ns, self._refresh)
+        elif flip.film_frame >= 0:
             self._film_began_ns = flip.host_ns
         if self.began_host_ns is not None:
             return []

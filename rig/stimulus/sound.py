@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import wave
 from collections.abc import Iterator, Mapping
-from itertools import chain
+from itertools import chain, takewhile
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,18 +19,19 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from rig.clips.decode import due_s
 from rig.clips.encode import AUDIO_HZ
 from rig.clips.manifest import FilmClip
 from rig.clock import NS, Clock
 from rig.errors import ClipError, DeviceNotReady
+from rig.session.heard import OUT_OF_SYNC_MS, Heard, spelled
 from rig.stimulus.screen import ScreenNote
 
 CHANNELS = 2
+SETTLE_S = 1.0  # so much sound is decoded before a clip's own
 LEAD_S = 0.2  # a device needs to know so early when to begin; psychtoolbox's slowest class asks for less
 PLAYBACK, LOW_LATENCY = 1, 1  # in PsychPortAudio's numbers
 FULL_SCALE = 32767
-OUT_OF_SYNC_MS = 40.0  # one film frame at 25 fps
+BEGUN_S = 0.5  # so long after film frame 0 its sound has begun, or is told not to have: within a second
 
 Samples = NDArray[np.float32]  # (samples, channels), -1 to 1
 
@@ -57,25 +58,31 @@ class Speaker(Protocol):
 def sound_track(clip: FilmClip) -> Samples | None:
     """The clip's sound, as long as its pictures; sample 0 is heard with film frame 0. None: the film has no sound.
 
-    Decodes the whole clip: blocks. Raises ClipError when the sound cannot be decoded.
+    Decodes what lies beside the clip: blocks. Raises ClipError when the sound cannot be decoded.
     """
-    began_s = due_s(clip.path, clip.first)
     samples = np.zeros((round(clip.seconds * AUDIO_HZ), CHANNELS), np.float32)
     try:
         with av.open(str(clip.path)) as container:
             if not container.streams.audio:
                 return None
-            for after_s, part in _parts(container):
-                _lay(samples, round((after_s - began_s) * AUDIO_HZ), part)
+            for at_s, part in _parts(container, clip):
+                _lay(samples, round((at_s - clip.at_s) * AUDIO_HZ), part)
     except (av.error.FFmpegError, OSError) as exc:
         raise ClipError(str(clip.path), f"its sound cannot be decoded: {exc.strerror}") from None
     return samples
 
 
-def _parts(container: Any) -> Iterator[tuple[float, Samples]]:
-    """The sound in pieces, each with the time of its first sample on the clock of the file, s."""
+def _parts(container: Any, clip: FilmClip) -> Iterator[tuple[float, Samples]]:
+    """The sound beside the clip in pieces, each with the time of its first sample on the clock of the file, s.
+
+    Some before and behind it as well: a decoder that begins in the middle needs some to settle.
+    """
     resampler = av.AudioResampler(format="flt", layout="stereo", rate=AUDIO_HZ)
-    for frame in chain(container.decode(audio=0), [None]):
+    track, begins_s, ends_s = container.streams.audio[0], clip.at_s - SETTLE_S, clip.at_s + clip.seconds
+    if clip.may_jump:
+        container.seek(round(begins_s / track.time_base), stream=track)
+    wanted = takewhile(lambda frame: frame.time is None or frame.time < ends_s, container.decode(track))
+    for frame in chain(wanted, [None]):
         for part in resampler.resample(frame):
             yield float(part.time), part.to_ndarray().reshape(-1, CHANNELS)
 
@@ -108,16 +115,11 @@ def lead_flips(period_ns: int) -> int:
     return int(-(-LEAD_S * NS // period_ns))
 
 
-def account(name: str, asked_ns: int, began_ns: int | None, film_began_ns: int | None) -> str:
-    """How the sound of a clip began against its film frame 0, in words for the session's log. Host clock, ns."""
-    if began_ns is None or film_began_ns is None:
-        return f"sound of {name}: NEVER BEGAN; asked for at {asked_ns} ns, film frame 0 at {film_began_ns} ns"
-    late_ms = (began_ns - film_began_ns) / 1e6
-    fault = "" if abs(late_ms) <= OUT_OF_SYNC_MS else "; OUT OF SYNC"
-    return (
-        f"sound of {name}: began at {began_ns} ns, {late_ms:+.1f} ms from film frame 0 at {film_began_ns} ns, "
-        f"asked for at {asked_ns} ns{fault}"
-    )
+def account(heard: Heard, asked_ns: int, now_ns: int) -> list[ScreenNote]:
+    """How a sound began, for the session; an alarm where it was off. Nothing where it is too soon to tell."""
+    if heard.began_ns is None and now_ns <= heard.film_began_ns + OUT_OF_SYNC_MS * 1e6:
+        return []
+    return [ScreenNote(now_ns, spelled(heard, asked_ns, now_ns), is_alarm=bool(heard.fault))]
 
 
 class Loudspeaker:
@@ -170,6 +172,7 @@ class Sounds:
         self.silent = silent  # empty: whatever has a sound is heard
         self._speaker, self._files = speaker, dict(files or {})
         self._asked: tuple[str, int] | None = None  # clip, host clock ns
+        self._is_told = False  # how that one began
 
     @property
     def is_on(self) -> bool:
@@ -188,17 +191,28 @@ class Sounds:
     def schedule(self, clip: str, host_ns: int) -> None:
         """Its film frame 0 will be shown then."""
         assert self._speaker is not None
-        self._asked = (clip, host_ns)
+        self._asked, self._is_told = (clip, host_ns), False
         self._speaker.schedule(host_ns)
 
-    def end(self, film_began_ns: int | None) -> list[str]:
-        """Be silent; how the sound began, for the log. Nothing when none was scheduled."""
+    def began(self, film_began_ns: int | None, now_ns: int) -> list[ScreenNote]:
+        """How the sound began, for the session: once, when it must have begun. Nothing when none was scheduled."""
+        is_due = film_began_ns is not None and now_ns >= film_began_ns + BEGUN_S * NS
+        return self._told(film_began_ns, now_ns) if is_due else []
+
+    def end(self, film_began_ns: int | None, now_ns: int) -> list[ScreenNote]:
+        """Be silent; how the sound began, if that is not told yet. Nothing of one whose film has not begun."""
         if self._speaker is None or self._asked is None:
             return []
-        (clip, asked_ns), self._asked = self._asked, None
-        began_ns = self._speaker.began_host_ns()
+        notes = self._told(film_began_ns, now_ns)
+        self._asked = None
         self._speaker.stop()
-        return [account(clip, asked_ns, began_ns, film_began_ns)]
+        return notes
+
+    def _told(self, film_began_ns: int | None, now_ns: int) -> list[ScreenNote]:
+        if self._is_told or self._speaker is None or self._asked is None or film_began_ns is None:
+            return []
+        self._is_told, (clip, asked_ns) = True, self._asked
+        return account(Heard(clip, film_began_ns, self._speaker.began_host_ns()), asked_ns, now_ns)
 
     def close(self) -> None:
         """Give the device back."""

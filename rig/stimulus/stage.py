@@ -21,7 +21,7 @@ from rig.stimulus.pages.boxes import Box
 from rig.stimulus.pages.form import Form
 from rig.stimulus.pages.page import Page, look_of
 from rig.stimulus.player import FilmPlayer
-from rig.stimulus.screen import ScreenEvent, ScreenNote, Withdrawn
+from rig.stimulus.screen import READY_S, MakingReady, ScreenEvent, ScreenNote, Withdrawn
 from rig.stimulus.showing import BETWEEN_STEPS, NO_FILM, FlipLog, Showing, not_read, unread
 from rig.stimulus.sound import Sounds, lead_flips
 
@@ -104,17 +104,23 @@ class Stage:
         """One step, from its first flip to the neutral flip after it."""
         filling = self._filling(step)
         step = filling.step
-        with self._film(step.clip) as film:
-            if self._withdrawal.leaves_out(step):
+        with self._film(step) as film:
+            if self._is_off(step):
                 self._leave_out(step)
                 return
             clip, button = film.clip if film else None, self._is_button_down
             self._show(Showing(step, clip, self._period_ns, filling.boxes, is_button_down=button), film, filling)
 
+    def _is_off(self, step: Step) -> bool:
+        """Whether a step is not due any more: the participant withdrew, or the operator ended it."""
+        return self._is_aborted or self._withdrawal.leaves_out(step)
+
     def _leave_out(self, step: Step) -> None:
         """A step that is not due any more begins and ends with neutral flips."""
         showing = Showing(step, None, self._period_ns)
-        showing.withdraw()
+        if self._withdrawal.leaves_out(step):
+            showing.withdraw()
+        showing.abort()
         self._show(showing, None, _Filling(self._window, step, None))
 
     def _filling(self, step: Step) -> _Filling:
@@ -127,31 +133,44 @@ class Stage:
             return _Filling(self._window, unread(step), None)
 
     @contextmanager
-    def _film(self, name: str | None) -> Iterator[FilmPlayer | None]:
+    def _film(self, step: Step) -> Iterator[FilmPlayer | None]:
         """The film's player with its first pictures decoded, its sound about to begin; meanwhile all is neutral."""
-        if name is None:
+        if step.clip is None:
             yield None
             return
-        clip = self._clips[name]
+        clip = self._clips[step.clip]
         film = FilmPlayer(clip, texture_size((clip.width, clip.height), self._size))
         try:
-            while self._is_wanted and not film.is_ready and not self._is_aborted:
-                self._rest(DECODING_S)
-            if self._sounds.has(name):
-                self._lead_in(name)
+            self._make_ready(step, film)
+            if self._sounds.has(step.clip) and not film.has_failed:
+                self._lead_in(step)
             yield film
         finally:
             film.close()
 
-    def _lead_in(self, clip: str) -> None:
+    def _make_ready(self, step: Step, film: FilmPlayer) -> None:
+        """Rest until its first pictures are decoded, and let the recorder know that it is not forgotten."""
+        told_ns = self._clock.now_ns()
+        while self._is_wanted and not self._is_off(step) and not film.is_ready:
+            self._rest(DECODING_S)
+            if (now_ns := self._clock.now_ns()) >= told_ns + READY_S * NS:
+                self.tell(MakingReady(step.index, now_ns))
+                told_ns = now_ns
+
+    def _lead_in(self, step: Step) -> None:
         """Neutral flips up to the one that will show film frame 0: the sound device is told of it so early."""
-        flips = lead_flips(self._period_ns)
+        clip, flips = str(step.clip), lead_flips(self._period_ns)
+        if self._is_off(step):
+            return
         self._sounds.prepare(clip)
         self._neutral()  # after a rest a flip may come off the grid of refreshes
         self._sounds.schedule(clip, self._neutral() + flips * self._period_ns)
         for _ in range(flips - 1):
             self._neutral()
             self._rest(0)
+            if self._is_off(step):
+                self._sounds.end(None, self._clock.now_ns())
+                return
 
     def _neutral(self) -> int:
         """A flip of the neutral screen; when it was."""
@@ -166,14 +185,13 @@ class Stage:
         while self._is_wanted and not showing.is_over(self._window.due_ns()):
             self._show_once(showing, film)
             filling.show_changes(showing.form)
-        sound = self._sounds.end(showing.began_host_ns)
+        sound = self._sounds.end(showing.began_host_ns, self._clock.now_ns()) if film else []
         self._window.blank()
         ended_ns = self._neutral()
         if self._withdrawn_ns is not None:
             self.tell(Withdrawn(showing.step.index, self._withdrawn_ns), at_once=False)
             self._withdrawn_ns = None
-        notes = [ScreenNote(ended_ns, text) for text in sound]
-        self.tell(*notes, *showing.ended(ended_ns), self._window.clock_pair())
+        self.tell(*sound, *showing.ended(ended_ns), self._window.clock_pair())
 
     def _show_once(self, showing: Showing, film: FilmPlayer | None) -> None:
         """Draw, flip, log, then look after the participant and the parent."""
@@ -185,7 +203,8 @@ class Stage:
         # What was done before the step was on the screen answers nothing, so it is taken before `flipped`.
         answers = [answer for act in self._acts() for answer in take(showing, act)]
         began = showing.flipped(flip)
-        self.tell(*began, flip, *answers, at_once=bool(began or answers))
+        sound = self._sounds.began(showing.began_host_ns, self._clock.now_ns()) if film else []
+        self.tell(*began, flip, *answers, *sound, at_once=bool(began or answers or sound))
         self._listen(0)
         self._end_early(showing, film)
 
@@ -199,7 +218,7 @@ class Stage:
             showing.abort()
         if film and film.has_failed:
             fault = f"the clip stopped at film frame {film.film_frame}: {film.fault or 'no more'}"
-            self.tell(ScreenNote(now_ns, fault))
+            self.tell(ScreenNote(now_ns, fault, is_alarm=True))
             showing.abort()
 
     def _load_picture(self, film: FilmPlayer, target: int) -> int:

@@ -25,7 +25,7 @@ from rig.verify.findings import Check, Finding, Word
 from rig.verify.pictures import health
 from rig.verify.pixels import sync_leds
 from rig.verify.required import UNREADABLE, missing, required
-from rig.verify.screen import film, flips, light
+from rig.verify.screen import film, flips, light, sound
 from rig.verify.tolerances import Origin
 from rig.verify.verdict_file import VERDICT_SCHEMA, VerdictFile
 
@@ -62,6 +62,7 @@ CHECKS = (
     Check("film frames", film.check_film_frames, "film frames"),
     Check("film cadence", film.check_film_cadence, "refreshes"),
     Check("film drift", film.check_film_drift, "ms"),
+    Check("sound", sound.check_sound, "ms", needs="films that are played with their sound"),
     Check("late flips", flips.check_late_flips, "%"),
     Check("photodiode", light.check_photodiode, "ms", is_required=False),
     Check("acknowledged", telemetry.check_acknowledged, "ms"),

@@ -2,7 +2,7 @@
 
     film frame of the clip --> cached? --> the decoder is just before it --> go on
                                        --> a key frame before it --> decode to the frame whose time is the asked one's
-                                       --> else count from the film's start
+                                       --> else count from the clip's film frame 0
 
 The session knows the time of each film frame, as it was decoded for the participant. A frame behind a jump is the right
 one only when its time says so; tables of the film file itself are believed for finding a key frame, and no further.
@@ -10,7 +10,7 @@ one only when its time says so; tables of the film file itself are believed for 
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Generator, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from rig.errors import ClipError, RigError, UserError
 from rig.session.timeline import Timeline
 
-MOST_BYTES = 64 << 20  # of encoded film frames
+MOST_BYTES = 8 << 20  # of encoded film frames
 MOST_WIDTH = 960  # px of what is sent
 BACK = 8  # film frames before the asked one that are kept when somebody goes backwards
 AHEAD = 50  # film frames that are rather decoded than jumped over
@@ -61,7 +61,7 @@ class Films:
         first = int(known.get("first", 0))
         if self._film is None or self._film.key != (path, first):
             self.close()
-            self._film = Film(path, first, known["pts"])
+            self._film = Film(path, first, known["pts"], known["jump_s"])
         return self._film
 
     def _keep(self, key: tuple[Path, int, int], jpeg: bytes) -> None:
@@ -80,12 +80,15 @@ class Films:
 class Film:
     """The part of a film file that is a clip, decoded where it is needed."""
 
-    def __init__(self, path: Path, first: int, pts_s: NDArray[np.float64]) -> None:
-        """`first`: film frame of the file that is the clip's film frame 0; `pts_s` counts from there."""
+    def __init__(self, path: Path, first: int, pts_s: NDArray[np.float64], at_s: float | None = None) -> None:
+        """`first`: film frame of the file that is the clip's film frame 0; `pts_s` counts from there.
+
+        `at_s`: when it is due on the file's clock, where it is found exactly by a jump there.
+        """
         self.key, self.frames = (path, first), len(pts_s)
         self._path, self._first, self._pts_s = path, first, pts_s
         self._is_told_by_time = bool((np.diff(pts_s) > 2 * SAME_S).all())
-        self._start_s: float | None = None  # of the clip's film frame 0, on the file's clock
+        self._jump_s = self._start_s = at_s  # of the clip's film frame 0, on the file's clock
         self._jumping: Generator[Numbered, None, None] | None = None
         self._next, self._last_asked = 0, -1
 
@@ -95,43 +98,47 @@ class Film:
             self._jumping.close()
             self._jumping = None
 
-    def frames_at(self, number: int) -> list[Numbered]:
-        """Film frame `number`, and some before it when the one asked for before came later. Raises ClipError."""
+    def frames_at(self, number: int) -> Iterator[Numbered]:
+        """Film frame `number`, and some before it when the one asked for before came later. Raises ClipError.
+
+        They come as they are decoded: one of 1280x720 is 1.4 MB. One may come again, when a quicker way broke off.
+        """
         first = max(0, number - BACK) if number < self._last_asked else number
-        kept: deque[Numbered] = deque(maxlen=1 + number - first)
         self._last_asked = number
         for found in (*self._ways(first), self._counted()):
-            kept.clear()
-            if self._goes_to(number, found, kept):
-                return list(kept)
+            if (yield from self._goes_to(first, number, found)):
+                return
         raise ClipError(str(self._path), "has fewer film frames than the session says", value=str(self.frames))
 
     def _ways(self, first: int) -> Iterator[Generator[Numbered, None, None]]:
-        """Quicker ways to film frame `first` than to count from the film's start."""
+        """Quicker ways to film frame `first` than to count up to it."""
         if self._jumping is not None and self._next <= first <= self._next + AHEAD:
             yield self._jumping
         if self._is_told_by_time:
             yield self._from_key_frame(first)
             yield self._from_key_frame(max(0, first - AHEAD))  # when it comes before the key frame that it needs
 
-    def _goes_to(self, number: int, frames: Generator[Numbered, None, None], kept: deque[Numbered]) -> bool:
-        """Whether film frame `number` is among `frames`, which are then left open behind it."""
+    def _goes_to(
+        self, first: int, number: int, frames: Generator[Numbered, None, None]
+    ) -> Generator[Numbered, None, bool]:
+        """Film frames `first` to `number`; whether the last is among `frames`, which are then left open behind it."""
         if frames is not self._jumping:
             self.close()
             self._jumping = frames
         for at, frame in frames:
-            kept.append((at, frame))
             self._next = at + 1
+            if first <= at <= number:
+                yield at, frame
             if at >= number:
                 return at == number
         self.close()
         return False
 
     def _counted(self) -> Generator[Numbered, None, None]:
-        """From the film's start: what its frames are is said by their count alone."""
+        """From the clip's film frame 0: what its frames are is said by their count alone."""
         from rig.clips.decode import decoded
 
-        with closing(decoded(self._path, self._first, self.frames)) as frames:
+        with closing(decoded(self._path, self._first, self.frames, self._jump_s)) as frames:
             yield from enumerate(frames)
 
     def _from_key_frame(self, number: int) -> Generator[Numbered, None, None]:
@@ -141,7 +148,7 @@ class Film:
         start_s = self._known_start_s()
         with suppress(av.error.FFmpegError, OSError), av.open(str(self._path)) as container:
             stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
+            stream.codec_context.thread_count = 1  # each, one a core by itself, would hold pictures of its own
             wanted_s = start_s + float(self._pts_s[number])
             container.seek(round(wanted_s / stream.time_base), stream=stream)
             yield from self._told(container.decode(stream), start_s)

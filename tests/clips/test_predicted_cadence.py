@@ -13,12 +13,25 @@ import pytest
 
 import rig
 from rig.clips.cadence import cadence
+from rig.clips.manifest import FilmClip
+from rig.clock import NS
+from rig.elicitation.steps import Step
+from rig.stimulus.showing import FlipLog, Showing
 from tests.films import make_film, sha256_of
 from tests.rigs import RIG, record
 
 FPS = [Fraction(24000, 1001), Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(30)]
 HZ = [50, 59.94, 60, 75, 120, 144]
 FRAMES = 25
+
+
+LONG = 500  # film frames
+FILM = Step(0, "clip", "clip1", "", {}, None, 60, "film", (), "")
+STAMPS_LATE = {  # of a refresh at 60 Hz; seeded
+    "some 0.1 ms, as on a real screen": lambda rng: rng.normal(0, 0.01, LONG * 10).clip(-0.03, 0.03),
+    "0 to 8 ms, as on a virtual one": lambda rng: rng.uniform(0, 0.5, LONG * 10),
+    "0 ms, but the first one 13": lambda _rng: np.append(0.8, np.zeros(LONG * 10)),
+}
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +74,50 @@ def test_predicted_cadence_is_the_flip_log_of_the_session(shown: Path, refresh_h
             predicted = cadence(len(clip["pts"]), clip["fps"], refresh_hz).flips
             assert [logged[frame] for frame in range(FRAMES)] == list(predicted), (step.clip, refresh_hz)
             assert np.all(np.diff(flips["film_frame"]) >= 0)
+
+
+def flips_of(fps: float, refresh_hz: float, true_hz: float, late: np.ndarray) -> list[int]:
+    """Film frame of each flip, on a screen that rig.yaml says to have `refresh_hz`; stamps are so many refreshes late.
+
+    As in the real window, a flip is due a refresh after the stamp of the one before.
+    """
+    clip = FilmClip("film", Path("film.mp4"), "", 32, 24, fps, tuple(i / fps for i in range(LONG)))
+    period_ns = round(NS / refresh_hz)
+    showing, log = Showing(FILM, clip, period_ns), FlipLog(period_ns, has_patch=True)
+    stamps = (NS + (np.arange(len(late)) + late) * NS / true_hz).round().astype(int).tolist()
+    shown, due_ns = list[int](), NS
+    for stamp_ns in stamps:
+        if showing.is_over(due_ns):
+            break
+        showing.flipped(log.of_step(showing, showing.target(due_ns), due_ns, stamp_ns, 0.0, underrun=False))
+        shown.append(showing.film_frame)
+        due_ns = stamp_ns + period_ns
+    return shown
+
+
+@pytest.mark.parametrize("kind", STAMPS_LATE)
+@pytest.mark.parametrize("hz", HZ)
+def test_predicted_cadence_is_the_flip_log_where_stamps_lie_off_the_refreshes(hz: float, kind: str) -> None:
+    for seed, fps in enumerate(map(float, FPS)):
+        late = STAMPS_LATE[kind](np.random.default_rng(seed))
+        logged = Counter(flips_of(fps, hz, hz, late))
+        assert [logged[frame] for frame in range(LONG)] == list(cadence(LONG, fps, hz).flips), fps
+
+
+@pytest.mark.parametrize("true_hz", [59.94, 60.05])
+def test_film_keeps_its_time_on_a_screen_a_little_slower_or_quicker_than_rig_yaml_says(true_hz: float) -> None:
+    late = STAMPS_LATE["some 0.1 ms, as on a real screen"](np.random.default_rng(1))
+    shown = np.array(flips_of(25, 60, true_hz, late))
+    lag_s = np.arange(len(shown)) / true_hz - shown / 25
+    assert sorted(set(shown)) == list(range(LONG))
+    assert np.all((lag_s > -1.5 / 60) & (lag_s < 1 / 25 + 1.5 / 60))
+
+
+def test_film_catches_up_with_refreshes_that_brought_no_flip() -> None:
+    late = np.append(np.zeros(100), 2 + np.zeros(LONG * 3))
+    shown = flips_of(25, 60, 60, late)
+    steady = flips_of(25, 60, 60, np.zeros(LONG * 3))
+    assert shown[105:] == steady[107:]
 
 
 @pytest.mark.parametrize("fps", FPS)

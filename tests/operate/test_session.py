@@ -20,6 +20,8 @@ from rig.elicitation.protocol import read_protocol
 from rig.errors import RigError
 from rig.record.recording import Recorded, Recording, Request
 from rig.session.layout import Outcome
+from rig.session.run import Run
+from rig.session.timeline import map_box
 from rig.sim.operator import ScriptedOperator, guess, note
 from tests.films import make_film, sha256_of
 from tests.rigs import write_rig
@@ -161,4 +163,14 @@ def test_an_observer_was_told_of_every_step_and_clip(led: Led) -> None:
     assert sorted(shown) == sorted(FILMS)
     ended = [event for event in events if event["kind"] == "ended"]
     assert len(ended) == len([event for event in events if event["kind"] == "began"])
-    assert len([event for event in events if event["kind"] == "pulse"]) > 3
+
+
+def test_an_observer_was_told_when_pulses_were_sent_and_not_when_their_messages_came(led: Led) -> None:
+    """Truth: the box's clock, fitted to all of the session."""
+    told = [m["event"] for m in led.followed if m.get("event", {}).get("kind") == "pulse"]
+    with Run(led.recorded.path) as run:
+        fitted = map_box(run)
+    off_ns = [abs(pulse["host_ns"] - int(fitted(pulse["box_ticks"]))) for pulse in told]
+    assert len(told) > 3
+    assert all(off <= pulse["within_ns"] + fitted.bound for off, pulse in zip(off_ns, told, strict=True))
+    assert min(pulse["within_ns"] for pulse in told) < 5_000_000

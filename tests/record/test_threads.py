@@ -15,6 +15,7 @@ import pytest
 
 from rig import host
 from rig.errors import StorageError
+from rig.record.states import RunState
 from rig.record.storage import StorageThreads
 from rig.session import closing
 from rig.session.layout import Outcome
@@ -110,17 +111,20 @@ def is_of_run(fd: int) -> bool:
 def test_a_sync_that_fails_ends_the_run_in_order_and_nothing_is_acknowledged_by_it(
     tmp_path, monkeypatch, virtual, is_disk
 ):
-    real, syncs = host.sync_data, [0]
+    real, syncs, is_under_way = host.sync_data, [0], [False]
 
     def sync_data(fd):
-        syncs[0] += is_of_run(fd)
-        if syncs[0] == 8 and is_of_run(fd):
+        syncs[0] += is_under_way[0] and is_of_run(fd)
+        if syncs[0] == 2 and is_of_run(fd):
             raise OSError(errno.EIO, "Input/output error") if is_disk else IndexError("planted")
         real(fd)
 
+    def on_status(status):
+        is_under_way[0] |= status.state is RunState.RECORDING and status.counts["HS"].arrived > 100
+
     monkeypatch.setattr(host, "sync_data", sync_data)
     protocol = write_protocol(tmp_path, ("still", 8, "all"))
-    recorded = record(tmp_path, write_rig(tmp_path), protocol, virtual=virtual)
+    recorded = record(tmp_path, write_rig(tmp_path), protocol, virtual=virtual, on_status=on_status)
     assert recorded.outcome is (Outcome.DISK_FULL if is_disk else Outcome.FAILED)
     said = "disk: .*: was not written: Input/output error" if is_disk else "recorder: .*by a fault of this program"
     assert re.match(said, recorded.alarms[0])

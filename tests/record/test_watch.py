@@ -15,16 +15,22 @@ import pytest
 from rig.clock import NS, VirtualClock
 from rig.config.rig import read_rig
 from rig.elicitation.protocol import read_protocol
+from rig.elicitation.steps import Step
+from rig.record.messages import Tick
 from rig.record.recording import Recording, Request
+from rig.record.states import RunState
 from rig.record.watch import SCREEN, SILENT_S, Watch
 from rig.session.folder import beside
+from rig.session.layout import Outcome
 from rig.session.run import Run
 from rig.session.timeline import map_box
 from rig.sim import protocol_sim
 from rig.sim.camera import SimulatedCamera
 from rig.sim.faults import Fault, lost_pulses, read_truth
 from rig.sim.screen import SimulatedScreen
+from rig.stimulus.screen import READY_S, MakingReady, StepBegan
 from rig.streams import CameraEvent, Frame
+from tests.record.test_run import Rehearsal
 from tests.rigs import record, write_film_protocol, write_protocol, write_rig
 
 DIVISORS = {"HS": 1, "VIS": 4, "NIR": 4}
@@ -232,3 +238,40 @@ def test_a_slow_stream_may_be_silent_for_five_of_its_own_periods_and_a_quick_one
     told = np.array([[("HS" in look[0]), ("VIS" in look[0])] for look in ticks(watch, clock, 6)])
     first_s = (told.argmax(axis=0) + 1) * 0.05
     assert first_s.tolist() == pytest.approx([SILENT_S + 0.05, 5.05])
+
+
+# a film that takes long to be made ready
+
+FILM = Step(0, "clip", "clip1", "", {}, None, 20.0, "film", (), "")
+
+
+def made_ready(rehearsal: Rehearsal, seconds: float) -> None:
+    """The screen tells for so long that it is at it, and nothing else."""
+    for _ in range(round(seconds / READY_S)):
+        rehearsal.tell(MakingReady(0, rehearsal.now), READY_S)
+        rehearsal.tell(Tick(), 0.01)
+
+
+def test_a_film_that_is_made_ready_never_loses_the_screen(tmp_path: Path) -> None:
+    """What is told of it while it lasts names no clip, and is over with the first flip."""
+    rehearsal, told = Rehearsal(tmp_path), "screen: the film of step 1 is decoded up to its beginning"
+    rehearsal.begin()
+    made_ready(rehearsal, 1.5)
+    assert [text for text in rehearsal.run.alarms if text.startswith(SCREEN)] == []
+    made_ready(rehearsal, 60)
+    assert [text.partition(";")[0] for text in rehearsal.run.standing_alarms if text.startswith(SCREEN)] == [told]
+    assert (rehearsal.run.state, rehearsal.run.outcome) == (RunState.RECORDING, Outcome.INCOMPLETE)
+    rehearsal.tell(StepBegan(0, rehearsal.now))
+    assert [text for text in rehearsal.run.standing_alarms if text.startswith(SCREEN)] == []
+
+
+def test_a_screen_that_stops_making_a_film_ready_is_told_of_and_lost_in_the_end() -> None:
+    clock, watch = VirtualClock(), Watch({})
+    watch.step_shown(FILM, clock.now_ns())
+    for _ in range(400):
+        watch.making_ready(clock.now_ns())
+        assert ticks(watch, clock, READY_S) == [([], [])] * 5
+    assert [look for look in ticks(watch, clock, 3) if any(look)] == [([SCREEN], [])]
+    assert not watch.step_is_overdue(clock.now_ns())
+    ticks(watch, clock, 22)
+    assert watch.step_is_overdue(clock.now_ns())

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from Xlib import X
 
 from rig.clock import NS
 from rig.elicitation.steps import Choice, Item, Step
@@ -94,6 +95,7 @@ def test_key_held_for_a_second_ends_a_film_and_all_that_is_not_for_who_withdraws
     config = CONFIG.model_copy(update={"sound": True})
     with open_screen(tmp_path, {"film": clip}, config) as (screen, pixels), closing(Desk(screen.display)) as desk:
         assert _notes(until(screen, ScreenNote)) == ["clips with sound: film"]
+        desk._display.change_keyboard_control(auto_repeat_mode=X.AutoRepeatModeOn)  # as every real keyboard has it
         screen.show(FILM)
         told = until(screen, StepBegan)
         _tap(desk, "escape")  # a slip of the finger

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,6 +64,23 @@ def test_decoder_that_is_late_gives_the_nearest_before(tmp_path: Path) -> None:
 def test_film_that_is_longer_than_the_buffer_can_be_left_at_once(tmp_path: Path) -> None:
     film = FilmPlayer(clip_of(make_film(tmp_path / "film.mp4", 60)), (160, 120))
     film.close()
+
+
+def test_film_is_jumped_to_and_left_at_once_while_it_is_decoded_up_to_its_beginning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip, left = clip_of(make_film(tmp_path / "film.mp4", 3)), []
+    clip = replace(clip, first=1, pts_s=clip.pts_s[:2], at_s=0.04, may_jump=True)
+
+    def endless(*part: object, is_left: Callable[[], bool]) -> Iterator[object]:
+        left.append(part)
+        while not is_left():
+            HostClock().sleep_until(HostClock().now_ns() + NS // 1000)
+        yield from ()
+
+    monkeypatch.setattr("rig.stimulus.player.decoded", endless)
+    FilmPlayer(clip, (160, 120)).close()
+    assert left == [(clip.path, 1, 2, 0.04)]
 
 
 @pytest.mark.parametrize("left", [0, 400])

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
 import pytest
 
 from rig.clips.encode import AUDIO_HZ
+from rig.clips.manifest import read_clip
 from rig.clock import NS, HostClock
 from rig.errors import DeviceNotReady
+from rig.session.heard import Heard, heard_in
 from rig.stimulus.sound import (
     CHANNELS,
     LEAD_S,
@@ -55,9 +58,11 @@ def test_sample_0_is_heard_with_film_frame_0(
     assert np.abs(samples).max() == pytest.approx(0.1, abs=0.03)
 
 
-def test_sound_of_a_clip_from_the_middle_of_a_film_begins_there(tmp_path: Path) -> None:
-    whole = clip_of(make_film(tmp_path / "film.mp4", 75, sound=(1.2, 0.6)))
-    samples = sound_track(replace(whole, first=25, pts_s=whole.pts_s[:25]))  # from 1 s to before 2 s
+@pytest.mark.parametrize("may_jump", [True, False])
+def test_sound_of_a_clip_from_the_middle_of_a_film_begins_there(tmp_path: Path, *, may_jump: bool) -> None:
+    clip = read_clip("film", make_film(tmp_path / "film.mp4", 75, sound=(1.2, 0.6)), 1.0, 2.0)
+    assert clip.may_jump
+    samples = sound_track(replace(clip, may_jump=may_jump))
     assert samples is not None
     assert len(samples) == AUDIO_HZ
     assert _tone_s(samples) == pytest.approx((0.2, 0.8), abs=NEAR_S)
@@ -101,12 +106,38 @@ def test_device_knows_long_enough_before(refresh_hz: float) -> None:
     assert (flips - 1) * period_ns < LEAD_S * NS <= flips * period_ns
 
 
-def test_account_says_by_how_much_the_sound_was_off() -> None:
-    assert account("joy", 5 * NS, 5 * NS - 1_500_000, 5 * NS) == (
-        "sound of joy: began at 4998500000 ns, -1.5 ms from film frame 0 at 5000000000 ns, asked for at 5000000000 ns"
-    )
-    assert account("joy", 5 * NS, 6 * NS, 5 * NS).endswith("; OUT OF SYNC")
-    assert account("joy", 5 * NS, None, 5 * NS).startswith("sound of joy: NEVER BEGAN")
+@pytest.mark.parametrize(
+    ("late_ms", "text", "is_alarm"),
+    [
+        (-1.5, "began at 4998500000 ns, -1.5 ms from film frame 0 at 5000000000 ns, asked for at 5000000000 ns", False),
+        (40.0, "began at 5040000000 ns, +40.0 ms from film frame 0 at", False),
+        (-41.0, "; OUT OF SYNC", True),
+        (None, "NOT BEGUN 500.0 ms after film frame 0 at 5000000000 ns, asked for at 5000000000 ns", True),
+    ],
+)
+def test_sound_that_was_off_is_an_alarm_that_says_by_how_much(late_ms: float | None, text: str, is_alarm: bool) -> None:
+    began_ns = None if late_ms is None else 5 * NS + round(late_ms * 1e6)
+    (note,) = account(Heard("joy", 5 * NS, began_ns), 5 * NS, 5 * NS + NS // 2)
+    assert note.text.startswith("sound of joy: ") and text in note.text
+    assert note.is_alarm == is_alarm
+
+
+def test_of_a_film_that_ended_at_once_nobody_can_tell_whether_its_sound_began() -> None:
+    assert account(Heard("joy", 5 * NS, None), 5 * NS, 5 * NS + 20_000_000) == []
+
+
+@pytest.mark.parametrize("late_ms", [-1.5, 80.0, None])
+def test_the_log_gives_back_how_a_sound_began(late_ms: float | None) -> None:
+    heard = Heard("a: b", 5 * NS, None if late_ms is None else 5 * NS + round(late_ms * 1e6))
+    (note,) = account(heard, 5 * NS, 6 * NS)
+    entry = {"kind": "alarm", "text": note.text} if note.is_alarm else {"kind": "note", "text": f"screen: {note.text}"}
+    assert list(heard_in(SimpleNamespace(log=[{"kind": "note"}, entry]))) == [heard]  # type: ignore[arg-type]
+
+
+def test_what_early_versions_wrote_of_a_sound_is_understood() -> None:
+    told = "screen: sound of joy: NEVER BEGAN; asked for at 7 ns, film frame 0 at {}"
+    log = [{"kind": "note", "text": told.format("8 ns")}, {"kind": "note", "text": told.format("None ns")}]
+    assert list(heard_in(SimpleNamespace(log=log))) == [Heard("joy", 8, None)]  # type: ignore[arg-type]
 
 
 def test_sound_is_silent_unless_rig_yaml_asks_for_it(tmp_path: Path) -> None:
@@ -114,7 +145,7 @@ def test_sound_is_silent_unless_rig_yaml_asks_for_it(tmp_path: Path) -> None:
     assert not sounds.is_on
     assert note.text.startswith("silent: rig.yaml asks for no sound (screen.sound)")
     assert not note.is_alarm
-    assert sounds.end(NS) == []
+    assert sounds.end(NS, 2 * NS) == []
     sounds.close()
 
 
@@ -171,13 +202,14 @@ class DeadSpeaker:
         self.said.append("close")
 
 
-def test_sound_that_never_began_is_told_and_stopped_once() -> None:
+def test_sound_that_never_began_is_told_within_a_second_and_stopped_once() -> None:
     speaker = DeadSpeaker()
     sounds = Sounds(speaker, {"joy": Path("joy.wav")})
     assert sounds.has("joy") and not sounds.has("fear")
     sounds.prepare("joy")
     sounds.schedule("joy", 7)
-    assert ["NEVER BEGAN" in text for text in sounds.end(8)] == [True]
-    assert sounds.end(9) == []
+    assert sounds.began(8, 8 + NS // 2 - 1) == []
+    assert [note.is_alarm for note in sounds.began(8, 8 + NS // 2)] == [True]
+    assert sounds.began(8, 2 * NS) == sounds.end(8, 3 * NS) == sounds.end(9, 4 * NS) == []
     sounds.close()
     assert speaker.said == ["prepare joy.wav", "schedule 7", "stop", "close"]

@@ -19,7 +19,7 @@ from rig.stimulus.messages import unpack
 from rig.stimulus.pages.boxes import named
 from rig.stimulus.pages.form import Form
 from rig.stimulus.pages.page import Page, look_of
-from rig.stimulus.screen import ScreenEvent, ScreenNote, StepBegan, StepEnded, Withdrawn
+from rig.stimulus.screen import READY_S, MakingReady, ScreenEvent, ScreenNote, StepBegan, StepEnded, Withdrawn
 from rig.stimulus.sound import LEAD_S, Sounds
 from rig.stimulus.stage import Stage
 from rig.streams import Answer, ClockPair, Flip
@@ -37,18 +37,24 @@ BASELINE = Step(2, "baseline", "neutral", "+", {}, 3.0, 4.0, None, (), "")
 class FakeFilm:
     """Decoded at the third question."""
 
+    questions, frames = 2, 250  # before it is decoded; whose pictures come
+
     def __init__(self, clip: FilmClip, size: tuple[int, int]) -> None:
-        self.clip, self.size, self.film_frame, self.has_failed, self.fault = clip, size, -1, False, ""
+        self.clip, self.size, self.film_frame, self.fault = clip, size, -1, "film.mp4: cannot be decoded"
         self._asked = 0
 
     @property
     def is_ready(self) -> bool:
         self._asked += 1
-        return self._asked > 2
+        return self._asked > self.questions
+
+    @property
+    def has_failed(self) -> bool:
+        return self.frames < 250 and self.film_frame == self.frames - 1
 
     def take(self, target: int) -> int:
-        self.film_frame = target
-        return target
+        self.film_frame = min(target, self.frames - 1)
+        return self.film_frame
 
     def close(self) -> None:
         pass
@@ -110,10 +116,10 @@ class FakeWindow:
 
 
 class FakeParent:
-    """Asks for one step after another, `pause_s` apart, and ends when all were shown."""
+    """Asks for one step after another, `pause_s` apart, and ends when all were shown; ends one at `aborts_ns`."""
 
-    def __init__(self, clock: VirtualClock, steps: list[Step], pause_s: float) -> None:
-        self.clock, self.steps, self.pause_s = clock, steps, pause_s
+    def __init__(self, clock: VirtualClock, steps: list[Step], pause_s: float, aborts_ns: int | None = None) -> None:
+        self.clock, self.steps, self.pause_s, self._aborts_ns = clock, steps, pause_s, aborts_ns
         self.told: list[tuple[int, ScreenEvent]] = []  # when it was told, host clock ns
         self._free_ns: int | None = clock.now_ns()
 
@@ -125,6 +131,9 @@ class FakeParent:
 
     def receive(self, timeout_s: float) -> list[dict[str, Any]] | None:
         self.clock.sleep_until(self.clock.now_ns() + round(timeout_s * NS))
+        if self._aborts_ns is not None and self.clock.now_ns() >= self._aborts_ns:
+            self._aborts_ns = None
+            return [{"abort": True}]
         if self._free_ns is None or self.clock.now_ns() < self._free_ns:
             return []
         self._free_ns = None
@@ -177,10 +186,16 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Play:
     monkeypatch.setattr("rig.stimulus.stage.FilmPlayer", FakeFilm)
 
     def played(
-        steps: list[Step], acts: list[Act], *, has_sound: bool = False, delay_ns: int = 0, pause_s: float = 0.0
+        steps: list[Step],
+        acts: list[Act],
+        *,
+        has_sound: bool = False,
+        delay_ns: int = 0,
+        pause_s: float = 0.0,
+        aborts_ns: int | None = None,
     ) -> Played:
         clock = VirtualClock()
-        window, parent = FakeWindow(clock, acts), FakeParent(clock, steps, pause_s)
+        window, parent = FakeWindow(clock, acts), FakeParent(clock, steps, pause_s, aborts_ns)
         speaker = FakeSpeaker(clock, delay_ns)
         sounds = Sounds(speaker, {"film": Path("film.wav")}) if has_sound else Sounds(None)
         Stage(parent, window, CONFIG, {"film": CLIP}, clock, sounds, "escape").run()  # type: ignore[arg-type]
@@ -230,13 +245,51 @@ def test_who_withdraws_between_steps_sees_no_more_of_them(step: Step, play: Play
     assert done.film_frames_shown() == set()
 
 
-def test_key_held_while_a_film_is_being_made_ready_shows_none_of_it(play: Play) -> None:
-    done = play([FILM], _held(-0.89, 3.0), has_sound=True)  # the second ends in the flips before film frame 0
-    assert done.parent.of(Withdrawn)[0].step == -1
+@pytest.mark.parametrize("in_lead_in", [True, False])
+@pytest.mark.parametrize("by", ["withdrawn", "abort"])
+def test_film_that_is_ended_while_it_is_being_made_ready_is_neither_seen_nor_heard(
+    by: str, play: Play, monkeypatch: pytest.MonkeyPatch, *, in_lead_in: bool
+) -> None:
+    """By the key of withdrawal or the operator; while it is decoded, or in the flips before film frame 0."""
+    monkeypatch.setattr(FakeFilm, "questions", 2 if in_lead_in else 1000)
+    ended_ns = NS + NS * 11 // 100
+    acts, aborts_ns = (_held(-0.89, 3.0), None) if by == "withdrawn" else ([], ended_ns)
+    done = play([FILM], acts, has_sound=True, aborts_ns=aborts_ns)
     assert done.film_frames_shown() == set()
     assert all(is_grey for _, is_grey in done.window.greys)
-    assert done.speaker.stopped_ns
-    assert [ended.ended_by for ended in done.parent.of(StepEnded)] == ["withdrawn"]
+    assert [ended.ended_by for ended in done.parent.of(StepEnded)] == [by]
+    assert [withdrawn.step for withdrawn in done.parent.of(Withdrawn)] == [-1] * (by == "withdrawn")
+    assert done.parent.of(StepEnded)[0].host_ns <= ended_ns + SOON_NS
+    assert len(done.speaker.scheduled) == len(done.speaker.stopped_ns) == in_lead_in
+    for (_, begins_ns), stopped_ns in zip(done.speaker.scheduled, done.speaker.stopped_ns, strict=True):
+        assert ended_ns <= stopped_ns <= ended_ns + 2 * PERIOD_NS < begins_ns
+    assert done.parent.of(ScreenNote) == []
+
+
+def test_film_that_takes_long_to_be_made_ready_gives_signs_of_life(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeFilm, "questions", 1000)
+    done = play([FILM], [])
+    times = [at for at, event in done.parent.told if isinstance(event, MakingReady)]
+    (began,) = done.parent.of(StepBegan)
+    waits = np.diff([NS, *times, began.host_ns])
+    assert len(waits) > 3 and waits.max() < (READY_S + 0.1) * NS
+    assert done.film_frames_shown() == set(range(250))
+
+
+@pytest.mark.parametrize(("frames", "shown"), [(100, 100), (0, 0)])
+def test_film_that_breaks_after_the_check_is_an_alarm_at_once(
+    frames: int, shown: int, play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeFilm, "frames", frames)
+    done = play([FILM], [], has_sound=True)
+    alarms = [(at, event) for at, event in done.parent.told if isinstance(event, ScreenNote) and event.is_alarm]
+    ((told_ns, alarm),) = alarms
+    assert alarm.text == f"the clip stopped at film frame {frames - 1}: film.mp4: cannot be decoded"
+    assert done.film_frames_shown() == set(range(shown))
+    last_ns = max(flip.host_ns for flip in done.parent.of(Flip) if flip.film_frame == frames - 1)
+    assert told_ns <= last_ns + 3 * PERIOD_NS
+    assert [ended.ended_by for ended in done.parent.of(StepEnded)] == ["abort"]
+    assert len(done.speaker.scheduled) == (shown > 0)
 
 
 def test_a_withdrawal_is_told_once(play: Play) -> None:
@@ -335,9 +388,10 @@ def test_sound_is_asked_for_in_time_to_begin_with_film_frame_0(delay_ms: float, 
     ((asked_ns, begin_ns),) = done.speaker.scheduled
     assert begin_ns == first.host_ns
     assert begin_ns - asked_ns >= LEAD_S * NS
-    (note,) = [event.text for event in done.parent.of(ScreenNote)]
-    assert f"{delay_ms:+.1f} ms from film frame 0" in note
-    assert ("OUT OF SYNC" in note) == (delay_ms > 40)
+    ((told_ns, note),) = [(at, event) for at, event in done.parent.told if isinstance(event, ScreenNote)]
+    assert f"{delay_ms:+.1f} ms from film frame 0" in note.text
+    assert ("OUT OF SYNC" in note.text) == note.is_alarm == (delay_ms > 40)
+    assert told_ns - first.host_ns < NS
     assert done.film_frames_shown() == set(range(250))
 
 

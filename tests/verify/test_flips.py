@@ -46,9 +46,10 @@ def played(
     refreshes = np.array([n for n in range(round(SECONDS * refresh_hz) + 9) if n - middle not in missing])
     jitter = np.random.default_rng(seed).normal(0, JITTER_MS * 1e6, len(refreshes))
     times = np.rint(5 * NS + refreshes * period_ns + jitter).astype(np.int64)
-    film_frames, shown = [], -1
+    film_frames, shown, refresh = [], -1, -1
     for host_ns in times:
-        wanted = cadence.due(int(host_ns - times[0]), round(period_ns), fps)
+        refresh = cadence.refreshes(int(host_ns - times[0]), round(period_ns), refresh)
+        wanted = cadence.due(refresh * round(period_ns), round(period_ns), fps)
         if wanted >= frames and shown == frames - 1:
             break
         keeps = shown == hold and wanted - shown < cadence.SKIP_BEHIND - 1

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from rig.config.judging import TOLERANCES
+from rig.session import heard
 from rig.session.run import Run
 from rig.verify import findings, required, verdict
 from rig.verify.clocks import camera_clocks, host_clock
@@ -65,6 +66,8 @@ CASES = {
     "disk too slow": Case(Plan(sync_delay_s=2.5), "acknowledged", "", FAIL),
     "film frame never shown": Case(Plan(film_holes={7}), "film frames", "clip1", FAIL),
     "light that did not follow": Case(Plan(edges_missing=2), "photodiode", "", FAIL),
+    "sound off": Case(Plan(sound_late_ms=(-41.0,)), "sound", "clip1", FAIL),
+    "sound not begun": Case(Plan(sound_late_ms=(None,)), "sound", "clip1", FAIL),
     "refreshes late": Case(Plan(late_flips=4), "late flips", "", WARN),
     "step left out": Case(Plan(steps_missing={1}), "steps", "", FAIL),
     "picture changed": Case(Plan(damaged={"NIR": {44}}), "checksums", "NIR", FAIL),
@@ -123,6 +126,8 @@ MUTANTS: list[tuple[str, Patch]] = [
     ("disk too slow", constant(telemetry, "TOO_SLOW_MS", 3000)),
     ("film frame never shown", text(film._film_frames, "if len(never) == 0 and not backward:", "if not backward:")),
     ("light that did not follow", tolerance("light_unseen_percent", usual=50)),
+    ("sound off", tolerance("sound_ms", usual=42)),
+    ("sound not begun", text(heard.heard_in, '("note", "alarm")', '("alarm",)')),
     ("refreshes late", tolerance("late_flips_percent", usual=5)),
     ("step left out", text(flips.check_steps, "s.index not in begun and", "s.index in () and")),
     ("picture changed", text(integrity._checksums, "~looks(run, stream).is_good", "~looks(run, stream).is_good[:3]")),
