@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 import stat
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from hypothesis import strategies as st
 
 import rig
 from rig import host
-from rig.errors import LabelsChanged, RigError, SessionError, StorageError, UserError
+from rig.errors import LabelsChanged, SessionError, StorageError, UserError
 from rig.labels import coding as rig_coding
 from rig.labels.blind import of_others
 from rig.labels.coding import Coding
@@ -217,7 +218,10 @@ def test_a_table_that_is_not_ours_is_named_by_line_and_column_and_never_overwrit
     assert anna.path.read_bytes() == before
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"ClosedUtc": 5}', "[" * 10_000])
+NO_TIMES = ['{"ClosedUtc": 5}', '{"ClosedUtc": "zzz"}', '{"ClosedUtc": "2026-03-01T10:00:00"}']
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", *NO_TIMES, "[" * 10_000])
 def test_a_description_that_is_not_ours_is_refused(anna: Coding, text: str) -> None:
     anna.path.with_suffix(".json").write_text(text)
     with pytest.raises(SessionError, match=r"anna\.json"):
@@ -313,8 +317,8 @@ def test_saving_looks_up_each_run_once_and_reads_no_label_of_the_disk(
 ) -> None:
     """However many labels there are: a coder waits for it at each key."""
     looked: list[int] = []
-    ends = rig_coding._ends
-    monkeypatch.setattr(rig_coding, "_ends", lambda session, run: (looked.append(run), ends(session, run))[1])
+    pulses = rig_coding._pulses
+    monkeypatch.setattr(rig_coding, "_pulses", lambda session, run: (looked.append(run), pulses(session, run))[1])
     labels = [replace(SMILE, id=f"l{number}") for number in range(20)]
     revision = _save(anna, *labels)
     monkeypatch.setattr(rig_coding, "labels_in", lambda *_: pytest.fail("all labels are read again"))
@@ -398,6 +402,24 @@ def test_labels_are_closed_only_when_all_are_marked_and_the_others_are_named(ann
     assert not anna.read().is_closed
 
 
+def test_of_many_that_are_not_marked_the_first_are_named_and_the_others_counted(anna: Coding) -> None:
+    _save(anna, *(replace(BLINK, id=f"b{number}") for number in range(60)))
+    with pytest.raises(UserError, match=r"; and 55 more\. Mark") as caught:
+        _close(anna)
+    assert str(caught.value).count("no apex") == 5
+
+
+def test_where_the_folder_was_taken_away_it_is_made_again(anna: Coding) -> None:
+    _save(anna, SMILE)
+    shutil.rmtree(anna.path.parent)
+    with pytest.raises(LabelsChanged):  # whose labels these were is only known by what is there
+        anna.save([SMILE], 0)
+    assert not anna.read().is_there
+    _save(anna, SMILE, BLINK)
+    assert anna.read().is_there
+    assert sorted(path.name for path in anna.path.parent.iterdir()) == ["anna.json", "anna.tsv"]
+
+
 def test_nobody_sees_the_labels_of_another_before_both_have_closed(session: Session) -> None:
     codings = {name: Coding(session, name) for name in ("anna", "ben", "cleo")}
 
@@ -449,7 +471,27 @@ def test_what_else_lies_there_is_nobodys_labels(anna: Coding, session: Session) 
     assert of_others(session, None) == ({"anna": ()}, [])
 
 
-def test_a_folder_in_the_way_is_named(session: Session, path: Path) -> None:
-    (path.parent / "annotations").write_text("x")
-    with pytest.raises(RigError, match="annotations"):
-        Coding(session, "anna").begin()
+def test_what_lies_in_the_way_is_named_and_what_to_do(session: Session, path: Path) -> None:
+    folder = path.parent / "annotations"
+    folder.write_text("x")
+    anna = Coding(session, "anna")
+    for refused in (anna.begin, anna.read, lambda: anna.save([], 0)):
+        with pytest.raises(SessionError, match=r"annotations: is no folder\. Move it away"):
+            refused()
+    folder.unlink()
+    anna.path.mkdir(parents=True)
+    with pytest.raises(SessionError, match=r"anna\.tsv: is a folder\. Move it away"):
+        anna.begin()
+
+
+def test_a_session_without_a_pulse_is_refused_before_anybody_begins(tmp_path: Path) -> None:
+    path = make_run(tmp_path, PLAN)
+    path.chmod(0o600)
+    with h5py.File(path, "r+") as file:
+        for table in ("acquisition/pulses", *(f"acquisition/{name}/frames" for name in ("HS", "VIS", "NIR"))):
+            file[table]["seq"] = 0
+    with rig.open(path) as session:
+        with pytest.raises(UserError, match="has no pulse to show"):
+            Coding(session, "anna").check()
+        with pytest.raises(UserError, match="none: run 1 has no pulse"):
+            Coding(session, "anna").save([SMILE], 0)

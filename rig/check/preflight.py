@@ -111,13 +111,11 @@ def check(
     found = Checked([], [])
     folder = _gather(found, partial(folder_for, out))
     rig_look = _find_rig(found, rig_name)
-    is_known = protocol_name is None or _check_protocol(found, protocol_name, rig_look)
+    is_known = protocol_name is None or _check_protocol(found, protocol_name, rig_look, find_cut)
     if found.rig:
         _gather(found, found.rig.keep)
         _check_films(found, found.rig.rig.screen)
-    if found.protocol and find_cut is not None:
-        found.cut = _gather(found, partial(find_cut, found.protocol))
-    elif found.protocol and folder:
+    if found.protocol and folder and find_cut is None:
         found.booked = _gather(found, partial(look_at_ledger, found.protocol.protocol, out, subject))
     if found.rig and found.protocol and is_known and (find_cut is None or found.cut):
         _check_plan(found, found.rig, found.protocol.protocol, folder)
@@ -148,7 +146,9 @@ def _find_rig(found: Checked, name: str | None) -> Look[Rig] | None:
     return look
 
 
-def _check_protocol(found: Checked, name: str, rig: Look[Rig] | None) -> bool:
+def _check_protocol(
+    found: Checked, name: str, rig: Look[Rig] | None, find_cut: Callable[[ProtocolFile], Resumed] | None
+) -> bool:
     """The protocol, its words, its clips, and what it wants to keep of which stream; whether all clips are known."""
     look = _gather(found, lambda: look_at_protocol(find_protocol(name)))
     if look is None:
@@ -166,9 +166,16 @@ def _check_protocol(found: Checked, name: str, rig: Look[Rig] | None) -> bool:
     if found.protocol is None:
         found.problems += clip_problems(look)
         return False
-    found.films.clips, problems = find_each(found.protocol)
-    found.problems += problems
     found.warnings += [*holes(found.protocol.protocol), *unkeepable(found.protocol.protocol)]
+    return _find_films(found, found.protocol, find_cut)
+
+
+def _find_films(found: Checked, protocol: ProtocolFile, find_cut: Callable[[ProtocolFile], Resumed] | None) -> bool:
+    """The protocol's clips, and the session that goes on, which has counted them already; whether all are known."""
+    if find_cut is not None:
+        found.cut = _gather(found, partial(find_cut, protocol))
+    found.films.clips, problems = find_each(protocol, found.cut.films if found.cut else {})
+    found.problems += problems
     return not problems
 
 

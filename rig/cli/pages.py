@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Thread
 from typing import Annotated
 
 import typer
@@ -22,11 +23,13 @@ def serve_page(
     Raises a RigError when there is nothing to show, nothing can listen there, or the labels of a coder cannot be
     written.
     """
+    from rig import host
     from rig.cli.terminal import printable
     from rig.labels.coding import Coding
     from rig.web.server import build, listening, names_of, new_token, serve
     from rig.web.shelf import Shelf
 
+    host.give_memory_back()
     with Shelf(session, clips=clips) as shelf, ExitStack() as until_the_end:
         with shelf.borrowed() as opened:
             codings = [Coding(opened.session, coder) for coder in coders]
@@ -36,5 +39,8 @@ def serve_page(
             for coding in codings:  # once it is known that they can be served: who has begun counts
                 coding.begin()
         tokens: dict[str, str | None] = {new_token(): coder for coder in coders} or {new_token(): None}
+        reading = Thread(target=shelf.make_ready)  # beside the browser, which has to load the page
+        reading.start()
+        until_the_end.callback(reading.join)
         app = build(shelf, tokens, names=names_of(listen))
         serve(app, tokens, listener, listen=listen, is_shown=is_shown, say=lambda line: typer.echo(printable(line)))

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,12 +28,15 @@ from rig.labels.label import LARGEST, Label, refuse_twins, require
 from rig.labels.table import COLUMNS, OURS, labels_in, table_of
 from rig.private import write_private
 from rig.session.folder import SUBJECT, held_alone
+from rig.session.reader import nothing_to_show
 
 if TYPE_CHECKING:
     from rig.session.reader import Session
 
 FOLDER, TABLE = "annotations", ".tsv"
 CLOSED = "ClosedUtc"  # in the .json
+IN_THE_WAY = "Move it away: labels are kept there"
+MOST_NAMED = 5
 _ONE_MORE_TRY_NS, _TRIES = NS // 100, 300
 
 
@@ -58,6 +62,10 @@ def _bytes(path: Path) -> bytes | None:
         return path.read_bytes()
     except FileNotFoundError:
         return None
+    except NotADirectoryError:
+        raise SessionError(str(path.parent), "is no folder", hint=IN_THE_WAY) from None
+    except IsADirectoryError:
+        raise SessionError(str(path), "is a folder", hint=IN_THE_WAY) from None
     except OSError as exc:
         raise SessionError(str(path), f"cannot be read: {exc.strerror}") from None
 
@@ -69,6 +77,7 @@ class Coded:
     labels: tuple[Label, ...]
     closed_utc: str | None  # ISO 8601; None: still open
     revision: int
+    is_there: bool  # whether there is a table at all
 
     @property
     def is_closed(self) -> bool:
@@ -93,7 +102,13 @@ class Coding:
         self._about = self.path.with_suffix(".json")
 
     def check(self) -> None:
-        """Raise what `begin` would, as far as it is known before anything is written."""
+        """Raise what `begin` would, as far as it is known before anything is written.
+
+        Raises UserError as well for a session without a pulse.
+        """
+        with suppress(SessionError):  # of a run that is damaged, as the page says
+            if not any(_pulses(self._session, run.number) for run in self._session.runs):
+                raise nothing_to_show(self._session.path)
         if not self.read().is_closed:
             self._refuse_twin()
 
@@ -108,10 +123,13 @@ class Coding:
         self._make_folder()
         with self._alone():
             self._refuse_twin()
-            if not self._about.exists():
-                self._put(self._about, _about(None))
+            self._describe()
             if not self.path.exists():
                 self._put(self.path, table_of(self._session, ()))
+
+    def _describe(self) -> None:
+        if not self._about.exists():
+            self._put(self._about, _about(None))
 
     def _make_folder(self) -> None:
         folder = self.path.parent
@@ -119,7 +137,8 @@ class Coding:
             host.make_folder(folder)
             host.sync_folder(folder.parent)
         except FileExistsError:
-            pass
+            if not folder.is_dir():
+                raise StorageError(str(folder), "is no folder", hint=IN_THE_WAY) from None
         except OSError as exc:
             raise _unwritten(folder, exc) from None
 
@@ -136,7 +155,7 @@ class Coding:
         for wrong in _outside(self._session, labels):
             line = f"{self.path}: line {2 + labels.index(wrong.label)}, {wrong.column}"
             raise SessionError(line, "lies outside the session", value=wrong.value, allowed=wrong.allowed, hint=OURS)
-        return Coded(labels, closed_utc, self._revision(closed_utc, table))
+        return Coded(labels, closed_utc, self._revision(closed_utc, table), table is not None)
 
     def _found(self) -> tuple[str | None, bytes | None]:
         """When the coder closed, and the table as it lies there. Raises SessionError."""
@@ -155,8 +174,10 @@ class Coding:
         """
         _check_places(self._session, labels)
         table = table_of(self._session, labels)
+        self._make_folder()  # it may have been taken away
         with self._alone():
             self._refuse_unless(revision)
+            self._describe()
             self._put(self.path, table)
             return self._revision(None, table.encode())
 
@@ -220,10 +241,18 @@ def _closed_utc(path: Path, data: bytes) -> str | None:
         closed_utc = json.loads(data)[CLOSED]
     except (ValueError, TypeError, KeyError, RecursionError):
         raise SessionError(str(path), f"does not say {CLOSED}, as ours do", hint=OURS) from None
-    if closed_utc is not None and not isinstance(closed_utc, str):
-        allowed = "null, or when the coder closed"
-        raise SessionError(f"{path}: {CLOSED}", "is not allowed", value=repr(closed_utc), allowed=allowed, hint=OURS)
-    return closed_utc
+    if closed_utc is not None and not _is_time(closed_utc):
+        allowed, value = "null, or the time at which the coder closed, as 2026-03-01T10:00:00+00:00", repr(closed_utc)
+        raise SessionError(f"{path}: {CLOSED}", "is not allowed", value=value[:80], allowed=allowed, hint=OURS)
+    return None if closed_utc is None else str(closed_utc)
+
+
+def _is_time(given: object) -> bool:
+    """Whether it is a moment as ISO 8601 writes it, with its offset from UTC."""
+    try:
+        return isinstance(given, str) and datetime.fromisoformat(given).tzinfo is not None
+    except ValueError:
+        return False
 
 
 def _check_places(session: Session, labels: Sequence[Label]) -> None:
@@ -245,23 +274,26 @@ class _Outside(NamedTuple):
 def _outside(session: Session, labels: Sequence[Label]) -> Iterator[_Outside]:
     """Runs and pulses that the session does not have."""
     there = {run.number for run in session.runs}
-    ends = {run: _ends(session, run) for run in there.intersection(label.run for label in labels)}
+    pulses = {run: _pulses(session, run) for run in there.intersection(label.run for label in labels)}
     for label in labels:
         if label.run not in there:
             yield _Outside(label, "run", str(label.run), f"runs {', '.join(map(str, sorted(there)))}")
             continue
-        first, last = ends[label.run]
         for mark, pulse in label.marks.items():
-            if pulse is not None and not first <= pulse <= last:
-                yield _Outside(label, mark, str(pulse), f"pulses {first} to {last} of run {label.run}")
+            if pulse is not None and pulse not in pulses[label.run]:
+                yield _Outside(label, mark, str(pulse), _in_words(pulses[label.run], label.run))
 
 
-def _ends(session: Session, run: int) -> tuple[int, int]:
-    """First and last pulse of a run that the box or a frame tells of; 0 and -1 of one without."""
+def _in_words(pulses: range, run: int) -> str:
+    return f"pulses {pulses[0]} to {pulses[-1]} of run {run}" if pulses else f"none: run {run} has no pulse"
+
+
+def _pulses(session: Session, run: int) -> range:
+    """From the first to the last pulse of a run that the box or a frame tells of."""
     base = session.run(run).base.pulse_numbers
     told = session.placed_timelines[run][0].pulse_numbers
     numbers = np.concatenate([told, base[base >= 0]])
-    return (int(numbers.min()), int(numbers.max())) if len(numbers) else (0, -1)
+    return range(int(numbers.min()), int(numbers.max()) + 1) if len(numbers) else range(0)
 
 
 def _refuse_unmarked(coder: str, labels: Sequence[Label]) -> None:
@@ -272,5 +304,7 @@ def _refuse_unmarked(coder: str, labels: Sequence[Label]) -> None:
         if label.missing
     ]
     if partly:
-        problem, hint = f"cannot be closed: {'; '.join(partly)}", "Mark what is missing, or delete the label"
+        more = [f"and {len(partly) - MOST_NAMED} more"] if len(partly) > MOST_NAMED else []
+        problem = f"cannot be closed: {'; '.join(partly[:MOST_NAMED] + more)}"
+        hint = "Mark what is missing, or delete the label"
         raise UserError(f"labels of {coder}", problem, hint=hint)

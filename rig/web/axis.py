@@ -13,6 +13,7 @@ from rig.session.timeline import TICK_NS, Timeline
 
 Segment = tuple[int, int, float, float]  # first and last pulse, s of the first, s from one to the next
 NEAR_PERIODS = 0.1  # how far a pulse may lie off its segment
+FAR_S = 1e9  # no session is so long
 MOST_SEGMENTS = 500  # of a run; a file in which pulses come anyhow is drawn coarsely
 
 
@@ -40,11 +41,22 @@ class Axis:
         """When each of `pulses` was exposed on the base stream; of one that nobody told of, by its neighbours."""
         numbers = np.asarray(pulses, np.int64)
         beyond = numbers - numbers.clip(self._numbers[0], self._numbers[-1])
-        return np.asarray(np.interp(numbers, self._numbers, self._times_s) + beyond * self.period_s)
+        near = self._around(numbers)
+        return np.asarray(np.interp(numbers, self._numbers[near], self._times_s[near]) + beyond * self.period_s)
+
+    def _around(self, numbers: NDArray[np.int64]) -> slice:
+        """Where `numbers` and their neighbours are told of: np.interp makes a copy of all that it is given."""
+        least, most = numbers.min(initial=self._numbers[-1]), numbers.max(initial=self._numbers[0])
+        first = max(0, int(np.searchsorted(self._numbers, least, side="right")) - 1)
+        return slice(first, max(first, int(np.searchsorted(self._numbers, most))) + 1)
 
     def host_ns(self, pulse: int) -> int:
         """The same of one pulse, on the host clock."""
-        return self._zero_host_ns + round(float(self.at_s(pulse)) * NS)
+        return self.host_of(float(self.at_s(pulse)))
+
+    def host_of(self, seconds: float) -> int:
+        """Seconds of the session's axis on the host clock, ns."""
+        return self._zero_host_ns + round(min(max(seconds, -FAR_S), FAR_S) * NS)
 
     def s_of(self, host_ns: ArrayLike) -> NDArray[np.float64]:
         """Host ns on the session's axis."""

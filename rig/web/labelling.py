@@ -23,7 +23,7 @@ from starlette.routing import Route
 
 from rig.errors import LabelsChanged, StorageError, UserError
 from rig.labels.blind import of_others
-from rig.labels.coding import Coding
+from rig.labels.coding import Coding, coders
 from rig.labels.label import EMOTIONS, FACS, KINDS, Label, label_of
 from rig.session.runfile import Json
 from rig.session.timeline import NOT_STORED_ON_PURPOSE
@@ -64,14 +64,16 @@ def _told(shelf: Shelf, asked: str | None, coder: str | None) -> Json:
     with shelf.borrowed(asked) as opened:
         others, problems = of_others(opened.session, coder)
         seen = {"others": {name: list(map(asdict, labels)) for name, labels in others.items()}, "problems": problems}
-        return seen if coder is None else {**seen, **_own(Coding(opened.session, coder))}
+        if coder is None:
+            return seen
+        return {**seen, **_own(Coding(opened.session, coder)), "alone": coders(opened.session) == [coder]}
 
 
 def _own(coding: Coding) -> Json:
     coded = coding.read()
     labels = list(map(asdict, coded.labels))
     offered = {"kinds": list(KINDS), "emotions": list(EMOTIONS), "action_units": sorted(FACS)}
-    state = {"coder": coding.coder, "revision": coded.revision, "closed": coded.is_closed}
+    state = {"coder": coding.coder, "revision": coded.revision, "closed": coded.is_closed, "is_there": coded.is_there}
     return {**state, "labels": labels, **offered}
 
 

@@ -222,17 +222,18 @@ def judged(session: Session) -> list[Json]:
 
 def flips(opened: Opened, from_s: float, to_s: float, most: int) -> Json:
     """Flips of the screen between two moments: [at_s, film frame, step, marks] of each, or how many if above `most`."""
-    parts = []
+    within = []
     for axis in opened.axes.values():
-        rows = axis.run.flips
-        at_s = axis.s_of(rows["host_ns"])
-        is_within = (at_s >= from_s) & (at_s <= to_s)
-        parts.append((at_s[is_within], rows[is_within]))
-    count = sum(len(rows) for _, rows in parts)
-    return {"count": count} if count > most else {"flips": [flip for part in parts for flip in _flips(*part)]}
+        at_ns = axis.run.flips["host_ns"]
+        is_within = (at_ns >= axis.host_of(from_s)) & (at_ns <= axis.host_of(to_s))
+        within.append((axis, np.flatnonzero(is_within)))
+    count = sum(len(places) for _, places in within)
+    return {"count": count} if count > most else {"flips": [flip for part in within for flip in _flips(*part)]}
 
 
-def _flips(at_s: np.ndarray, rows: Rows) -> list[tuple[float, int, int, int]]:
+def _flips(axis: Axis, places: np.ndarray) -> list[tuple[float, int, int, int]]:
+    rows = axis.run.flips[places]
+    at_s = axis.s_of(rows["host_ns"])
     marks = LATE * (rows["late"] > 0) + SKIPPED * (rows["skipped"] > 0)
     return list(zip(at_s.tolist(), rows["film_frame"].tolist(), rows["step"].tolist(), marks.tolist(), strict=True))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Lock
 from types import TracebackType
 
-from rig.errors import NotServed, SessionError, UserError
+from rig.errors import NotServed, RigError, SessionError, UserError
 from rig.session.folder import find_runs
 from rig.session.reader import Session
 from rig.session.timeline import offsets_ns
@@ -70,7 +70,7 @@ class Opened:
 
     @property
     def lost(self) -> Path | None:
-        """A file that was cut short, replaced or removed since; None: none was."""
+        """A file that was cut short, replaced or removed since, or cannot be reached just now; None: none is."""
         for path, number, size in self._whole:
             found = _found(path)
             if found is None or found.st_ino != number or found.st_size < size:
@@ -89,7 +89,7 @@ class Opened:
             raise NotServed("this page", "another session is served here now", hint=RELOAD)
         lost = self.lost
         if lost or self.is_closed:
-            problem = "was cut short, replaced or removed while it was shown"
+            problem = "was cut short, replaced or removed while it was shown, or cannot be reached"
             raise NotServed(str(lost or self.session.path), problem, hint=RELOAD)
 
     def close(self) -> None:
@@ -120,6 +120,11 @@ class Shelf:
         """Give the session's files back, at once."""
         self._opened.close()
 
+    def make_ready(self) -> None:
+        """Read what every page asks for first, while nobody asks yet. What is damaged is told to who asks for it."""
+        with suppress(RigError), self.borrowed() as opened:
+            _ = opened.axes
+
     @contextmanager
     def borrowed(self, asked: str | None = None) -> Iterator[Opened]:
         """The session, which stays open at least until the end of the `with` statement.
@@ -144,9 +149,9 @@ class Shelf:
     def renew(self) -> None:
         """Open the session anew if its files have changed: it is recorded right now, or was recovered.
 
-        One that cannot be opened just now, as while it is closed, stays as it was.
+        One that cannot be opened just now, as while it is closed or away, stays as it was.
         """
-        with self._lock, suppress(SessionError):
+        with self._lock, suppress(SessionError, OSError):
             stamp = _stamp(self.path)
             if stamp == self._stamp and not self._opened.is_closed:
                 return

@@ -27,7 +27,7 @@ HOSTILE = "<img src=x onerror='window.hacked=1'>\"'&</script><script>window.hack
 RUN_FILE = "sub-001_ses-01_run-01_session.h5"
 LOST = {"HS": {40, 41, 42, 43, 44}, "VIS": {60}}  # of `troubled`
 NOT_STORED = ("NIR", 100, 140)
-DAMAGED = 120  # of HS
+DAMAGED, GHOST = 120, 30  # of HS; the latter an extra one behind it
 LABELLED = (150, 155, 160)  # onset, apex and offset of `labelled`
 
 
@@ -70,10 +70,21 @@ def added(path: Path, name: str, pixel_format: str, pictures: np.ndarray) -> Non
         file.attrs["streams"] = json.dumps([*json.loads(file.attrs["streams"]), name])
 
 
+def replaced(path: Path, name: str, pictures: dict[int, np.ndarray]) -> None:
+    """Put other pictures into a run file that is not closed, by pulse."""
+    with h5py.File(path, "r+") as file:
+        group = file[f"acquisition/{name}"]
+        for pulse, picture in pictures.items():
+            [at] = np.flatnonzero(group["frames"]["pulse_number"] == pulse)
+            row = group["frames"][at]
+            row["checksum"] = xxhash.xxh3_64_intdigest(picture.tobytes())
+            group["data"][at], group["frames"][at] = picture, row
+
+
 def troubled(folder: Path, **words: Any) -> Path:
     """Two runs made by hand, in which much is wrong; texts of people are hostile. `words`: fields of the first Plan."""
     protocol = f"name: {HOSTILE!r}\n{handmade.REQUIRED}"
-    plan = handmade.Plan(lost=LOST, not_stored=[NOT_STORED], damaged={"HS": {DAMAGED}}, ghosts={"HS": [30]},
+    plan = handmade.Plan(lost=LOST, not_stored=[NOT_STORED], damaged={"HS": {DAMAGED}}, ghosts={"HS": [GHOST]},
                          alarm=HOSTILE, protocol_text=protocol, **words)  # fmt: skip
     handmade.make_run(folder, plan)
     later = {"host_0": handmade.HOST_0 + 20_000_000_000, "created_utc": "2026-03-01T10:00:20+00:00"}

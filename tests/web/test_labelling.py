@@ -117,6 +117,16 @@ def test_labels_of_others_are_told_when_both_have_closed_and_to_who_looks_when_a
     assert pages["ben"].labels["others"] == {"anna": [LABEL]}
 
 
+def test_a_coder_is_told_whether_another_has_begun(path: Path) -> None:
+    """Whoever closes alone shows the labels to everybody from then on."""
+    with Shelf(path) as shelf, shelf.borrowed() as opened:
+        anna = Told(build(shelf, TOKENS), "token-a")
+        Coding(opened.session, "anna").begin()
+        assert anna.labels["alone"]
+        Coding(opened.session, "ben").begin()
+        assert not anna.labels["alone"]
+
+
 def test_who_only_looks_has_no_labels_and_changes_none(pages: dict[str | None, Told]) -> None:
     assert set(pages[None].labels) == {"others", "problems"}
     assert pages[None].ask("PUT", "/api/labels", {"revision": 0, "labels": []}).status_code == 403

@@ -168,9 +168,11 @@ def test_a_mark_belongs_to_the_picture_that_is_shown(
 
 def test_the_list_leads_to_each_label_and_is_filtered(browser: Browser, links: dict[str, Address]) -> None:
     with opened(browser, links["cleo"].url) as page:
-        _mark(page, ("1", 10), ("2", 12), ("3", 14), ("Enter", 14), ("1", 30), ("Enter", 30), ("1", 60), ("8", 60))
+        _mark(page, ("1", 10), ("2", 12), ("3", 14), ("e", 14))
+        page.press(*"joy", "Enter")
+        _mark(page, ("Enter", 14), ("1", 30), ("Enter", 30), ("1", 60), ("8", 60))
         assert page.js(LISTED) == [
-            "10 · 12 · 14 micro ",
+            "10 · 12 · 14 micro joy",
             "30 · – · – micro  no apex, no offset",
             "60 · – · – micro  ? no apex, no offset",
         ]
@@ -179,6 +181,8 @@ def test_the_list_leads_to_each_label_and_is_filtered(browser: Browser, links: d
         page.until("rig.place().pulse === 30")
         page.page.get_by_label("which labels are listed").select_option("uncertain")
         assert page.js(LISTED) == ["60 · – · – micro  ? no apex, no offset"]
+        page.page.get_by_label("which labels are listed").select_option("unlabelled")
+        assert [words.partition(" ")[0] for words in page.js(LISTED)] == ["30", "60"]
         page.page.get_by_text("60 · – · –").click()
         page.until("rig.place().pulse === 60")
         page.press("L", "L")
@@ -210,27 +214,27 @@ def test_a_click_in_the_list_leaves_the_keys_to_the_page(
         assert [row["emotion"] for row in _rows(session, "fay")] == ["n/a", "n/a", "joy"]
 
 
-def test_a_second_window_overwrites_nothing_and_says_so(
+def test_a_second_window_overwrites_nothing_and_what_was_changed_in_both_is_named(
     browser: Browser, links: dict[str, Address], session: Path
 ) -> None:
     with opened(browser, links["dora"].url) as first, opened(browser, links["dora"].url) as second:
         _mark(first, ("1", 20))
         second.go(1, 50)
         second.press("1")
-        second.until("document.querySelector('.label-problem').textContent.includes('NOT saved')")
-        assert _marks(session, "dora") == [("20", "n/a", "n/a")]
-        assert second.js(LISTED) == ["20 · – · – micro  no apex, no offset"]
-        second.press("Enter")
-        _mark(second, ("1", 50))
+        second.until(SAVED)
         assert _marks(session, "dora") == [("20", "n/a", "n/a"), ("50", "n/a", "n/a")]
+        assert "changed in another window" in _problem(second)
+        second.press("U", "5")
+        second.until(SAVED)
         first.press("n")
         first.page.keyboard.type("what was typed")
-        first.until("document.querySelector('.label-problem').textContent.includes('NOT saved')")
+        first.until("document.querySelector('.labels').textContent.includes('NOT saved of 1 label: run 1, 20 · – · –')")
         assert first.js(f"{STATE}.textContent") == "NOT SAVED: note “what was typed”"
         assert first.js(LISTED) == second.js(LISTED)
         first.press("Escape")
         first.until(SAVED)
-        assert [row["note"] for row in _rows(session, "dora")] == ["what was typed", "n/a"]
+        noted = [(row["kind"], row["note"]) for row in _rows(session, "dora")]
+        assert noted == [("macro", "what was typed"), ("micro", "n/a")]
 
 
 def test_a_mark_that_the_disk_refuses_is_not_saved_on_the_page_until_it_is(

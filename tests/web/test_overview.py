@@ -128,6 +128,7 @@ def test_flips_are_told_one_by_one_or_counted(app: ASGIApp) -> None:
     assert [flip[1] for flip in flips if flip[1] >= 0] == [0, 0, 0, 1, 1, 2, 2, 2, 3, 3, 4, 4, 5]
     assert flips[0][0] == pytest.approx(0.5, abs=1e-4)
     assert told(app, "/api/flips?from_s=0.49&to_s=0.7&most=3") == {"count": 13}
+    assert told(app, "/api/flips?from_s=-1e300&to_s=1e300&most=3")["count"] > 13
     assert "to_s" in refused(app, "/api/flips?from_s=2&to_s=2")
 
 

@@ -6,9 +6,11 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from skimage import data
 from starlette.types import ASGIApp
 
 from rig.web import pictures as pictures_module
@@ -17,7 +19,7 @@ from rig.web.shelf import Shelf
 from tests import handmade
 from tests.handmade import number_in
 from tests.web.asked import TOKEN, pictures, refused
-from tests.web.sessions import DAMAGED, LOST, NOT_STORED, RUN_FILE, Stored, coloured, stored, troubled
+from tests.web.sessions import DAMAGED, LOST, NOT_STORED, RUN_FILE, Stored, coloured, replaced, stored, troubled
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +121,20 @@ def test_a_difference_is_taken_from_the_right_picture(app: ASGIApp) -> None:
         assert moments[0]["views"]["NIR"]["picture"] == key
         assert found[key][0, 0] == 128
         assert int(found[key][32, 16]) - 128 == 60 - reference  # the lowest byte of the number
+
+
+def test_of_a_difference_the_motion_of_the_head_is_taken_out(tmp_path: Path) -> None:
+    """Of a photographed face that is 3 px further to the left and 2 px higher up."""
+    photo = cv2.cvtColor(data.astronaut()[:195, 96:356], cv2.COLOR_RGB2GRAY)
+    face = cv2.resize(photo, (104, 72), interpolation=cv2.INTER_AREA)
+    faces = {40: face[2:66, 2:98].copy(), 44: face[4:68, 5:101].copy()}
+    path = handmade.make_run(tmp_path, handmade.Plan(body_groups=8, closed=False))
+    replaced(path, "HS", faces)
+    with Shelf(path.parent) as shelf:
+        found = pictures(build(shelf, {TOKEN: None}), "run=1&pulse=44&streams=HS&minus=earlier:4")[1]
+    inside = np.s_[8:-8, 8:-8]
+    still = np.abs(found["HS/1/44/minus-1-40"].astype(int) - 128)[inside].mean()
+    assert still < np.abs(faces[44].astype(int) - faces[40])[inside].mean() / 5
 
 
 def test_without_a_picture_to_compare_with_there_is_none(app: ASGIApp) -> None:

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Route
 
+from tests.handmade import Plan, make_run
 from tests.web.browser import FRAMES, Address, Watched, opened, serving
-from tests.web.sessions import HOSTILE, copied
-from tests.web.test_viewer_page import KEYS
+from tests.web.looked import words
+from tests.web.sessions import HOSTILE, added, copied, stored
+from tests.web.test_keys_page import KEYS
 
 SIZES = [(1280, 720), (1920, 1080)]
 SCHEMES = ["light", "dark"]
@@ -34,8 +36,7 @@ BOXES = """() => {
     return { name, left, top, right, bottom, cut, layer: layer(one) };
   });
 }"""
-# What is behind a text is the nearest colour that is not clear. A text without a word is none.
-CONTRASTS = """() => {
+LIGHT = """
   const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
   const parsed = (text) => {
     canvas.clearRect(0, 0, 1, 1);
@@ -46,6 +47,16 @@ CONTRASTS = """() => {
   const light = ([r, g, b]) => [r, g, b].map((v) => v / 255)
     .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
     .reduce((sum, v, n) => sum + v * [0.2126, 0.7152, 0.0722][n], 0);
+  const contrast = (...colours) => {
+    const [low, high] = colours.map(light).sort((a, b) => a - b);
+    return (high + 0.05) / (low + 0.05);
+  };
+  const found = [];
+"""
+# What is behind a text is the nearest colour that is not clear. A text without a word is none.
+CONTRASTS = (
+    f"""() => {{{LIGHT}"""
+    """
   const behind = (one) => {
     for (let at = one; at; at = at.parentElement) {
       const style = getComputedStyle(at);
@@ -56,21 +67,55 @@ CONTRASTS = """() => {
     }
     return [[255, 255, 255, 255]];
   };
-  const found = [];
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (texts.nextNode()) {
     const one = texts.currentNode.parentElement;
     if (!texts.currentNode.data.trim() || !one.checkVisibility()) continue;
-    const ink = light(parsed(getComputedStyle(one).color));
-    for (const colour of behind(one)) {
-      const [low, high] = [ink, light(colour)].sort((a, b) => a - b);
-      found.push({ text: texts.currentNode.data.trim().slice(0, 30), contrast: (high + 0.05) / (low + 0.05) });
-    }
+    const ink = parsed(getComputedStyle(one).color);
+    const text = texts.currentNode.data.trim().slice(0, 30);
+    for (const colour of behind(one)) found.push({ text, contrast: contrast(ink, colour) });
   }
   return found;
 }"""
-CUT_CAPTIONS = """() => [...document.querySelectorAll(".caption-text")]
-  .filter((one) => one.checkVisibility() && one.scrollWidth > one.clientWidth).map((one) => one.innerText)"""
+)
+# What a text is drawn over is what the canvas held before, less lines that only cross it.
+DRAWN_CONTRASTS = (
+    f"""() => {{{LIGHT}"""
+    """
+  const { prototype } = CanvasRenderingContext2D;
+  const plain = prototype.fillText;
+  prototype.fillText = function (text, x, y) {
+    const scale = devicePixelRatio;
+    const [width, height] = [Math.ceil(this.measureText(text).width * scale), 10 * scale];
+    const { data } = this.getImageData(x * scale, y * scale - height / 2, width, height);
+    const pixels = Array.from({ length: width * height }, (_, n) => data.slice(4 * n, 4 * n + 3).join());
+    for (const colour of new Set(pixels)) {
+      const share = pixels.filter((one) => one === colour).length / pixels.length;
+      if (share > 0.1) found.push({ text, contrast: contrast(parsed(this.fillStyle), colour.split(",").map(Number)) });
+    }
+    plain.call(this, text, x, y);
+  };
+  rig.page.timeline.draw();
+  prototype.fillText = plain;
+  return found;
+}"""
+)
+TALL_AND_SAMPLED = """() => {
+  const { details, fromS, toS } = rig.page.timeline;
+  details.motion = { energy: Array(500).fill(1), fromS, toS, is_each_frame: false };
+}"""
+CUT_CAPTIONS = """() => [...document.querySelectorAll(".caption-text")].filter((one) => one.checkVisibility())
+  .filter((one) => one.scrollWidth > one.clientWidth
+    || one.getBoundingClientRect().right > one.parentElement.getBoundingClientRect().right + 0.5)
+  .map((one) => one.innerText)"""
+LONG_BANNERS = """() => document.querySelector(".banners").append(...Array.from({ length: 4 }, (_, n) => {
+  const banner = document.createElement("p");
+  Object.assign(banner, { className: "banner fail", textContent: `Run ${n}: ${"a long sentence ".repeat(9)}` });
+  return banner;
+}))"""
+POINTED = "document.querySelector('.pointer-words').textContent"
+NOTICE = "document.querySelector('.foot .notice').textContent"
+LONG_WORD = "https://lab.example.org/coding/manual/smile-and-everything-that-is-like-one.html"
 PLAY = "document.querySelector('.bar button.play').getBoundingClientRect().width"
 SAVE_STATE = "document.querySelector('.save-state').dataset.state"
 STATES = {
@@ -141,7 +186,9 @@ def assert_in_order(page: Watched, size: tuple[int, int], state: str) -> None:
 
 def assert_readable(page: Watched, scheme: str, state: str) -> None:
     page.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-    faint = [found for found in page.js(CONTRASTS) if found["contrast"] < LEAST_CONTRAST]
+    told = [*page.js(CONTRASTS), *page.js(DRAWN_CONTRASTS)]
+    assert "trials" in {found["text"] for found in told}
+    faint = [found for found in told if found["contrast"] < LEAST_CONTRAST]
     assert not faint, (scheme, state, faint)
 
 
@@ -178,14 +225,16 @@ def test_labels_and_what_is_said_about_them_are_in_order_too(labelling: Watched)
             labelling.press(key)
     labelling.press("e")
     labelling.page.keyboard.type(HOSTILE)
-    labelling.press("Enter")
+    labelling.press("Enter", "n")
+    labelling.page.keyboard.type(LONG_WORD)
+    labelling.press("Escape")
     labelling.until(f"{SAVE_STATE} === 'saved'")
     assert labelling.js("document.querySelectorAll('ol[aria-label=labels] li').length") == 3
     assert HOSTILE in labelling.js("document.querySelector('ol[aria-label=labels]').textContent")
     assert labelling.js("window.hacked") is None
     assert_good(labelling, "labelled")
     labelling.page.get_by_text("Close labelling").click()
-    assert labelling.js("document.querySelector('dialog.ask').open")
+    labelling.until("document.querySelector('dialog.ask')?.open")
     assert_good(labelling, "closing")
     labelling.page.get_by_text("Go on labelling").click()
     labelling.page.route("**/api/labels", lambda route: route.abort())
@@ -199,6 +248,67 @@ def test_labels_and_what_is_said_about_them_are_in_order_too(labelling: Watched)
     labelling.page.unroute_all()
     labelling.press("8")
     labelling.until(f"{SAVE_STATE} === 'saved'")
+
+
+def test_words_over_the_time_lines_bars_can_be_read_and_say_what_zooming_would_show(viewer: Watched) -> None:
+    flips_in_view(viewer)
+    point_at_timeline(viewer)
+    assert "zoom in" not in viewer.js(POINTED)
+    viewer.page.route("**/api/flips?*", lambda route: route.fulfill(json={"count": 2001}))
+    flips_in_view(viewer)
+    viewer.page.unroute_all()
+    point_at_timeline(viewer)
+    assert "zoom in for flips" in viewer.js(POINTED)
+    viewer.until("rig.page.timeline.details.motion?.toS === rig.page.timeline.toS")
+    viewer.js(TALL_AND_SAMPLED)
+    for scheme in SCHEMES:
+        assert_readable(viewer, scheme, "sampled")
+    viewer.press("h")
+
+
+def flips_in_view(page: Watched) -> None:
+    with page.page.expect_response("**/api/flips?*"):
+        page.press("h", "i")
+    page.js(FRAMES)
+
+
+def point_at_timeline(page: Watched) -> None:
+    left, top = page.js("(({ left, top }) => [left, top])(document.querySelector('.timeline').getBoundingClientRect())")
+    page.page.mouse.move(left + 200, top + 3)
+    page.page.mouse.move(left + 201, top + 3)
+
+
+def test_number_and_age_of_a_frame_are_whole_however_many_cameras_and_banners_there_are(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """Also of a pulse of which nobody knows when it was sent."""
+    path = make_run(tmp_path, Plan(body_groups=20, box_resets_at=60, has_ended=False), subject="A" * 64)
+    pictures = stored(path)["HS"].pictures
+    for number in range(5):
+        added(path, f"LONGNAMECAM{number}", "Mono8", pictures)
+    with serving("replay", path, cwd=tmp_path) as (_, [address]), opened(browser, address.url) as page:
+        page.go(1, 55)
+        page.js(LONG_BANNERS)
+        assert_in_order(page, SIZES[0], "eight cameras")
+        assert f"55 · #55 · {0:.1f} ms" in words(page, "LONGNAMECAM0")
+        page.go(1, 90)
+        assert "age unknown" in words(page, "HS")
+        assert_in_order(page, SIZES[0], "eight cameras, ages unknown")
+
+
+def test_a_moment_of_a_clip_is_gone_to_while_the_film_is_on_alone(labelling: Watched) -> None:
+    for is_on in (True, False):
+        labelling.go(1, 10)
+        labelling.press("f", "j") if is_on else labelling.press("j")
+        labelling.page.keyboard.type("clip1@0.4")
+        labelling.press("Enter")
+        if is_on:
+            labelling.until("rig.place().run === 2")  # which showed it last
+            labelling.press("f")
+        else:
+            labelling.until(f"{NOTICE}.includes('film is hidden')")
+            assert labelling.place() == (1, 10)
+            labelling.press("Escape")
 
 
 def test_every_control_of_labelling_is_reached_by_tab_and_every_key_is_in_the_overlay(labelling: Watched) -> None:

@@ -15,6 +15,8 @@ from tests.web.sessions import added, sized, stored
 
 SMALL, LARGE = "width: 96, height: 64", "width: 1024, height: 768"
 FORMATS = {"HS": "Mono10p", "A": "Mono12Packed", "B": "Mono14", "C": "Mono16", "D": "BayerGR12"}
+SLOW_BYTES_S = 5e6  # a sixth of what pictures as stored need
+LINK = {"offline": False, "latency": 0, "uploadThroughput": -1}
 GREENS_RED_BLUE = {(0, 0): 1, (1, 1): 1, (0, 1): 0, (1, 0): 2}  # row and column in a square of GR: which colour
 
 
@@ -119,3 +121,27 @@ def test_reduced_pictures_say_so(large: tuple[Watched, Path]) -> None:
     whole = file.of(21).astype(float)
     assert np.abs(shown - whole.reshape(384, 2, 512, 2).mean(axis=(1, 3))).max() <= 1
     page.page.unroute_all()
+
+
+def test_over_a_slow_link_moving_pictures_are_jpeg_say_so_and_are_as_stored_when_still(
+    large: tuple[Watched, Path],
+) -> None:
+    page, path = large
+    file = stored(path, ["HS"])["HS"]
+    link = page.page.context.new_cdp_session(page.page)
+    link.send("Network.emulateNetworkConditions", LINK | {"downloadThroughput": SLOW_BYTES_S})
+    for pulse in range(8):  # packets enough to tell of the link
+        page.go(1, pulse)
+    seen = f"[{CANVAS.format('HS')}.dataset.picture ?? '', {TILE.format('HS')}.innerText]"
+    for pulse in range(8, 26):
+        page.page.keyboard.down("ArrowRight")
+        page.until(f"{CANVAS.format('HS')}.dataset.picture?.startsWith('HS/1/{pulse}')")
+        picture, said = page.js(seen)
+        if picture.endswith("/moving/jpeg"):
+            break
+    assert "reduced to 512×384, JPEG" in said
+    page.page.keyboard.up("ArrowRight")
+    page.until(f"!{CANVAS.format('HS')}.dataset.picture.includes('moving')")
+    link.send("Network.emulateNetworkConditions", LINK | {"downloadThroughput": -1})
+    assert "JPEG" not in page.js(f"{TILE.format('HS')}.innerText")
+    assert np.array_equal(pixels(now(page)["HS"]), file.on_screen(page.place()[1]))

@@ -10,11 +10,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Route
 
 from tests.web.browser import Address, Watched, opened
 from tests.web.looked import CANVAS, TILE
-from tests.web.sessions import LABELLED, LOST, NOT_STORED
+from tests.web.sessions import GHOST, LABELLED, LOST, NOT_STORED
 
 DRAWN = "document.querySelector('.timeline canvas').toDataURL().split(',')[1]"
 INKS = """(names) => {
@@ -26,7 +26,17 @@ INKS = """(names) => {
     return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
   });
 }"""
+LANES = """async () => {
+  const { lanesOf } = await import("/static/timeline-draw.js");
+  const lanes = lanesOf(rig.page.session).map(({ name, kind, top, height }) => [name || kind, [top, top + height]]);
+  return Object.fromEntries(lanes);
+}"""
+DETAILED = "rig.page.timeline.details.motion?.toS === rig.page.timeline.toS"  # motion of what is in view is here
+SAMPLED = "rig.page.timeline.details.motion?.is_each_frame === false"
+FLIPS = "async () => (await (await fetch('/api/flips?from_s=0&to_s=9')).json()).flips"
 PERIOD_S = 0.01
+FLIP_PX, MOTION_PX = 2, 26  # of a flip's tick the part that no words reach; the tallest motion
+LEAPS_AT, EQUAL = 256, (230, 250)  # HS pulses by whose pictures the lowest byte of the number falls to 0, rises by 1
 Bars = list[tuple[int, int, int]]  # row, first column and column behind the last one
 
 
@@ -41,8 +51,26 @@ def viewer(browser: Browser, trouble_address: Address) -> Iterator[Watched]:
 
 def drawn(page: Watched, *names: str) -> list[Bars]:
     """Where the colours of the style sheet stand in the time line, as level bars."""
-    picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(page.js(DRAWN)))).convert("RGB"))
-    return [bars(np.all(picture == ink, axis=2)) for ink in page.js(INKS, list(names))]
+    return [bars(is_inked) for is_inked in inked(page, *names)]
+
+
+def inked(page: Watched, *names: str) -> list[np.ndarray]:
+    """Which pixels of the time line have these colours of the style sheet."""
+    picture = painted(page)
+    return [np.all(picture == ink, axis=2) for ink in page.js(INKS, list(names))]
+
+
+def painted(page: Watched) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(page.js(DRAWN)))).convert("RGB"))
+
+
+def rows_of(page: Watched, lane: str) -> slice:
+    return slice(*page.js(LANES)[lane])
+
+
+def columns_of(is_inked: np.ndarray) -> list[int]:
+    """Columns that are inked from top to bottom."""
+    return np.flatnonzero(is_inked.all(axis=0)).tolist()
 
 
 def bars(is_inked: np.ndarray) -> Bars:
@@ -106,7 +134,7 @@ def columns_zoomed(page: Watched) -> tuple[float, float]:
 def test_runs_trials_labels_and_answers_stand_where_they_are(viewer: Watched) -> None:
     """Over the whole session, at whose ends the lanes begin and end."""
     viewer.press("h")
-    lanes, clips, labels, answers, hatched = drawn(viewer, "lane", "clip", "label", "answer", "faint")
+    lanes, clips, labels, answers = drawn(viewer, "lane", "clip", "label", "answer")
     zero, per_s = columns(viewer)
     runs, trials = viewer.js("told.runs"), viewer.js("told.trials")
     between = [zero + per_s * second_of(runs[0], runs[0]["last_pulse"]), zero + per_s * second_of(runs[1], 0)]
@@ -121,7 +149,82 @@ def test_runs_trials_labels_and_answers_stand_where_they_are(viewer: Watched) ->
     for answer in viewer.js("told.answers"):
         column = zero + per_s * max(answer["at_s"], ends(viewer)[0])  # one from before the first pulse stands there
         assert [bar for bar in answers if bar[1] - 2 <= column <= bar[2] + 2], answer
-    assert hatched
+
+
+def test_flips_apexes_extras_and_alarms_are_ticks_and_a_diamond_where_they_are(viewer: Watched) -> None:
+    viewer.press("h")
+    with viewer.page.expect_response("**/api/flips?*"):
+        viewer.press("Home", *"iii")
+    viewer.until(DETAILED)  # motion, which takes longer
+    zero, per_s = columns_zoomed(viewer)
+    run, width = viewer.js("told.runs")[0], painted(viewer).shape[1]
+    ink, faint, red = inked(viewer, "ink", "faint", "bad")
+
+    def columns_at(*seconds: float) -> list[int]:
+        return [column for at_s in seconds if (column := round(zero + per_s * at_s)) < width]
+
+    feet = slice(rows_of(viewer, "trials").stop - FLIP_PX, rows_of(viewer, "trials").stop)
+    flips = columns_at(*(at_s for at_s, *_ in viewer.js(FLIPS)))
+    assert len(flips) > 100
+    assert columns_of(ink[feet]) == pytest.approx(flips, abs=1)
+    marks, labels = rows_of(viewer, "marks"), rows_of(viewer, "labels")
+    assert columns_of(ink[labels]) == pytest.approx(columns_at(second_of(run, LABELLED[1])), abs=1)
+    assert columns_of(faint[marks]) == pytest.approx(columns_at(second_of(run, GHOST)), abs=1)
+    [alarm] = viewer.js("told.alarms")
+    middle = columns_at(max(alarm["at_s"], ends(viewer)[0]))[0]
+    diamond = np.flatnonzero(red[marks].any(axis=0))
+    assert set(range(middle + 1, middle + 5)) <= set(diamond.tolist()) <= set(range(middle - 6, middle + 7))
+    viewer.press("h")
+
+
+def test_what_was_not_stored_is_hatched_in_its_cameras_lane_alone(viewer: Watched) -> None:
+    """Its lines are slanted: of pixels between the colours of lines and of the panel."""
+    viewer.press("h", "Home", *"iii")
+    zero, per_s = columns_zoomed(viewer)
+    run = viewer.js("told.runs")[0]
+    stream, first, last = NOT_STORED
+    picture = painted(viewer).astype(int)
+    [faint, panel] = viewer.js(INKS, ["faint", "panel"])
+    is_dark = np.abs(picture - faint).sum(axis=2) < np.abs(picture - panel).sum(axis=2)
+    lane, is_lane = rows_of(viewer, stream), inked(viewer, "lane")[0]
+    start, left, right = (round(zero + per_s * second_of(run, pulse)) for pulse in (0, first, last + 4))
+    assert not is_lane[lane, left + 1 : right - 1].any()
+    assert 0.1 < is_dark[lane, left:right].mean() < 0.5
+    assert is_dark[lane, left:right].any(axis=1).all()
+    assert is_lane[lane, start + 2 : left - 1].all()
+    viewer.press("h")
+
+
+def test_motion_is_as_tall_as_it_is_strong_and_says_when_it_was_sampled(viewer: Watched) -> None:
+    """Where the lowest byte of the pictures' numbers begins anew, and where each is one more than the last."""
+    viewer.press("h", "Home", *"ii")
+    viewer.until(DETAILED)
+    zero, per_s = columns_zoomed(viewer)
+    run = viewer.js("told.runs")[0]
+
+    def heights(*pulses: int) -> list[int]:
+        columns = [int(zero + per_s * second_of(run, pulse)) for pulse in pulses]
+        motion = inked(viewer, "motion")[0][rows_of(viewer, "motion")]
+        return [int(motion[:, column - 3 : column + 4].sum(axis=0).max()) for column in columns]
+
+    assert heights(LEAPS_AT) == [MOTION_PX]
+    assert heights(*range(*EQUAL)) == [1] * len(range(*EQUAL))
+    assert heights(42) == [0]  # HS is lost before it and after it
+    beside, said = painted(viewer)[rows_of(viewer, "motion")], "motion of sampled frames"
+    viewer.page.route("**/api/motion?*", sampled)
+    viewer.press("h", "Home", *"ii")
+    viewer.until(f"{SAMPLED} && {DETAILED}")
+    point(viewer, zero + per_s * second_of(run, 20))
+    assert said in viewer.js("document.querySelector('.pointer-words').textContent")
+    assert (painted(viewer)[rows_of(viewer, "motion")] != beside).any(axis=(0, 2)).sum() > 20  # the word "sampled"
+    viewer.page.unroute_all()
+    viewer.press("h")
+
+
+def sampled(route: Route) -> None:
+    """Answer as of a stretch that is too long to look at each frame."""
+    answer = route.fetch()
+    route.fulfill(response=answer, json={**answer.json(), "is_each_frame": False})
 
 
 def test_what_lies_under_the_pointer_is_told(viewer: Watched) -> None:

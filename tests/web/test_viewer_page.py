@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -14,86 +13,12 @@ import pytest
 from playwright.sync_api import Browser, Route
 
 from tests.films import number_of
+from tests.handmade import FLIP_NS, Plan, film_onset, host_of, pulse_ticks
 from tests.web.browser import FRAMES, Address, Watched, opened
 from tests.web.looked import TILE, now, pixels, read, words
-from tests.web.sessions import DAMAGED, HOSTILE, LABELLED, LOST, NOT_STORED, STREAMS, stored
+from tests.web.sessions import DAMAGED, HOSTILE, LOST, NOT_STORED, STREAMS, stored
 
-PULSE = "rig.place().pulse"
-PRESSED = "[...document.querySelectorAll('button')].find((one) => one.innerText === '{}').ariaPressed === 'true'"
-ZOOM = "document.querySelector('canvas[data-stream=HS]').getBoundingClientRect().width"
-SPEED = "Number(document.querySelector('select[aria-label=speed]').value)"
-STEP = "Number(document.querySelector('input[type=number]').value)"
-FILM = "document.querySelector('section[aria-label=film]').hidden"
-PLACE = "document.querySelector('section[aria-label=HS]').getBoundingClientRect().left"
-PLAYING = "[...document.querySelectorAll('button')].some((one) => one.innerText === 'Pause')"
-SEEN = "document.querySelector('canvas[data-stream=HS]').getBoundingClientRect()"
-NOTICE = "document.querySelector('.foot .notice').textContent.includes('{}')"
-DRAWN = "document.querySelector('.timeline canvas').toDataURL()"
-# As the overlay names them: keys pressed before, an expression, what it must be after, or how it changes; and keys that
-# make all as it was.
-KEYS: dict[str, tuple[str, str, object, str]] = {
-    "←": ("", PULSE, 99, ""),
-    "→": ("", PULSE, 101, ""),
-    "⇧ ←": ("", PULSE, 90, ""),
-    "⇧ →": ("", PULSE, 110, ""),
-    "<": (">", STEP, "less", ""),
-    ">": ("", STEP, "more", "<"),
-    ",": ("", PULSE, 96, ""),
-    ".": ("", PULSE, 104, ""),
-    "Page ↑": ("", PULSE, 0, ""),
-    "Page ↓": ("", PULSE, 200, ""),
-    "Home": ("", PULSE, 0, ""),
-    "End": ("", "rig.place().run", 2, ""),
-    "Space": ("", PLAYING, True, "Space"),
-    "[": ("]", SPEED, "less", ""),
-    "]": ("[", SPEED, "more", ""),
-    "j": ("", "document.activeElement.tagName", "INPUT", "Escape"),
-    "t": ("", PULSE, "more", ""),
-    "T": ("", PULSE, "less", ""),
-    "g": ("", PULSE, 40, ""),
-    "G": ("", PULSE, 60, ""),
-    "a": ("", NOTICE.format("No later alarm"), True, ""),
-    "A": ("", PULSE, 0, ""),
-    "q": ("", "rig.place().run", 2, ""),
-    "Q": ("", PULSE, "less", ""),
-    "l": ("", PULSE, LABELLED[0], ""),
-    "L": ("End", PULSE, LABELLED[0], ""),
-    "p": ("", PRESSED.format("Pin"), True, "p"),
-    "b": ("p ArrowRight", PRESSED.format("A/B"), True, "b ArrowLeft p"),
-    "w": ("p ArrowRight", PRESSED.format("Wipe"), True, "w ArrowLeft p"),
-    "d": ("p ArrowRight", PRESSED.format("− pinned"), True, "d ArrowLeft p"),
-    "k": ("", PRESSED.format("− earlier"), True, "k"),
-    "c": ("", PRESSED.format("Contrast"), True, "Escape"),
-    "Escape": ("c", PRESSED.format("Contrast"), False, ""),
-    "+": ("", f"{SEEN}.width", "more", "0"),
-    "=": ("", f"{SEEN}.width", "more", "0"),
-    "-": ("+", f"{SEEN}.width", "less", "0"),
-    "0": ("+", f"{SEEN}.width", "less", ""),
-    "Alt ←": ("+", f"{SEEN}.left", "more", "0"),
-    "Alt →": ("+", f"{SEEN}.left", "less", "0"),
-    "Alt ↑": ("+", f"{SEEN}.top", "more", "0"),
-    "Alt ↓": ("+", f"{SEEN}.top", "less", "0"),
-    "v": ("", NOTICE.format("film"), True, "v"),
-    "s": ("", PLACE, "more", "s s"),
-    "f": ("", FILM, True, "f"),
-    "i": ("", DRAWN, "other", "h"),
-    "o": ("i", DRAWN, "other", "h"),
-    "h": ("i", DRAWN, "other", ""),
-    "(": ("i i", DRAWN, "other", "h"),
-    ")": ("i i", DRAWN, "other", "h"),
-    "?": ("", "document.querySelector('dialog.help').open", True, "Escape"),
-}
-FROM = {"t": 0, "g": 0}  # pulses at which keys are pressed, if not at 100
-HELD = {"⇧": "Shift", "Alt": "Alt"}
-NAMES = {
-    "←": "ArrowLeft",
-    "→": "ArrowRight",
-    "↑": "ArrowUp",
-    "↓": "ArrowDown",
-    "Page ↑": "PageUp",
-    "Page ↓": "PageDown",
-}
-CHANGES: dict[object, str] = {"more": "> {}", "less": "< {}", "other": "!== {}"}
+PERIOD_MS = 10  # from pulse to pulse
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +78,21 @@ def test_steps_on_and_back_show_each_frame_in_turn(viewer: Watched) -> None:
             assert viewer.place() == (1, pulse)
 
 
+def test_a_step_is_as_long_as_it_is_set_by_keys_and_in_its_field(viewer: Watched) -> None:
+    field = viewer.page.get_by_label("step", exact=True)
+    viewer.go(1, 200)
+    for key, pulse in ((">", 202), ("<", 203)):
+        viewer.press(key, "ArrowRight")
+        assert viewer.place() == (1, pulse)
+    field.fill("7")
+    field.press("Enter")
+    viewer.press("ArrowLeft", "ArrowLeft")
+    viewer.page.get_by_role("button", name="▶").click()
+    assert viewer.place() == (1, 203 - 7)
+    field.fill("1")
+    field.press("Enter")
+
+
 def test_no_request_leaves_the_host(
     viewer: Watched, troubled_viewer: Watched, address: Address, trouble_address: Address
 ) -> None:
@@ -189,6 +129,16 @@ def test_a_step_into_a_gap_takes_the_picture_away_and_out_of_it_brings_the_next(
         troubled_viewer.press("ArrowRight")
         due = "undefined" if pulse in LOST["HS"] else f"'HS/1/{pulse}'"
         troubled_viewer.until(f"document.querySelector('canvas[data-stream=HS]').dataset.picture === {due}")
+
+
+def test_captions_say_how_old_each_frame_and_the_flip_are(troubled_viewer: Watched) -> None:
+    """Three periods from the frames of pulse 72; the film began 0.5 s after pulse 0 was sent, exposed 20 us later."""
+    troubled_viewer.go(1, 75)
+    troubled_viewer.until(f"!{TILE.format('film')}.innerText.includes('loading')")
+    flip_ms = (host_of(Plan(), pulse_ticks(Plan())[75]) + 20e3 - film_onset(Plan())) / 1e6 % (FLIP_NS / 1e6)
+    for stream, age in (("HS", "age 0.0 ms"), ("VIS", "age 30.0 ms"), ("NIR", "age 30.0 ms"),
+                        ("film", f"flip age {flip_ms:.1f} ms")):  # fmt: skip
+        assert age in words(troubled_viewer, stream)
 
 
 @pytest.mark.parametrize("key", ["A", "Q", "l"])
@@ -241,6 +191,24 @@ def choose_speed(page: Watched, speed: str) -> None:
     page.page.get_by_label("speed").select_option(speed)
 
 
+@pytest.mark.parametrize(("speed", "frames"), [("0.05", 4), ("1", 30)])
+def test_the_pulses_played_follow_the_clock_at_the_chosen_speed(viewer: Watched, speed: str, frames: int) -> None:
+    """The slowest speed and the fastest; those between are played below."""
+    viewer.go(1, 100)
+    choose_speed(viewer, speed)
+    viewer.press("Space")
+    viewer.until(f"rig.played.length >= {frames}")
+    viewer.press("Space")
+    assert paced(viewer, float(speed))
+
+
+def paced(page: Watched, speed: float) -> bool:
+    """Whether what was played went by at this speed: no frame comes before it is due, nor after the next is."""
+    first, *_, last = page.js("rig.played")
+    due = (last["at_ms"] - first["at_ms"]) * speed / PERIOD_MS
+    return 0.7 * due < last["pulse"] - first["pulse"] < 1.4 * due
+
+
 def test_playing_says_how_many_frames_it_showed_and_how_many_it_skipped(viewer: Watched) -> None:
     """Also when the speed changes meanwhile: each frame counts once."""
     for speed, meanwhile in (("0.25", "["), ("0.5", "]")):
@@ -248,6 +216,7 @@ def test_playing_says_how_many_frames_it_showed_and_how_many_it_skipped(viewer: 
         choose_speed(viewer, speed)
         viewer.press("Space")
         viewer.until("rig.played.length >= 6")
+        assert paced(viewer, float(speed))
         viewer.press(meanwhile)
         viewer.until("rig.played.length >= 14")
         viewer.press("Space")
@@ -306,6 +275,18 @@ def test_the_answer_that_was_overtaken_moves_nothing(viewer: Watched) -> None:
     viewer.page.unroute_all()
 
 
+@pytest.mark.parametrize(
+    ("typed", "place"),
+    [("0.872s", (1, 75)), ("20.872s", (2, 75)), ("clip1@0.402", (2, 78)), ("1:33", (1, 33)), ("2:34", (2, 34))],
+)
+def test_what_is_typed_leads_to_that_very_place(troubled_viewer: Watched, typed: str, place: tuple[int, int]) -> None:
+    """Pulse 75 is sent 0.87 s after pulse 0 of its run; clip1 begins after 0.5 s, and was shown last in run 2."""
+    troubled_viewer.go(3 - place[0], 0)
+    troubled_viewer.press("j", *typed, "Enter")
+    troubled_viewer.until(f"rig.place().run === {place[0]} && rig.place().pulse === {place[1]}")
+    assert troubled_viewer.js("document.activeElement === document.body")
+
+
 def test_of_two_ways_asked_for_the_later_one_is_gone(troubled_viewer: Watched) -> None:
     ended = troubled_viewer.js(
         "async () => (await Promise.allSettled([rig.go({ run: 2, pulse: 60 }), rig.go({ run: 2, pulse: 10 })]))"
@@ -323,64 +304,6 @@ def test_pinning_and_unpinning_at_once_asks_for_no_moment_that_is_none(viewer: W
     viewer.go(1, 291)
     viewer.press("k")
     assert not [request.url for request in viewer.requests if "NaN" in request.url or "undefined" in request.url]
-
-
-def test_what_was_clicked_does_not_keep_the_keys(viewer: Watched) -> None:
-    """Neither a choice made in a list nor a dialog that was opened and closed."""
-    for name, value in (("speed", "0.1"), ("what to jump to", "gap")):
-        box = viewer.page.get_by_label(name)
-        before = viewer.place()[1]
-        box.dispatch_event("pointerdown")  # as by a mouse; the list itself is the browser's own
-        box.focus()
-        box.select_option(value)
-        viewer.press("ArrowRight")
-        viewer.until(f"rig.place().pulse === {before + 1}")
-        assert box.input_value() == value
-    for leave in ("Escape", "Close"):
-        viewer.page.get_by_role("button", name="Keys").click()
-        viewer.press("Escape") if leave == "Escape" else viewer.page.get_by_role("button", name="Close").click()
-        viewer.until("!document.querySelector('dialog.help').open")
-        viewer.js(FRAMES)  # only then has its button lost the focus
-        viewer.press("Space")
-        assert viewer.js(PLAYING), leave
-        viewer.press("Space")
-        assert not viewer.js(PLAYING)
-
-
-def test_the_overlay_lists_every_key(troubled_viewer: Watched) -> None:
-    troubled_viewer.press("?")
-    listed = [key.strip() for key in troubled_viewer.page.locator("dialog.help kbd").all_inner_texts()]
-    troubled_viewer.press("Escape")
-    assert sorted(listed) == sorted(KEYS)
-
-
-@pytest.fixture(scope="module")
-def pressed(browser: Browser, trouble_address: Address) -> Iterator[Watched]:
-    """A page whose keys are tried."""
-    with opened(browser, trouble_address.url) as page:
-        yield page
-
-
-@pytest.mark.parametrize("key", KEYS)
-def test_every_key_of_the_overlay_does_what_it_says(pressed: Watched, key: str) -> None:
-    before, expression, due, after = KEYS[key]
-    if pressed.js("window.isAnyhow"):  # as a test that failed has left it
-        pressed.page.reload()
-        pressed.until("window.rig?.ready === true")
-    pressed.js("() => { window.isAnyhow = true; }")
-    pressed.go(1, FROM.get(key, 100))
-    pressed.press(*before.split())
-    old = pressed.js(expression)
-    assert old != due
-    pressed.press(pressable(key))
-    pressed.until(f"({expression}) {CHANGES.get(due, f'=== {json.dumps(due)}').format(json.dumps(old))}")
-    pressed.press(*after.split())
-    pressed.js("() => { window.isAnyhow = false; }")
-
-
-def pressable(key: str) -> str:
-    *held, own = [key] if key.startswith("Page") else key.split(" ")
-    return "+".join([*(HELD[one] for one in held), NAMES.get(own, own)])
 
 
 def test_keys_typed_into_a_field_are_its_own(viewer: Watched) -> None:

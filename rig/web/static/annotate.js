@@ -2,12 +2,14 @@
 
 import { getJson, getSession, isAbort } from "./api.js";
 import { showFailure } from "./failure.js";
-import { Labels, NONE_CHOSEN, firstPulse, missing, textsBeyond } from "./labels.js";
+import { Labels, NONE_CHOSEN, changed, firstPulse, marksOf, merged, missing, textsBeyond } from "./labels.js";
 import { labelKeys } from "./labels-keys.js";
 import { Panel } from "./labels-panel.js";
-import { Saver } from "./labels-saver.js";
+import { Saver, isOvertaken } from "./labels-saver.js";
 import { Page } from "./page.js";
 import { noMore } from "./words.js";
+
+const MOST_NAMED = 5;
 
 class Labelling {
   /** @returns {Promise<Labelling>} the page, at its first moment */
@@ -18,6 +20,7 @@ class Labelling {
     const keys = [{ title: "Label", keys: labelKeys(labelling) }];
     labelling.page = await Page.open({ isFilmOn: false, aside: labelling.panel.root, keys, told });
     labelling.page.onStop = (kind, place) => kind === "label" && labelling.chooseAt(place);
+    labelling.page.unsaved = () => labelling.unsaved();
     labelling.show();
     labelling.page.begin();
     return labelling;
@@ -38,26 +41,49 @@ class Labelling {
     });
   }
 
-  /** Take what is on the disk. @returns {object[]} what was typed here and is not on it: {id, name, text} */
+  /** Take what is on the disk. */
   async load() {
-    const told = await getJson("/api/labels");
-    this.panel.texts.commit();
-    const typed = textsBeyond(this.labels.all, this.saver.onDisk);
-    this.told = told;
-    this.labels.load(told.labels);
-    this.saver.loaded(told.revision, told.labels);
-    return typed;
+    this.told = await getJson("/api/labels");
+    this.labels.load(this.told.labels);
+    this.saver.loaded(this.told.revision, this.told.labels);
   }
 
-  /** Somebody else has saved or closed: what was marked here last is not on the disk, and is not shown as if it were. */
+  /** Somebody else has saved or closed: what was changed here is put beside it and saved, and what cannot be is named. */
   async reload(why) {
-    try {
-      const gone = this.panel.texts.keep(await this.load()).map(({ text }) => `“${text}”`);
-      this.show();
-      this.problem(`Your last change was NOT saved: ${why}${gone.length ? `. You had typed: ${gone.join(", ")}` : ""}`);
-    } catch (error) {
-      this.problem(`NOT saved, and what is on the disk cannot be read: ${error.message}. Reload the page`);
+    const told = await getJson("/api/labels");
+    const isOwn = told.coder === this.told.coder;
+    if (!isOwn) throw new Error(`this browser is ${told.coder}'s now. Open your own address again, in another one`);
+    this.panel.texts.commit();
+    const { labels, saver } = this;
+    const before = told.is_there ? saver.onDisk : []; // where the table is gone, nothing is on the disk
+    const change = { before, sent: saver.sent, here: labels.all, there: told.labels, isClosed: told.closed };
+    const { all, refused } = merged(change);
+    const typed = textsBeyond(refused.filter(({ id }) => labels.of(id)), before);
+    const deleted = refused.filter(({ id }) => !labels.of(id));
+    this.told = told;
+    saver.loaded(told.revision, told.labels);
+    labels.goOn(told.labels, all);
+    this.#sayRefused(why, refused, deleted, this.panel.texts.keep(typed));
+    this.show();
+  }
+
+  #sayRefused(why, refused, deleted, gone) {
+    if (!refused.length && !gone.length) {
+      return this.problem("Your labels were changed in another window or program: they are here now, with what you did here");
     }
+    const named = refused.slice(0, MOST_NAMED).map((label) => {
+      return `${deleted.includes(label) ? "deletion of " : ""}run ${label.run}, ${marksOf(label)}`;
+    });
+    if (refused.length > MOST_NAMED) named.push(`and ${refused.length - MOST_NAMED} more`);
+    const typed = gone.length ? `. You had typed: ${gone.map(({ text }) => `“${text}”`).join(", ")}` : "";
+    this.panel.keep(`NOT saved of ${countOf(refused.length)}: ${named.join("; ")}. The table ${why}${typed}`);
+  }
+
+  /** How much is not saved while the session is away, and what becomes of it; "": all is. */
+  unsaved() {
+    this.panel.texts.commit();
+    const count = changed(this.saver.onDisk, this.labels.all).length;
+    return count ? `NOT SAVED: changes of ${countOf(count)}. Leave this page open: they are saved once it is there again` : "";
   }
 
   /** {state, reason}: whether what is on the screen, and what is being typed, is on the disk. */
@@ -165,6 +191,13 @@ class Labelling {
     page.player.loop(from, to);
   }
 
+  /** In words, who sees what once these labels are closed. */
+  async whoSees() {
+    const { alone } = await getJson("/api/labels").catch(() => this.told);
+    if (!alone) return "You will see the labels of others who have closed, and they yours.";
+    return "No other coder has begun: from then on rig replay shows them to whoever opens the session.";
+  }
+
   /** The coder's last word; afterwards the labels of others who have closed are shown. */
   async close() {
     try {
@@ -172,10 +205,21 @@ class Labelling {
       await this.load();
       this.show();
     } catch (error) {
+      await this.#notClosed(error);
+    }
+  }
+
+  async #notClosed(error) {
+    try {
+      if (isOvertaken(error)) await this.reload(error.message);
       this.problem(error.message);
+    } catch (again) {
+      this.problem(again.message);
     }
   }
 }
+
+const countOf = (count) => `${count} ${count === 1 ? "label" : "labels"}`;
 
 try {
   await Labelling.open();

@@ -1,9 +1,10 @@
 // The server's answers: JSON, and packets of pictures.
 
+const AGAIN_MS = 2000;
 const SILENT = "The server does not answer. If it was ended, begin it again and open the address that it prints";
 
 let served = ""; // the session that this page was made for, as /api/session calls it
-let gone; // why nothing is asked any more
+let gone; // why nothing is asked just now
 
 /** An answer that is an error: its status (0: there was no answer) and what the server said. */
 export class Refused extends Error {
@@ -39,16 +40,31 @@ function brokenOff(error) {
 
 async function asked(path, options) {
   if (gone) throw gone;
+  try {
+    return await answered(path, options);
+  } catch (error) {
+    if (error.isGone && served && !gone) waitForIt(error);
+    throw error;
+  }
+}
+
+/** The session is not there: nothing is asked until it is again, which is said by the events "gone" and "back". */
+async function waitForIt(refused) {
+  gone = refused;
+  dispatchEvent(new CustomEvent("gone", { detail: refused }));
+  while (gone) {
+    await new Promise((done) => setTimeout(done, AGAIN_MS));
+    await answered("/api/labels", {}).then(() => (gone = undefined)).catch(() => {}); // it is not there yet
+  }
+  dispatchEvent(new CustomEvent("back"));
+}
+
+async function answered(path, options) {
   const headers = { ...options.headers, ...(served && { "X-Session": served }) };
   const response = await fetch(path, { ...options, headers }).catch(brokenOff);
   if (response.ok) return response;
   const said = await response.json().catch(() => ({}));
-  const refused = new Refused(response.status, said.error ?? `the server answered ${response.status}`, said.is_gone);
-  if (refused.isGone && served && !gone) {
-    gone = refused;
-    dispatchEvent(new CustomEvent("gone", { detail: refused }));
-  }
-  throw refused;
+  throw new Refused(response.status, said.error ?? `the server answered ${response.status}`, said.is_gone);
 }
 
 export const isAbort = (error) => error instanceof DOMException && error.name === "AbortError";

@@ -218,15 +218,15 @@ export class Display {
 
 function captionOf({ pulse, frame, age_ms }) {
   if (frame === null) return { long: `pulse ${pulse}`, short: `${pulse}` };
-  const [long, short] = [ageOf(age_ms, "age "), ageOf(age_ms, "")];
-  return { long: `pulse ${pulse} · frame ${frame}${long}`, short: `${pulse} · #${frame}${short}` };
+  return {
+    long: `pulse ${pulse} · frame ${frame} · age ${ageOf(age_ms)}`,
+    short: `${pulse} · #${frame} · ${age_ms === null ? "age " : ""}${ageOf(age_ms)}`,
+  };
 }
 
 function captionOfFilm({ clip, film_frame: frame, flip_age_ms: age }) {
-  const [long, short] = [ageOf(age, "flip age "), ageOf(age, "")];
-  return { long: `${clip} · film frame ${frame}${long}`, short: `${clip} · #${frame}${short}` };
+  return { of: clip, long: `film frame ${frame} · flip age ${ageOf(age)}`, short: `#${frame} · ${ageOf(age)}` };
 }
 
-function ageOf(ms, what) {
-  return ms === null || ms === undefined ? "" : ` · ${what}${ms.toFixed(1)} ms`;
-}
+/** Nobody may know when a pulse was sent. */
+const ageOf = (ms) => (ms === null ? "unknown" : `${ms.toFixed(1)} ms`);

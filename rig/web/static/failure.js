@@ -10,12 +10,18 @@ export function showFailure(error) {
   document.body.replaceChildren(element("main", { class: "failure" }, ...words));
 }
 
-/** Say, over a page that stays as it is, that the session it was made for is not served any more; nothing else acts. */
-export function showGone(error) {
+/**
+ * Say, over a page that stays as it is, that the session it was made for is not served; until it is again nothing else
+ * acts. The words have the focus: on a button a key that was meant for the page would reload it.
+ */
+export function showGone(error, unsaved) {
   const reload = element("button", { on: { click: () => location.reload() } }, "Reload");
-  const words = [element("h2", {}, "Nothing more can be shown or saved here"), element("p", {}, error.message), reload];
-  const dialog = element("dialog", { class: "help gone", role: "alertdialog", "aria-label": "Session gone" }, ...words);
+  const head = element("h2", { tabIndex: -1, autofocus: true }, "Nothing can be shown or saved here just now");
+  const words = [error.message, unsaved, "When it is there again, this page goes on by itself."].filter(Boolean);
+  const parts = [head, ...words.map((text) => element("p", {}, text)), reload];
+  const dialog = element("dialog", { class: "help gone", role: "alertdialog", "aria-label": "Session gone" }, ...parts);
   dialog.addEventListener("close", () => dialog.showModal());
+  addEventListener("back", () => dialog.remove(), { once: true });
   document.querySelectorAll("dialog[open]").forEach((open) => open.close());
   document.body.append(dialog);
   dialog.showModal();

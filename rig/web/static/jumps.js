@@ -10,17 +10,19 @@ const CLIP = /^(.+)@(-?\d+(?:\.\d+)?)\s*s?$/;
 export const FORMS = "pulse 1234 · run 2: 2:1234 · seconds: 12.5s · in a clip: clip1@3.2";
 
 /**
- * The place that was typed; see FORMS. `run`: that of a pulse without one. Throws Error with what is allowed.
+ * The place that was typed; see FORMS. `run`: that of a pulse without one; `isFilmOn`: a coder who does not see the film
+ * is told nothing of its clips. Throws Error with what is allowed.
  * @returns {Promise<import("./axis.js").Place>}
  */
-export async function placeTyped(text, axis, run) {
+export async function placeTyped(text, axis, run, isFilmOn) {
   const typed = text.trim();
   const pulse = PULSE.exec(typed);
   if (pulse) return placeInAxis({ run: Number(pulse[1] ?? run), pulse: Number(pulse[2]) }, axis);
   const seconds = SECONDS.exec(typed);
   if (seconds) return getJson(`/api/find?${new URLSearchParams({ seconds: seconds[1] })}`);
   const clip = CLIP.exec(typed);
-  if (clip) return getJson(`/api/find?${new URLSearchParams({ clip: clip[1], seconds: clip[2] })}`);
+  const film = isFilmOn ? "1" : "";
+  if (clip) return getJson(`/api/find?${new URLSearchParams({ clip: clip[1], seconds: clip[2], film })}`);
   throw new Error(`“${typed}” is no place. Allowed: ${FORMS}`);
 }
 

@@ -1,7 +1,7 @@
 // A list of labels to go to. What stands in it is kept from one showing to the next: nobody clicks on what is replaced.
 
 import { element } from "./dom.js";
-import { MARKS, missing } from "./labels.js";
+import { marksOf, missing } from "./labels.js";
 
 export class LabelList {
   /** @param {(label: import("./labels.js").Label) => void} act called with the label that was chosen */
@@ -49,9 +49,8 @@ export class LabelList {
 }
 
 function wordsOf(label) {
-  const marks = MARKS.map((mark) => label[mark] ?? "–").join(" · ");
   const said = [label.emotion, label.aus].filter(Boolean).join(" ");
-  const parts = [element("b", {}, marks), ` ${label.kind} `, element("bdi", {}, said)];
+  const parts = [element("b", {}, marksOf(label)), ` ${label.kind} `, element("bdi", {}, said)];
   if (label.uncertain) parts.push(element("span", { class: "flag", title: "uncertain" }, " ?"));
   if (missing(label).length) parts.push(element("span", { class: "flag" }, ` no ${missing(label).join(", no ")}`));
   return parts;

@@ -14,6 +14,7 @@ export class Panel {
     this.labelling = labelling;
     this.state = element("output", { class: "save-state", role: "status" });
     this.problems = element("p", { class: "label-problem", role: "alert" });
+    this.kept = element("div", { role: "alert" });
     this.editor = new Editor(labelling);
     this.filters = choice(Object.keys(FILTERS), "which labels are listed", () => this.show());
     this.count = element("span", {});
@@ -31,7 +32,7 @@ export class Panel {
     this.close = button("Close labelling …", "these labels are the last word", () => this.#askToClose());
     const head = element("div", { class: "label-head" }, this.title, this.state);
     const foot = element("div", { class: "row" }, this.filters, this.count, this.undo, this.redo);
-    return [head, this.problems, this.editor.root, foot, this.list.root, this.others, this.close];
+    return [head, this.problems, this.kept, this.editor.root, foot, this.list.root, this.others, this.close];
   }
 
   /** Labels that are listed. */
@@ -78,6 +79,13 @@ export class Panel {
     say(this.problems, words);
   }
 
+  /** Say what must have been read: it stays until it is dismissed. */
+  keep(words) {
+    const dismiss = button("Dismiss", "it was read", () => said.remove());
+    const said = element("div", {}, element("p", { class: "label-problem" }, words), dismiss);
+    this.kept.append(said);
+  }
+
   get texts() {
     return this.editor.texts;
   }
@@ -86,15 +94,16 @@ export class Panel {
     this.labelling.edit((labels) => labels.change({ uncertain: !labels.chosen?.uncertain }));
   }
 
-  #askToClose() {
+  async #askToClose() {
     const { saving, labels } = this.labelling;
     if (saving.state !== "saved") return this.problem("Not everything is saved yet");
+    const seen = await this.labelling.whoSees();
     const answer = (words, act) => button(words, "", () => (dialog.close(), act()));
     const dialog = element(
       "dialog",
       { class: "help ask", "aria-label": "Close labelling", on: { close: () => dialog.remove() } },
       element("h2", {}, `Close with ${labels.all.length} ${labels.all.length === 1 ? "label" : "labels"}?`),
-      element("p", {}, "They can never be changed again. You will see the labels of others who have closed, and they yours."),
+      element("p", {}, `They can never be changed again. ${seen}`),
       element("div", { class: "row" }, answer("Go on labelling", () => {}), answer("Close for ever", () => this.labelling.close())),
     );
     document.body.append(dialog);

@@ -9,15 +9,20 @@ const AGAIN =
   "the server was ended. Leave this page open: run rig annotate again with --port " +
   `${location.port || 80} and open the address that it prints in another tab; this page is saved then`;
 
+/** Whether what is on the disk is not what was last told of it. */
+export const isOvertaken = (error) => error.status === CHANGED && !error.isGone;
+
 export class Saver {
-  /** @param {() => Promise<void>} reload called when somebody else has saved */
+  /** @param {(why: string) => Promise<void>} reload called when somebody else has saved or closed: takes what is there */
   constructor(reload) {
     this.reload = reload;
+    addEventListener("back", () => this.#send());
     this.state = "saved"; // "saving", "failed"
     this.reason = "";
     this.revision = undefined;
     this.wanted = undefined; // labels that are not on the disk yet
     this.onDisk = []; // those that are, as far as is known here
+    this.sent = new Set(); // all states that were sent since then and may have reached it
     this.onState = () => {};
   }
 
@@ -41,36 +46,41 @@ export class Saver {
       while (this.wanted) await this.#sendOne(this.wanted);
       this.#say("saved");
     } catch (error) {
-      await this.#fail(error);
+      this.#fail(error);
     } finally {
       this.isSending = false;
     }
   }
 
   async #sendOne(labels) {
-    const { revision } = await sendJson("PUT", "/api/labels", { revision: this.revision, labels });
-    this.revision = revision;
-    this.onDisk = labels;
-    if (this.wanted === labels) this.wanted = undefined;
+    this.sent.add(labels);
+    try {
+      const { revision } = await sendJson("PUT", "/api/labels", { revision: this.revision, labels });
+      this.#stands(revision, labels);
+      if (this.wanted === labels) this.wanted = undefined;
+    } catch (error) {
+      if (!isOvertaken(error)) throw error;
+      this.#say("failed", error.message);
+      await this.reload(error.message);
+    }
   }
 
-  async #fail(error) {
-    if (error.isGone) return this.#say("failed", error.message);
-    if (error.status === CHANGED) {
-      this.wanted = undefined;
-      this.#say("failed", error.message);
-      return this.reload(error.message);
-    }
+  #fail(error) {
     this.#say("failed", GONE.includes(error.status) ? AGAIN : error.message);
-    this.timer = setTimeout(() => this.#send(), AGAIN_MS);
+    if (!error.isGone) this.timer = setTimeout(() => this.#send(), AGAIN_MS);
   }
 
   /** What is on the disk is on the screen. */
   loaded(revision, labels) {
-    this.revision = revision;
-    this.onDisk = labels;
+    this.#stands(revision, labels);
     this.wanted = undefined;
     this.#say("saved");
+  }
+
+  #stands(revision, labels) {
+    this.revision = revision;
+    this.onDisk = labels;
+    this.sent.clear();
   }
 
   #say(state, reason = "") {

@@ -42,6 +42,39 @@ export function newLabel(run, kind) {
 
 const byPlace = (one, other) => one.run - other.run || firstPulse(one) - firstPulse(other) || one.id.localeCompare(other.id);
 
+/** Its marks, in words. */
+export const marksOf = (label) => MARKS.map((mark) => label[mark] ?? "–").join(" · ");
+
+const byId = (labels) => new Map(labels.map((label) => [label.id, label]));
+const isSame = (one, other) =>
+  one === other || Boolean(one && other && Object.entries(one).every(([name, value]) => other[name] === value));
+
+/** Labels that came, changed or went from `before` to `now`, as they are now, or else were. */
+export function changed(before, now) {
+  const [was, is] = [byId(before), byId(now)];
+  const ids = [...new Set([...was.keys(), ...is.keys()])];
+  return ids.filter((id) => !isSame(was.get(id), is.get(id))).map((id) => is.get(id) ?? was.get(id));
+}
+
+/**
+ * What is `there` now, with what was changed `here` since both were as `before`. A label that was changed here and there
+ * stays as it is there; `isClosed`: so do all. `sent`: states of all labels that may have come there from here.
+ * @returns {{all: Label[], refused: Label[]}} `refused`: what was changed here and is not in `all`
+ */
+export function merged({ before, sent, here, there, isClosed }) {
+  const [was, own, all, ...ours] = [before, here, there, ...sent].map(byId);
+  const refused = [];
+  for (const id of new Set([was, own, ...ours].flatMap((labels) => [...labels.keys()]))) {
+    const [wanted, found, old] = [own.get(id), all.get(id), was.get(id)];
+    const isOurs = ours.some((labels) => isSame(labels.get(id), found));
+    if (isSame(wanted, found) || (isSame(wanted, old) && !isOurs)) continue;
+    if (isClosed || (found && !isOurs && !isSame(found, old))) refused.push(wanted ?? old ?? found);
+    else if (wanted) all.set(id, wanted);
+    else all.delete(id);
+  }
+  return { all: [...all.values()], refused };
+}
+
 /** Words of some labels that are not those of `others`: {id, name, text}. */
 export function textsBeyond(labels, others) {
   const before = new Map(others.map((label) => [label.id, label]));
@@ -62,6 +95,14 @@ export class Labels {
     this.future = [];
     this.mergeKey = undefined;
     if (!this.chosen) this.chosenId = undefined;
+  }
+
+  /** Begin with what is `there`, and go on from it to `all`; undo leads back to it. The chosen one stays chosen. */
+  goOn(there, all) {
+    const { chosenId } = this;
+    this.load(there);
+    if (all.some(({ id }) => id === chosenId)) this.chosenId = chosenId;
+    if (changed(there, all).length) this.#become(all);
   }
 
   get chosen() {
@@ -107,7 +148,7 @@ export class Labels {
     if (problem) throw new Error(problem);
     const before = this.of(label.id);
     this.chosenId = label.id;
-    if (before && Object.entries(label).every(([name, value]) => before[name] === value)) return;
+    if (isSame(label, before)) return;
     this.#become([...this.all.filter(({ id }) => id !== label.id), label], mergeKey);
   }
 

@@ -49,6 +49,7 @@ export class Page {
     this.contrast = new Contrast(tiles, this.display);
     this.timeline = new Timeline(this.axis, session, this.stimulus, (index) => this.player.go(index, SCRUBBING));
     this.probe = new Probe(this);
+    this.unsaved = () => ""; // what is not saved yet, in words
     this.onStop = () => {}; // called with (kind, place) after a jump to the next or previous of a kind
     this.#build(aside);
     this.#connect(keys);
@@ -80,7 +81,8 @@ export class Page {
       history.replaceState(null, "", hashOf(this.axis.placeOf(this.display.target))),
     );
     addEventListener("hashchange", () => this.#goToHash());
-    addEventListener("gone", ({ detail }) => (this.player.pause(), showGone(detail)));
+    addEventListener("gone", ({ detail }) => (this.player.pause(), showGone(detail, this.unsaved())));
+    addEventListener("back", () => this.player.go(this.display.target, { isFull: true }));
     update();
     this.room.layOut();
   }
@@ -164,7 +166,7 @@ export class Page {
   async jump(text) {
     const move = ++this.player.moves;
     try {
-      const place = await placeTyped(text, this.axis, this.shownPlace.run);
+      const place = await placeTyped(text, this.axis, this.shownPlace.run, this.stimulus.isOn);
       if (move !== this.player.moves) return false;
       this.player.go(this.axis.indexOf(place), { isFull: true });
       this.notice("");

@@ -138,13 +138,14 @@ export class Tile {
     this.noPinned = element("div", { class: "pinned-nothing", hidden: true });
     const layers = [this.sheet.canvas, this.words, this.pinned.canvas, this.noPinned];
     this.view = element("div", { class: "view" }, ...layers);
+    this.title = element("b", { class: "caption-name" }, this.name);
     this.caption = element("span", { class: "caption-text" });
     this.pinnedCaption = element("span", { class: "pinned-text" });
     this.state = element("span", { class: "state" });
     this.head = element(
       "div",
       { class: "caption" },
-      element("b", {}, this.name),
+      this.title,
       this.pinnedCaption,
       this.caption,
       this.state,
@@ -154,7 +155,7 @@ export class Tile {
     this.view.addEventListener("pointerdown", (event) => this.#onGrab(event));
   }
 
-  /** Show a picture, and its caption: {long, short}. */
+  /** Show a picture, and its caption: {of, long, short}; `of`: which film. */
   paint(picture, caption, { isDifference = false, state = "" } = {}) {
     this.sheet.paint(picture, this.tones, isDifference);
     this.#show(caption, state);
@@ -186,6 +187,9 @@ export class Tile {
 
   #sayCaption(caption) {
     this.told = caption;
+    const name = caption.of ? `${this.name} ${caption.of}` : this.name; // cut where there is no room, numbers never are
+    if (this.title.title !== name) this.title.title = name;
+    say(this.title, name);
     say(this.caption, this.isNarrow ? caption.short : caption.long);
     const title = this.isNarrow ? caption.long : "";
     if (this.caption.title !== title) this.caption.title = title;

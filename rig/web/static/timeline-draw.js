@@ -11,6 +11,7 @@ const STREAM = 9;
 const SPACE = 3; // between lanes
 const TICKS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600];
 const TICK_PX = 90;
+const FLIP_PX = 4;
 const FONT = "11px system-ui, sans-serif";
 export const GUTTER = 52; // px, for the names of lanes
 
@@ -31,6 +32,9 @@ export function lanesOf(session) {
     return placed;
   });
 }
+
+/** Whether there is room for these flips, {rows, count}, one by one. */
+export const areDrawn = ({ rows, count }, width) => rows.length === count && count < (width - GUTTER) / FLIP_PX;
 
 export const heightOf = (lanes) => lanes.at(-1).top + lanes.at(-1).height + SPACE;
 
@@ -107,8 +111,7 @@ export class Drawing {
 
   #flips(flips, lane) {
     const foot = { top: lane.top + lane.height - 4, height: 4 };
-    const isRoomy = flips && flips.length < (this.width - GUTTER) / 4;
-    for (const [atS, , , bits] of isRoomy ? flips : [])
+    for (const [atS, , , bits] of flips && areDrawn(flips, this.width) ? flips.rows : [])
       this.#bar(atS, undefined, foot, bits ? this.colours.bad : this.colours.ink);
   }
 
@@ -138,7 +141,7 @@ export class Drawing {
       const foot = { top: lane.top + lane.height - height, height };
       this.#bar(motion.fromS + n * perBin, motion.fromS + (n + 1) * perBin, foot, this.colours.motion);
     });
-    if (!motion.is_each_frame) this.#write("sampled", GUTTER + 4, { ...lane, height: 10 }, this.colours.ink);
+    if (!motion.is_each_frame) this.#writeOver("sampled", GUTTER + 2, { ...lane, height: 11 });
   }
 
   _stream(lane, session) {
@@ -207,6 +210,13 @@ export class Drawing {
     this.context.beginPath();
     for (const [x, y] of corners) this.context.lineTo(this.x(nearS) + x, y);
     this.context.fill();
+  }
+
+  /** Write on a ground of its own, over what is drawn there. */
+  #writeOver(text, x, { top, height }) {
+    this.context.fillStyle = this.colours.panel;
+    this.context.fillRect(x, top, this.context.measureText(text).width + 4, height);
+    this.#write(text, x + 2, { top, height }, this.colours.ink);
   }
 
   #write(text, x, { top, height }, colour, most = Infinity) {

@@ -2,7 +2,7 @@
 
 import { getJson, isAbort } from "./api.js";
 import { element, say } from "./dom.js";
-import { coloursOf, Drawing, GUTTER, heightOf, lanesOf } from "./timeline-draw.js";
+import { areDrawn, coloursOf, Drawing, GUTTER, heightOf, lanesOf } from "./timeline-draw.js";
 import { wordsOf } from "./words.js";
 
 const LEAST_S = 0.1;
@@ -144,7 +144,7 @@ export class Timeline {
     const bins = Math.min(Math.ceil((this.width - GUTTER) / BIN_PX), pulses);
     const asked = { fromS: this.fromS, toS: this.toS };
     this.#bring("motion", { ...range, bins }, signal, (said) => ({ ...asked, ...said }));
-    if (this.stimulus.isOn) this.#bring("flips", { ...range, most: MOST_FLIPS }, signal, (said) => said.flips);
+    if (this.stimulus.isOn) this.#bring("flips", { ...range, most: MOST_FLIPS }, signal, flipsOf);
   }
 
   async #bring(what, query, signal, taken) {
@@ -184,7 +184,9 @@ export class Timeline {
     const seconds = this.#secondsAt(event);
     const nearS = (4 / (this.width - GUTTER)) * (this.toS - this.fromS);
     const sampled = this.details.motion?.is_each_frame === false ? ["motion of sampled frames"] : [];
-    say(this.pointer, [`${seconds.toFixed(3)} s`, ...this.#wordsAt(seconds, nearS), ...sampled].join(" · "));
+    const { flips } = this.details;
+    const crowded = flips && !areDrawn(flips, this.width) ? ["zoom in for flips"] : [];
+    say(this.pointer, [`${seconds.toFixed(3)} s`, ...this.#wordsAt(seconds, nearS), ...sampled, ...crowded].join(" · "));
   }
 
   /** What lies at a moment: its trial, gaps, alarms and answers. */
@@ -201,3 +203,6 @@ export class Timeline {
     ];
   }
 }
+
+/** An answer of /api/flips: there are no rows where they are too many. */
+const flipsOf = ({ flips = [], count = flips.length }) => ({ rows: flips, count });
