@@ -1,6 +1,8 @@
 # Everything sets itself up: see tools/setup. PYTHON may name another Python 3.11 or 3.12.
 PYTHON ?= python3
 BIN := .venv/bin
+# Whatever the caller's environment says: of hundreds of processes each would compile every module anew.
+unexport PYTHONDONTWRITEBYTECODE
 .NOTPARALLEL:
 .PHONY: help demo demo-simavr test check bench soak setup
 

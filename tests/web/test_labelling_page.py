@@ -96,7 +96,9 @@ def opened_before_kill(
         page.go(1, LAST)
         page.press("1")
         process.kill()
-        page.press("ArrowRight", "2")
+        page.press("ArrowRight")
+        page.until(f"rig.place().pulse === {LAST + 1}")
+        page.press("2")
         page.until(f"{STATE} === 'failed'")
         process.wait()
         yield page, address
