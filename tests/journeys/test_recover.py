@@ -28,11 +28,11 @@ def test_a_recorder_killed_at_any_moment_loses_no_frame_that_was_safe(tmp_path, 
 def test_a_recorder_killed_while_it_goes_on_in_a_further_file_loses_no_frame_that_was_safe(tmp_path, seed):
     files = write_rig(tmp_path), write_protocol(tmp_path, ("a", 30, "all"))
     killed = kill_a_recording(tmp_path, *files, "switch", Random(seed))
+    assert len(list(tmp_path.rglob("*_session.h5"))) == 2
     done = commands.run("recover", "--all", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert losses(tmp_path / "sessions", killed.truth, killed.safe) == ""
     assert killed.safe
-    assert len(list(tmp_path.rglob("*_session.h5"))) == 2
 
 
 def test_recover_says_what_was_kept_and_what_is_missing(tmp_path):

@@ -95,7 +95,7 @@ def read(path: Path) -> Pixels:
         for spec in STREAMS:
             data = file.pictures(data_path(spec.name), spec.shape, spec.pixel_format.dtype)
             rows = file.table(frames_path(spec.name), FRAME)[: data.shape[0]]
-            found[spec.name] = list(Pictures(spec.name, [Part(file, data, rows)]))
+            found[spec.name] = list(Pictures(spec.name, [Part(file, data, rows["pulse_number"], rows["checksum"])]))
     return found
 
 
@@ -321,7 +321,7 @@ def tell_flipped(path: Path, place: int, bit: int, index: int) -> bool:
         with RunFile(path) as file:
             data = file.pictures(HS, STREAMS[0].shape, np.dtype("u1"))
             rows = file.table(frames_path("HS"), FRAME)
-            found = Pictures("HS", [Part(file, data, rows)])[index]
+            found = Pictures("HS", [Part(file, data, rows["pulse_number"], rows["checksum"])])[index]
         np.testing.assert_array_equal(found, picture(STREAMS[0], index))
         return False
     except ChecksumError as error:
