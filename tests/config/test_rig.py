@@ -113,21 +113,23 @@ def test_the_shipped_rig_and_one_with_every_key_are_read(tmp_path: Path) -> None
 
 
 ENDLESS = {"seed"}  # no upper end but that of the file's numbers
-CASES = [(field, good, bad) for field, good in WHOLE.items() for bad in [*NO_NUMBER, "1.0", "1.5", *TOO_LARGE]]
-CASES += [(field, good, bad) for field, good in REAL.items() for bad in [*NO_NUMBER, *TOO_LARGE]]
 OPTIONAL = {"loop_back", "reset_at_pulse", "white_exposure_us", "free_run_pulse"}  # null leaves them out
-CASES = [case for case in CASES if case[0] not in OPTIONAL or case[2] != "null"]
-CASES = [case for case in CASES if case[0] not in ENDLESS or case[2] != "1000000000"]
 
 
-@pytest.mark.parametrize(("field", "good", "bad"), CASES)
-def test_a_number_field_refuses_what_is_no_such_number(field: str, good: str, bad: str, tmp_path: Path) -> None:
-    text = changed(f"{field}: {good}", f"{field}: {bad}", EVERYTHING)
-    line = text[: text.index(f"{field}: {bad}")].count("\n") + 1
-    (message,) = told(tmp_path, text)
-    assert message.startswith(f"rig.yaml:{line}: ")
-    assert f"{field}: " in message
-    assert " is not allowed; " in message
+def no_such_number(field: str) -> list[str]:
+    allowed = {"null"} if field in OPTIONAL else {"1000000000"} if field in ENDLESS else set()
+    return [bad for bad in [*NO_NUMBER, *TOO_LARGE, *(["1.0", "1.5"] if field in WHOLE else [])] if bad not in allowed]
+
+
+@pytest.mark.parametrize(("field", "good"), [*WHOLE.items(), *REAL.items()])
+def test_a_number_field_refuses_what_is_no_such_number(field: str, good: str, tmp_path: Path) -> None:
+    for bad in no_such_number(field):
+        text = changed(f"{field}: {good}", f"{field}: {bad}", EVERYTHING)
+        line = text[: text.index(f"{field}: {bad}")].count("\n") + 1
+        (message,) = told(tmp_path, text)
+        assert message.startswith(f"rig.yaml:{line}: "), bad
+        assert f"{field}: " in message
+        assert " is not allowed; " in message
 
 
 @pytest.mark.parametrize(

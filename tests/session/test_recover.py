@@ -289,7 +289,7 @@ REFUSED = ("write_at", "open_private", "rename", "remove", "cut", "sync_file", "
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_a_disk_that_refuses_while_recovering_makes_nothing_worse(unclosed, monkeypatch, code, seed):
     path, truth = unclosed
     with monkeypatch.context() as patch:
