@@ -17,10 +17,10 @@ demo-simavr: ## The same session, its trigger box being our firmware on a simula
 	@$(PYTHON) tools/setup test
 	@$(BIN)/python -m tests.trigger.firmware.demo
 
-# A third of the time of the tests is waiting, for processes and for real time: five at once keep two cores busy.
+# A third of the time of the tests is waiting, for processes and for real time: four at once keep two cores busy.
 test: ## Run the tests; ARGS="-k clock" passes options to pytest
 	@$(PYTHON) tools/setup test
-	@$(BIN)/python -m pytest --numprocesses 5 --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 4 --dist worksteal $(ARGS)
 
 check: ## Check style, types (Linux and Windows) and which room imports which
 	@$(PYTHON) tools/setup check

@@ -74,7 +74,7 @@ def lead_and_kill(recorder: int, session: Path, folder: Path) -> tuple[int, int]
         first.close()
         assert second.sees("wash-out")
         with Client(session, "observer") as client:
-            heard(client, lambda state: state["kind"] == "wash-out")
+            heard(client, lambda state: state["kind"] == "wash-out" and state["step_seconds"] > 0)
             killed_ns = CLOCK.now_ns()
             os.kill(stimulus_of(recorder), signal.SIGKILL)
             assert second.sees("screen: ")
