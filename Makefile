@@ -17,7 +17,7 @@ demo-simavr: ## The same session, its trigger box being our firmware on a simula
 	@$(PYTHON) tools/setup test
 	@$(BIN)/python -m tests.trigger.firmware.demo
 
-# A third of the time of the tests is waiting, for processes and for real time: four at once keep two cores busy.
+# Tests wait for processes and for real time, too: four at once keep two cores busy.
 test: ## Run the tests; ARGS="-k clock" passes options to pytest
 	@$(PYTHON) tools/setup test
 	@$(BIN)/python -m pytest --numprocesses 4 --dist worksteal $(ARGS)

@@ -80,6 +80,7 @@ def _withdrawal(session: Session) -> str:
 
 
 def _describe_run(run: Run) -> dict[str, Any]:
+    from rig.session.playback import replayed_from
     from rig.session.timeline import Timeline
 
     return {
@@ -88,7 +89,7 @@ def _describe_run(run: Run) -> dict[str, Any]:
         "files": [file.path.name for file in run.files],
         "missing_files": run.missing_files,
         "outcome": str(run.outcome),
-        "replayed_from": _replayed_from(run),
+        "replayed_from": replayed_from(run),
         "being_recorded": run.is_being_recorded,
         "misplaced": run.misplaced,
         "duration_s": round(Timeline(run).length_s, 3),
@@ -128,13 +129,6 @@ def _sound_faults(run: Run) -> list[str]:
     from rig.session.heard import heard_in
 
     return [f"{heard.clip}: {heard.fault}" for heard in heard_in(run) if heard.fault]
-
-
-def _replayed_from(run: Run) -> str:
-    """Of which run it is a replay; empty: its devices were no recorded ones."""
-    from rig.session.playback import replayed_from
-
-    return replayed_from(run)
 
 
 def _abilities(run: Run, name: str) -> dict[str, Any]:

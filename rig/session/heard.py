@@ -12,12 +12,10 @@ if TYPE_CHECKING:
 
 OUT_OF_SYNC_MS = 40.0  # one film frame at 25 fps
 
-_FRAME_0 = r"film frame 0 at (?P<film>\d+) ns"
-# The last form is that of early versions.
+# "NEVER BEGAN" is of early versions.
 _TOLD = re.compile(
-    rf"sound of (?P<clip>.+): (?:began at (?P<began>\d+) ns, \S+ ms from {_FRAME_0}"
-    rf"|NOT BEGUN \S+ ms after {_FRAME_0.replace('film>', 'film_after>')}"
-    rf"|NEVER BEGAN; .*{_FRAME_0.replace('film>', 'film_never>')})"
+    r"sound of (?P<clip>.+): (?:began at (?P<began>\d+) ns, \S+ ms from |NOT BEGUN \S+ ms after |NEVER BEGAN; .*)"
+    r"film frame 0 at (?P<film>\d+) ns"
 )
 
 
@@ -56,6 +54,4 @@ def heard_in(run: Run) -> Iterator[Heard]:
     for entry in run.log:
         told = _TOLD.search(str(entry.get("text", ""))) if entry.get("kind") in ("note", "alarm") else None
         if told:
-            began = told["began"]
-            film_ns = next(int(told[name]) for name in ("film", "film_after", "film_never") if told[name])
-            yield Heard(told["clip"], film_ns, int(began) if began else None)
+            yield Heard(told["clip"], int(told["film"]), int(told["began"]) if told["began"] else None)

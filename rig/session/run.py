@@ -120,9 +120,9 @@ class Stream(Shown):
         parts = []
         for file in self.run.files:
             pictures = file.pictures(data, shape, dtype)
-            told = file.columns(rows, FRAME, ("pulse_number", "checksum"))[: pictures.shape[0]]
-            columns = (np.ascontiguousarray(told[name]) for name in ("pulse_number", "checksum"))
-            parts.append(Part(file, pictures, *columns))
+            names = ("pulse_number", "checksum")
+            told = file.columns(rows, FRAME, names)[: pictures.shape[0]]
+            parts.append(Part(file, pictures, *(np.ascontiguousarray(told[name]) for name in names)))
         return parts
 
     @cached_property
