@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Generator
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Generator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from rig import host
 from tests import commands
 from tests.leaks import nothing_left_by_a_test, nothing_left_by_fixtures
 
@@ -24,6 +29,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "hardware: needs the real rig; run with --hardware")
+    if not hasattr(config, "workerinput"):  # workers have the one of who leads them
+        config.add_cleanup(_with_own_cache())
+
+
+def _with_own_cache() -> Callable[[], None]:
+    """What `rig` keeps of films is kept apart from the user's; other programs find theirs as ever. Gives its end."""
+    folder, users = Path(tempfile.mkdtemp(prefix="rig-cache-")), host.cache_folder()
+    for path in users.iterdir() if users.is_dir() else ():
+        if path.name != "rig":
+            (folder / path.name).symlink_to(path)
+    os.environ["XDG_CACHE_HOME"] = str(folder)
+    return lambda: shutil.rmtree(folder)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

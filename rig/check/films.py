@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rig.clips.cadence import Cadence, cadence
-from rig.clips.examine import HOLES
+from rig.clips.examine import HOLES, wait_notes
 from rig.clips.manifest import FilmClip
 from rig.elicitation.protocol import ElicitationProtocol
 
@@ -31,6 +31,10 @@ class Films:
         return [
             f"clip {name}: {self._spelled(name)}, uneven" for name, found in self.cadences.items() if not found.is_even
         ]
+
+    def far(self) -> list[str]:
+        """A warning for each that the screen takes long to come to, in its file."""
+        return [f"clip {name}: {note}" for name, clip in self.clips.items() for note in wait_notes(clip)]
 
     def mute(self) -> list[str]:
         """A warning when films have a sound, and rig.yaml asks for none."""

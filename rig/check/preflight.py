@@ -175,6 +175,7 @@ def _find_films(found: Checked, protocol: ProtocolFile, find_cut: Callable[[Prot
     if find_cut is not None:
         found.cut = _gather(found, partial(find_cut, protocol))
     found.films.clips, problems = find_each(protocol, found.cut.films if found.cut else {})
+    found.warnings += found.films.far()
     found.problems += problems
     return not problems
 

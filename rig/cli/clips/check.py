@@ -19,9 +19,9 @@ def check(
 ) -> None:
     """Show what every clip of a protocol is: codec, size, rate, length, sound, and how it will run on the screen.
 
-    Decodes each from end to end, and counts; headers are not believed. The cadence is how many flips of the screen
-    each film frame stays; it is even only where a film frame lasts a whole number of them. Named as well is what the
-    protocol does not say of a clip: title, edition, licence, norms, valence, target.
+    Each is decoded from end to end, its pictures once, and counted; headers are not believed. The cadence is how many
+    flips of the screen each film frame stays; it is even only where a film frame lasts a whole number of them. Named as
+    well is what the protocol does not say of a clip: title, edition, licence, norms, valence, target.
     Exit code 0: every clip can be shown; 2: one is missing, has changed, or cannot be shown as it is.
 
     Example: rig clips check demo --rig demo
