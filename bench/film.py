@@ -5,11 +5,13 @@
 A 640x360 film of 25 fps is played on a virtual screen of 1280x720, flips paced at 60 Hz. Its pictures carry their
 number as a code in white and black. The witness is the X server's own grabber (x11grab, 240 pictures a second of a
 strip two lines high): a number that it never sees was never on the screen. Of the rig's player every flip of the log
-is held against it too. `busy` are runs beside as many processes as cores that only burn time; in `stalled` ones the
-window's process is made to stand still for a quarter of a second, four times, so that film frames must be left out.
+is held against it too. So are its window's own pixels, flip by flip: code and patch are read back before the flip, of
+a seeded 5 % of flips, because to read them back disturbs what is measured, and of every flip of the `short` film.
+`busy` are runs beside as many processes as cores that only burn time; in `stalled` ones the window's process is made
+to stand still for a quarter of a second, four times (twice in the short film), so that film frames must be left out.
 Exits 1 when the rig's player, on an idle machine, left out a film frame or told its flips 5 ms (median) too early or
-late by the witness, when its log differs from the screen, or when fewer grabs than film frames could be held against
-it.
+late by the witness, when its log differs from the screen or from the pixels read back, or when fewer grabs than film
+frames could be held against it.
 """
 
 from __future__ import annotations
@@ -43,6 +45,7 @@ from rig.stimulus.process import PsychoPyScreen
 from rig.stimulus.screen import ScreenEvent, StepEnded
 from rig.streams import Flip
 from tests.films import NO_NUMBER, clip_of, coded, make_film
+from tests.stimulus.read_back import Plan, Shown, compared, read_back
 
 WIDTH, HEIGHT, REFRESH_HZ, GRAB_HZ = 1280, 720, 60, 240
 CONFIG = Config(backend="psychopy", display="virtual", width=WIDTH, height=HEIGHT, refresh_hz=REFRESH_HZ, patch_px=40)
@@ -52,6 +55,8 @@ WHITE, BLACK = 180, 76  # grey levels above and below which a block is told; bet
 DOUBT_NS = 9_000_000  # how long a grab may take to be stamped, and before its flip returns a picture may be seen
 MOST_LAG_MS = 5  # median, from a flip by the log to the first grab that shows it: a third of a refresh
 MOST_NAMED = 12  # film frames left out, of all runs, up to which each is named
+READ_SHARE = 0.05  # of the flips of the long film; of the short one all are read back
+SHORT_FRAMES = 50
 STALL_S = 0.25  # six film frames: four and more behind, the player leaves out what it must (clips/cadence.py)
 ORDINARY = ["chrt", "--other", "0"]  # priority of a process, in place of the one that it would inherit
 CLOCK = HostClock()
@@ -64,6 +69,8 @@ HEADS = [
     "flips late",
     "grabs held against the log",
     "of these wrong",
+    "flips read back",
+    "of these unlike the log",
     "not witnessed",
     "from log to grab",
 ]
@@ -76,6 +83,7 @@ class Played:
     frames: int
     seen: list[tuple[int, int]]  # host clock ns, film frame or NO_NUMBER
     flips: list[Flip] = field(default_factory=list)
+    read: list[tuple[Shown | None, Shown | None]] = field(default_factory=list)  # a flip by its pixels, by the log
 
     @property
     def never_shown(self) -> set[int]:
@@ -101,6 +109,11 @@ class Played:
     @property
     def late(self) -> int:
         return sum(flip.late for flip in self.flips)
+
+    @property
+    def misread(self) -> int:
+        """Flips whose pixels, read back, are not what the log says."""
+        return sum(shown != logged for shown, logged in self.read)
 
     @property
     def _spans(self) -> list[tuple[int, int, int]]:
@@ -138,41 +151,60 @@ def main() -> None:
         show_moviestim(options.moviestim)
         return
     host.ask_real_time(host.Priority.SCREEN)  # for the witness too, and for both players with their display
-    with tempfile.TemporaryDirectory() as folder:
-        film = make_film(Path(folder) / "film.mp4", options.frames, size=(640, 360))
-        found = {name: [play(film, Path(folder)) for _ in range(options.runs)] for name, play in PLAYERS.items()}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        film = make_film(folder / "film.mp4", options.frames, size=(640, 360))
+        short = make_film(folder / "short.mp4", SHORT_FRAMES, size=(640, 360))
+        found = play_all(film, short, options.runs)
         with busy(os.cpu_count() or 1, *ORDINARY):
-            found |= {
-                f"{name}, busy": [play(film, Path(folder)) for _ in range(options.runs)]
-                for name, play in PLAYERS.items()
-            }
-        found["rig, stalled"] = [play_stalled(film, Path(folder)) for _ in range(options.runs)]
+            found |= play_all(film, short, options.runs, ", busy")
+        found |= play_stalled(film, short, options.runs)
         rows = [row(name, runs) for name, runs in found.items()]
         show_table("film", HEADS, rows)
         if options.document:
-            replace_part("film", markdown(HEADS, rows), Path(folder))
+            replace_part("film", markdown(HEADS, rows), folder)
     sys.exit(
         any(run.never_shown for run in found["rig"])
         or abs(statistics.median(lags_ms(found["rig"]))) > MOST_LAG_MS
-        or any(map(is_wrong, found["rig"] + found["rig, busy"] + found["rig, stalled"]))
+        or any(is_wrong(run) for name, runs in found.items() if name.startswith("rig") for run in runs)
     )
 
 
+def play_all(film: Path, short: Path, runs: int, how: str = "") -> dict[str, list[Played]]:
+    """Runs of both players; `how`: what is said of them in the table."""
+    return {
+        f"rig{how}": [play_with_rig(film, Plan(READ_SHARE, seed)) for seed in range(runs)],
+        f"rig, short{how}": [play_with_rig(short, Plan()) for _ in range(runs)],
+        f"MovieStim{how}": [play_with_moviestim(film) for _ in range(runs)],
+    }
+
+
+def play_stalled(film: Path, short: Path, runs: int) -> dict[str, list[Played]]:
+    """Runs of the rig's player, stalled again and again."""
+    return {
+        "rig, stalled": [play_with_rig(film, Plan(READ_SHARE, seed), [0.7] * 4) for seed in range(runs)],
+        "rig, short, stalled": [play_with_rig(short, Plan(), [0.7] * 2) for _ in range(runs)],
+    }
+
+
 def is_wrong(run: Played) -> bool:
-    """Whether the log differs from what the witness saw, or too little of it could be held against it."""
+    """Whether the log differs from what the witness saw or was read back, or too little could be held against it."""
     judged, wrong = run.judged
+    if wrong or run.misread or not run.read or sum(flip.skipped for flip in run.flips) != len(run.left_out):
+        return True
     unseen = set(range(run.frames)) - {number for _, number in run.seen}
-    return bool(wrong) or judged < run.frames or unseen - run.unwitnessed != run.left_out
+    return judged < run.frames or unseen - run.unwitnessed != run.left_out
 
 
 def row(name: str, runs: list[Played]) -> list[str]:
     """One line of the table."""
     counts = [name, len(runs), sum(run.frames for run in runs), which([run.never_shown for run in runs])]
     if not runs[0].flips:
-        return [*map(str, counts), "has none", "", "", "", "", ""]
+        return [*map(str, counts), "has none", *[""] * (len(HEADS) - len(counts) - 1)]
     lags = lags_ms(runs)
     held, wrong = (sum(numbers) for numbers in zip(*(run.judged for run in runs), strict=True))
     counts += [sum(len(run.left_out) for run in runs), sum(run.late for run in runs), held, wrong]
+    counts += [sum(len(run.read) for run in runs), sum(run.misread for run in runs)]
     counts += [sum(len(run.unwitnessed) for run in runs)]
     return [*map(str, counts), f"{statistics.median(lags):.1f} ms, at most {max(lags):.1f}"]
 
@@ -215,15 +247,19 @@ def witness(display: str) -> Iterator[list[tuple[int, int]]]:
 
 
 def number_in(line: np.ndarray) -> int:
-    """The number in one line of pixels, uint8 (width,); NO_NUMBER when a block is neither white nor black."""
+    """The number in one line of pixels, uint8 (width,) or (width, 3); NO_NUMBER when a block is grey."""
     return coded(line, black=BLACK, white=WHITE)
 
 
-def play_with_rig(film: Path, folder: Path, stalls_s: Sequence[float] = ()) -> Played:
+def play_with_rig(film: Path, plan: Plan, stalls_s: Sequence[float] = ()) -> Played:
     """Once by the rig's player, in its own window and process, which stands still for STALL_S at each of `stalls_s`."""
     clip = clip_of(film)
-    with tempfile.TemporaryDirectory(dir=folder) as private:
-        with closing(PsychoPyScreen(CONFIG, {"film": clip}, Path(private))) as screen, witness(screen.display) as seen:
+    with tempfile.TemporaryDirectory(dir=film.parent) as private:
+        with (
+            read_back(plan),
+            closing(PsychoPyScreen(CONFIG, {"film": clip}, Path(private))) as screen,
+            witness(screen.display) as seen,
+        ):
             screen.show(FILM)
             told = screen.events(0.1)
             for after_s in stalls_s:
@@ -231,7 +267,8 @@ def play_with_rig(film: Path, folder: Path, stalls_s: Sequence[float] = ()) -> P
                 stall(screen)
             while not any(isinstance(event, StepEnded) for event in told):
                 told += screen.events(0.1)
-        return Played(clip.frames, seen, [event for event in told if isinstance(event, Flip)])
+        flips = [event for event in told if isinstance(event, Flip)]
+        return Played(clip.frames, seen, flips, compared(Path(private), plan, flips, number_in))
 
 
 def told_until(screen: PsychoPyScreen, seconds: float) -> list[ScreenEvent]:
@@ -249,10 +286,10 @@ def stall(screen: PsychoPyScreen) -> None:
     os.kill(screen._child.pid, signal.SIGCONT)
 
 
-def play_with_moviestim(film: Path, folder: Path) -> Played:
+def play_with_moviestim(film: Path) -> Played:
     """Once by PsychoPy's own player, in a window of the same size, in a process of its own."""
     with (
-        tempfile.TemporaryDirectory(dir=folder) as private,
+        tempfile.TemporaryDirectory(dir=film.parent) as private,
         closing(start_virtual(WIDTH, HEIGHT, Path(private))) as display,
     ):
         environment = {
@@ -289,13 +326,6 @@ def show_moviestim(film: str) -> None:
     window.close()
     os._exit(0)
 
-
-def play_stalled(film: Path, folder: Path) -> Played:
-    """Once by the rig's player, stalled again and again."""
-    return play_with_rig(film, folder, [0.7] * 4)
-
-
-PLAYERS = {"rig": play_with_rig, "MovieStim": play_with_moviestim}
 
 if __name__ == "__main__":
     main()
