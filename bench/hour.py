@@ -1,4 +1,5 @@
-"""An hour in virtual time: 540,000 frames are recorded, verified and opened, in memory that does not grow with them.
+"""An hour in virtual time: 540,000 frames are recorded, verified and opened, in memory that does not grow with them,
+and recorded once more with that session as the rig.
 
     python -m bench.hour [--minutes N] [--early N] [--folder DIR] [--document]
 
@@ -6,7 +7,8 @@ Two sessions of 96x64 pixels at 100/25/25 fps: a short one (`early`, 10 minutes)
 system counts as resident: of the recorder after so many minutes of the long session, of `rig verify` and `rig info`
 at their most, each in a process of its own. Exits 1 when a session is not complete, when the recorder's memory grows by
 more than 10 MB between the two moments, or when that of a reader grows by more than three times the bytes of the rows
-that it reads. Needs 4 GB of disk, and about a quarter of an hour.
+that it reads, or when a row, or what a check of `rig verify` says, is not that of the session that is replayed. Needs
+8 GB of disk, and about half an hour.
 """
 
 from __future__ import annotations
@@ -27,6 +29,10 @@ from rig.clock import NS, HostClock
 from rig.config.rig import read_rig
 from rig.elicitation.protocol import read_protocol
 from rig.record.recording import Recording, Request, Status
+from rig.session.run import Run
+from rig.verify.findings import Finding
+from rig.verify.verdict import load
+from tests.record.compared import compared, rows_of, tables_of
 
 RIG = """\
 schema: 1
@@ -57,7 +63,12 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         documented = options.folder if options.document else None
-        sys.exit(compare(Path(folder), options.early, options.minutes, documented))
+        short, long = (
+            Session(Path(folder) / f"{length}-minutes", length, options.early)
+            for length in (options.early, options.minutes)
+        )
+        is_as_wanted = [compare(short, long, documented), replay(long.path, documented)]
+        sys.exit(not all(is_as_wanted))
 
 
 def record(minutes: int, out: Path, early: int) -> None:
@@ -77,9 +88,8 @@ def record(minutes: int, out: Path, early: int) -> None:
     print(json.dumps({"outcome": recorded.outcome, "path": str(recorded.path), **looked_mb}))
 
 
-def compare(folder: Path, early: int, minutes: int, documented: Path | None) -> int:
-    """Record, verify and open both sessions; 0 when memory stayed as it was. `documented`: the folder that was used."""
-    short, long = (Session(folder / f"{length}-minutes", length, early) for length in (early, minutes))
+def compare(short: Session, long: Session, documented: Path | None) -> bool:
+    """Show both; whether memory stayed as it was. `documented`: the folder that was used."""
     recorder_mb = long.told["late"] - long.told["early"]
     row_mb = long.row_mb - short.row_mb
     times = {name: (long.reader_mb[name] - short.reader_mb[name]) / row_mb for name in short.reader_mb}
@@ -97,11 +107,54 @@ def compare(folder: Path, early: int, minutes: int, documented: Path | None) -> 
     for name, many in times.items():
         held = f"{short.reader_mb[name]:.1f} MB", f"{long.reader_mb[name]:.1f} MB"
         rows.append([f"memory of {name}, at most", *held, f"{many:.1f} times the rows more"])
-    show_table("an hour, in virtual time", heads := ["", f"{early} min", f"{minutes} min", "more"], rows)
+    heads = ["", f"{short.minutes} min", f"{long.minutes} min", "more"]
+    show_table("an hour, in virtual time", heads, rows)
     if documented:
         replace_part("hour", markdown(heads, rows), documented)
     is_grown = recorder_mb > MOST_GROWTH_MB or any(many > COPIES for many in times.values())
-    return int(is_grown or short.is_wrong or long.is_wrong)
+    return not (is_grown or short.is_wrong or long.is_wrong)
+
+
+def replay(session: Path, documented: Path | None) -> bool:
+    """Record a session that was verified once more, from its own file; whether it comes out the same."""
+    out = session.parents[3]
+    wanted = ["--rig", f"replay:{session}", "--subject", "again", "--out", str(out / "again"), "--speed", "max"]
+    record_mb, record_s, _ = run(["-m", "rig", "record", str(out / "still.yaml"), *wanted])
+    (again,) = (out / "again").glob("sub-again/*/*_session.h5")
+    run(["-m", "rig", "verify", str(again)])
+    tables, checks = same_tables(session, again), same_checks(session, again)
+    rows = [
+        ["recorded again in", f"{record_s:.0f} s"],
+        ["memory of the recorder, at most", f"{record_mb:.0f} MB"],
+        ["tables with equal rows", f"{sum(tables)} of {len(tables)}"],
+        ["checks of `rig verify` that say the same", f"{sum(checks)} of {len(checks)}"],
+    ]
+    with h5py.File(session) as file:
+        frames = sum(len(file[f"acquisition/{name}/data"]) for name in json.loads(file.attrs["streams"]))
+    show_table("the same, recorded again from its file", heads := ["", f"{frames:,} frames"], rows)
+    if documented:
+        replace_part("hour replayed", markdown(heads, rows), documented)
+    return all(tables) and all(checks)
+
+
+def same_tables(before: Path, after: Path) -> list[bool]:
+    """Of each table that devices told of, whether its rows are the same."""
+    with h5py.File(before) as then, h5py.File(after) as now:
+        return [rows_of(then, path).tobytes() == rows_of(now, path).tobytes() for path in tables_of(then)]
+
+
+def same_checks(before: Path, after: Path) -> list[bool]:
+    """Of each check about cameras, box and screen, whether it says the same."""
+    found = said_of(after)
+    return [found[check] == findings for check, findings in said_of(before).items()]
+
+
+def said_of(path: Path) -> dict[str, list[Finding]]:
+    """What `rig verify` has said of a run, by check."""
+    with Run(path) as run:
+        verdict = load(run)
+    assert verdict is not None, path
+    return compared(verdict)
 
 
 class Session:
@@ -109,14 +162,15 @@ class Session:
 
     def __init__(self, folder: Path, minutes: int, early: int) -> None:
         folder.mkdir()
+        self.minutes = minutes
         command = ["-m", "bench.hour", "--early", str(early), "--record", str(minutes), str(folder)]
         _, self.record_s, output = run(command)
         self.told = json.loads(output)
-        path = self.told["path"]
-        verify_mb, self.verify_s, self.verdict = run(["-m", "rig", "verify", path])
-        info_mb, _, _ = run(["-m", "rig", "info", path])
+        self.path = Path(self.told["path"])
+        verify_mb, self.verify_s, _ = run(["-m", "rig", "verify", str(self.path)])
+        info_mb, _, _ = run(["-m", "rig", "info", str(self.path)])
         self.reader_mb = {"rig verify": verify_mb, "rig info": info_mb}
-        with h5py.File(path) as file:
+        with h5py.File(self.path) as file:
             sizes: dict[str, int] = {}
             file.visititems(lambda name, item: sizes.update({name: item.nbytes}) if is_rows(name, item) else None)
             self.frames = sum(len(file[f"acquisition/{stream}/data"]) for stream in ("HS", "VIS", "NIR"))

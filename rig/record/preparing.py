@@ -188,6 +188,7 @@ def _lead(request: Request, earlier: Resumed | Replayed | None) -> Lead:
                 request.wait, pay, otherwise, earlier.resumes, earlier.first, earlier.caught, earlier.is_withdrawn
             )
         case Replayed():
-            return Lead(earlier.is_waiting, pay, otherwise)
+            begun = 0, earlier.first, earlier.caught, earlier.is_withdrawn  # no run of its own session is resumed
+            return Lead(earlier.is_waiting, pay, otherwise, *begun)
         case None:
             return Lead(request.wait, pay, otherwise)

@@ -29,6 +29,9 @@ class Replayed:
     row: int  # of the order of clips, by the ledger of then
     visit: int
     is_waiting: bool  # its first step waited for the operator's start
+    first: int  # step with which it began: those before were shown in the run that it resumed
+    caught: int  # guesses that were right in earlier runs
+    is_withdrawn: bool  # in an earlier run
 
 
 def read_replayed(run_path: Path, protocol: ProtocolFile) -> Replayed:
@@ -36,8 +39,10 @@ def read_replayed(run_path: Path, protocol: ProtocolFile) -> Replayed:
     with Run(*run_meant(run_path)) as run:
         require_own_protocol(run, protocol, str(run_path))
         head = run.attributes("/")
+        order = int(head.get("row", 0)), int(head.get("visit", 1))
         is_waiting = bool((run.not_stored["reason"] == WAITING.encode()).any())
-        return Replayed(tuple(run.steps), int(head.get("row", 0)), int(head.get("visit", 1)), is_waiting)
+        counted = int(head.get("first_step", 0)), int(head.get("caught_before", 0))
+        return Replayed(tuple(run.steps), *order, is_waiting, *counted, bool(head.get("withdrawn_before", False)))
 
 
 def require_own_protocol(run: Run, protocol: ProtocolFile, session: str) -> None:

@@ -21,7 +21,6 @@ from rig.session.run import Run
 
 OTHER_RIG = "It was recorded by another program, or another version of this one"
 MOST_NAMED = 5
-RESUMED = "goes on with an earlier run of its session, and cannot be replayed by itself"
 
 
 def is_replay(rig_name: str) -> bool:
@@ -32,9 +31,8 @@ def is_replay(rig_name: str) -> bool:
 def look_at_replay(rig_name: str) -> tuple[Look[Rig], RigFile]:
     """The rig of the session that `replay:SESSION` names. Its `document` is named after the run file that holds it.
 
-    Raises UserError for a session with several runs, or a run that is still being recorded or goes on with an earlier
-    one; SessionError for what is no session, or has changed since it was written, or has a rig.yaml that is none
-    now.
+    Raises UserError for a session with several runs, or a run that is still being recorded; SessionError for what is
+    no session, lacks a file, or has changed since it was written, or has a rig.yaml that is none now.
     """
     session = rig_name.removeprefix(REPLAY)
     if not session:
@@ -64,10 +62,11 @@ def run_replayed(rig: Rig) -> Path | None:
 def _refuse(run: Run) -> None:
     if run.is_being_recorded:
         raise UserError(str(run.path), "is being recorded right now", hint="Replay it when that has ended")
-    if run.attributes("/").get("resumes"):
-        raise UserError(str(run.path), RESUMED, allowed="a session that was recorded from its first step on")
     if not run.config("rig"):
         raise NotASession(str(run.path), "holds no rig.yaml", hint=FOREIGN)
+    if gone := run.missing_files:
+        problem = f"cannot be replayed: a part of its run is in {', '.join(gone)}, which is not here"
+        raise SessionError(str(run.path), problem, hint="Put all files of a run into one folder")
     sums = [(path, *pair) for file in run.files for path, pair in file.checksums.items()]
     changed = [path for path, found, noted in sums if noted not in (None, found)]
     missing = [f"{what} (missing)" for file in run.files for what in file.differences().missing]

@@ -24,6 +24,7 @@ from rig.streams import FRAME, NO_COUNTER, NO_PULSE, Status
 Numbers = NDArray[np.int64]
 RUN_EPOCH = 1
 MOST_PULSES = 1 << 26  # of a run, 8 days at 100 Hz: what claims more is damaged
+SAME_PERIODS = 0.02  # base periods; nearer to a frame's timestamp no camera takes another one
 FRAME_COUNTERS = ("FrameStart", "FrameTrigger")  # what counts exposures, not edges
 
 
@@ -105,8 +106,8 @@ def _counted_on(counted: Numbers, at: Numbers, frames: Rows, values: Rows, first
 class _Known:
     """What is known of the exposures of one stream, and of those among them that are not stored.
 
-    Exposures are counted from the first pulse on: each pulse with a frame is one, so is each extra, and what gap rows
-    say of the camera's numbers. So are edges: each pulse is one, and each extra.
+    Exposures are counted from the first pulse on: each pulse with a frame is one, so is each extra but a frame that
+    came twice, and what gap rows say of the camera's numbers. So are edges: each pulse is one, and each such extra.
     """
 
     def __init__(self, run: Run, stream: Stream) -> None:
@@ -118,10 +119,28 @@ class _Known:
         self._wanted = np.asarray(wanted[np.isin(wanted, self._times.numbers)], np.int64)
         opening = run.log_of("opening", stream.name)
         self._opening = [pair for e in opening for pair in zip(e["pulses"], e["camera_ticks"], strict=True)]
-        self._exposures, self._edges = self._counted(stored)
         armed = run.log_of("armed", stream.name)
         self._armed_ns = {int(e["epoch"]): int(e["host_ns"]) for e in armed if e["epoch"] >= RUN_EPOCH}
         self.epochs = sorted(self._armed_ns)
+        self._came_twice = self._twice()
+        self._exposures, self._edges = self._counted(stored)
+
+    def _twice(self) -> NDArray[np.bool_]:
+        """Which extras, (n,), are a frame that came before: taken when that of the pulse before was."""
+        extras, found = self._stream.extras, np.zeros(len(self._stream.extras), bool)
+        for epoch in np.unique(extras["epoch"]).tolist() if len(self._times.numbers) else []:
+            own, frames, baseline = extras["epoch"] == epoch, self._of_epoch(epoch), self._baseline(epoch)
+            if ticks_hz := int(baseline.get("ticks_hz", 0)):
+                taken = self._ticks(extras["after_pulse"][own], frames, baseline)
+                apart_s = (extras["camera_ticks"][own].astype(np.int64) - taken) / ticks_hz
+                found[own] = np.abs(apart_s) * NS < SAME_PERIODS * int(self._run.plan["period_ticks"]) * TICK_NS
+        return found
+
+    def _of_epoch(self, epoch: int) -> Rows:
+        return self._frames[np.flatnonzero(self._frames["epoch"] == epoch)]
+
+    def _baseline(self, epoch: int) -> Json:
+        return self._run.armed(self._stream.name, epoch)
 
     def _counted(self, stored: Numbers) -> tuple[Numbers, Numbers]:
         """Exposures and edges so far, int64: at 2 p those up to pulse p, at 2 p + 1 those before the next one."""
@@ -134,7 +153,7 @@ class _Known:
         for gap in gaps[gaps["missing"] > gaps["frames_exposed"]]:  # most likely lost on the wire, and not counted
             lost = int(gap["missing"] - gap["frames_exposed"]) * self._stream.divisor
             edges[2 * int(gap["first_pulse"]) :][: 2 * lost] = 0
-        after = 2 * np.clip(extras["after_pulse"], 0, last) + 1
+        after = 2 * np.clip(extras["after_pulse"][~self._came_twice], 0, last) + 1
         np.add.at(exposures, after, 1)
         np.add.at(edges, after, 1)
         np.add.at(exposures, 2 * np.clip(gaps["first_pulse"], 0, last), gaps["frames_exposed"])
@@ -150,6 +169,15 @@ class _Known:
         for epoch in np.unique(rows["epoch"]).tolist():
             own = rows["epoch"] == epoch
             rows[own] = self._filled_in(epoch, rows[own])
+        return self._as_again(rows)
+
+    def _as_again(self, rows: Rows) -> Rows:
+        """Rows by pulse; a frame that came twice has the timestamp that it had the second time, and came no later."""
+        again = self._stream.extras[self._came_twice]
+        for place, row in zip(np.searchsorted(rows["pulse_number"], again["after_pulse"]), again, strict=True):
+            if place < len(rows) and rows["pulse_number"][place] == row["after_pulse"]:
+                rows["camera_ticks"][place] = row["camera_ticks"]
+                rows["arrived_host_ns"][place] = min(rows["arrived_host_ns"][place], row["arrived_host_ns"])
         return rows
 
     def _epochs_at(self, pulses: Numbers) -> Numbers:
@@ -160,8 +188,7 @@ class _Known:
 
     def _filled_in(self, epoch: int, rows: Rows) -> Rows:
         """The same rows with number, counter, ticks and arrival, all of one epoch."""
-        baseline = self._run.armed(self._stream.name, epoch)
-        frames, pulses = self._frames[self._frames["epoch"] == epoch], rows["pulse_number"]
+        baseline, frames, pulses = self._baseline(epoch), self._of_epoch(epoch), rows["pulse_number"]
         rows["frame_number"] = self._numbers(2 * pulses, frames, baseline)
         rows["counter"] = self._counters(2 * pulses, frames, baseline)
         rows["camera_ticks"] = self._ticks(pulses, frames, baseline) if baseline.get("ticks_hz") else 0
@@ -218,7 +245,7 @@ class _Known:
             rows[field] = extras[field]
         rows["pulse_number"] = NO_PULSE
         for epoch in np.unique(rows["epoch"]).tolist():
-            frames, own = self._frames[self._frames["epoch"] == epoch], rows["epoch"] == epoch
+            own = rows["epoch"] == epoch
             after = 2 * np.maximum(extras["after_pulse"][own], 0) + 1
-            rows["counter"][own] = self._counters(after, frames, self._run.armed(self._stream.name, epoch))
+            rows["counter"][own] = self._counters(after, self._of_epoch(epoch), self._baseline(epoch))
         return rows

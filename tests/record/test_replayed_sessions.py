@@ -5,7 +5,6 @@ All that the recorder derives (gaps, extras, pairing, what is not stored) it der
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import h5py
@@ -21,19 +20,14 @@ from rig.session.as_rig import look_at_replay
 from rig.session.decided import Decided
 from rig.session.layout import Outcome
 from rig.session.run import Run
-from rig.verify.findings import Finding, Word
-from rig.verify.verdict import CHECKS, Verdict, verify_run
+from rig.verify.findings import Word
+from rig.verify.verdict import verify_run
 from tests import commands
 from tests.handmade import Plan, make_run
+from tests.record.compared import compared, in_short, rows_of, tables_of, verdict_of
 from tests.record.replays import SESSIONS, Made, in_parts, replay
 
-OF_THE_NEW_RUN = {"identity", "files", "host clock", "acknowledged", "tables", "values", "disk", "ending"}
 OF_AN_END = {"box", "recount", "features"}  # they word what a recorder that ends in order adds: entries, a last gap
-TABLES = (
-    "acquisition/pulses", "acquisition/edges", "acquisition/box_status", "line_walk/pulses", "acquisition/clock_pairs",
-    "stimulus/presentation/flips", "intervals/trials", "intervals/not_stored",
-)  # fmt: skip
-OF_STREAMS = ("acquisition/{}/frames", "acquisition/{}/gaps", "acquisition/{}/extras", "line_walk/{}/frames")
 ENDS = {"killed": "device_lost"}
 
 
@@ -52,17 +46,6 @@ def again(made, tmp_path_factory) -> Path:
     return replay(made, tmp_path_factory.mktemp("again")).path
 
 
-def verdict_of(path: Path) -> Verdict:
-    with Run(path) as run:
-        return verify_run(run)
-
-
-def compared(verdict: Verdict) -> dict[str, list[Finding]]:
-    """What each check says that is about cameras, box and screen."""
-    names = [check.name for check in CHECKS if check.name not in OF_THE_NEW_RUN]
-    return {name: [finding for finding in verdict.findings if finding.check == name] for name in names}
-
-
 def test_the_verdict_is_the_same_check_by_check(kind: str, made: Made, again: Path) -> None:
     before, after = (compared(verdict_of(path)) for path in (made.path, again))
     assert list(after) == list(before)
@@ -73,29 +56,11 @@ def test_the_verdict_is_the_same_check_by_check(kind: str, made: Made, again: Pa
             assert after[check] == findings, check
 
 
-def in_short(findings: list[Finding]) -> list[tuple[str, Word, float | int | None]]:
-    return [(finding.stream, finding.word, finding.value) for finding in findings]
-
-
-def rows(file: h5py.File, path: str) -> np.ndarray:
-    """The written rows of a table, without what names its run."""
-    if path not in file:
-        return np.zeros(0)
-    found = file[path][:]
-    found = found[found["seq"] > 0]
-    if "run_id" in found.dtype.names:
-        order = list(dict.fromkeys(found["run_id"].tolist()))
-        found["run_id"] = [order.index(run_id) for run_id in found["run_id"].tolist()]
-    return found
-
-
 def test_every_row_is_as_it_was_recorded(kind: str, made: Made, again: Path) -> None:
     """In virtual time host stamps too. What the end of a killed run leaves undone is told by its own test."""
     with h5py.File(made.path) as before, h5py.File(again) as after:
-        streams = json.loads(before.attrs["streams"])
-        paths = [*TABLES, *(path.format(name) for path in OF_STREAMS for name in streams)]
-        for path in paths:
-            then, now = rows(before, path), rows(after, path)
+        for path in tables_of(before):
+            then, now = rows_of(before, path), rows_of(after, path)
             if kind == "killed":
                 now = now[: len(then)]
             assert now.tobytes() == then.tobytes(), path
@@ -260,7 +225,7 @@ def test_in_real_time_it_is_the_same_but_for_one_shift_of_all_host_times(which: 
 
 
 def shifts_of(then: h5py.File, now: h5py.File, table: str, field: str) -> set[int]:
-    return set((rows(now, table)[field] - rows(then, table)[field]).tolist())
+    return set((rows_of(now, table)[field] - rows_of(then, table)[field]).tolist())
 
 
 def test_check_and_info_say_what_is_replayed(there) -> None:
@@ -282,7 +247,7 @@ def test_a_replay_can_be_replayed(there) -> None:
     first = replay(made, folder / "first").path
     second = replay(Made(first, made.protocol), folder / "second").path
     with h5py.File(made.path) as then, h5py.File(second) as now:
-        assert rows(now, "acquisition/HS/frames").tobytes() == rows(then, "acquisition/HS/frames").tobytes()
+        assert rows_of(now, "acquisition/HS/frames").tobytes() == rows_of(then, "acquisition/HS/frames").tobytes()
 
 
 def test_only_the_protocol_of_then_can_be_run(there) -> None:
@@ -321,7 +286,7 @@ def test_a_session_with_several_runs_is_refused_until_one_is_named(there, tmp_pa
         path.write_bytes(made.path.read_bytes())
         with h5py.File(path, "r+") as file:
             file.attrs.update({"run": number, "run_id": number})
-            file.attrs.modify(checksums.NAME, np.uint64(checksums.checksum_of_attributes(file)))
+            checksums.note_attributes(file)
     with pytest.raises(UserError, match=r"has 2 runs.*run-01_session.h5, .*run-02_session.h5"):
         look_at_replay(f"replay:{folder}")
     assert look_at_replay(f"replay:{path}")[1].rig.box.port == f"replay:{path}"
@@ -332,12 +297,3 @@ def test_what_needs_devices_is_refused(there, command: tuple[str, ...]) -> None:
     folder, made = there
     said = commands.refused(*command, "--rig", f"replay:{made.path}", cwd=folder)
     assert "means a recorded session; only with rig record and rig check" in said
-
-
-def test_a_run_that_goes_on_with_another_one_is_refused(there, tmp_path) -> None:
-    path = tmp_path / "run.h5"
-    path.write_bytes(there[1].path.read_bytes())
-    with h5py.File(path, "r+") as file:
-        file.attrs["resumes"] = 1
-    with pytest.raises(UserError, match="goes on with an earlier run"):
-        look_at_replay(f"replay:{path}")
