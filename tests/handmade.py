@@ -177,7 +177,8 @@ def note_checksums(file: h5py.File) -> None:
 
     def note(name: str, item: object) -> None:
         if isinstance(item, h5py.Dataset) and not name.endswith("/data"):
-            data = item[()] if isinstance(item[()], bytes) else item[()].tobytes()
+            held = item[()]
+            data = held if isinstance(held, bytes) else held.tobytes()
             item.attrs["xxh3_64"] = np.uint64(xxhash.xxh3_64_intdigest(data))
 
     file.visititems(note)

@@ -14,6 +14,7 @@ import numpy as np
 import xxhash
 
 from rig.session import layout
+from rig.session.objects import Objects
 
 NAME = "xxh3_64"  # the attribute
 NOT_SUMMED = (NAME, "outcome")  # attributes that change at the close
@@ -32,15 +33,15 @@ def note(dataset: h5py.Dataset) -> None:
 
 def note_attributes(file: h5py.File) -> None:
     """Write the checksum of all attributes of a new file into its root."""
-    file.attrs.create(NAME, checksum_of_attributes(file), dtype=np.uint64)
+    file.attrs.create(NAME, checksum_of_attributes(Objects(file)), dtype=np.uint64)
 
 
-def noted(item: h5py.Dataset | h5py.File) -> int | None:
+def noted(objects: Objects, path: str) -> int | None:
     """The checksum that stands beside a data set, or in the root of a file; None while there is none.
 
     That of a table or log is none in a file that was not closed.
     """
-    found = item.attrs.get(NAME)
+    found = objects.attributes(path).get(NAME)
     return int(found) if isinstance(found, np.integer) and found else None
 
 
@@ -55,16 +56,12 @@ def checksum_of(dataset: h5py.Dataset) -> int:
     return digest.intdigest()
 
 
-def checksum_of_attributes(file: h5py.File) -> int:
+def checksum_of_attributes(objects: Objects) -> int:
     """The checksum (xxh3_64) of all attributes of a file as one JSON object, {path: {name: value}}, keys sorted."""
     held: dict[str, dict[str, object]] = {}
-
-    def look(path: str, item: h5py.HLObject) -> None:
-        if found := {name: value for name, value in item.attrs.items() if name not in NOT_SUMMED}:
+    for path in objects.paths:
+        if found := {name: value for name, value in objects.attributes(path).items() if name not in NOT_SUMMED}:
             held[path] = found
-
-    look("/", file)
-    file.visititems(lambda name, item: look(f"/{name}", item))
     return xxhash.xxh3_64_intdigest(json.dumps(held, sort_keys=True, default=_plain).encode())
 
 
@@ -73,14 +70,6 @@ def _plain(value: object) -> object:
     return value.tolist() if isinstance(value, np.number | np.bool_) else repr(value)
 
 
-def have_checksum(file: h5py.File) -> list[h5py.Dataset]:
-    """The data sets of a file that are to have one: all but pictures and their payloads."""
-    found: list[h5py.Dataset] = []
-
-    def look(name: str, item: object) -> None:
-        path = f"/{name}"
-        if isinstance(item, h5py.Dataset) and path != layout.HEAP and not layout.is_pictures(path):
-            found.append(item)
-
-    file.visititems(look)
-    return found
+def has_checksum(path: str) -> bool:
+    """Whether the data set at a path is to have one: all but pictures and their payloads."""
+    return path != layout.HEAP and not layout.is_pictures(path)

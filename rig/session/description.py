@@ -16,6 +16,8 @@ from typing import Any
 import h5py
 import numpy as np
 
+from rig.session.objects import Item, Objects
+
 Json = dict[str, Any]
 
 HDF5 = str(h5py.version.hdf5_version)
@@ -56,21 +58,25 @@ def row_type(rows: Sequence[Mapping[str, Any]]) -> np.dtype[np.void]:
     return np.dtype([(each["name"], each["type"], tuple(each.get("shape", ()))) for each in rows])
 
 
-def differences(file: h5py.File, streams: Iterable[str]) -> Differences:
+@cache
+def _row_type_of(name: str) -> np.dtype[np.void]:
+    return row_type(description()["rows"][name]["fields"])
+
+
+def differences(objects: Objects, streams: Iterable[str]) -> Differences:
     """Hold an open file against the description. Raises whatever h5py does when it is damaged."""
     found = Differences()
-    objects = {"/": file}
-    file.visititems(lambda name, item: objects.__setitem__(f"/{name}", item))
+    there = set(objects.paths)
     described: Json = description()["objects"]
     for pattern, entry in described.items():
         if "optional" not in entry:
-            found.missing += [path for path in _expanded(pattern, streams) if path not in objects]
-    for path, item in objects.items():
+            found.missing += [path for path in _expanded(pattern, streams) if path not in there]
+    for path in objects.paths:
         entry = _entry(path, described)
         if entry is None:
             found.unknown.append(path)
         else:
-            _compare(path, item, entry, found)
+            _compare(path, objects[path], objects.attributes(path), entry, found)
     return found
 
 
@@ -96,7 +102,7 @@ def _fits(path: str, pattern: str) -> bool:
     return _regex(pattern).fullmatch(path) is not None
 
 
-def _compare(path: str, item: h5py.Group | h5py.Dataset, entry: Json, found: Differences) -> None:
+def _compare(path: str, item: Item, attributes: Mapping[str, Any], entry: Json, found: Differences) -> None:
     if isinstance(item, h5py.Dataset) == (entry["kind"] == "group"):
         found.other.append(f"{path} is no {entry['kind']}")
         return
@@ -104,19 +110,19 @@ def _compare(path: str, item: h5py.Group | h5py.Dataset, entry: Json, found: Dif
         found.other.append(f"{path} has another type or shape")
     described: Json = entry.get("attributes", {})
     needed = (name for name, attribute in described.items() if "optional" not in attribute)
-    found.missing += [f"{path} {name}" for name in needed if name not in item.attrs]
+    found.missing += [f"{path} {name}" for name in needed if name not in attributes]
     described = described | {name: a for name, a in description()["every"].items() if entry["kind"] in a["kinds"]}
-    found.unknown += [f"{path} {name}" for name in item.attrs if name not in described]
+    found.unknown += [f"{path} {name}" for name in attributes if name not in described]
     for name, attribute in described.items():
-        if name in item.attrs and np.asarray(item.attrs[name]).dtype.kind not in _TYPES[attribute["type"]]:
+        if name in attributes and np.asarray(attributes[name]).dtype.kind not in _TYPES[attribute["type"]]:
             found.other.append(f"{path} {name} is no {attribute['type']}")
 
 
-def _is_as_described(item: h5py.Group | h5py.Dataset, entry: Json) -> bool:
+def _is_as_described(item: Item, entry: Json) -> bool:
     """Whether type and axes of an object are those of its kind; which pictures a stream has, its attributes say."""
     match entry["kind"]:
         case "table":
-            return bool(item.ndim == 1 and item.dtype == row_type(description()["rows"][entry["rows"]]["fields"]))
+            return bool(item.ndim == 1 and item.dtype == _row_type_of(entry["rows"]))
         case "pictures":
             return item.ndim in (2, 3, 4) and item.dtype in (np.uint8, np.uint16)
         case "bytes":

@@ -17,6 +17,7 @@ from rig.session.journal import journal_of
 from rig.session.layout import HEAD_BYTES
 
 FOREIGN = "It was written by another program, or is damaged"
+CACHE_BYTES = 0  # of chunks: they would take memory for each open data set, and hide rows that a recorder adds
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _EOF_OFFSETS = {0: 40, 1: 44, 2: 28, 3: 28}  # superblock version -> where the length of the file stands in it
 # What h5py, numpy and json raise when a file is not as it should be.
@@ -81,11 +82,11 @@ def _refuse_half_closed(path: Path) -> None:
 def _open_beside_others(path: Path) -> h5py.File:
     """HDF5 refuses a second handle of the same process that locks otherwise; then lock as the first one does."""
     try:
-        return h5py.File(path, "r", locking=False)
+        return h5py.File(path, "r", locking=False, rdcc_nbytes=CACHE_BYTES)
     except OSError as exc:
         if "locking flag" not in str(exc):
             raise
-        return h5py.File(path, "r")
+        return h5py.File(path, "r", rdcc_nbytes=CACHE_BYTES)
 
 
 def _why_closed(path: Path, head: bytes, size: int, exc: BaseException) -> SessionError:

@@ -22,6 +22,7 @@ from rig.session import checksums, layout, texts
 from rig.session.description import Differences, differences
 from rig.session.folder import SUBJECT, misplaced
 from rig.session.layout import SCHEMA, Outcome
+from rig.session.objects import Objects
 from rig.session.opening import FOREIGN, open_file, reading
 from rig.session.packed import ChunkPictures, HeapPictures, PackedPictures, is_compressed, packed_rows
 from rig.streams import TEXT
@@ -42,6 +43,7 @@ class RunFile:
         self.path = path
         self._config: dict[str, str] = {}
         self._file = open_file(path)
+        self._objects = Objects(self._file)
         with ExitStack() as undo:
             undo.callback(self._file.close)
             self._read_attributes()
@@ -94,24 +96,17 @@ class RunFile:
     def attributes(self, path: str) -> Json:
         """The attributes of an object in the file. Raises Truncated when they cannot be read."""
         with reading(self.path, path):
-            return dict(self._file[path].attrs)
+            return dict(self._objects.attributes(path))
 
     def differences(self) -> Differences:
         """How it differs from the description of a run file. Raises Truncated when that cannot be told."""
         with reading(self.path, "what is in it"):
-            return differences(self._file, self.stream_names)
+            return differences(self._objects, self.stream_names)
 
     def tables(self) -> dict[str, h5py.Dataset]:
         """Every table of the file, those of text logs included, by path; rows not written yet are in it."""
-        found: dict[str, h5py.Dataset] = {}
-
-        def note(name: str, item: object) -> None:
-            if isinstance(item, h5py.Dataset) and "seq" in (item.dtype.names or ()):
-                found[f"/{name}"] = item
-
         with reading(self.path, "its tables"):
-            self._file.visititems(note)
-        return found
+            return {path: one for path, one in self._objects.datasets.items() if "seq" in (one.dtype.names or ())}
 
     @cached_property
     def checksums(self) -> dict[str, tuple[int, int | None]]:
@@ -120,9 +115,10 @@ class RunFile:
         Of each table and text by its path, and of all attributes by that word.
         """
         with reading(self.path, "its tables and texts"):
-            found = checksums.have_checksum(self._file)
-            sums = {str(each.name): (checksums.checksum_of(each), checksums.noted(each)) for each in found}
-            return {"attributes": (checksums.checksum_of_attributes(self._file), checksums.noted(self._file)), **sums}
+            own = self._objects
+            summed = {path: one for path, one in own.datasets.items() if checksums.has_checksum(path)}
+            sums = {path: (checksums.checksum_of(one), checksums.noted(own, path)) for path, one in summed.items()}
+            return {"attributes": (checksums.checksum_of_attributes(own), checksums.noted(own, "/")), **sums}
 
     def table(self, path: str, dtype: np.dtype[np.void]) -> Rows:
         """The written rows of a table, (n,) of `dtype`."""
@@ -147,7 +143,7 @@ class RunFile:
             return np.asarray(self._table(path, dtype)[:])
 
     def _table(self, path: str, dtype: np.dtype[np.void]) -> h5py.Dataset:
-        dataset = self._file[path]
+        dataset = self._objects[path]
         if dataset.dtype == dtype and dataset.ndim == 1:
             return dataset
         raise NotASession(f"{self.path}: {path}", "has another layout than a session")
@@ -160,7 +156,7 @@ class RunFile:
     def pictures(self, path: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> h5py.Dataset | PackedPictures:
         """The pictures of this shape and type at a path. Raises NotASession when it is something else."""
         with reading(self.path, path):
-            dataset = self._file[path]
+            dataset = self._objects[path]
             if dataset.dtype == dtype and dataset.ndim == 1 + len(shape) and dataset.shape[1:] == shape:
                 return self._unpacking(path, dataset)
         raise NotASession(f"{self.path}: {path}", "has another layout than a session")
@@ -169,9 +165,9 @@ class RunFile:
         """The pictures of a data set, also when they are compressed, also before the file is closed."""
         if not is_compressed(dataset):
             return dataset
-        if layout.HEAP not in self._file:
+        if layout.HEAP not in self._objects:
             return ChunkPictures(dataset)
-        return HeapPictures(dataset, self._packed[path], self._file[layout.HEAP])
+        return HeapPictures(dataset, self._packed[path], self._objects[layout.HEAP])
 
     @cached_property
     def _packed(self) -> dict[str, Rows]:
@@ -183,7 +179,7 @@ class RunFile:
         rows = self.table(f"{path}/rows", TEXT)
         with reading(self.path, path):
             end = int((rows["offset"] + rows["length"]).max()) if len(rows) else 0
-            text = np.asarray(self._file[f"{path}/text"][:end], np.uint8).tobytes()
+            text = np.asarray(self._objects[f"{path}/text"][:end], np.uint8).tobytes()
         found: list[Json] = []
         for row in rows:
             try:
@@ -199,20 +195,20 @@ class RunFile:
         """A text of /config: rig, protocol, steps, devices, versions or plan; "" when it is missing."""
         if name not in self._config:  # every check asks for some
             with reading(self.path, f"{layout.CONFIG}/{name}"):
-                is_there = name in self._file[layout.CONFIG]
-                self._config[name] = str(self._file[f"{layout.CONFIG}/{name}"].asstr()[()]) if is_there else ""
+                is_there = name in self._objects[layout.CONFIG]
+                self._config[name] = str(self._objects[f"{layout.CONFIG}/{name}"].asstr()[()]) if is_there else ""
         return self._config[name]
 
     def config_names(self, group: str) -> list[str]:
         """Names of the texts in a group below /config; none without it."""
         path = f"{layout.CONFIG}/{group}"
         with reading(self.path, path):
-            return sorted(self._file[path]) if path in self._file else []
+            return sorted(self._objects[path]) if path in self._objects else []
 
     def array(self, path: str) -> NDArray[Any]:
         """A whole dataset that is no table."""
         with reading(self.path, path):
-            return np.asarray(self._file[path][:])
+            return np.asarray(self._objects[path][:])
 
 
 def joined(parts: Iterable[NDArray[Row]]) -> NDArray[Row]:

@@ -25,6 +25,7 @@ Numbers = NDArray[np.int64]
 RUN_EPOCH = 1
 MOST_PULSES = 1 << 26  # of a run, 8 days at 100 Hz: what claims more is damaged
 SAME_PERIODS = 0.02  # base periods; nearer to a frame's timestamp no camera takes another one
+NEVER_NS, LAST_NS = -1, 2**63 - 1
 FRAME_COUNTERS = ("FrameStart", "FrameTrigger")  # what counts exposures, not edges
 
 
@@ -123,6 +124,7 @@ class _Known:
         self._armed_ns = {int(e["epoch"]): int(e["host_ns"]) for e in armed if e["epoch"] >= RUN_EPOCH}
         self.epochs = sorted(self._armed_ns)
         self._came_twice = self._twice()
+        self._frameless = self._never_numbered()
         self._exposures, self._edges = self._counted(stored)
 
     def _twice(self) -> NDArray[np.bool_]:
@@ -142,6 +144,13 @@ class _Known:
     def _baseline(self, epoch: int) -> Json:
         return self._run.armed(self._stream.name, epoch)
 
+    def _never_numbered(self) -> Numbers:
+        """Pulses, rising, to which the camera gave no frame number: most of them lost on the wire, and not counted."""
+        gaps = self._stream.gaps[self._stream.gaps["missing"] > self._stream.gaps["frames_exposed"]]
+        counts = (gaps["missing"] - gaps["frames_exposed"]).tolist()
+        runs = [first + self._stream.divisor * np.arange(n) for first, n in zip(gaps["first_pulse"], counts, strict=True)]
+        return np.unique(np.concatenate([np.zeros(0, np.int64), *runs]))
+
     def _counted(self, stored: Numbers) -> tuple[Numbers, Numbers]:
         """Exposures and edges so far, int64: at 2 p those up to pulse p, at 2 p + 1 those before the next one."""
         extras, gaps = self._stream.extras, self._stream.gaps
@@ -150,14 +159,27 @@ class _Known:
         edges = np.zeros_like(exposures)
         edges[:: 2 * self._stream.divisor] = 1
         exposures[2 * np.concatenate([stored, self._wanted])] = 1
-        for gap in gaps[gaps["missing"] > gaps["frames_exposed"]]:  # most likely lost on the wire, and not counted
-            lost = int(gap["missing"] - gap["frames_exposed"]) * self._stream.divisor
-            edges[2 * int(gap["first_pulse"]) :][: 2 * lost] = 0
+        edges[2 * self._frameless[self._frameless <= last]] = 0
         after = 2 * np.clip(extras["after_pulse"][~self._came_twice], 0, last) + 1
         np.add.at(exposures, after, 1)
         np.add.at(edges, after, 1)
         np.add.at(exposures, 2 * np.clip(gaps["first_pulse"], 0, last), gaps["frames_exposed"])
         return np.cumsum(exposures), np.cumsum(edges)
+
+    def _as_told(self, counted: Numbers, before: int) -> Numbers:
+        """The same with those counted all the same that got no frame number, as the counters around them tell.
+
+        `before`: the counter when the camera was armed for the first time.
+        """
+        frames, more = self._frames, np.zeros_like(counted)
+        known = np.concatenate([[-1], 2 * frames["pulse_number"]])
+        told = np.concatenate([[before], frames["counter"].astype(np.int64)])
+        off = np.diff(told) - np.diff(np.concatenate([[0], counted[known[1:]]]))
+        off[np.diff(np.concatenate([[RUN_EPOCH], frames["epoch"]])) != 0] = 0  # counters began anew
+        for place in np.flatnonzero(off > 0).tolist():
+            lost = 2 * self._frameless
+            more[lost[(known[place] < lost) & (lost < known[place + 1])][: off[place]]] = 1
+        return np.asarray(counted + np.cumsum(more))
 
     def filled(self) -> Rows:
         """A row of each frame that its pulse alone tells of, FRAME (n,)."""
@@ -169,15 +191,26 @@ class _Known:
         for epoch in np.unique(rows["epoch"]).tolist():
             own = rows["epoch"] == epoch
             rows[own] = self._filled_in(epoch, rows[own])
-        return self._as_again(rows)
+        return self._around_extras(self._as_again(rows))
 
     def _as_again(self, rows: Rows) -> Rows:
-        """Rows by pulse; a frame that came twice has the timestamp that it had the second time, and came no later."""
+        """Rows by pulse; a frame that came twice has the timestamp that it had the second time."""
         again = self._stream.extras[self._came_twice]
         for place, row in zip(np.searchsorted(rows["pulse_number"], again["after_pulse"]), again, strict=True):
             if place < len(rows) and rows["pulse_number"][place] == row["after_pulse"]:
                 rows["camera_ticks"][place] = row["camera_ticks"]
-                rows["arrived_host_ns"][place] = min(rows["arrived_host_ns"][place], row["arrived_host_ns"])
+        return rows
+
+    def _around_extras(self, rows: Rows) -> Rows:
+        """Rows by pulse; those up to the pulse after which an extra came arrived before it, all others after it."""
+        extras = self._stream.extras[np.argsort(self._stream.extras["after_pulse"], kind="stable")]
+        arrived_ns = np.concatenate([[NEVER_NS], extras["arrived_host_ns"], [LAST_NS]])
+        place = np.searchsorted(extras["after_pulse"], rows["pulse_number"])
+        rows["arrived_host_ns"] = np.clip(
+            rows["arrived_host_ns"],
+            np.maximum.accumulate(arrived_ns)[place] + 1,
+            np.minimum.accumulate(arrived_ns[::-1])[::-1][place + 1],
+        )
         return rows
 
     def _epochs_at(self, pulses: Numbers) -> Numbers:
@@ -210,7 +243,8 @@ class _Known:
         if before == NO_COUNTER:
             return np.full(len(at), NO_COUNTER, np.int64)
         counted = self._exposures if baseline.get("counter_source") in FRAME_COUNTERS else self._edges
-        return _counted_on(counted, at, frames, frames["counter"], before + 1)
+        first = int(self._baseline(RUN_EPOCH).get("counter", NO_COUNTER))
+        return _counted_on(self._as_told(counted, first), at, frames, frames["counter"], before + 1)
 
     def _ticks(self, pulses: Numbers, frames: Rows, baseline: Json) -> Numbers:
         """By the box's clock, between the frames whose ticks are known."""

@@ -21,6 +21,7 @@ from rig.record.messages import AppendText
 from rig.session import description, layout
 from rig.session.arming import Header
 from rig.session.description import differences, row_type
+from rig.session.objects import Objects
 from rig.session.recover import recover
 from rig.session.run import Run
 from rig.session.writer import SessionWriter
@@ -61,7 +62,7 @@ def _described(kind: str) -> set[str]:
 
 def test_a_new_file_holds_what_is_described_and_nothing_else(recorded: Path) -> None:
     with h5py.File(recorded) as file:
-        found = differences(file, NAMES)
+        found = differences(Objects(file), NAMES)
     assert (found.missing, found.other, found.unknown) == ([], [], [])
 
 

@@ -213,7 +213,7 @@ def _near_share(times: Times, others: Times) -> float:
     """Share of `times` that have one of `others` (rising) within a quarter period; 0 of none."""
     if not len(times) or not len(others):
         return 0.0
-    place = np.searchsorted(others, times)
-    left = np.abs(times - others[np.clip(place - 1, 0, len(others) - 1)])
-    right = np.abs(times - others[np.clip(place, 0, len(others) - 1)])
-    return float((np.minimum(left, right) <= NEAR_PERIODS).mean())
+    after = np.searchsorted(others, times)
+    before = after - 1  # of the first one the last, and after the last one the first: these are further than the other
+    distances = np.minimum(np.abs(times - others[before]), np.abs(times - others[after - len(others)]))
+    return float((distances <= NEAR_PERIODS).mean())

@@ -11,6 +11,7 @@ from rig.session import layout
 from rig.session.folder import is_run_name
 from rig.session.layout import SCHEMA, Outcome
 from rig.session.run import Run, Stream
+from rig.session.runfile import Rows
 from rig.streams import EDGE, FLIP, FRAME, NO_PULSE, PULSE, GapCause, Status
 from rig.verify.arms import at_stop, baselines
 from rig.verify.file.outage import check_outage
@@ -58,9 +59,8 @@ def check_rows(run: Run) -> list[Finding]:
     tables |= {layout.frames_path(name): FRAME for name in run.streams}
     torn = []
     for path, dtype in tables.items():
-        rows = np.concatenate([file.reserved(path, dtype)[len(file.table(path, dtype)) :] for file in run.files])
-        behind, good = int((rows["seq"] != 0).sum()), len(run.table(path, dtype))
-        unfinished = len(rows) if run.outcome is Outcome.FINISHED else 0
+        good, after, behind = map(sum, zip(*(_counted(file.reserved(path, dtype)) for file in run.files), strict=True))
+        unfinished = after if run.outcome is Outcome.FINISHED else 0
         if behind or unfinished:
             torn.append(f"{path}: {max(behind, unfinished)} rows after row {good} cannot be read")
     looked_at = f"{len(tables)} tables"
@@ -70,6 +70,12 @@ def check_rows(run: Run) -> list[Finding]:
     if torn:
         return [Finding("rows", "", Word.FAIL, len(torn), "0 holes", looked_at, "; ".join(torn))]
     return [Finding("rows", "", Word.PASS, 0, "0 holes", looked_at, "no holes")]
+
+
+def _counted(rows: Rows) -> tuple[int, int, int]:
+    """Of the rows of a table: those up to the first that was never written, those after, and of these the written."""
+    good = len(layout.written(rows))
+    return good, len(rows) - good, int((rows["seq"][good:] != 0).sum())
 
 
 def check_tables(run: Run) -> list[Finding]:

@@ -1,17 +1,16 @@
 """Which pulse each picture is of, told by the brightness of its three sync LEDs and by nothing else.
 
-Two steps: find where in the code a stretch of frames lies, then follow it frame by frame, with frames that may be
-lost, repeated, or of no pulse. Neither needs a counter or a timestamp. In noise it is tried first whether a stretch
-goes on where the one before ended, which saves looking through the whole code.
+Two steps: find where in the code a stretch of frames lies, then follow it frame by frame (following.py), with frames
+that may be lost, repeated, or of no pulse. Neither needs a counter or a timestamp. In noise it is tried first whether
+a stretch goes on where the one before ended, which saves looking through the whole code (correlating.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import cache
 from math import gcd, lcm
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,23 +18,17 @@ from numpy.typing import NDArray
 from rig.streams import NO_PULSE
 from rig.verify.findings import Numbers
 from rig.verify.pixels.code import CODE_PERIOD, ORDER, Bits, LedTiming, Levels, code_a, expected_levels
+from rig.verify.pixels.correlating import places_alike
+from rig.verify.pixels.following import MOST_LAG, Light, Track, followed
 
 STRETCH_FRAMES = 128  # frames are decoded in stretches of one to two times this, each by itself
 PIECE_FRAMES = 40  # twice the 20 that the code needs
-MOST_LAG = 24  # frames by which losses and repeats may shift a stretch against its first guess
 MIN_CONFIDENCE = 0.99  # a frame below it gets no number
 SURE, CLEAR = 0.999, 4.5  # confidence, and contrast to noise of LED A, below which reading bits is not the last word
 LEAST_SHARE = 0.8  # of an exposure, that one code must fill to be read as a bit
 LEAST_NOISE = 0.02  # of the contrast: what timing, quantising and straylight leave in a picture without noise
-CORRELATED = 1_064_960  # the code and a stretch of the largest divisor behind it; a size that transforms fast
-MOST_MIXED = 6  # codes in an exposure, of which all mixtures are considered; of more a sample is
 GUESSES = 8  # followed for each part of a stretch that is correlated
 LAP_GAIN = 10.0  # log likelihood for which a later repetition of LED A's code is believed
-
-# Chances from one frame to the next, of what an ordinary stream does not do.
-_SLIP, _JUMP, _LEAVE, _STRANGE = 1e-4, 1e-7, 1e-9, 0.01
-
-Value = TypeVar("Value", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -67,7 +60,7 @@ def decode(levels: Levels, exposures: LedTiming, first: int | None = None) -> De
     if these frames follow others; it is tried first in noise, and need not be right.
     """
     count = max(1, len(levels) // STRETCH_FRAMES)
-    found: list[_Track] = []
+    found: list[Track] = []
     for part in np.array_split(np.asarray(levels, np.float64), count):
         found.append(_decode_stretch(part, exposures, first))
         first = goes_on_at(found[-1], exposures.divisor)
@@ -86,7 +79,7 @@ def decode_in_pieces(levels: Levels, exposures: LedTiming) -> Decoded:
     return Decoded(numbers, confidence, float(np.median([part.contrast_to_noise for part in found])))
 
 
-def goes_on_at(before: Decoded | _Track, divisor: int) -> int | None:
+def goes_on_at(before: Decoded | Track, divisor: int) -> int | None:
     """The pulse of the frame after these, if none is lost there; None when nobody knows."""
     known = np.flatnonzero(before.confidence >= MIN_CONFIDENCE)
     return int(before.numbers[known[-1]]) + (len(before.numbers) - int(known[-1])) * divisor if len(known) else None
@@ -106,16 +99,7 @@ def find_slips(numbers: Numbers, divisor: int) -> list[Slip]:
 # Where a stretch lies -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Light:
-    """What each LED looks like in the pictures: dark level, contrast and noise, each (3,), in its own unit."""
-
-    dark: Levels
-    contrast: Levels
-    noise: Levels
-
-
-_NO_LIGHT = _Light(np.zeros(3), np.zeros(3), np.ones(3))
+_NO_LIGHT = Light(np.zeros(3), np.zeros(3), np.ones(3))
 
 
 @dataclass(frozen=True)
@@ -126,19 +110,9 @@ class _Guess:
     frames: Numbers
 
 
-@dataclass(frozen=True)
-class _Track:
-    """A stretch, followed: numbers and their confidence, each (n,)."""
-
-    numbers: Numbers
-    confidence: Levels
-    light: _Light
-    evidence: float  # log likelihood of the levels, over all ways that frames may be lost or repeated
-
-
-def _decode_stretch(levels: Levels, exposures: LedTiming, first: int | None) -> _Track:
+def _decode_stretch(levels: Levels, exposures: LedTiming, first: int | None) -> Track:
     """Read the bits; where they do not settle it, begin at pulse `first`, or else correlate with the whole code."""
-    nothing = _Track(np.full(len(levels), NO_PULSE, np.int64), np.zeros(len(levels)), _NO_LIGHT, -np.inf)
+    nothing = Track(np.full(len(levels), NO_PULSE, np.int64), np.zeros(len(levels)), _NO_LIGHT, -np.inf)
     if len(levels) < ORDER or np.ptp(levels[:, 0]) == 0:
         return nothing
     by_bits = _best(levels, exposures, _guesses_by_bits(levels, exposures)) or nothing
@@ -151,9 +125,9 @@ def _decode_stretch(levels: Levels, exposures: LedTiming, first: int | None) -> 
     return _best(levels, exposures, _guesses_by_correlation(levels, exposures)) or nothing
 
 
-def _best(levels: Levels, exposures: LedTiming, guesses: Iterator[_Guess]) -> _Track | None:
+def _best(levels: Levels, exposures: LedTiming, guesses: Iterator[_Guess]) -> Track | None:
     """The guess that explains the levels best, less confident the better others explain them."""
-    tracks = [_track(levels, exposures, guess) for guess in guesses]
+    tracks = followed(levels, exposures, [_begin(levels, exposures, guess) for guess in guesses])
     if not tracks:
         return None
     best = _refined(levels, exposures, max(tracks, key=lambda track: track.evidence))
@@ -214,29 +188,6 @@ def _apart(firsts: Numbers, divisor: int) -> list[int]:
     return kept
 
 
-@lru_cache(maxsize=4)
-def _spectrum(shares: tuple[float, ...], power: int) -> NDArray[np.complex128]:
-    """Of a power of what LED A shows to exposures with these shares, over all pulses of the code and some more."""
-    code = code_a() - 0.5
-    shown = np.sum([share * np.roll(code, -j) for j, share in enumerate(shares)], axis=0)
-    return np.fft.rfft(np.r_[shown, shown[: CORRELATED - CODE_PERIOD]] ** power)
-
-
-def _correlate(values: Levels, steps: Numbers, shares: tuple[float, ...], power: int = 1) -> Levels:
-    """The sum of `values` times what LED A shows `steps` pulses on, for each pulse to begin with: (CODE_PERIOD,)."""
-    series = np.zeros(CORRELATED)
-    series[steps] = values
-    return np.fft.irfft(np.fft.rfft(series).conj() * _spectrum(shares, power), CORRELATED)[:CODE_PERIOD]
-
-
-@lru_cache(maxsize=8)
-def _spread(shares: tuple[float, ...], divisor: int, begin: int, end: int) -> NDArray[np.float32]:
-    """How much LED A varies over these frames of a stretch, for each pulse to begin with."""
-    steps = np.arange(begin, end) * divisor
-    mean, square = (_correlate(np.ones(len(steps)), steps, shares, power) / len(steps) for power in (1, 2))
-    return np.sqrt(np.maximum(square - mean**2, LEAST_NOISE)).astype(np.float32)
-
-
 def _guesses_by_correlation(levels: Levels, exposures: LedTiming) -> Iterator[_Guess]:
     """The places in the code that look most like LED A, in the whole stretch, its halves, and its middle.
 
@@ -244,24 +195,18 @@ def _guesses_by_correlation(levels: Levels, exposures: LedTiming) -> Iterator[_G
     """
     count, divisor, shares = len(levels), exposures.divisor, exposures.shares
     for begin, end in [(count * a // 4, count * b // 4) for a, b in ((0, 4), (0, 2), (1, 3), (2, 4))]:
-        frames = np.arange(begin, end)
-        values = levels[frames, 0] - levels[frames, 0].mean()
-        alike = _correlate(values, frames * divisor, shares) / _spread(shares, divisor, begin, end)
-        firsts = np.argpartition(-alike, GUESSES)[:GUESSES]
-        yield from (_Guess(first, frames) for first in firsts.tolist() if _laps(first, divisor))
+        firsts = (places_alike(levels[begin:end, 0], divisor, shares, GUESSES) - begin * divisor) % CODE_PERIOD
+        yield from (_Guess(first, np.arange(begin, end)) for first in firsts.tolist() if _laps(first, divisor))
 
 
-# Following it frame by frame ------------------------------------------------------------------------------------------
-
-
-def _track(levels: Levels, exposures: LedTiming, guess: _Guess) -> _Track:
-    """Follow a guess, in the repetition of LED A's code that B1 and B2 fit best."""
+def _begin(levels: Levels, exposures: LedTiming, guess: _Guess) -> tuple[int, Light]:
+    """A guess in the repetition of LED A's code that B1 and B2 fit best, and what the LEDs then look like."""
     steps = guess.frames * exposures.divisor
     laps = _laps(guess.first, exposures.divisor)
     lights = [_light(levels, exposures, first + steps, guess.frames) for first in laps]
     costs = [len(steps) * float(np.log(light.noise).sum()) + LAP_GAIN * (k > 0) for k, light in enumerate(lights)]
     best = int(np.argmin(costs))
-    return _followed(levels, exposures, laps[best], lights[best])
+    return laps[best], lights[best]
 
 
 def _laps(first: int, divisor: int) -> list[int]:
@@ -271,7 +216,7 @@ def _laps(first: int, divisor: int) -> list[int]:
     return sorted(by_gray.values())
 
 
-def _light(levels: Levels, exposures: LedTiming, numbers: Numbers, frames: Numbers) -> _Light:
+def _light(levels: Levels, exposures: LedTiming, numbers: Numbers, frames: Numbers) -> Light:
     """Dark level, contrast and noise of the LEDs when `frames` are of pulses `numbers`, by least squares."""
     seen, due = levels[frames], expected_levels(numbers, exposures.shares)
     spread = due - due.mean(0)
@@ -281,102 +226,15 @@ def _light(levels: Levels, exposures: LedTiming, numbers: Numbers, frames: Numbe
     dark = seen.mean(0) - contrast * due.mean(0)
     noise = (seen - dark - contrast * due).std(0)
     least = LEAST_NOISE * np.where(contrast > 0, contrast, np.ptp(levels, axis=0))
-    return _Light(dark, contrast, np.maximum(noise, np.where(least > 0, least, 1.0)))
+    return Light(dark, contrast, np.maximum(noise, np.where(least > 0, least, 1.0)))
 
 
-def _refined(levels: Levels, exposures: LedTiming, track: _Track) -> _Track:
+def _refined(levels: Levels, exposures: LedTiming, track: Track) -> Track:
     """Follow again, with the LEDs' looks from all frames that the first time placed well."""
     frames = np.flatnonzero(track.confidence >= MIN_CONFIDENCE)
     if len(frames) < ORDER:
         return track
     light = _light(levels, exposures, track.numbers[frames], frames)
     lags = track.numbers[frames] - frames * exposures.divisor
-    return _followed(levels, exposures, int(np.median(lags)) // exposures.divisor * exposures.divisor, light)
-
-
-@cache
-def _steps() -> Levels:
-    """Chances from one frame's lag to the next frame's: the lags from -MOST_LAG to MOST_LAG, and last, of no pulse."""
-    lags = 2 * MOST_LAG + 1
-    change = np.abs(np.subtract.outer(np.arange(lags), np.arange(lags)))
-    steps = np.zeros((lags + 1, lags + 1))
-    steps[:-1, :-1] = np.select([change == 0, change == 1], [1.0, _SLIP], _JUMP)
-    steps[:-1, -1] = _LEAVE
-    steps[-1] = np.r_[np.full(lags, 0.5 / lags), 0.5]
-    return np.asarray(steps / steps.sum(1, keepdims=True))
-
-
-def _followed(levels: Levels, exposures: LedTiming, first: int, light: _Light) -> _Track:
-    """The chance of each number for each frame, by the forward and backward passes of a hidden Markov model."""
-    count, divisor, steps = len(levels), exposures.divisor, _steps()
-    modulus = lcm(4, divisor) * CODE_PERIOD
-    numbers = (first + divisor * np.arange(-MOST_LAG, count + MOST_LAG)) % modulus
-    due = light.dark + light.contrast * expected_levels(numbers, exposures.shares)
-    strange = _strange(levels, exposures, light)
-    by_led = _normal(levels[:, :, None], _windows(due), light.noise[:, None])
-    fits = np.c_[by_led.sum(1), strange.sum(1)]
-    best = fits.max(1)
-    forward, scale = _forward(np.exp(fits - best[:, None]), steps)
-    chances = forward * _backward(np.exp(fits - best[:, None]), steps)
-    chances /= chances.sum(1, keepdims=True)
-    lag = chances[:, :-1].argmax(1)
-    index = np.arange(count)
-    gain = np.where(chances[:, -1] > 0.5, 0, by_led[index, 0, lag] - strange[:, 0]).sum()
-    change = np.log(steps[lag[:-1], lag[1:]]).sum()
-    confidence = chances[index, lag] * _trust(float(gain + change))
-    evidence = float(best.sum() + np.log(scale).sum())
-    return _Track(_windows(numbers)[index, lag], confidence, light, evidence)
-
-
-def _trust(gain: float) -> float:
-    """Chance that a place in the code is the right one, when LED A is so much likelier there than with random bits.
-
-    Of all places in the code, a wrong one reaches that gain (a log) with a chance of at most exp(-gain) each.
-    """
-    return max(0.0, 1 - CODE_PERIOD * float(np.exp(-max(gain, 0.0))))
-
-
-def _windows(values: NDArray[Value]) -> NDArray[Value]:
-    """For each frame the values at all lags: (n, ..., lags)."""
-    return np.lib.stride_tricks.sliding_window_view(values, 2 * MOST_LAG + 1, axis=0)
-
-
-def _normal(value: Levels, mean: Levels, deviation: Levels) -> Levels:
-    """The log of the normal density."""
-    return np.asarray(-(((value - mean) / deviation) ** 2) / 2 - np.log(deviation * np.sqrt(2 * np.pi)))
-
-
-@cache
-def _mixtures(shares: tuple[float, ...]) -> Levels:
-    """The levels that random codes would mix to, as shares of an exposure; a sample of them where they are many."""
-    count = len(shares)
-    if count > MOST_MIXED:
-        return expected_levels(np.arange(1 << MOST_MIXED), shares)[:, 0]
-    return np.array([sum(share * (code >> j & 1) for j, share in enumerate(shares)) for code in range(1 << count)])
-
-
-def _strange(levels: Levels, exposures: LedTiming, light: _Light) -> Levels:
-    """The log density of each LED's level in a frame of no pulse, (n, 3): random codes, or rarely anything."""
-    due = light.dark[:, None] + light.contrast[:, None] * _mixtures(exposures.shares)
-    coded = np.exp(_normal(levels[:, :, None], due, light.noise[:, None])).mean(2)
-    return np.asarray(np.log((1 - _STRANGE) * coded + _STRANGE / (2 * np.ptp(levels, axis=0) + light.noise)))
-
-
-def _forward(fits: Levels, steps: Levels) -> tuple[Levels, Levels]:
-    """Chances given the frames so far, (n, states), and the factors taken out of each row."""
-    chances, scale = np.empty_like(fits), np.empty(len(fits))
-    state = np.r_[np.full(fits.shape[1] - 1, 1 / (fits.shape[1] - 1)), _LEAVE]
-    for i, fit in enumerate(fits):
-        state = (state @ steps if i else state) * fit
-        scale[i] = state.sum()
-        chances[i] = state = state / scale[i]
-    return chances, scale
-
-
-def _backward(fits: Levels, steps: Levels) -> Levels:
-    """Likelihood of the frames that follow, (n, states), each row scaled."""
-    chances = np.ones_like(fits)
-    for i in range(len(fits) - 2, -1, -1):
-        state = steps @ (fits[i + 1] * chances[i + 1])
-        chances[i] = state / state.sum()
-    return chances
+    first = int(np.median(lags)) // exposures.divisor * exposures.divisor
+    return followed(levels, exposures, [(first, light)])[0]

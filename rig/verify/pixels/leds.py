@@ -34,7 +34,8 @@ from rig.verify.pixels.blinking import (
     without_trend,
 )
 from rig.verify.pixels.code import CODE_PERIOD, ORDER, LedTiming, expected_levels
-from rig.verify.pixels.led_code import MOST_LAG, decode, decode_in_pieces
+from rig.verify.pixels.following import MOST_LAG
+from rig.verify.pixels.led_code import decode, decode_in_pieces
 from rig.verify.wired import rig_part
 
 SAMPLE_FRAMES = 160  # looked at to find the LEDs: eight times the 20 that the code needs, for noise and lost frames
