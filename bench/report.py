@@ -21,7 +21,7 @@ def show_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) 
     """Print a table; its first column is text, the others are numbers."""
     table = Table(title=title)
     for column, head in enumerate(heads):
-        table.add_column(head, justify="right" if column else "left")
+        table.add_column(head, justify="right" if column else "left", overflow="fold")
     for row in rows:
         table.add_row(*row)
     Console(width=WIDTH).print(table)

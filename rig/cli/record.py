@@ -87,6 +87,8 @@ def record(
         _say(f"replays:    {run}; no device is there, and nobody is recorded")
     if found.cut is not None:
         _name_cut(found.cut, request)
+    if wait:
+        _say(f"waits:      for the start, given in another terminal: {_to_operate(out)}")
     with StatusLine(_say) as line:
         recording = Recording(request, lambda status: line.show(_spelled(status)))
         with _ended_by_signals(recording):
@@ -114,6 +116,12 @@ def _delete(recorded: Recorded, out: Path) -> str | None:
         where = f"{session.subject} --session {session.number}" if session else "ID --session NN"
         return f"{error}; then: rig subjects delete {where} --reason withdrew"
     return ""
+
+
+def _to_operate(out: Path) -> str:
+    from shlex import quote
+
+    return "rig operate" if out == Path("sessions") else f"rig operate --out {quote(str(out))}"
 
 
 def _name_cut(cut: Resumed, request: Request) -> None:

@@ -38,7 +38,8 @@ def hotkeys(state: Message) -> tuple[Hotkey, ...]:
     if state.get("state", "closed") == "closed":
         return (Hotkey("q", "leave"),)
     keys = [Hotkey("s", "start")] if state["is_waiting"] else []
-    keys += [Hotkey("p", "go on" if state["is_paused"] else "pause")] if state["state"] == "recording" else []
+    may_pause = state["state"] == "recording" and not state["is_withdrawn"]
+    keys += [Hotkey("p", "go on" if state["is_paused"] else "pause")] if may_pause else []
     keys += [Hotkey("r", "repeat trial"), Hotkey("a", "skip trial")] if state["trial"] else []
     keys += [Hotkey("g", "guess")] if state["guess"]["is_asked"] else []
     return (*keys, Hotkey("n", "note"), Hotkey("e", "end"), Hotkey("q", "leave"))
@@ -54,6 +55,7 @@ class Asking:
         self._text = ""  # of a note so far
         self._value = ""  # guessed; the confidence is still to come
         self._trial = 0  # that is being spoken of
+        self._seen = 0  # trial that goes on
 
     def prompt(self, state: Message) -> str:
         """What the operator is asked; empty at rest."""
@@ -68,7 +70,9 @@ class Asking:
         return f"{asked}  y yes, any other key no" if asked else ""
 
     def look(self, state: Message) -> None:
-        """Forget what was meant for a trial that is over. `state`: how it stands now; empty: the recorder is gone."""
+        """Forget what was said and meant in a trial that is over. `state`: how it stands now; empty: no recorder."""
+        if state.get("trial", 0) != self._seen:
+            self._seen, self.said = state.get("trial", 0), ""
         if self._command in OF_A_TRIAL and state.get("trial", 0) != self._trial:
             why = "its trial is over" if state else "the recorder is gone"
             self._rest(f"{self._command.capitalize()} was not sent: {why}")

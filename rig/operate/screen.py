@@ -78,8 +78,12 @@ def _standing(view: View) -> Text:
 def _doing(state: Message) -> Text:
     if state["is_waiting"]:
         return Text("WAITING FOR YOUR START", MILD)
-    if state["is_paused"]:
+    if state["is_withdrawn"] and state["state"] == "recording":
+        return Text("WITHDRAWN by the participant: nothing is stored any more", MILD)
+    if state["is_held"]:
         return Text("PAUSED: the next step waits for you", MILD)
+    if state["is_paused"]:
+        return Text("PAUSE FOLLOWS: this step goes on to its end", MILD)
     return Text(STATES.get(state["state"], "RECORDING"), GOOD)
 
 
@@ -88,7 +92,9 @@ def _step(state: Message) -> Text:
     trial = [f"trial {state['trial']} of {state['trials']}"] if state["trial"] else []
     names = [state["kind"], *(name for name in (state.get("step"), state.get("clip")) if name)]
     shown = [*trial, *dict.fromkeys(names)] if state["kind"] else []
-    if shown:
+    if state["is_held"]:
+        shown = [*trial, "nothing on the screen"]
+    elif shown:
         left_s = state["left_s"]
         shown.append(f"{state['step_seconds']:.0f} s" if left_s is None else f"{left_s:.0f} s left")
     return Text("  ".join([*shown, *_guess(state["guess"])]))

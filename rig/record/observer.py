@@ -16,6 +16,7 @@ from rig.record.keeping import Counts
 from rig.record.messages import Event, Mishap, Tick
 from rig.record.run import Run
 from rig.record.states import RunState
+from rig.record.steps_shown import WITHDRAWN
 from rig.record.storage import Storage
 from rig.record.telling import Standing, Telling
 from rig.stimulus.screen import StepBegan
@@ -39,7 +40,7 @@ class Status:
     free_bytes: int  # on the session's disk; -1: the system did not tell
     alarms: tuple[str, ...]  # without those of what is over
     is_simulated: bool  # any device of it
-    held: str = ""  # why no step is shown: waiting for the operator's start, or a pause
+    held: str = ""  # why it does not go its way: waiting for the operator's start, a pause, or a withdrawal
 
 
 class _Devices(TypedDict):
@@ -143,9 +144,16 @@ class Observer:
             step=shown.name if shown else "",
             step_number=min(run.steps.index + 1, len(self._steps)),
             steps=len(self._steps),
-            held=run.steps.held if not run.steps.is_on else "",
+            held=self._held,
             **self._devices(),
         )
+
+    @property
+    def _held(self) -> str:
+        steps = self._run.steps
+        if steps.course.is_withdrawn:
+            return WITHDRAWN
+        return "" if steps.is_on else steps.held
 
     def _standing(self) -> Standing:
         run, steps = self._run, self._run.steps
@@ -159,7 +167,9 @@ class Observer:
             may_guess=steps.may_guess,
             guess=steps.course.guess,
             is_paused=steps.is_paused,
+            is_between=not steps.is_on,
             is_waiting=steps.is_waiting,
+            is_withdrawn=steps.course.is_withdrawn,
             refused=tuple(run.wishes.refused),
             **self._devices(),
         )

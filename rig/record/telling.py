@@ -53,7 +53,9 @@ class Standing:
     may_guess: bool  # the clip of the trial that goes on is, or was, on the screen
     guess: str  # the operator's in this trial; empty: none yet
     is_paused: bool  # the next step waits for the operator, who paused it
+    is_between: bool  # no step is on the screen
     is_waiting: bool  # the first step waits for the operator's start
+    is_withdrawn: bool  # the participant wants no more: nothing is stored
     refused: tuple[str, ...]  # what the operator wanted and came too late or too soon, oldest first
     counts: Mapping[str, Counts]
     stored_bytes: int
@@ -124,7 +126,9 @@ def state(standing: Standing, rules: Rules) -> Message:
         "seconds": round(standing.seconds, 2),
         "is_simulated": standing.is_simulated,
         "is_paused": standing.is_paused and is_recording,
+        "is_held": standing.is_paused and is_recording and standing.is_between,
         "is_waiting": standing.is_waiting and is_recording,  # a start that came sooner would be lost
+        "is_withdrawn": standing.is_withdrawn,
         "trials": standing.trials,
         "streams": {name: _stream(counts) for name, counts in standing.counts.items()},
         "stored_bytes": standing.stored_bytes,

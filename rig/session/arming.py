@@ -280,6 +280,7 @@ def _make_indexed(file: h5py.File, spec: StreamSpec) -> None:
 
 def _chunk_offsets(dataset: h5py.Dataset) -> list[int]:
     """Where each chunk lies in the file, in bytes, in order."""
-    offsets = [0] * max(1, -(-dataset.shape[0] // dataset.chunks[0]))
-    dataset.id.chunk_iter(lambda c: offsets.__setitem__(c.chunk_offset[0] // dataset.chunks[0], c.byte_offset))
+    rows = dataset.chunks[0]  # h5py asks the file each time
+    offsets = [0] * max(1, -(-dataset.shape[0] // rows))
+    dataset.id.chunk_iter(lambda c: offsets.__setitem__(c.chunk_offset[0] // rows, c.byte_offset))
     return offsets

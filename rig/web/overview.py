@@ -15,6 +15,7 @@ import numpy as np
 
 from rig.errors import RigError, UserError
 from rig.session.layout import Outcome
+from rig.session.presented import screen_end
 from rig.session.reader import JoinedStream, Session
 from rig.session.run import Run
 from rig.session.runfile import Rows
@@ -81,13 +82,13 @@ def _run(axis: Axis) -> Json:
 
 
 def _trials(axis: Axis) -> Iterator[Json]:
-    """Each step that was shown, as often as it was."""
-    rows, steps = axis.run.trials, axis.run.steps
+    """Each step that was shown, as often as it was; one whose end was never told until nobody knows of the screen."""
+    rows, steps, until_s = axis.run.trials, axis.run.steps, _known_until_s(axis)
     for index, onset_ns, ended_ns in rows[["step", "onset_host_ns", "ended_host_ns"]].tolist():
         if onset_ns < 0 or not 0 <= index < len(steps):
             continue
-        step, to_s = steps[index], float(axis.s_of(ended_ns)) if ended_ns >= 0 else None
-        last_pulse = axis.last if to_s is None else int(axis.pulse_at(to_s))
+        step, from_s = steps[index], float(axis.s_of(onset_ns))
+        to_s = float(axis.s_of(ended_ns)) if ended_ns >= 0 else max(from_s, until_s)
         yield {
             "run": axis.run.number,
             "step": index,
@@ -95,11 +96,17 @@ def _trials(axis: Axis) -> Iterator[Json]:
             "kind": step.kind,
             "clip": step.clip,
             "trial": step.trial or None,
-            "from_s": float(axis.s_of(onset_ns)),
+            "from_s": from_s,
             "to_s": to_s,
-            "first_pulse": int(axis.pulse_at(axis.s_of(onset_ns))),
-            "last_pulse": last_pulse,
+            "first_pulse": int(axis.pulse_at(from_s)),
+            "last_pulse": int(axis.pulse_at(to_s)),
         }
+
+
+def _known_until_s(axis: Axis) -> float:
+    """Until when a run tells what was on the participant's screen."""
+    end = screen_end(axis.run)
+    return float(axis.s_of(end.host_ns)) if end else float(axis.at_s(axis.last + 1))
 
 
 def _gaps(axis: Axis) -> Iterator[Json]:

@@ -64,6 +64,7 @@ def withdrawn(folder: Path, seed: int) -> str:
     done = commands.run("record", protocol, "--rig", rig_file, "--subject", "001", *scripted, cwd=folder)
     assert done.returncode == 0, done.stderr
     assert "outcome: withdrawn" in done.stdout
+    assert "(withdrawn)  " in done.stdout  # on the status line, while the debrief goes on
     return done.stdout
 
 

@@ -74,6 +74,7 @@ def test_only_what_means_something_now_is_offered() -> None:
     assert offered(state(standing(step=STEPS[0]), RULES)) == "pneq"
     assert offered(state(standing(step=None, state=RunState.ARMING, is_waiting=True, is_paused=True), RULES)) == "neq"
     assert offered(state(standing(), Rules(is_blind=True))) == "praneq"
+    assert offered(state(standing(step=None, is_withdrawn=True), RULES)) == "neq"
     assert offered({}) == offered(state(standing(state=RunState.CLOSED), RULES)) == "q"
 
 
@@ -87,6 +88,17 @@ def test_what_was_begun_in_a_trial_is_not_sent_in_the_next() -> None:
         assert asking.prompt(TRIAL) == ""
         assert "was not sent: its trial is over" in asking.said
         assert asking.press("y", TRIAL | {"trial": 4}) is None
+
+
+def test_what_came_of_a_trials_keys_is_not_shown_in_the_next() -> None:
+    asking = Asking()
+    asking.look(TRIAL)
+    for key in "gp4":
+        asking.press(key, TRIAL)
+    asking.look(TRIAL)
+    assert asking.said == "Guess: pleasant, confidence 4"
+    asking.look(TRIAL | {"trial": 4})
+    assert asking.said == ""
 
 
 def test_a_note_goes_on_into_the_next_trial() -> None:

@@ -62,7 +62,10 @@ def test_a_trial_at_80_by_24() -> None:
     [
         ({"state": RunState.ARMING, "step": None, "is_waiting": True}, "GETTING READY"),
         ({"is_waiting": True, "step": None}, "WAITING FOR YOUR START"),
-        ({"is_paused": True}, "PAUSED: the next step waits for you"),
+        ({"is_paused": True}, "PAUSE FOLLOWS: this step goes on to its end"),
+        ({"is_paused": True, "is_between": True}, "PAUSED: the next step waits for you"),
+        ({"is_withdrawn": True}, "WITHDRAWN by the participant: nothing is stored any more"),
+        ({"is_withdrawn": True, "state": RunState.CLOSED, "outcome": Outcome.WITHDRAWN}, "ENDED: withdrawn"),
         ({}, "RECORDING"),
         ({"state": RunState.DRAINING, "step": None}, "ENDING"),
         ({"state": RunState.CLOSED, "outcome": Outcome.FINISHED, "step": None}, "ENDED: finished"),
@@ -79,6 +82,12 @@ def test_a_recorder_that_is_gone_or_silent_is_told() -> None:
     assert "waiting for the recorder's first word" in screen({})
     ended = state(standing(state=RunState.CLOSED, outcome=Outcome.FINISHED), RULES)
     assert "GONE" not in screen(ended, is_attached=False, silent_s=7.0)
+
+
+def test_a_step_that_is_over_is_not_shown_in_a_pause() -> None:
+    held = state(standing(is_paused=True, is_between=True, step_seconds=0.0), RULES)
+    assert "trial 3 of 16  nothing on the screen  no guess yet" in screen(held)
+    assert "trial 3 of 16  clip  10 s  no guess yet" in screen(state(standing(is_paused=True), RULES))
 
 
 def test_a_wash_out_counts_down() -> None:

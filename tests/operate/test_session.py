@@ -122,6 +122,11 @@ def test_it_ends_in_order_and_the_killed_terminal_cost_no_frame(led: Led) -> Non
     assert not (led.recorded.path.parent / FILE).exists()
 
 
+def test_the_operator_is_told_when_the_pause_holds(led: Led) -> None:
+    paused = [line.partition('"is_paused": true, "is_held": ')[2][:4] for line in led.sent.splitlines()]
+    assert "true" in paused
+
+
 def test_the_guesses_in_the_file_are_those_of_the_script(led: Led) -> None:
     with rig.open(led.recorded.path) as session:
         guesses = [answer for answer in session.answers if answer.get("by") == "operator"]

@@ -141,6 +141,7 @@ def test_the_state_says_how_it_stands() -> None:
     told = state(standing(guess="nasty", is_paused=True, outcome=Outcome.STOPPED), RULES)
     assert told | {"seconds": 100.0, "trials": 16, "trial": 3, "kind": "clip", "step_seconds": 10.0} == told
     assert told | {"is_paused": True, "is_waiting": False, "is_simulated": True, "is_blind": True} == told
+    assert told | {"is_held": False, "is_withdrawn": False} == told
     assert told | {"state": "recording", "outcome": "stopped", "free_bytes": 99_000_000_000} == told
     assert told["streams"]["VIS"] == {"arrived": 2500, "stored": 0, "lost": 3, "missing": 0}
     choices = [{"key": "p", "value": "pleasant"}, {"key": "n", "value": "nasty"}]

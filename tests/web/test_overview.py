@@ -123,6 +123,18 @@ def test_trials_answers_and_alarms_are_told_with_their_pulse(overview: Any) -> N
     assert (alarm["run"], alarm["pulse"], alarm["text"]) == (1, 0, HOSTILE)
 
 
+def test_a_step_that_was_cut_ends_with_the_last_flip_and_not_in_the_next_run(tmp_path: Path) -> None:
+    path = make_run(tmp_path, Plan(steps_open={1}, steps_missing={2}, outcome="incomplete", closed=False))
+    make_run(tmp_path, Plan(run=2, host_0=HOST_0 + SECOND_NS, created_utc="2026-03-01T10:00:20+00:00"))
+    with h5py.File(path, locking=False) as file:
+        last_ns = file["stimulus/presentation/flips"]["host_ns"].max()  # behind what was written lie zeros
+        onset_ns = file["intervals/trials"]["onset_host_ns"].max()
+    [cut] = [trial for trial in of(path.parent)["trials"] if (trial["run"], trial["name"]) == (1, "clip1")]
+    lasted_s = (last_ns - onset_ns) / 1e9 + 1 / 60
+    assert cut["to_s"] - cut["from_s"] == pytest.approx(lasted_s, abs=1e-3)
+    assert cut["last_pulse"] == (exposed_s(Plan()) <= cut["to_s"]).sum() - 1
+
+
 def test_flips_are_told_one_by_one_or_counted(app: ASGIApp) -> None:
     flips = told(app, "/api/flips?from_s=0.49&to_s=0.7")["flips"]
     assert [flip[1] for flip in flips if flip[1] >= 0] == [0, 0, 0, 1, 1, 2, 2, 2, 3, 3, 4, 4, 5]

@@ -19,6 +19,7 @@ from tests.web.looked import TILE, now, pixels, read, words
 from tests.web.sessions import DAMAGED, HOSTILE, LOST, NOT_STORED, STREAMS, stored
 
 PERIOD_MS = 10  # from pulse to pulse
+SAID = "document.querySelector('.foot .notice').textContent"
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +140,26 @@ def test_captions_say_how_old_each_frame_and_the_flip_are(troubled_viewer: Watch
     for stream, age in (("HS", "age 0.0 ms"), ("VIS", "age 30.0 ms"), ("NIR", "age 30.0 ms"),
                         ("film", f"flip age {flip_ms:.1f} ms")):  # fmt: skip
         assert age in words(troubled_viewer, stream)
+
+
+@pytest.mark.parametrize("away", ["End", "Space", ".", "t"])
+def test_what_is_said_of_a_place_goes_when_another_one_is_shown(troubled_viewer: Watched, away: str) -> None:
+    troubled_viewer.go(1, 50)
+    troubled_viewer.press("g")
+    troubled_viewer.until("!document.querySelector('.tile.late')")
+    troubled_viewer.js(FRAMES)
+    said = troubled_viewer.js(SAID)
+    assert said.startswith("VIS: gap, ")
+    troubled_viewer.press(away)
+    troubled_viewer.until(f"!{SAID}.includes({said!r})")
+    troubled_viewer.press(*(["Space"] if away == "Space" else []))
+
+
+def test_an_address_without_its_pulse_says_so_and_shows_the_first(browser: Browser, address: Address) -> None:
+    with opened(browser, f"{address.url}#run=9&pulse=1") as page:
+        page.until("document.querySelector('canvas[data-stream=HS]').dataset.picture === 'HS/1/0'")
+        page.js(FRAMES)
+        assert page.js(SAID) == "This session has no pulse 1 in run 9"
 
 
 @pytest.mark.parametrize("key", ["A", "Q", "l"])

@@ -103,7 +103,7 @@ export class Panel {
       "dialog",
       { class: "help ask", "aria-label": "Close labelling", on: { close: () => dialog.remove() } },
       element("h2", {}, `Close with ${labels.all.length} ${labels.all.length === 1 ? "label" : "labels"}?`),
-      element("p", {}, `They can never be changed again. ${seen}`),
+      element("p", {}, `What is closed can never be changed again. ${seen}`),
       element("div", { class: "row" }, answer("Go on labelling", () => {}), answer("Close for ever", () => this.labelling.close())),
     );
     document.body.append(dialog);

@@ -88,7 +88,7 @@ export class Page {
   }
 
   #onPaint({ index, moment }) {
-    if (this.hasFailed) this.notice("");
+    if (this.hasFailed || this.saidAt !== this.display.target) this.tell("");
     this.hasFailed = false;
     this.probe.onPaint(index);
     this.head.show(moment, this.axis.secondsOf(index));
@@ -113,16 +113,20 @@ export class Page {
     say(this.count, `${isPlaying ? `playing at ${speed}×: ` : "played: "}${words}${more}`);
   }
 
-  /** Tell the user something, until the next time. */
+  /** Tell the user something, until the next time or until another place is shown. */
   tell(words) {
-    say(this.words, words);
-    this.words.classList.remove("bad");
+    this.#say(words, false);
   }
 
-  /** Tell the user that something cannot be done, and why. */
+  /** Tell the user that something cannot be done, and why; as long as what is told. */
   notice(words) {
+    this.#say(words, true);
+  }
+
+  #say(words, isBad) {
     say(this.words, words);
-    this.words.classList.add("bad");
+    this.words.classList.toggle("bad", isBad);
+    this.saidAt = this.display.target;
   }
 
   /** The place on the tiles. */
@@ -143,7 +147,6 @@ export class Page {
 
   /** `steps` of the step that is set, on or back. */
   step(steps, isMoving = false) {
-    this.notice("");
     return this.player.step(steps * this.stepCount, isMoving);
   }
 
@@ -228,16 +231,17 @@ export class Page {
     this.timeline.setSession(this.session);
   }
 
+  /** To the place in the address; at first, where it has none, to the session's first. */
   #goToHash() {
     const place = placeInHash();
-    if (place && this.axis.has(place)) this.player.go(this.axis.indexOf(place), { isFull: true });
-    else if (place) this.notice(`This session has no pulse ${place.pulse} in run ${place.run}`);
+    const isHere = place && this.axis.has(place);
+    if (isHere || this.display.target < 0) this.player.go(isHere ? this.axis.indexOf(place) : 0, { isFull: true });
+    if (place && !isHere) this.notice(`This session has no pulse ${place.pulse} in run ${place.run}`);
   }
 
-  /** Show the first moment: the one in the address, or the session's first. */
+  /** Show the first moment. */
   begin() {
     window.rig = this.probe;
     this.#goToHash();
-    if (this.display.target < 0) this.player.go(0, { isFull: true });
   }
 }

@@ -100,11 +100,10 @@ export class Drawing {
 
   _trials(lane, session, { flips }) {
     for (const trial of session.trials) {
-      const to = trial.to_s ?? this.toS;
-      if (!this.#isSeen(trial.from_s, to)) continue;
-      this.#bar(trial.from_s, to, lane, trial.clip ? this.colours.clip : this.colours.trial);
+      if (!this.#isSeen(trial.from_s, trial.to_s)) continue;
+      this.#bar(trial.from_s, trial.to_s, lane, trial.clip ? this.colours.clip : this.colours.trial);
       const left = Math.max(this.x(trial.from_s), GUTTER);
-      this.#write(wordsOf.trial(trial), left + 4, lane, this.colours.ink, this.x(to) - left - 6);
+      this.#write(wordsOf.trial(trial), left + 4, lane, this.colours.ink, this.x(trial.to_s) - left - 6);
     }
     this.#flips(flips, lane);
   }

@@ -192,10 +192,10 @@ export class Timeline {
   /** What lies at a moment: its trial, gaps, alarms and answers. */
   #wordsAt(seconds, nearS) {
     const { trials, gaps, not_stored: notStored, alarms, answers } = this.session;
-    const covers = (row) => row.from_s <= seconds + nearS && (row.to_s ?? Infinity) >= seconds - nearS;
+    const covers = (row) => row.from_s <= seconds + nearS && row.to_s >= seconds - nearS;
     const isNear = ({ at_s: atS }) => atS !== null && Math.abs(this.axis.nearestS(atS) - seconds) <= nearS;
     return [
-      ...trials.filter((row) => row.from_s <= seconds && (row.to_s ?? Infinity) > seconds).map(wordsOf.trial),
+      ...trials.filter((row) => row.from_s <= seconds && row.to_s > seconds).map(wordsOf.trial),
       ...gaps.filter(covers).map(wordsOf.gap),
       ...notStored.filter(covers).map(wordsOf.notStored),
       ...alarms.filter(isNear).map(wordsOf.alarm),
