@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from heapq import merge
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -25,11 +24,12 @@ from rig.cameras.features import FeatureState
 from rig.errors import DeviceLost
 from rig.session.playback import Playback
 from rig.session.runfile import Json
-from rig.session.unstored import damaged_frames, unstored_frames
+from rig.session.unstored import damaged_frames, loss_told, unstored_frames
 from rig.streams import CameraEvent, CameraEventKind, ClockPair, Picture
 
 WALK_EPOCH = 0
 NOT_STORED = -1  # the place of a picture that is not in the file
+LAST_TICKS = 2**64  # beyond what any clock of a camera reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class RecordedArm(Arm):
 
     def _happenings(self) -> Iterator[tuple[int, CameraTold]]:
         """Made when the first one is asked for: a camera that is away is asked to arm again and again."""
-        yield from merge(self._stored(), self._others(), key=itemgetter(0))
+        yield from merge(self._stored(), self._others(), key=_order)
 
     def _stored(self) -> Iterator[tuple[int, CameraTold]]:
         for index in np.flatnonzero(self._stream.frames["epoch"] == self._epoch).tolist():
@@ -102,7 +102,7 @@ class RecordedArm(Arm):
     def _others(self) -> list[tuple[int, CameraTold]]:
         """Frames whose pictures are not there, events, and its loss."""
         told = [*self._not_stored(), *self._damaged(), *self._events(), *self._loss()]
-        return sorted(told, key=itemgetter(0))
+        return sorted(told, key=_order)
 
     def _not_stored(self) -> Iterator[tuple[int, CameraTold]]:
         if self._epoch == WALK_EPOCH:
@@ -122,12 +122,16 @@ class RecordedArm(Arm):
                 yield told["arrived_host_ns"], CameraEvent(self._name, kind, *(told[name] for name in names))
 
     def _loss(self) -> Iterator[tuple[int, CameraTold]]:
-        """An alarm in the words of an error about this camera; other alarms do not name it as one."""
-        for told in self._playback.run.log_of("alarm", self._name):
-            if self._is_own(told["host_ns"]) and str(told["text"]).startswith(f"camera {self._name}"):
-                subject, _, problem = str(told["text"]).partition(": ")
-                yield told["host_ns"], DeviceLost(subject, problem)
-                return
+        told = loss_told(self._playback.run, self._name, self.armed_host_ns, self._until_ns)
+        if told is not None:
+            subject, _, problem = str(told["text"]).partition(": ")
+            yield told["host_ns"], DeviceLost(subject, problem)
+
+
+def _order(told: tuple[int, CameraTold]) -> tuple[int, int]:
+    """By arrival; frames that came at once, behind one that was late, in the order in which they were exposed."""
+    host_ns, what = told
+    return host_ns, int(what.row["camera_ticks"]) if isinstance(what, RecordedFrame) else LAST_TICKS
 
 
 class RecordedCamera:

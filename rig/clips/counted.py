@@ -21,14 +21,14 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from rig.clips.decode import decoded, jumped, scaled
+from rig.clips.decode import decoded, jumped, opened, scaled
 from rig.clock import NS, HostClock
 from rig.errors import ClipError
 
 # What is counted of a film is kept (known.py) under this number. Raise it whenever `count` finds anything else in any
 # film, or refuses one that it took: else what was kept before is still believed.
-COUNTING = 1
-LISTS = {"concat", "dash", "hls", "image2", "rtsp", "sdp"}  # formats that name other files, which no sha256 pins
+COUNTING = 2
+LISTS = {"concat", "dash", "hls", "image2", "mlv", "rtsp", "sdp"}  # formats that lead to files no sha256 pins
 # Containers round times to milliseconds, so intervals of a constant rate differ by up to 1 ms.
 UNEVEN_S = 0.0015
 NORMALISE = "`rig clips normalise` makes a film that can be shown of it"
@@ -73,7 +73,7 @@ def count(path: Path, in_s: float | None = None, out_s: float | None = None) -> 
 def require_plain_track(path: Path) -> None:
     """Raises ClipError unless the file is a film, in itself, of one track with square pixels."""
     try:
-        with av.open(str(path)) as container:
+        with opened(path) as container:
             kinds = LISTS & set(container.format.name.split(","))
             tracks = len(container.streams.video)
             aspect = container.streams.video[0].sample_aspect_ratio if tracks else None

@@ -39,6 +39,14 @@ def texture_size(size: Size, screen: Size) -> Size:
     return shown if shown[0] < size[0] else size
 
 
+def opened(path: Path) -> Any:
+    """A film open for reading (`av.container.InputContainer`). Raises av.error.FFmpegError, OSError.
+
+    A name is never looked at for a protocol of FFmpeg's: `file:a.mp4` is a file of that name, not another one.
+    """
+    return av.open(str(path.absolute()))
+
+
 def decoded(
     path: Path,
     first: int = 0,
@@ -70,14 +78,14 @@ def decoded(
 
 def _counted(path: Path, first: int, is_left: Callable[[], bool]) -> Generator[Any, None, None]:
     """From film frame `first` on, counted from the film's start."""
-    with av.open(str(path)) as container:
+    with opened(path) as container:
         yield from islice(_from_here(path, container, is_left), first, None)
 
 
 def jumped(path: Path, at_s: float, is_left: Callable[[], bool] = lambda: False) -> Generator[Any, None, None]:
     """From the film frame due at `at_s` on, by way of a key frame before it; nothing when it is not found so."""
     for early_s in EARLY_S:
-        with av.open(str(path)) as container:
+        with opened(path) as container:
             frames = _from_here(path, container, is_left)
             head = _sought(container, frames, at_s, early_s)
             if head is not None:

@@ -31,7 +31,7 @@ class VideoFile(ABC):
         self.path, self._part = path, path.with_name(f".{path.stem}.part{path.suffix}")
         with self._writing():
             self._make(self._part)
-            self._out = av.open(str(self._part), "w")
+            self._out = av.open(str(self._part.absolute()), "w")
         self._video = self._out.add_stream("libx264", rate=rate, options=QUALITY)
         self._video.width, self._video.height = size
         self._video.pix_fmt = "yuv420p"

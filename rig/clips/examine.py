@@ -13,6 +13,7 @@ from typing import Any
 import av
 
 from rig.clips.cadence import Cadence, cadence, require_refresh
+from rig.clips.decode import opened
 from rig.clips.manifest import FilmClip, find_clip, find_file, where_written
 from rig.clips.sound import ENDS_WITH_S, LOUDNESS_LUFS, Sound, sound_of, spelled_loudness
 from rig.elicitation.protocol import ProtocolFile
@@ -98,7 +99,7 @@ def _examine(found: Examined, said: Any, beside: Path, refresh_hz: float | None)
 def _read_header(found: Examined, path: Path) -> None:
     """Codec and size as the header says, so that a film that is refused has them, too."""
     try:
-        with av.open(str(path)) as container:
+        with opened(path) as container:
             for stream in container.streams.video[:1]:
                 codec = stream.codec_context
                 found.codec, found.width, found.height = codec.name, codec.width, codec.height

@@ -20,7 +20,7 @@ import av
 from av.filter import Graph
 
 from rig.clips.counted import Counted, even_fps, incurable, time_s, uneven
-from rig.clips.decode import decoded, fitted
+from rig.clips.decode import decoded, fitted, opened
 from rig.clips.encode import AUDIO_HZ, FilmFile, require_new_film
 from rig.clips.known import counted_once, sha256_of
 from rig.clips.manifest import require_film
@@ -106,7 +106,7 @@ def _look(path: Path, from_s: float, until_s: float) -> _Film:
 
 
 def _codec_and_shape(path: Path) -> tuple[str, Fraction | None]:
-    with av.open(str(path)) as container:
+    with opened(path) as container:
         track = container.streams.video[0]
         return str(track.codec_context.name), track.sample_aspect_ratio
 
@@ -168,7 +168,7 @@ def _is_limited(sound: Sound) -> bool:
 def _convert(film: _Film, file: FilmFile, size: tuple[int, int], rate: Fraction, *, is_new_rate: bool) -> None:
     """Decode pictures and sound side by side, as they lie in the file, and write what becomes of them."""
     seconds = film.times_s[-1] - film.times_s[0] + float(1 / rate)
-    with av.open(str(film.path)) as container:
+    with opened(film.path) as container:
         video = container.streams.video[0]
         video.thread_type = "AUTO"
         pictures = _graph(video, _picture_steps(film, size, rate if is_new_rate else None))

@@ -11,7 +11,7 @@ from typing import Any
 import av
 from av.filter import Graph
 
-from rig.clips.decode import due_s
+from rig.clips.decode import due_s, opened
 from rig.errors import ClipError
 
 LOUDNESS_LUFS = -23.0  # EBU R 128: the loudness of a programme
@@ -44,7 +44,7 @@ def sound_of(path: Path, from_s: float = 0.0, until_s: float = inf) -> Sound | N
     Begin and length are those of the whole track. Blocks while it decodes. Raises ClipError.
     """
     try:
-        with av.open(str(path)) as container:
+        with opened(path) as container:
             if not container.streams.audio:
                 return None
             origin_s = due_s(path)
@@ -56,7 +56,7 @@ def sound_of(path: Path, from_s: float = 0.0, until_s: float = inf) -> Sound | N
 def has_sound(path: Path) -> bool:
     """Whether a film has a sound track, as its header says. Raises ClipError."""
     try:
-        with av.open(str(path)) as container:
+        with opened(path) as container:
             return bool(container.streams.audio)
     except (av.error.FFmpegError, OSError) as exc:
         raise ClipError(str(path), f"cannot be read: {exc.strerror}") from None

@@ -37,6 +37,7 @@ from rig.host.files import (
     put_times,
     read_at,
     read_into,
+    read_own,
     remove,
     remove_folder,
     rename,
@@ -67,7 +68,7 @@ __all__ = [
     "holder_of", "is_alive", "is_held", "is_masked", "is_read_only", "is_readable", "is_writable",
     "is_written_by_others", "keys_at_once", "make_folder", "make_private", "make_read_only", "may_write",
     "open_private", "opened", "own_folder", "owning_group", "pause_signals", "port_errors", "process_mark",
-    "put_times", "raw_clock_ns", "read_at", "read_into", "real_time_refused", "remove", "remove_folder", "rename",
-    "reserve", "settings", "shared_memory", "stand_back", "start_process", "sync_data", "sync_file", "sync_folder",
-    "thread_cpu_ns", "typed", "write_at",
+    "put_times", "raw_clock_ns", "read_at", "read_into", "read_own", "real_time_refused", "remove", "remove_folder",
+    "rename", "reserve", "settings", "shared_memory", "stand_back", "start_process", "sync_data", "sync_file",
+    "sync_folder", "thread_cpu_ns", "typed", "write_at",
 ]  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -174,6 +175,19 @@ def is_read_only(path: Path) -> bool:
 def free_bytes(folder: Path) -> int:
     """Bytes that may still be written to the disk of `folder`."""
     return shutil.disk_usage(folder).free
+
+
+def read_own(path: Path, most: int) -> bytes:
+    """All of a file of this user's. Raises OSError when it is somebody else's, no file, or larger than `most` bytes."""
+    flags = os.O_RDONLY
+    if sys.platform != "win32":
+        flags |= os.O_NONBLOCK  # a pipe is not waited for
+    with opened(path, flags) as fd:
+        found = os.fstat(fd)
+        is_own = sys.platform == "win32" or found.st_uid == os.geteuid()
+        if not (is_own and stat.S_ISREG(found.st_mode) and found.st_size <= most):
+            raise PermissionError(errno.EACCES, f"it is no file of this user's of at most {most} bytes", str(path))
+        return read_at(fd, found.st_size, 0)
 
 
 def own_folder(parent: Path, name: str) -> Path:

@@ -42,7 +42,8 @@ def unstored_frames(run: Run, stream: Stream) -> Rows:
 
 
 def _by_arrival(rows: Rows) -> Rows:
-    return rows[np.argsort(rows["arrived_host_ns"], kind="stable")]
+    """Those that came at once, behind one that was late, in the order in which they were exposed."""
+    return rows[np.lexsort((rows["camera_ticks"], rows["arrived_host_ns"]))]
 
 
 def _before_return(run: Run, name: str, epoch: int, placed: Rows) -> Rows:
@@ -84,6 +85,18 @@ def _damaged(frames: Rows, epoch: int, told: Json) -> Rows:
     row["seq"], row["epoch"], row["status"], row["pulse_number"] = 0, epoch, int(Status.DAMAGED), NO_PULSE
     row["frame_number"], row["arrived_host_ns"] = number, int(told["host_ns"])
     return row
+
+
+def loss_told(run: Run, name: str, armed_ns: int, until_ns: int | None) -> Json | None:
+    """The alarm that a camera is lost which was armed at `armed_ns`, and again at `until_ns`; None: it was not.
+
+    It has the words of an error about this camera; other alarms do not name it as one.
+    """
+    for told in run.log_of("alarm", name):
+        is_own = armed_ns <= told["host_ns"] and (until_ns is None or told["host_ns"] < until_ns)
+        if is_own and str(told["text"]).startswith(f"camera {name}"):
+            return told
+    return None
 
 
 def _along(at: ArrayLike, keys: ArrayLike, values: ArrayLike, *, slope: float) -> Numbers:
@@ -147,9 +160,9 @@ class _Known:
     def _never_numbered(self) -> Numbers:
         """Pulses, rising, to which the camera gave no frame number: most of them lost on the wire, and not counted."""
         gaps = self._stream.gaps[self._stream.gaps["missing"] > self._stream.gaps["frames_exposed"]]
-        counts = (gaps["missing"] - gaps["frames_exposed"]).tolist()
-        runs = [first + self._stream.divisor * np.arange(n) for first, n in zip(gaps["first_pulse"], counts, strict=True)]
-        return np.unique(np.concatenate([np.zeros(0, np.int64), *runs]))
+        counts = (gaps["missing"] - gaps["frames_exposed"]).astype(np.int64)
+        firsts, nth = np.repeat(gaps["first_pulse"], counts), np.arange(counts.sum())
+        return np.unique(firsts + self._stream.divisor * (nth - np.repeat(np.cumsum(counts) - counts, counts)))
 
     def _counted(self, stored: Numbers) -> tuple[Numbers, Numbers]:
         """Exposures and edges so far, int64: at 2 p those up to pulse p, at 2 p + 1 those before the next one."""
@@ -202,13 +215,13 @@ class _Known:
         return rows
 
     def _around_extras(self, rows: Rows) -> Rows:
-        """Rows by pulse; those up to the pulse after which an extra came arrived before it, all others after it."""
+        """Rows by pulse; those up to the pulse after which an extra came arrived no later, all others no sooner."""
         extras = self._stream.extras[np.argsort(self._stream.extras["after_pulse"], kind="stable")]
         arrived_ns = np.concatenate([[NEVER_NS], extras["arrived_host_ns"], [LAST_NS]])
         place = np.searchsorted(extras["after_pulse"], rows["pulse_number"])
         rows["arrived_host_ns"] = np.clip(
             rows["arrived_host_ns"],
-            np.maximum.accumulate(arrived_ns)[place] + 1,
+            np.maximum.accumulate(arrived_ns)[place],
             np.minimum.accumulate(arrived_ns[::-1])[::-1][place + 1],
         )
         return rows
@@ -225,7 +238,7 @@ class _Known:
         rows["frame_number"] = self._numbers(2 * pulses, frames, baseline)
         rows["counter"] = self._counters(2 * pulses, frames, baseline)
         rows["camera_ticks"] = self._ticks(pulses, frames, baseline) if baseline.get("ticks_hz") else 0
-        rows["arrived_host_ns"] = self._arrivals(pulses, frames)
+        rows["arrived_host_ns"] = np.minimum(self._arrivals(pulses, frames), self._gone_ns(epoch))
         asked_us = baseline.get("features", {}).get("ExposureTime", 0.0)
         rows["exposure_us"] = frames["exposure_us"][0] if len(frames) else asked_us
         rows["line_status"] = frames["line_status"][0] if len(frames) else 0
@@ -267,6 +280,12 @@ class _Known:
             return _along(self._box_ticks(pulses), told["box_ticks"], told["arrived_host_ns"], slope=slope) + period_ns
         at = self._box_ticks(frames["pulse_number"])
         return _along(self._box_ticks(pulses), at, frames["arrived_host_ns"], slope=slope)
+
+    def _gone_ns(self, epoch: int) -> int:
+        """When a camera armed for an epoch was lost; no frame comes later."""
+        until_ns = next((at_ns for other, at_ns in self._armed_ns.items() if other > epoch), None)
+        alarm = loss_told(self._run, self._stream.name, self._armed_ns.get(epoch, 0), until_ns)
+        return LAST_NS if alarm is None else int(alarm["host_ns"])
 
     def _box_ticks(self, pulses: Numbers) -> Numbers:
         return _along(pulses, self._times.numbers, self._times.box_ticks, slope=float(self._run.plan["period_ticks"]))

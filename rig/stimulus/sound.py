@@ -19,6 +19,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from rig.clips.decode import opened
 from rig.clips.encode import AUDIO_HZ
 from rig.clips.manifest import FilmClip
 from rig.clock import NS, Clock
@@ -62,7 +63,7 @@ def sound_track(clip: FilmClip) -> Samples | None:
     """
     samples = np.zeros((round(clip.seconds * AUDIO_HZ), CHANNELS), np.float32)
     try:
-        with av.open(str(clip.path)) as container:
+        with opened(clip.path) as container:
             if not container.streams.audio:
                 return None
             for at_s, part in _parts(container, clip):

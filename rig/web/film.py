@@ -145,8 +145,10 @@ class Film:
         """From the last key frame at or before film frame `number` on, as far as their times tell which they are."""
         import av
 
+        from rig.clips.decode import opened
+
         start_s = self._known_start_s()
-        with suppress(av.error.FFmpegError, OSError), av.open(str(self._path)) as container:
+        with suppress(av.error.FFmpegError, OSError), opened(self._path) as container:
             stream = container.streams.video[0]
             stream.codec_context.thread_count = 1  # each, one a core by itself, would hold pictures of its own
             wanted_s = start_s + float(self._pts_s[number])

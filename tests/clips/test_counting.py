@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from dataclasses import fields
 from fractions import Fraction
@@ -17,7 +18,7 @@ from tests.films import make_film, turned
 Make = Callable[[Path], Path]
 Part = tuple[float | None, float | None]
 REFUSED = "refused"
-COUNTED_BY = 1  # COUNTING, when the films below were counted so: whoever changes one changes the other
+COUNTED_BY = 2  # COUNTING, when the films below were counted so: whoever changes one changes the other
 WHOLE: Part = (None, None)
 TEN_LATER = [10_007 + round(i * 1000 / 30) for i in range(30)]
 
@@ -35,6 +36,14 @@ def listed(folder: Path) -> Path:
     of("a.mp4")(folder)
     (folder / "list.ffconcat").write_text("ffconcat version 1.0\nfile a.mp4\n")
     return folder / "list.ffconcat"
+
+
+def spanned(folder: Path) -> Path:
+    """The first file of a film of Magic Lantern's, with one picture; it goes on in film.M00, film.M01 and so on."""
+    header = struct.pack("<4sI8sQHHIHHIIII", b"MLVI", 52, b"v2.0", 0, 0, 2, 0, 1, 0, 1, 0, 25, 1)
+    picture = struct.pack("<4sIQI12x", b"VIDF", 32, 1, 0)
+    (folder / "film.MLV").write_bytes(header + picture)
+    return folder / "film.MLV"
 
 
 FILMS: dict[str, tuple[Make, Part, str]] = {
@@ -108,6 +117,7 @@ FILMS: dict[str, tuple[Make, Part, str]] = {
     "pixels not square": (of("a.mp4", aspect=Fraction(16, 15)), WHOLE, REFUSED),
     "no container": (of("a.h264"), WHOLE, REFUSED),
     "a list": (listed, WHOLE, REFUSED),
+    "a film in several files": (spanned, WHOLE, REFUSED),
 }
 
 
@@ -125,6 +135,12 @@ def found(make: Make, folder: Path, part: Part) -> str:
 def test_who_finds_something_else_has_raised_the_number_that_it_is_kept_under(tmp_path: Path, kind: str) -> None:
     make, part, before = FILMS[kind]
     assert (COUNTING, found(make, tmp_path, part)) == (COUNTED_BY, before)
+
+
+@pytest.mark.parametrize("make", [listed, spanned])
+def test_what_leads_to_other_files_is_refused_for_that(tmp_path: Path, make: Make) -> None:
+    with pytest.raises(ClipError, match="a list of other files"):
+        count(make(tmp_path))
 
 
 def test_all_that_is_counted_is_among_that() -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import av
@@ -105,6 +108,57 @@ def test_what_is_not_as_it_was_written_is_replaced(film: Path, store: Path, deco
     assert decoded == [film.name] * 2
 
 
+def pipe(place: Path) -> None:
+    place.unlink()
+    os.mkfifo(place)
+
+
+def huge(place: Path) -> None:
+    os.truncate(place, 1 << 40)
+
+
+def folder(place: Path) -> None:
+    place.unlink()
+    place.mkdir()
+    (place / "in it").touch()
+
+
+@pytest.mark.parametrize("put", [pipe, huge, folder])
+def test_what_is_no_file_of_ours_in_its_place_is_not_read(
+    film: Path, store: Path, decoded: list[str], put: Callable[[Path], None]
+) -> None:
+    fresh = once(film)
+    put(next(store.iterdir()))
+    with within(30):
+        assert once(film) == fresh
+    assert decoded == [film.name] * 2
+    again = 3 if put is folder else 2  # nothing takes the place of a folder
+    assert once(film) == fresh
+    assert len(decoded) == again
+
+
+@contextmanager
+def within(seconds: int) -> Iterator[None]:
+    """Who waits for a pipe that nobody writes to is interrupted."""
+    before = signal.signal(signal.SIGALRM, lambda *_: pytest.fail("it waits for ever"))
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_what_another_user_counted_is_not_believed(
+    film: Path, decoded: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once(film)
+    own = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: own + 1)
+    once(film)
+    assert len(decoded) == 2
+
+
 def test_a_count_under_the_name_of_another_is_not_believed(film: Path, store: Path, decoded: list[str]) -> None:
     once(film, 0.1)
     (other,) = store.iterdir()
@@ -168,18 +222,22 @@ def test_a_refused_film_is_looked_at_again(tmp_path: Path, store: Path, decoded:
     assert not store.exists()
 
 
-def test_what_was_counted_of_another_film_is_not_kept_as_this_one(
-    film: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("then", ["another", "gone"])
+def test_a_film_that_is_replaced_while_it_is_counted_is_refused(
+    film: Path, store: Path, monkeypatch: pytest.MonkeyPatch, then: str
 ) -> None:
-    """It takes the film's place between its sha256 and its being decoded."""
+    """Its pictures would be called those of the film whose sha256 was counted before."""
 
     def replaced(path: Path, *part: float | None) -> Counted:
-        return count(make_film(path, 5, size=(32, 24)), *part)
+        found = count(make_film(path, 5, size=(32, 24)), *part)
+        if then == "gone":
+            path.unlink()
+        return found
 
     monkeypatch.setattr(known, "count", replaced)
-    assert len(once(film).pts_s) == 5
-    monkeypatch.setattr(known, "count", lambda path, *part: film.unlink() or count(make_film(path.with_name("x.mp4"))))
-    once(film)
+    said = {"another": "was replaced while it was counted", "gone": "cannot be read: No such file"}
+    with pytest.raises(ClipError, match=said[then]):
+        once(film)
     assert not store.exists()
 
 

@@ -10,8 +10,11 @@ from pathlib import Path
 import av
 import pytest
 
+from rig.clips.counted import count
 from rig.clips.decode import pictures
 from rig.clips.manifest import read_clip
+from rig.clips.normalise import normalise
+from rig.clips.sound import has_sound, sound_of
 from rig.errors import ClipError
 from tests.films import make_film, number_of, turned
 
@@ -49,6 +52,20 @@ GOOD: dict[str, tuple[Make, float]] = {
     "a name as people give them": (lambda p: make_film(p / " -« café ü [1]»\n.mp4", 25), 25),
     "a name of 254 bytes": (lambda p: make_film(p / ("x" * 250 + ".mp4"), 25), 25),
 }
+
+
+@pytest.mark.parametrize("name", ["file:film.mkv", "concat:film.mkv", "a:b.mkv"])
+def test_a_name_with_a_colon_is_that_of_a_file_and_never_means_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The sha256 was counted of that file."""
+    monkeypatch.chdir(tmp_path)
+    make_film(tmp_path / "film.mkv", 5, sound=(0, 1))
+    film, made = make_film(tmp_path / name, 9).relative_to(tmp_path), Path(f"new-{name}").with_suffix(".mp4")
+    assert len(count(film).pts_s) == 9
+    assert [number_of(picture) for picture in pictures(film)] == list(range(9))
+    assert (sound_of(film), has_sound(film)) == (None, False)
+    assert len(normalise(film, made).film.pts_s) == 9
 
 
 @pytest.mark.parametrize("kind", GOOD)

@@ -151,6 +151,29 @@ def test_it_owes_what_was_guessed_before_and_goes_on_with_nothing_itself(resumed
         assert [a["answer"] for a in now.answers] == [a["answer"] for a in then.answers]
 
 
+# --- what happened in a part that was not stored ------------------------------------------------------------------
+
+UNSEEN = {
+    "counted, but not numbered": ("unnumbered_frames: 2, first_pulse: 60, last_pulse: 160", "line", 2),
+    "exposed, but not numbered": ("unnumbered_frames: 2, first_pulse: 60, last_pulse: 160", "frame", 2),
+    "many at once, some twice": ("late_frames: 3, duplicate_frames: 10, first_pulse: 60, last_pulse: 205", "line", 3),
+    "a camera lost": ("disconnects: 1, away_s: 0.2, first_pulse: 60, last_pulse: 150", "line", 1),
+}
+
+
+@pytest.mark.parametrize("what", UNSEEN)
+def test_what_happened_where_nothing_was_stored_comes_to_the_same_verdict(what: str, tmp_path: Path) -> None:
+    faults, counter, seed = UNSEEN[what]
+    rig, protocol = (
+        write_rig(tmp_path, seed=seed, faults=faults),
+        write_protocol(tmp_path, ("a", 2, "none"), ("b", 1, "all")),
+    )
+    text = rig.read_text()
+    rig.write_text(text.replace("serial: SIM-", f"simulated: {{counter: {counter}}}, serial: SIM-"))
+    made = Made(record(tmp_path, rig, protocol).path, protocol)
+    assert_same_verdict(compared(verdict_of(made.path)), replay(made, tmp_path / "again").path)
+
+
 # --- where it lies ------------------------------------------------------------------------------------------------
 
 

@@ -29,6 +29,7 @@ def test_log_equals_the_pixels_of_every_flip_with_film_frames_left_out(tmp_path:
     assert [seen for seen, _ in read] == [logged for _, logged in read]
     shown = [seen[0] for seen, _ in read if seen]
     assert len(shown) == len(flips)
+    assert {seen[1] for seen, _ in read if seen} == {0, 1}  # where the patch is, and not beside it
     assert (shown[0], shown[-2:]) == (0, [24, -1])  # the last one is neutral
     never_shown = set(range(25)) - set(shown)
     assert sum(flip.skipped for flip in flips) == len(never_shown) > 0
