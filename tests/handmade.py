@@ -68,6 +68,7 @@ class Plan:
     sound_late_ms: tuple[float | None, ...] = ()  # of each film as told in the log; None: it did not begin
     steps_missing: set[int] = field(default_factory=set)  # no row of them
     steps_open: set[int] = field(default_factory=set)  # begun, and no row closes them
+    trials: tuple[int, int, int] = (0, 0, 0)  # of each step
     step_shift_s: dict[int, tuple[float, float]] = field(default_factory=dict)  # onset and end moved
     raw_ppm: float = 12.0  # of the host clock against CLOCK_MONOTONIC_RAW
     utc_step_s: float = 0.0  # by which UTC is set in mid-run
@@ -236,7 +237,8 @@ class _Maker:
             config[name].attrs.update(
                 path=self.plan.protocol_path if name == "protocol" else "/nowhere/rig.yaml", sha256="0"
             )
-        config["steps"] = json.dumps(STEPS)
+        steps = zip(STEPS, self.plan.trials, strict=True)
+        config["steps"] = json.dumps([{**step, "trial": trial} for step, trial in steps])
         devices = {name: {"kind": "camera", "simulated": True} for name in DIVISORS}
         box = {"kind": "box", "simulated": True, "capabilities": {"protocol": 1, "baud": 0}}
         config["devices"] = json.dumps({**devices, "box": box})

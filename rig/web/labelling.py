@@ -32,8 +32,8 @@ from rig.web.shelf import Shelf
 HIDDEN = "hidden while labelling"
 SESSION_HEADER = "x-session"
 OPEN_BANNERS = {"simulated", "recording", "cut", "misplaced", "unjudged"}  # made of names of devices and files alone
-OPEN_OF_TRIALS = ("run", "kind", "from_s", "to_s", "first_pulse", "last_pulse")
-OPEN_OF_SESSION = ("id", "title", "rig", "base", "streams", "runs", "gaps", "extras")
+OPEN_OF_STEPS = ("run", "kind", "from_s", "to_s", "first_pulse", "last_pulse", "trial")
+OPEN_OF_SESSION = ("id", "title", "rig", "base", "streams", "runs", "trials", "gaps", "extras")
 
 
 def routes(shelf: Shelf) -> list[Route]:
@@ -127,10 +127,10 @@ def blind(overview: Json) -> Json:
 
     Only what is listed here passes, and no text that a person wrote.
     """
-    trials = [{**{key: row[key] for key in OPEN_OF_TRIALS}, "name": row["kind"]} for row in overview["trials"]]
+    steps = [{**{key: row[key] for key in OPEN_OF_STEPS}, "name": row["kind"]} for row in overview["steps"]]
     return {
         **{key: overview[key] for key in OPEN_OF_SESSION},
-        "trials": [{**trial, "step": None, "clip": None, "trial": None} for trial in trials],
+        "steps": [{**step, "step": None, "clip": None} for step in steps],
         "not_stored": [{**row, "reason": HIDDEN} for row in overview["not_stored"]],
         "alarms": [{**row, "text": HIDDEN} for row in overview["alarms"]],
         "answers": [],

@@ -1,4 +1,4 @@
-"""What a page is told of a session before it asks for pictures: streams, runs, trials, holes, alarms, answers, banners.
+"""What a page is told of a session before it asks for pictures: streams, runs, steps, holes, alarms, answers, banners.
 
 Times are s from pulse 0 of the session on the host clock; pulses are those of the base stream of their run. Texts are
 whatever a protocol, a device or a person wrote: plain strings, for the page to show as such.
@@ -7,6 +7,7 @@ whatever a protocol, a device or a person wrote: plain strings, for the page to 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import groupby
 from pathlib import Path
 from shlex import quote
 from typing import Any, TypeVar
@@ -45,6 +46,7 @@ def overview(opened: Opened) -> Json:
                 damages.append(_banner("unreadable", str(error)))
         return found
 
+    steps = each_run(_steps)
     told = {
         "id": opened.identity,
         "title": f"sub-{session.subject} ses-{first.session:02d}",
@@ -52,7 +54,8 @@ def overview(opened: Opened) -> Json:
         "base": first.base.name,
         "streams": [_stream(stream) for stream in session.streams.values()],
         "runs": [_run(axis) for axis in opened.axes.values()],
-        "trials": each_run(_trials),
+        "steps": steps,
+        "trials": list(_trials(steps)),
         "gaps": each_run(_gaps),
         "not_stored": each_run(_not_stored),
         "extras": each_run(_extras),
@@ -81,7 +84,7 @@ def _run(axis: Axis) -> Json:
     return {"number": run.number, "outcome": str(run.outcome), **ends, "segments": axis.segments}
 
 
-def _trials(axis: Axis) -> Iterator[Json]:
+def _steps(axis: Axis) -> Iterator[Json]:
     """Each step that was shown, as often as it was; one whose end was never told until nobody knows of the screen."""
     rows, steps, until_s = axis.run.trials, axis.run.steps, _known_until_s(axis)
     for index, onset_ns, ended_ns in rows[["step", "onset_host_ns", "ended_host_ns"]].tolist():
@@ -101,6 +104,15 @@ def _trials(axis: Axis) -> Iterator[Json]:
             "first_pulse": int(axis.pulse_at(from_s)),
             "last_pulse": int(axis.pulse_at(to_s)),
         }
+
+
+def _trials(steps: list[Json]) -> Iterator[Json]:
+    """The steps of one trial together, as often as it was shown: begun anew in another run, it is one more."""
+    for (run, number), rows in groupby(steps, lambda step: (step["run"], step["trial"])):
+        first, *_ = shown = list(rows)
+        if number is not None:
+            begin = {key: first[key] for key in ("from_s", "first_pulse")}
+            yield {"run": run, "trial": number, **begin, **{key: shown[-1][key] for key in ("to_s", "last_pulse")}}
 
 
 def _known_until_s(axis: Axis) -> float:

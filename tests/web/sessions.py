@@ -27,6 +27,7 @@ HOSTILE = "<img src=x onerror='window.hacked=1'>\"'&</script><script>window.hack
 RUN_FILE = "sub-001_ses-01_run-01_session.h5"
 LOST = {"HS": {40, 41, 42, 43, 44}, "VIS": {60}}  # of `troubled`
 NOT_STORED = ("NIR", 100, 140)
+TRIALS = (0, 1, 1)  # of its steps: an instruction, a clip and the question about it
 DAMAGED, GHOST = 120, 30  # of HS; the latter an extra one behind it
 LABELLED = (150, 155, 160)  # onset, apex and offset of `labelled`
 
@@ -85,10 +86,10 @@ def troubled(folder: Path, **words: Any) -> Path:
     """Two runs made by hand, in which much is wrong; texts of people are hostile. `words`: fields of the first Plan."""
     protocol = f"name: {HOSTILE!r}\n{handmade.REQUIRED}"
     plan = handmade.Plan(lost=LOST, not_stored=[NOT_STORED], damaged={"HS": {DAMAGED}}, ghosts={"HS": [GHOST]},
-                         alarm=HOSTILE, protocol_text=protocol, **words)  # fmt: skip
+                         alarm=HOSTILE, protocol_text=protocol, trials=TRIALS, **words)  # fmt: skip
     handmade.make_run(folder, plan)
     later = {"host_0": handmade.HOST_0 + 20_000_000_000, "created_utc": "2026-03-01T10:00:20+00:00"}
-    second = handmade.Plan(run=2, body_groups=20, **later)
+    second = handmade.Plan(run=2, body_groups=20, trials=TRIALS, **later)
     return handmade.make_run(folder, second).parent
 
 

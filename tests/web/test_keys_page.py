@@ -41,8 +41,10 @@ KEYS: dict[str, tuple[str, str, object, str]] = {
     "[": ("]", SPEED, "less", ""),
     "]": ("[", SPEED, "more", ""),
     "j": ("", "document.activeElement.tagName", "INPUT", "Escape"),
-    "t": ("", PULSE, "more", ""),
-    "T": ("", PULSE, "less", ""),
+    "t": ("", "rig.place().run", 2, ""),
+    "T": ("", NOTICE.format("trial 1"), True, ""),
+    "m": ("", NOTICE.format("report-how"), True, ""),
+    "M": ("", NOTICE.format("clip1"), True, ""),
     "g": ("", PULSE, 40, ""),
     "G": ("", PULSE, 60, ""),
     "a": ("", NOTICE.format("No later alarm"), True, ""),
@@ -76,7 +78,7 @@ KEYS: dict[str, tuple[str, str, object, str]] = {
     ")": ("i i", DRAWN, "other", "h"),
     "?": ("", "document.querySelector('dialog.help').open", True, "Escape"),
 }
-FROM = {"t": 0, "g": 0}  # pulses at which keys are pressed, if not at 100
+FROM = {"g": 0}  # pulses at which keys are pressed, if not at 100
 HELD = {"⇧": "Shift", "Alt": "Alt"}
 NAMES = {
     "←": "ArrowLeft",

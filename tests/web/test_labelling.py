@@ -68,7 +68,7 @@ class Told:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return make_run(tmp_path, Plan(body_groups=30, alarm=HOSTILE))
+    return make_run(tmp_path, Plan(body_groups=30, alarm=HOSTILE, trials=(0, 1, 1)))
 
 
 @pytest.fixture
@@ -210,7 +210,8 @@ def test_a_coder_is_told_nothing_of_film_clip_question_or_answer_until_the_film_
     assert [word for word in words if word not in shown] == []
     blind = pages["anna"].get("/api/session")
     assert [word for word in words if word in json.dumps(blind)] == []
-    assert [trial["kind"] for trial in blind["trials"]] == ["instruction", "clip", "question"]
+    assert [step["kind"] for step in blind["steps"]] == ["instruction", "clip", "question"]
+    assert [trial["trial"] for trial in blind["trials"]] == [1]  # a coder goes from trial to trial, too
     moment = "/api/pictures?run=1&pulse=70&count=1&size=full&as=raw"
     assert b"bunny" in pages["anna"].ask("GET", f"{moment}&film=1").content
     assert not [word for word in words if word.encode() in pages["anna"].ask("GET", moment).content]

@@ -107,11 +107,12 @@ def test_holes_are_told_with_cause_and_time(overview: Any) -> None:
     assert (extra["run"], extra["stream"], extra["after_pulse"]) == (1, "HS", 30)
 
 
-def test_trials_answers_and_alarms_are_told_with_their_pulse(overview: Any) -> None:
-    trials = {(trial["run"], trial["name"]): trial for trial in overview["trials"]}
-    assert len(trials) == 6
-    clip = trials[1, "clip1"]
-    assert (clip["clip"], clip["kind"], clip["step"]) == ("bunny", "clip", 1)
+def test_steps_answers_and_alarms_are_told_with_their_pulse(overview: Any) -> None:
+    steps = {(step["run"], step["name"]): step for step in overview["steps"]}
+    assert len(steps) == 6
+    clip = steps[1, "clip1"]
+    assert (clip["clip"], clip["kind"], clip["step"], clip["trial"]) == ("bunny", "clip", 1, 1)
+    assert steps[1, "welcome"]["trial"] is None
     assert [clip["from_s"], clip["to_s"]] == pytest.approx([0.5, 1.5], abs=1e-3)
     at_s = exposed_s(Plan())
     assert [clip["first_pulse"], clip["last_pulse"]] == [int((at_s <= s).sum()) - 1 for s in (0.5 - 20e-6, 1.5 - 20e-6)]
@@ -123,13 +124,31 @@ def test_trials_answers_and_alarms_are_told_with_their_pulse(overview: Any) -> N
     assert (alarm["run"], alarm["pulse"], alarm["text"]) == (1, 0, HOSTILE)
 
 
+def test_a_trial_is_its_steps_together_in_each_run(overview: Any) -> None:
+    """From the clip's beginning to the end of the question about it."""
+    steps = {(step["run"], step["name"]): step for step in overview["steps"]}
+    assert [(trial["run"], trial["trial"]) for trial in overview["trials"]] == [(1, 1), (2, 1)]
+    for trial in overview["trials"]:
+        first, last = (steps[trial["run"], name] for name in ("clip1", "report-how"))
+        assert [trial["from_s"], trial["first_pulse"]] == [first["from_s"], first["first_pulse"]]
+        assert [trial["to_s"], trial["last_pulse"]] == [last["to_s"], last["last_pulse"]]
+
+
+def test_trials_one_behind_the_other_are_two_and_steps_outside_are_none(tmp_path: Path) -> None:
+    found = of(make_run(tmp_path, Plan(trials=(1, 2, 0))))
+    steps = {step["name"]: step for step in found["steps"]}
+    assert [(t["trial"], t["from_s"], t["to_s"]) for t in found["trials"]] == [
+        (number, steps[name]["from_s"], steps[name]["to_s"]) for number, name in ((1, "welcome"), (2, "clip1"))
+    ]
+
+
 def test_a_step_that_was_cut_ends_with_the_last_flip_and_not_in_the_next_run(tmp_path: Path) -> None:
     path = make_run(tmp_path, Plan(steps_open={1}, steps_missing={2}, outcome="incomplete", closed=False))
     make_run(tmp_path, Plan(run=2, host_0=HOST_0 + SECOND_NS, created_utc="2026-03-01T10:00:20+00:00"))
     with h5py.File(path, locking=False) as file:
         last_ns = file["stimulus/presentation/flips"]["host_ns"].max()  # behind what was written lie zeros
         onset_ns = file["intervals/trials"]["onset_host_ns"].max()
-    [cut] = [trial for trial in of(path.parent)["trials"] if (trial["run"], trial["name"]) == (1, "clip1")]
+    [cut] = [step for step in of(path.parent)["steps"] if (step["run"], step["name"]) == (1, "clip1")]
     lasted_s = (last_ns - onset_ns) / 1e9 + 1 / 60
     assert cut["to_s"] - cut["from_s"] == pytest.approx(lasted_s, abs=1e-3)
     assert cut["last_pulse"] == (exposed_s(Plan()) <= cut["to_s"]).sum() - 1
@@ -266,7 +285,7 @@ def test_a_run_whose_pulses_cannot_be_read_costs_none_of_the_others(tmp_path: Pa
         app = build(shelf, {TOKEN: None})
         found = told(app, "/api/session")
         assert [run["number"] for run in found["runs"]] == [2]
-        assert {trial["run"] for trial in found["trials"]} == {2}
+        assert {step["run"] for step in found["steps"]} == {2}
         [unreadable] = [banner["text"] for banner in found["banners"] if banner["kind"] == "unreadable"]
         assert path.name in unreadable
         assert pictures(app, "run=2&pulse=3")[0][0]["pulse"] == 3
@@ -281,5 +300,5 @@ def test_a_bad_log_costs_the_alarms_and_nothing_else(tmp_path: Path) -> None:
     found = of(path)
     assert found["answers"] == []
     assert [alarm["text"] for alarm in found["alarms"]] == ["low light"]
-    assert len(found["trials"]) == 3
+    assert len(found["steps"]) == 3
     assert any("answers" in banner["text"] for banner in found["banners"] if banner["kind"] == "unreadable")

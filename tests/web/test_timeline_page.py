@@ -31,6 +31,17 @@ LANES = """async () => {
   const lanes = lanesOf(rig.page.session).map(({ name, kind, top, height }) => [name || kind, [top, top + height]]);
   return Object.fromEntries(lanes);
 }"""
+LANES_WITHOUT_TRIALS = """async () => {
+  const { lanesOf } = await import("/static/timeline-draw.js");
+  return lanesOf({ ...rig.page.session, trials: [] }).map(({ name }) => name);
+}"""
+BREAKS = """async () => {
+  const [{ Axis }, { wordsOf }] = [await import("/static/axis.js"), await import("/static/words.js")];
+  const run = (number, atS) => ({ number, first_pulse: 0, last_pulse: 99, segments: [[0, 99, atS, 0.01]] });
+  const { breaks } = new Axis([run(1, 0), run(3, 5), run(4, 5.5), run(5, 9)]);
+  return breaks.map((row) => [row.from_s, row.to_s, wordsOf.break(row)]);
+}"""
+BETWEEN = "nothing recorded: run 1 ended, run 2 began"
 DETAILED = "rig.page.timeline.details.motion?.toS === rig.page.timeline.toS"  # motion of what is in view is here
 SAMPLED = "rig.page.timeline.details.motion?.is_each_frame === false"
 FLIPS = "async () => (await (await fetch('/api/flips?from_s=0&to_s=9')).json()).flips"
@@ -131,15 +142,15 @@ def columns_zoomed(page: Watched) -> tuple[float, float]:
     return one - one_s * per_s, per_s
 
 
-def test_runs_trials_labels_and_answers_stand_where_they_are(viewer: Watched) -> None:
+def test_runs_steps_labels_and_answers_stand_where_they_are(viewer: Watched) -> None:
     """Over the whole session, at whose ends the lanes begin and end."""
     viewer.press("h")
     lanes, clips, labels, answers = drawn(viewer, "lane", "clip", "label", "answer")
     zero, per_s = columns(viewer)
-    runs, trials = viewer.js("told.runs"), viewer.js("told.trials")
+    runs, steps = viewer.js("told.runs"), viewer.js("told.steps")
     between = [zero + per_s * second_of(runs[0], runs[0]["last_pulse"]), zero + per_s * second_of(runs[1], 0)]
     assert not [bar for bar in lanes if between[0] + 3 < bar[1] < between[1] - 3], "between two runs there is no lane"
-    films = [trial for trial in trials if trial["clip"]]
+    films = [step for step in steps if step["clip"]]
     assert len(films) == 2
     for film in films:
         assert [bar for bar in clips if abs(bar[1] - (zero + per_s * film["from_s"])) < 3], film
@@ -149,6 +160,56 @@ def test_runs_trials_labels_and_answers_stand_where_they_are(viewer: Watched) ->
     for answer in viewer.js("told.answers"):
         column = zero + per_s * max(answer["at_s"], ends(viewer)[0])  # one from before the first pulse stands there
         assert [bar for bar in answers if bar[1] - 2 <= column <= bar[2] + 2], answer
+
+
+def test_the_row_of_trials_holds_each_trial_whole_and_only_sessions_with_trials_have_it(viewer: Watched) -> None:
+    """From its clip to the end of its question; what comes before belongs to none."""
+    viewer.press("h")
+    zero, per_s = columns(viewer)
+    middle = rows_of(viewer, "trials").start + 1  # above the words
+    found = [bar[1:] for bar in drawn(viewer, "trial")[0] if bar[0] == middle]
+    steps = viewer.js("told.steps")
+    due = [
+        [zero + per_s * step["from_s" if name == "clip1" else "to_s"] for name in ("clip1", "report-how")
+         for step in steps if (step["run"], step["name"]) == (run, name)]
+        for run in (1, 2)
+    ]  # fmt: skip
+    assert found == [pytest.approx(ends, abs=2) for ends in due]
+    assert "trials" not in viewer.js(LANES_WITHOUT_TRIALS)
+
+
+def test_between_two_runs_the_lanes_are_hatched_and_the_pointer_and_a_click_say_why(viewer: Watched) -> None:
+    viewer.press("h", "Home")
+    zero, per_s = columns(viewer)
+    first, second = viewer.js("told.runs")
+    left = zero + per_s * second_of(first, first["last_pulse"])
+    right = zero + per_s * second_of(second, 0)
+    [faint, panel] = viewer.js(INKS, ["faint", "panel"])
+    picture = painted(viewer).astype(int)
+    is_dark = np.abs(picture - faint).sum(axis=2) < np.abs(picture - panel).sum(axis=2)
+    for stream in ("HS", "VIS", "NIR"):
+        assert 0.1 < is_dark[rows_of(viewer, stream), round(left) + 3 : round(right) - 3].mean() < 0.5, stream
+    words = "document.querySelector('.pointer-words').textContent"
+    for column, is_between in ((left + 20, True), (right - 20, True), (left - 20, False), (right + 20, False)):
+        point(viewer, column)
+        assert (BETWEEN in viewer.js(words)) is is_between
+    point(viewer, (left + right) / 2)
+    viewer.page.mouse.down()
+    viewer.page.mouse.up()
+    viewer.until(f"{CANVAS.format('HS')}.dataset.picture === 'HS/1/{first['last_pulse']}'")
+    viewer.until(f"document.querySelector('.foot .notice').textContent === {BETWEEN!r}")
+    point(viewer, left - 20)
+    viewer.page.mouse.down()
+    viewer.page.mouse.up()
+    viewer.until("document.querySelector('.foot .notice').textContent === ''")
+
+
+def test_a_break_is_only_where_time_went_by_and_a_run_that_is_not_shown_is_not_said_to_be_none(viewer: Watched) -> None:
+    """Run 2 cannot be read; the clocks of runs 3 and 4 overlap."""
+    assert viewer.js(BREAKS) == [
+        [pytest.approx(1), 5, "nothing that can be shown: run 1 ended, run 3 began"],
+        [pytest.approx(6.5), 9, "nothing recorded: run 4 ended, run 5 began"],
+    ]
 
 
 def test_flips_apexes_extras_and_alarms_are_ticks_and_a_diamond_where_they_are(viewer: Watched) -> None:
@@ -163,7 +224,7 @@ def test_flips_apexes_extras_and_alarms_are_ticks_and_a_diamond_where_they_are(v
     def columns_at(*seconds: float) -> list[int]:
         return [column for at_s in seconds if (column := round(zero + per_s * at_s)) < width]
 
-    feet = slice(rows_of(viewer, "trials").stop - FLIP_PX, rows_of(viewer, "trials").stop)
+    feet = slice(rows_of(viewer, "steps").stop - FLIP_PX, rows_of(viewer, "steps").stop)
     flips = columns_at(*(at_s for at_s, *_ in viewer.js(FLIPS)))
     assert len(flips) > 100
     assert columns_of(ink[feet]) == pytest.approx(flips, abs=1)

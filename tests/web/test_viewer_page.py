@@ -195,6 +195,28 @@ def test_an_address_leads_to_a_pulse_and_follows_it(browser: Browser, trouble_ad
         assert page.place() == (1, 77)
 
 
+def test_the_jump_to_gaps_stops_between_two_runs_and_says_so(troubled_viewer: Watched) -> None:
+    troubled_viewer.go(1, 200)
+    troubled_viewer.press("g")
+    troubled_viewer.until("document.querySelector('canvas[data-stream=HS]').dataset.picture === 'HS/1/263'")
+    troubled_viewer.until(f"{SAID} === 'nothing recorded: run 1 ended, run 2 began'")
+    troubled_viewer.go(2, 50)
+    troubled_viewer.press("G")
+    assert troubled_viewer.place() == (1, 263)
+
+
+def test_what_was_played_goes_on_in_the_next_run_at_once(troubled_viewer: Watched) -> None:
+    """Between them lie 17 s in which nothing was recorded: six minutes at this speed."""
+    troubled_viewer.go(1, 262)
+    choose_speed(troubled_viewer, "0.05")
+    troubled_viewer.press("Space")
+    troubled_viewer.until("rig.place().run === 2 && rig.place().pulse >= 2")
+    troubled_viewer.press("Space")
+    shown, passed, skipped, without = counted(troubled_viewer)
+    assert passed == 2 + troubled_viewer.place()[1] + 1
+    assert shown + skipped + without == passed
+
+
 def counted(page: Watched) -> tuple[int, int, int, int]:
     """Frames shown, passed, skipped and without a picture, as the page says."""
     text = page.js("document.querySelector('.foot .count').textContent")

@@ -14,6 +14,22 @@ export class Axis {
         return placed;
       });
     this.length = start;
+    this.breaks = this.#breaks();
+  }
+
+  /** Where nothing was recorded between a run and the next: {run, next, first_pulse, from_s, to_s}; places hold none. */
+  #breaks() {
+    const between = this.runs.slice(1).map((next, n) => {
+      const { number: run, last_pulse: pulse } = this.runs[n];
+      const fromS = this.secondsOf(next.start - 1) + this.periodS;
+      return { run, next: next.number, first_pulse: pulse, from_s: fromS, to_s: this.secondsOf(next.start) };
+    });
+    return between.filter((row) => row.to_s > row.from_s);
+  }
+
+  /** The break at a moment; undefined: there is none. */
+  breakAt(seconds) {
+    return this.breaks.find((row) => row.from_s <= seconds && seconds < row.to_s);
   }
 
   /** Index of a place; of one outside its run the nearest within; -1: there is no such run. */

@@ -5,7 +5,7 @@ import { button, choice, labelled, leave, number } from "./fields.js";
 import { FORMS } from "./jumps.js";
 import { MOST_STEP, SPEEDS } from "./player.js";
 
-const STOPS = ["trial", "gap", "alarm", "answer", "label"];
+const STOPS = ["trial", "step", "gap", "alarm", "answer", "label"];
 
 const group = (name, ...children) => element("div", { class: "group", role: "group", "aria-label": name }, ...children);
 

@@ -1,4 +1,4 @@
-// Places to jump to: what was typed, and the next or previous of trials, gaps, alarms, answers and labels.
+// Places to jump to: what was typed, and the next or previous of trials, steps, gaps, alarms, answers and labels.
 
 import { getJson } from "./api.js";
 import { firstPulse } from "./labels.js";
@@ -41,7 +41,13 @@ export function stopsOf(session, axis) {
   const at = (row) => row.pulse;
   return {
     trial: sorted(axis, [session.trials, first, wordsOf.trial]),
-    gap: sorted(axis, [session.gaps, first, wordsOf.gap], [session.not_stored, first, wordsOf.notStored]),
+    step: sorted(axis, [session.steps, first, wordsOf.step]),
+    gap: sorted(
+      axis,
+      [session.gaps, first, wordsOf.gap],
+      [session.not_stored, first, wordsOf.notStored],
+      [axis.breaks, first, wordsOf.break], // at the last pulse before it
+    ),
     alarm: sorted(axis, [session.alarms, at, wordsOf.alarm]),
     answer: sorted(axis, [session.answers, at, wordsOf.answer]),
     label: sorted(axis, [session.labels ?? [], firstPulse, wordsOf.label]),

@@ -39,14 +39,15 @@ function moves(page) {
 }
 
 function jumps(page) {
-  const to = (kind, letter) => ({
+  const to = (kind, letter, words = kind) => ({
     keys: `${letter} ${letter.toUpperCase()}`,
-    words: `next, previous ${kind}`,
+    words: `next, previous ${words}`,
     act: ({ key }) => page.jumpToStop(kind, key === letter ? 1 : -1),
   });
   return [
     { keys: "j", words: "go to a pulse, a time, a second of a clip", act: () => page.controls.place.select() },
     to("trial", "t"),
+    to("step", "m", "step of the protocol"),
     to("gap", "g"),
     to("alarm", "a"),
     to("answer", "q"),

@@ -16,7 +16,7 @@ import { MOST_STEP, Player } from "./player.js";
 import { Probe } from "./probe.js";
 import { Room } from "./room.js";
 import { Timeline } from "./timeline.js";
-import { noMore } from "./words.js";
+import { noMore, wordsOf } from "./words.js";
 
 const NO_PULSE = "No pulse of this session is known: nothing can be shown. rig info SESSION tells what it holds.";
 const SCRUBBING = { isMoving: true, isScrubbing: true };
@@ -47,7 +47,7 @@ export class Page {
     this.player = new Player(this.axis, this.display, session);
     this.comparison = new Comparison(this.axis, this.display, [...tiles.values()], (words) => this.notice(words));
     this.contrast = new Contrast(tiles, this.display);
-    this.timeline = new Timeline(this.axis, session, this.stimulus, (index) => this.player.go(index, SCRUBBING));
+    this.timeline = new Timeline(this.axis, session, this.stimulus, (...at) => this.#scrub(...at));
     this.probe = new Probe(this);
     this.unsaved = () => ""; // what is not saved yet, in words
     this.onStop = () => {}; // called with (kind, place) after a jump to the next or previous of a kind
@@ -178,6 +178,13 @@ export class Page {
       if (move === this.player.moves) this.notice(error.message);
       return false;
     }
+  }
+
+  /** Between two runs no place lies: the last one before is shown, and said why. */
+  #scrub(index, seconds) {
+    this.player.go(index, SCRUBBING);
+    const found = this.axis.breakAt(seconds);
+    this.tell(found ? wordsOf.break(found) : "");
   }
 
   /** To the next or previous of a kind, and say what it is. */

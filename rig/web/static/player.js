@@ -120,14 +120,17 @@ export class Player {
     const due = Math.min(this.axis.indexAt(seconds), end);
     this.#showDue(Math.min(clock.from + Math.floor((due - clock.from) / clock.stride) * clock.stride, end), nowMs);
     if (due >= end) this.#atEnd(end);
+    else if (this.axis.breakAt(seconds)) this.#begin(due + 1, clock.last);
   }
 
-  /** The clock starts when the first moments are here. */
+  /** The clock starts when the first moments are here, those of the same run: nothing is read ahead beyond it. */
   #isReady(from) {
     this.display.isMoving = true;
     this.display.readAhead(from, this.#travel);
     const { stride } = this.clock;
-    const first = [0, 1, 2, 3].map((n) => from + n * stride).filter((index) => index < this.axis.length);
+    const { axis } = this;
+    const isIn = (index) => index < axis.length && axis.runOf(index) === axis.runOf(from);
+    const first = [0, 1, 2, 3].map((n) => from + n * stride).filter(isIn);
     return first.every((index) => this.display.has(index));
   }
 

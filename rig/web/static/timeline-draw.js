@@ -1,9 +1,10 @@
-// Draws the time line: lanes of trials, marks, motion and streams over a range of seconds.
+// Draws the time line: lanes of trials, steps, marks, motion and streams over a range of seconds.
 
 import { wordsOf } from "./words.js";
 
 const RULER = 16; // heights of lanes, px
-const TRIALS = 18;
+const TRIALS = 14;
+const STEPS = 18;
 const MARKS = 12;
 const LABELS = 12;
 const MOTION = 26;
@@ -19,7 +20,8 @@ export const GUTTER = 52; // px, for the names of lanes
 export function lanesOf(session) {
   const wanted = [
     { name: "", kind: "ruler", height: RULER },
-    { name: "trials", kind: "trials", height: TRIALS },
+    ...(session.trials.length ? [{ name: "trials", kind: "trials", height: TRIALS }] : []),
+    { name: "steps", kind: "steps", height: STEPS },
     ...(session.labels ? [{ name: "labels", kind: "labels", height: LABELS }] : []),
     { name: "marks", kind: "marks", height: MARKS },
     { name: "motion", kind: "motion", height: MOTION },
@@ -98,14 +100,24 @@ export class Drawing {
     }
   }
 
-  _trials(lane, session, { flips }) {
-    for (const trial of session.trials) {
-      if (!this.#isSeen(trial.from_s, trial.to_s)) continue;
-      this.#bar(trial.from_s, trial.to_s, lane, trial.clip ? this.colours.clip : this.colours.trial);
-      const left = Math.max(this.x(trial.from_s), GUTTER);
-      this.#write(wordsOf.trial(trial), left + 4, lane, this.colours.ink, this.x(trial.to_s) - left - 6);
+  _trials(lane, session) {
+    for (const trial of session.trials) this.#named(trial, wordsOf.trial(trial), lane, this.colours.trial);
+  }
+
+  _steps(lane, session, { flips }) {
+    for (const row of this.axis.breaks) this.#named(row, wordsOf.break(row), lane, this.colours.panel);
+    for (const step of session.steps) {
+      this.#named(step, wordsOf.step(step), lane, step.clip ? this.colours.clip : this.colours.trial);
     }
     this.#flips(flips, lane);
+  }
+
+  /** A bar with its words, as many as there is room for. */
+  #named(row, words, lane, colour) {
+    if (!this.#isSeen(row.from_s, row.to_s)) return;
+    this.#bar(row.from_s, row.to_s, lane, colour);
+    const left = Math.max(this.x(row.from_s), GUTTER);
+    this.#write(words, left + 4, lane, this.colours.ink, this.x(row.to_s) - left - 6);
   }
 
   #flips(flips, lane) {
@@ -148,6 +160,7 @@ export class Drawing {
       const ends = [run.first_pulse, run.last_pulse].map((pulse) => this.#secondsOf(run.number, pulse));
       this.#bar(...ends, lane, this.colours.lane);
     }
+    for (const row of this.axis.breaks) this.#hatch(row.from_s, row.to_s, lane);
     const own = (row) => row.stream === lane.name;
     for (const row of session.not_stored.filter(own)) this.#hatch(row.from_s, row.to_s, lane);
     for (const row of session.gaps.filter(own)) this.#bar(row.from_s, row.to_s, lane, this.colours.bad);

@@ -14,7 +14,7 @@ const EDGE = 0.1; // of the range: the cursor comes no nearer to its ends
 export class Timeline {
   /**
    * @param {{isOn: boolean}} stimulus whether the film is shown, and flips with it; the page's own
-   * @param {(index: number) => void} onScrub
+   * @param {(index: number, seconds: number) => void} onScrub
    */
   constructor(axis, session, stimulus, onScrub) {
     Object.assign(this, { axis, session, stimulus, onScrub });
@@ -173,7 +173,10 @@ export class Timeline {
   #onGrab(event) {
     if (event.button !== 0) return;
     this.root.setPointerCapture(event.pointerId);
-    const scrub = (moved) => this.onScrub(this.axis.indexAt(this.#secondsAt(moved)));
+    const scrub = (moved) => {
+      const seconds = this.#secondsAt(moved);
+      this.onScrub(this.axis.indexAt(seconds), seconds);
+    };
     scrub(event);
     this.root.addEventListener("pointermove", scrub);
     const release = () => this.root.removeEventListener("pointermove", scrub);
@@ -189,13 +192,16 @@ export class Timeline {
     say(this.pointer, [`${seconds.toFixed(3)} s`, ...this.#wordsAt(seconds, nearS), ...sampled, ...crowded].join(" · "));
   }
 
-  /** What lies at a moment: its trial, gaps, alarms and answers. */
+  /** What lies at a moment: its trial, step, gaps, alarms and answers. */
   #wordsAt(seconds, nearS) {
-    const { trials, gaps, not_stored: notStored, alarms, answers } = this.session;
+    const { trials, steps, gaps, not_stored: notStored, alarms, answers } = this.session;
     const covers = (row) => row.from_s <= seconds + nearS && row.to_s >= seconds - nearS;
+    const holds = (row) => row.from_s <= seconds && row.to_s > seconds;
     const isNear = ({ at_s: atS }) => atS !== null && Math.abs(this.axis.nearestS(atS) - seconds) <= nearS;
     return [
-      ...trials.filter((row) => row.from_s <= seconds && row.to_s > seconds).map(wordsOf.trial),
+      ...this.axis.breaks.filter(holds).map(wordsOf.break),
+      ...trials.filter(holds).map(wordsOf.trial),
+      ...steps.filter(holds).map(wordsOf.step),
       ...gaps.filter(covers).map(wordsOf.gap),
       ...notStored.filter(covers).map(wordsOf.notStored),
       ...alarms.filter(isNear).map(wordsOf.alarm),

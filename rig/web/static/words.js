@@ -10,9 +10,12 @@ export const whyNothing = ({ frame, reason }) =>
 export const noMore = (what, direction) => `No ${direction > 0 ? "later" : "earlier"} ${what}`;
 
 export const wordsOf = {
-  trial: ({ name, kind, clip }) => inOrder([...new Set([name ?? kind, clip])].filter(Boolean).join(" · ")),
+  trial: ({ trial }) => `trial ${trial}`,
+  step: ({ name, kind, clip }) => inOrder([...new Set([name ?? kind, clip])].filter(Boolean).join(" · ")),
   gap: ({ stream, cause }) => `${stream}: gap, ${cause}`,
   notStored: ({ stream, reason }) => `${stream}: not stored, ${reason}`,
+  break: ({ run, next }) =>
+    `${next === run + 1 ? "nothing recorded" : "nothing that can be shown"}: run ${run} ended, run ${next} began`,
   alarm: ({ text }) => `alarm: ${text}`,
   answer: ({ question, answer }) => `${question}: ${answer}`,
   label: ({ kind, emotion }) => `label: ${[kind, emotion].filter(Boolean).join(", ")}`,
