@@ -64,7 +64,7 @@ def is_real(screen: Screen) -> bool:
 
 
 def look_at_screen(screen: Screen, folder: Path, gather: Callable[[Callable[[], Any]], Any]) -> Displayed:
-    """List the monitors of the screen, and measure its refresh by a window that is shown for a second. Blocks.
+    """List the monitors of the screen, measure its refresh by a window shown for a second, and judge it. Blocks.
 
     `folder`: private, for the window. `gather` calls what it is given, keeps what it raises, and returns None then.
     """
@@ -72,10 +72,13 @@ def look_at_screen(screen: Screen, folder: Path, gather: Callable[[Callable[[], 
     about = (name, screen.width, screen.height, screen.refresh_hz)
     if not is_real(screen):
         return Displayed(*about)
-    from rig.stimulus.display import displays  # python-xlib is there on Linux only
+    from rig.stimulus.display import displays, require_rate  # python-xlib is there on Linux only
     from rig.stimulus.process import measured_refresh
 
     monitors = gather(lambda: displays(screen.display))
     if monitors is None:
         return Displayed(*about)
-    return Displayed(*about, tuple(monitors), gather(lambda: measured_refresh(screen, folder)))
+    measured_hz = gather(lambda: measured_refresh(screen, folder))
+    if measured_hz is not None:
+        gather(lambda: require_rate(screen, measured_hz))
+    return Displayed(*about, tuple(monitors), measured_hz)

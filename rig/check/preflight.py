@@ -306,7 +306,10 @@ def _look_at_devices(checked: Checked, rig: RigFile) -> tuple[dict[str, DeviceIn
         has_window = checked.protocol is None or checked.protocol.protocol.window
         if has_window:
             checked.screen = look_at_screen(rig.rig.screen, folder, partial(_gather, found))
-        devices, missing = wiring.open_those_there(rig.rig, checked.films.clips, folder, has_window=has_window)
+        is_fit = not found.problems  # an unfit screen is not opened again, to say and to measure the same once more
+        devices, missing = wiring.open_those_there(
+            rig.rig, checked.films.clips, folder, has_window=has_window, with_screen=is_fit
+        )
         found.problems += missing
         with closing(devices):
             infos = {name: _gather(found, device.describe) for name, device in devices.by_name.items()}

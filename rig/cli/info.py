@@ -91,6 +91,7 @@ def _describe_run(run: Run) -> dict[str, Any]:
         "outcome": str(run.outcome),
         "replayed_from": replayed_from(run),
         "being_recorded": run.is_being_recorded,
+        "next": _next(run),
         "misplaced": run.misplaced,
         "duration_s": round(Timeline(run).length_s, 3),
         "bytes": run.bytes,
@@ -116,6 +117,16 @@ def _describe_run(run: Run) -> dict[str, Any]:
         "disk": _disk_use(run),
         "verdict": verdict_word(run),
     }
+
+
+def _next(run: Run) -> str:
+    """The command that puts in order a run that nobody closed; empty for any other."""
+    from shlex import quote
+
+    from rig.session.layout import Outcome
+
+    is_left = run.outcome is Outcome.INCOMPLETE and not run.is_being_recorded
+    return f"rig recover {quote(str(run.path.parent))}" if is_left else ""
 
 
 def _silence(run: Run) -> str:
@@ -235,6 +246,7 @@ def _show(found: dict[str, Any], console: Console) -> None:
     for run in found["runs"]:
         rows += [(f"run {run['run']}", run["file"]), *(("", name) for name in run["files"][1:])]
         rows += [("  outcome", _outcome(run))]
+        rows += [("  next", run["next"])] if run["next"] else []
         rows += [("  replayed", f"from {run['replayed_from']}")] if run["replayed_from"] else []
         rows += [
             ("  length", f"{_length(run['duration_s'])}, {run['pulses']} pulses"),

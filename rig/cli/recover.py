@@ -112,6 +112,7 @@ def _progress(*, is_quiet: bool) -> Iterator[Callable[[Path, int, int], None]]:
 
 def _show(found: list[Recovery]) -> None:
     from rig.cli.terminal import printable
+    from rig.verify.findings import counted
 
     for one in found:
         outcome = f" ({one.outcome.replace('_', ' ')})" if one.found.value in ("closed", "close_finished") else ""
@@ -119,7 +120,7 @@ def _show(found: list[Recovery]) -> None:
         for name, kept in one.streams.items():
             typer.echo(f"  {name:<5} {_stream_line(kept)}")
         if one.lost:
-            typer.echo(f"  LOST: {one.lost} frames that the disk had acknowledged are not there")
+            typer.echo(f"  LOST: {counted(one.lost, 'frame', 'frames')} that the disk had acknowledged")
 
 
 def _show_withdrawal(session: Path) -> None:
@@ -135,13 +136,13 @@ def _show_withdrawal(session: Path) -> None:
 
 
 def _stream_line(kept: StreamKept) -> str:
-    from rig.verify.findings import spelled
+    from rig.verify.findings import counted, spelled, spelled_pulses
 
-    parts = [f"{kept.frames} frames kept, at least {kept.acknowledged} of them acknowledged"]
+    parts = [f"{counted(kept.frames, 'frame', 'frames')} kept, at least {kept.acknowledged} of them acknowledged"]
     if kept.cut:
         parts.append(f"{kept.cut} cut off that the disk did not hold whole")
     if kept.damaged:
-        parts.append(f"DAMAGED: pulses {spelled(kept.damaged)}")
+        parts.append(f"DAMAGED: {spelled_pulses(kept.damaged)}")
     if kept.missing:
-        parts.append(f"{kept.missing_count} pulses without a frame: {spelled(kept.missing)}")
+        parts.append(f"{counted(kept.missing_count, 'pulse', 'pulses')} without a frame: {spelled(kept.missing)}")
     return "; ".join(parts)

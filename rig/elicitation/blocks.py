@@ -40,7 +40,9 @@ class Clip(Model):
         default=None, min_length=1, max_length=200, description="the right guess about who sees it, such as surprise"
     )
     strong: bool = Field(default=False, description="whether it is hard to bear, true or false")
-    norms: dict[Name, float] = Field(default_factory=dict, description="what it was rated elsewhere, name: number")
+    norms: dict[Name, float] = Field(
+        default_factory=dict, description="what it was rated elsewhere, name: number, such as {valence: 2.1}"
+    )
     fits: Name | None = Field(
         default=None, description="the question of an earlier visit whose answer says how well it fits a participant"
     )

@@ -80,7 +80,7 @@ class Course:
 
     def _is_due(self, step: Step) -> bool:
         if step.only_withdrawn or self.is_withdrawn:
-            return self.is_withdrawn and (step.only_withdrawn or step.kind == "debrief")
+            return self.is_withdrawn and step.follows_withdrawal
         if step.kind == "guess" and step.trial in self._guesses:
             return False
         return self.caught >= step.least_caught

@@ -28,7 +28,8 @@ class ChoiceQuestion(Question):
     kind: Literal["choice"] = Field(description="choice")
     answers: dict[Key, AnswerText] = Field(min_length=2, description=ANSWERS)
     declines: list[Key] = Field(
-        default_factory=list, description="in a debrief: keys of the answers by which consent is taken back"
+        default_factory=list,
+        description="in a debrief: keys of the answers by which consent is taken back; who has withdrawn is not asked",
     )
 
 

@@ -72,6 +72,11 @@ class Step:
     asked_before: int = 0  # items of this questionnaire on earlier pages
     asked_in_all: int = 0  # items of this questionnaire on all pages; 0: this page is all of it
 
+    @property
+    def follows_withdrawal(self) -> bool:
+        """Whether one who has withdrawn sees it: no question that takes back a consent that is gone already."""
+        return self.only_withdrawn or (self.kind == "debrief" and not self.ends_run)
+
     def to_json(self) -> dict[str, Any]:
         """Plain data for the session file and for the stimulus process."""
         return asdict(self)

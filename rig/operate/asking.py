@@ -103,8 +103,8 @@ class Asking:
     def _at_rest(self, key: str, state: Message) -> Message | None:
         self.said = ""
         if key not in [hotkey.key for hotkey in hotkeys(state)]:
-            return None
-        if key == "q":
+            self.said = f"{key} means nothing now"
+        elif key == "q":
             self.is_leaving = True
         elif key == "s":
             return self._done({"command": "start"}, "Start was sent")

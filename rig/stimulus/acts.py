@@ -86,4 +86,4 @@ class Withdrawal:
 
     def leaves_out(self, step: Step) -> bool:
         """Whether a step is not shown any more: the recorder may have sent it before it was told."""
-        return self.is_done and not step.only_withdrawn and step.kind != "debrief"
+        return self.is_done and not step.follows_withdrawal

@@ -14,8 +14,10 @@ from Xlib.error import DisplayError
 from Xlib.ext import randr
 
 from rig import host
+from rig.config.rig import Screen
 from rig.errors import DeviceNotFound, DeviceNotReady
 
+MAX_REFRESH_ERROR = 0.02  # 59.94 and 60 Hz pass; 60 and 72 do not
 START_S = 20.0  # an Xvfb starts in 0.2 s; a machine that is swapping needs longer
 
 
@@ -166,4 +168,16 @@ def require_display(name: str, width: int, height: int) -> None:
             allowed=f"{width}x{height} px",
             hint="Mend screen.width and screen.height in rig.yaml, or the screen's settings; the participant's monitor "
             "must be a display of its own, without the operator's",
+        )
+
+
+def require_rate(config: Screen, measured_hz: float) -> None:
+    """Raises DeviceNotReady for a screen at another rate: it would show films at wrong times, silently."""
+    if abs(measured_hz / config.refresh_hz - 1) > MAX_REFRESH_ERROR:
+        raise DeviceNotReady(
+            f"screen (display: {config.display})",
+            "is the refresh rate measured",
+            value=f"{measured_hz:.2f} Hz",
+            allowed=f"{config.refresh_hz:g} Hz within {MAX_REFRESH_ERROR:.0%}",
+            hint="Mend screen.refresh_hz in rig.yaml, or set the screen to that rate with vertical sync on",
         )

@@ -17,7 +17,7 @@ from rig.clock import NS, Clock
 from rig.config.rig import Screen
 from rig.errors import DeviceNotReady
 from rig.stimulus.acts import Act
-from rig.stimulus.display import x_screen
+from rig.stimulus.display import require_rate, x_screen
 from rig.stimulus.hands import Hands
 from rig.stimulus.pages.colours import BACKGROUND
 from rig.stimulus.texture import BGRA, RGB, Texture
@@ -25,7 +25,6 @@ from rig.streams import ClockPair, Picture
 
 GREY = tuple(value / 127.5 - 1 for value in BACKGROUND)  # that of pages: nothing flashes between them
 BLACK, WHITE = (-1.0,) * 3, (1.0,) * 3
-MAX_REFRESH_ERROR = 0.02  # 59.94 and 60 Hz pass; 60 and 72 do not
 MEASURED_FLIPS = 60
 
 
@@ -59,7 +58,7 @@ class Window:
         self._window.mouseVisible = False
         self._check_size(config)
         if checks_rate and not self._paces:
-            self._check_rate(config)
+            require_rate(config, self.measure_hz())
         self._patches = self._make_patches(config.patch_px)
         self._hands = Hands(self._window.winHandle, clock)
         self._page, self._film = Texture(), Texture()
@@ -169,23 +168,11 @@ class Window:
         found = tuple(int(n) for n in self._window.size)
         if found != self.size:
             raise DeviceNotReady(
-                _subject(config),
+                f"screen (display: {config.display})",
                 "is the size that the window got",
                 value="{}x{} px".format(*found),
                 allowed="{}x{} px".format(*self.size),
                 hint="Mend screen.width and screen.height in rig.yaml, or the screen's settings",
-            )
-
-    def _check_rate(self, config: Screen) -> None:
-        """A screen that runs at another rate would show films at wrong times, silently."""
-        measured_hz = self.measure_hz()
-        if abs(measured_hz / config.refresh_hz - 1) > MAX_REFRESH_ERROR:
-            raise DeviceNotReady(
-                _subject(config),
-                "is the refresh rate measured",
-                value=f"{measured_hz:.1f} Hz",
-                allowed=f"{config.refresh_hz:g} Hz within {MAX_REFRESH_ERROR:.0%}",
-                hint="Mend screen.refresh_hz in rig.yaml, or set the screen to that rate with vertical sync on",
             )
 
     def _make_patches(self, side: int) -> list[Any]:
@@ -203,10 +190,6 @@ class Window:
         missed = max(now - self._slot_ns, 0) // self._period_ns
         self._slot_ns += max(missed, 1) * self._period_ns
         self._clock.sleep_until(self._slot_ns)
-
-
-def _subject(config: Screen) -> str:
-    return f"screen (display: {config.display})"
 
 
 def _monitor(config: Screen) -> Any:

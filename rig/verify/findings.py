@@ -91,6 +91,17 @@ def spelled(ranges: tuple[tuple[int, int], ...]) -> str:
     return ", ".join(words) + more
 
 
+def spelled_pulses(ranges: tuple[tuple[int, int], ...]) -> str:
+    """Ranges of pulses in words: `pulse 4188`, `pulses 4120-4123, 4188`."""
+    is_one = len(ranges) == 1 and ranges[0][0] == ranges[0][1]
+    return f"{'pulse' if is_one else 'pulses'} {spelled(ranges)}"
+
+
+def counted(number: int, one: str, several: str) -> str:
+    """How many, with the words that go with one or with several of them: `1 frame claims`, `3 frames claim`."""
+    return f"{number} {one if number == 1 else several}"
+
+
 def due_pulses(run: Run, stream: Stream) -> Numbers:
     """Pulses that went to a stream and were to be stored, int64, rising."""
     return without(np.arange(0, pulses_known(run), stream.divisor), unstored_pulses(run, stream))

@@ -9,7 +9,7 @@ import numpy as np
 from rig.session.pulses import pulses_known, pulses_sent
 from rig.session.run import Run, Stream
 from rig.streams import NO_PULSE
-from rig.verify.findings import Finding, Numbers, Word, ranges_of, spelled
+from rig.verify.findings import Finding, Numbers, Word, counted, ranges_of, spelled_pulses
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,12 @@ def untold_pulses(run: Run, stream: Stream) -> Numbers:
     return np.asarray(np.unique(beyond[np.mod(beyond, np.int64(stream.divisor)) == 0]), np.int64)
 
 
+def told_untold(untold: Numbers, stream: Stream) -> str:
+    """These pulses in words."""
+    claim = counted(len(untold), "frame claims", "frames claim")
+    return f"{claim} {spelled_pulses(ranges_of(untold, stream.divisor))}, after the last that the box told of"
+
+
 def seen_in_part(finding: Finding, run: Run, stream: Stream, unseen: str) -> Finding:
     """The finding about a stream, NOT MEASURED instead of good when frames came after the box's last word.
 
@@ -51,7 +57,7 @@ def seen_in_part(finding: Finding, run: Run, stream: Stream, unseen: str) -> Fin
     if len(untold) == 0 or finding.word is Word.NOT_MEASURED:
         return finding
     where = ranges_of(untold, stream.divisor)
-    text = f"{finding.text}; {len(untold)} frames claim pulses {spelled(where)}, after the last that the box told of: "
+    text = f"{finding.text}; {told_untold(untold, stream)}: "
     is_bad = finding.word is Word.FAIL
     word, ranges = (Word.FAIL, finding.ranges) if is_bad else (Word.NOT_MEASURED, where)
     return replace(finding, word=word, text=text + unseen, ranges=ranges)

@@ -54,16 +54,17 @@ def open_devices(
 
 
 def open_those_there(
-    rig: Rig, clips: dict[str, FilmClip], folder: Path, *, has_window: bool = True
+    rig: Rig, clips: dict[str, FilmClip], folder: Path, *, has_window: bool = True, with_screen: bool = True
 ) -> tuple[Devices, list[RigError]]:
     """Open every device of a rig that can be opened, to look at it; and what keeps the others from being opened.
 
-    `folder` and `has_window` as in open_devices.
+    `folder` and `has_window` as in open_devices; `with_screen`: False leaves the screen out.
     """
     if rig.box.backend == REPLAYED:
         return open_replayed(rig, HostClock()), []
     opening = _Opening(rig, clips, folder, None, scripted=False, has_window=has_window)
-    problems = or_close(opening.devices, lambda: _try_all(opening.open_screen, opening.open_box_and_cameras))
+    steps = [opening.open_screen] if with_screen else []
+    problems = or_close(opening.devices, lambda: _try_all(*steps, opening.open_box_and_cameras))
     return opening.devices, problems
 
 

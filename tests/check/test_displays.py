@@ -87,7 +87,7 @@ def test_a_real_screen_is_listed_measured_there_and_refused_for_its_rate(
     assert (found.screen.measured_hz or 0) > 150
     (problem,) = found.problems
     assert str(problem).startswith(f"screen (display: {name}): ")
-    assert "Hz is the refresh rate measured; 60 Hz within 2%" in str(problem)
+    assert f": {found.screen.measured_hz:.2f} Hz is the refresh rate measured; 60 Hz within 2%" in str(problem)
     (told, monitor) = found.screen.lines()
     assert told == f"screen {name}: 960x540 px at 60 Hz by rig.yaml; {found.screen.measured_hz:.2f} Hz measured"
     assert monitor.startswith("   monitor screen: 960x540 px, ")

@@ -243,10 +243,13 @@ def test_info_says_that_a_verdict_is_older_than_the_run_or_no_verdict(tmp_path: 
 
 
 def test_info_of_a_killed_run_is_the_same_command(tmp_path: Path) -> None:
-    result = run("info", make_run(tmp_path, Plan(closed=False, outcome="incomplete", written=120)))
+    path = make_run(tmp_path, Plan(closed=False, outcome="incomplete", written=120))
+    result = run("info", path)
     assert result.exit_code == 0
     assert "incomplete" in result.output
     assert "120 frames" in result.output
+    assert f"  next     rig recover {path.parent}\n" in result.output
+    assert "rig recover" not in run("info", make_run(tmp_path / "closed", Plan())).output
 
 
 def test_info_says_that_a_run_is_being_recorded_right_now(tmp_path: Path) -> None:
@@ -254,7 +257,8 @@ def test_info_says_that_a_run_is_being_recorded_right_now(tmp_path: Path) -> Non
     with path.open("rb") as held:
         host.hold_shared(held.fileno())
         for place in (path, tmp_path):
-            assert "incomplete, is being recorded right now" in run("info", place).output
+            shown = run("info", place).output
+            assert ("incomplete, is being recorded right now" in shown, "rig recover" in shown) == (True, False)
         assert json.loads(run("info", path, "--json").stdout)["runs"][0]["being_recorded"] is True
     assert "right now" not in run("info", path).output
 

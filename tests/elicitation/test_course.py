@@ -123,6 +123,16 @@ def test_who_withdraws_reads_the_debrief_and_is_asked_what_is_asked_of_them():
     assert rest(course) == [8, 9]
 
 
+def test_who_has_withdrawn_is_not_asked_for_consent_once_more():
+    asked = [step(1, "debrief"), step(2, "debrief", ends_run=("no",)), step(3, "debrief")]
+    steps = [step(0), *asked, step(4, "debrief", only_withdrawn=True)]
+    course = Course(steps)
+    go(course, 0)
+    course.withdraw()
+    assert rest(course) == [1, 3, 4]
+    assert rest(Course(steps)) == [0, 1, 2, 3]
+
+
 def test_without_consent_nothing_comes():
     course = Course(trials("a"))
     go(course, 0)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from rig.elicitation.course import Course
 from rig.elicitation.protocol import ElicitationProtocol, look_at_protocol, read_protocol, texts_of
 from rig.elicitation.steps import Step
 from rig.elicitation.tailoring import choose, questionnaires
@@ -217,6 +218,14 @@ def test_who_withdraws_is_asked_at_the_end_and_nobody_else() -> None:
         ("delete", "Delete them"),
     ]
     assert last.store == ()
+
+
+@pytest.mark.parametrize("name", ["smic", "smic-sub", "casme2", "samm"])
+def test_who_withdraws_from_a_shipped_protocol_is_asked_once_what_becomes_of_the_recordings(name: str) -> None:
+    course = Course(steps(shipped(name), visit=2, chosen={"pre": ["fear1"]}))  # only samm is tailored
+    course.next()
+    course.withdraw()
+    assert [step.name for step in iter(course.next, None)] == ["debrief", "withdrawn"]
 
 
 def test_a_row_says_the_variant_and_every_variant_meets_every_order() -> None:

@@ -73,7 +73,7 @@ def test_a_picture_that_was_safe_and_is_damaged_ends_with_1(tmp_path):
         file["telemetry/syncs"][:] = rows
     done = commands.run("recover", path.parent, cwd=tmp_path)
     assert done.returncode == 1
-    assert "DAMAGED: pulses 5" in done.stdout
+    assert "DAMAGED: pulse 5" in done.stdout
 
 
 def test_recover_wants_sessions_or_all(tmp_path):

@@ -78,6 +78,18 @@ def test_only_what_means_something_now_is_offered() -> None:
     assert offered({}) == offered(state(standing(state=RunState.CLOSED), RULES)) == "q"
 
 
+@pytest.mark.parametrize(
+    ("key", "seen", "named"),
+    [("g", state(standing(), Rules(is_blind=True)), "g"), ("S", TRIAL, "s"), ("up", WAITING, "up"), ("n", {}, "n")],
+)
+def test_a_key_that_means_nothing_now_is_answered_until_the_next_one(key: str, seen: Any, named: str) -> None:
+    asking = Asking()
+    assert asking.press(key, seen) is None
+    assert (asking.said, asking.prompt(seen)) == (f"{named} means nothing now", "")
+    asking.press(ESCAPE, seen)
+    assert asking.said == ""
+
+
 def test_what_was_begun_in_a_trial_is_not_sent_in_the_next() -> None:
     for keys in ("gp", "g", "r", "a"):
         asking = Asking()

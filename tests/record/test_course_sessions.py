@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -184,6 +185,10 @@ def test_who_withdraws_is_stored_no_more_and_reads_the_debrief(tmp_path: Path):
         assert [f.word for f in check_steps(run)] == [Word.PASS]
         assert [f.text for f in verify_run(run).findings if f.word is Word.FAIL] == []
         assert_end_is_tied(run)
-        run.__dict__["log"] = [e for e in run.log if e["kind"] != "withdrawn"]
+        steps = run.steps
+        run.__dict__["steps"] = [replace(s, ends_run=("no",)) if s.name == "end" else s for s in steps]
+        (bad,) = check_steps(run)
+        assert "shown though not due: end" in bad.text
+        run.__dict__.update(steps=steps, log=[e for e in run.log if e["kind"] != "withdrawn"])
         (bad,) = check_steps(run)
         assert "shown though not due: withdrawn" in bad.text

@@ -237,11 +237,14 @@ def test_key_pressed_for_less_does_nothing(step: Step, play: Play) -> None:
 def test_who_withdraws_between_steps_sees_no_more_of_them(step: Step, play: Play) -> None:
     """Even of those that the recorder sent before it knew; but what is for who withdraws."""
     after = [replace(QUESTION, index=7, kind="debrief"), replace(QUESTION, index=8, only_withdrawn=True)]
-    done = play([BASELINE, step, *after], _held(3.2, 1.5), pause_s=2.0)
+    again = replace(QUESTION, index=9, kind="debrief", ends_run=("no",))
+    done = play([BASELINE, step, *after, again], _held(3.2, 1.5), pause_s=2.0)
     (withdrawn,) = done.parent.of(Withdrawn)
     assert withdrawn.step == -1
-    assert [ended.ended_by for ended in done.parent.of(StepEnded)] == ["time", "withdrawn", "time", "time"]
-    assert len(done.parent.of(StepBegan)) == 4
+    assert [ended.ended_by for ended in done.parent.of(StepEnded)] == [
+        "time", "withdrawn", "time", "time", "withdrawn",
+    ]  # fmt: skip
+    assert len(done.parent.of(StepBegan)) == 5
     assert done.film_frames_shown() == set()
 
 

@@ -145,7 +145,7 @@ def test_gap_row_in_a_part_not_stored_is_a_warning_and_no_loss(judge: Judge) -> 
 def test_loss_is_told_apart_from_what_did_not_come_in_a_part_not_stored(judge: Judge) -> None:
     finding = found(judge(Plan(not_stored=[("HS", 60, 99)], lost={"HS": {70, 120}})), "frames", "HS")
     assert (finding.word, finding.value, finding.ranges) == (Word.FAIL, 1, ((120, 120),))
-    assert "1 of 224 pulses have no frame: 120; in parts not stored no frame came for 1 pulses: 70" in finding.text
+    assert "1 of 224 pulses have no frame: 120; in parts not stored no frame came for 1 pulse: 70" in finding.text
 
 
 def _unstored_extra(after_pulse: int) -> Callable[[h5py.File], None]:
@@ -675,6 +675,15 @@ def test_frames_after_the_boxs_last_word_are_not_called_good(silent: Verdict, ch
     finding = found(silent, check, "HS")
     assert (finding.word, finding.ranges) == (Word.NOT_MEASURED, ((100, 263),))
     assert "164 frames claim pulses 100-263, after the last that the box told of" in finding.text
+
+
+def test_one_frame_after_the_boxs_last_word_is_told_as_one(judge: Judge) -> None:
+    def edit(file: h5py.File) -> None:
+        file["acquisition/pulses"].resize((263,))
+
+    verdict = judge(Plan(has_ended=False, has_reports=False, has_other_clocks=False), edit)
+    told = "1 frame claims pulse 263, after the last that the box told of"
+    assert [told in found(verdict, check, "HS").text for check in ("frames", "order")] == [True, True]
 
 
 def test_nothing_fails_for_what_could_not_be_seen_any_more(silent: Verdict) -> None:

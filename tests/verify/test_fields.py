@@ -75,7 +75,7 @@ def test_a_gap_that_counts_more_than_it_spans_or_nothing_fails_the_recount(tmp_p
     run = make_run(tmp_path, Plan(lost={"HS": {50}}))
     finding = judged(run, field("acquisition/HS/gaps", "missing", missing))["recount", "HS"]
     assert finding.word is Word.FAIL
-    assert "1 gap rows say that more pulses are lost than they span, or fewer than one" in finding.text
+    assert "more pulses lost than spanned, or fewer than one, in 1 gap row" in finding.text
 
 
 @pytest.mark.parametrize(

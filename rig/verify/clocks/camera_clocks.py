@@ -19,7 +19,7 @@ from rig.streams import NO_PULSE, Evidence
 from rig.verify.arms import same_arm
 from rig.verify.clocks.paired import BOX_HZ, ClockStep, Paired, clock_steps, paired, usual_rate
 from rig.verify.counters import camera_numbers
-from rig.verify.findings import Finding, Numbers, Word, due_pulses, ranges_of, spelled
+from rig.verify.findings import Finding, Numbers, Word, counted, due_pulses, ranges_of, spelled
 from rig.verify.last_word import seen_in_part
 from rig.verify.numbers import distinct, in_both
 from rig.verify.tolerances import limit
@@ -179,7 +179,8 @@ def _stamps(run: Run, stream: Stream) -> Finding:
     where = ranges_of(clock.pulses[np.abs(clock.off_ms) > limit_ms], stream.divisor)
     if where:
         far = int((np.abs(clock.off_ms) > limit_ms).sum())
-        text = f"{far} frames were not exposed at the pulse they claim: {spelled(where)}; {clock.spelled()}"
+        frames = counted(far, "frame was", "frames were")
+        text = f"{frames} not exposed at the pulse claimed: {spelled(where)}; {clock.spelled()}"
         return said(Word.FAIL, worst_ms, text=text, ranges=where)
     word = _word_of(clock.steps) if abs(clock.ppm) <= limit(run, "camera_ppm").value else Word.FAIL
     where = ranges_of(np.array([step.pulse for step in clock.steps], np.int64))

@@ -22,7 +22,7 @@ from rig.session.pulses import (
 from rig.session.run import Run, Stream
 from rig.streams import NO_PULSE
 from rig.verify.clocks.paired import BOX_HZ, by_clock, clock_steps
-from rig.verify.findings import Finding, Numbers, Word, due_pulses, ranges_of
+from rig.verify.findings import Finding, Numbers, Word, counted, due_pulses, ranges_of
 from rig.verify.last_word import last_word
 
 HORIZON_SLOTS = 10  # how far the pattern is compared: preamble and a little of the body
@@ -131,7 +131,8 @@ def _end_of_run(run: Run, stream: Stream, *, opening: bool) -> Finding:
     if real != claim:
         text = f"the {which} frame is of pulse {real}, but claims pulse {claim}: all pulse numbers here may be off"
         return Finding(name, stream.name, Word.FAIL, real, limit, looked_at, text)
-    note = f"; the {missed} pulses {'before' if opening else 'after'} it have no frame" if missed else ""
+    lost = counted(missed, "pulse", "pulses")
+    note = f"; no frame came of the {lost} {'before' if opening else 'after'} it" if missed else ""
     return Finding(name, stream.name, Word.PASS, real, limit, looked_at, f"{which} frame is of pulse {real}{note}")
 
 

@@ -10,7 +10,7 @@ from rig.session.pulses import pulses_known, pulses_sent
 from rig.session.run import Run, Stream
 from rig.streams import BOX_STATUS, GapCause
 from rig.verify.counters.extras import Kind, extras_of
-from rig.verify.findings import Finding, Word
+from rig.verify.findings import Finding, Word, counted
 from rig.verify.wired import box_input
 
 Report = Any  # one row, BOX_STATUS
@@ -45,11 +45,12 @@ def check_box_report(run: Run) -> list[Finding]:
     dropped, bad_frames = _grown(since, last, "events_dropped"), _grown(since, last, "bad_frames")
     lost = _events_lost(run, since, last)
     late, sent = int(last["edges_late"]), int(last["pulses_sent"])
-    faults = [f"{late} edges of its pulses came late"] if late else []
+    events = counted(dropped, "event", "events")
+    faults = [f"{counted(late, 'edge', 'edges')} of its pulses came late"] if late else []
     faults += [] if sent == pulses_sent(run) else [f"it counts {sent} pulses sent, and told {pulses_sent(run)}"]
-    faults += [f"it dropped {dropped} events, of which only {lost} were missed"] if dropped > lost else []
-    warnings = [f"{dropped} events dropped by the box, its queue being full"] if dropped else []
-    warnings += [f"{lost - dropped} events lost on the serial line"] if lost > dropped else []
+    faults += [f"it dropped {events}, of which only {lost} were missed"] if dropped > lost else []
+    warnings = [f"{events} dropped by the box, its queue being full"] if dropped else []
+    warnings += [f"{counted(lost - dropped, 'event', 'events')} lost on the serial line"] if lost > dropped else []
     warnings += [f"{bad_frames} damaged requests on the serial line"] if bad_frames > FEW_BAD_FRAMES else []
     word = Word.FAIL if faults else Word.WARN if warnings else Word.PASS
     counts = f"{sent} pulses, {late} late, {dropped} events dropped, {bad_frames} damaged requests"

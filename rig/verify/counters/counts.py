@@ -22,12 +22,14 @@ from rig.verify.findings import (
     Finding,
     Numbers,
     Word,
+    counted,
     due_pulses,
     lost_pulses,
     ranges_of,
     spelled,
+    spelled_pulses,
 )
-from rig.verify.last_word import last_word, seen_in_part, untold_pulses
+from rig.verify.last_word import last_word, seen_in_part, told_untold, untold_pulses
 from rig.verify.numbers import distinct, in_both, in_either, without
 
 
@@ -43,12 +45,13 @@ def check_pulses(run: Run) -> list[Finding]:
     beyond = int((told >= pulses_known(run)).sum())
     wrong = foreign + beyond + int((np.diff(told) <= 0).sum())
     if wrong:
-        text = f"{wrong} pulses are of another run, told twice, out of order, or beyond the box's own count"
+        pulses = counted(wrong, "pulse is", "pulses are")
+        text = f"{pulses} of another run, told twice, out of order, or beyond the box's own count"
         return [Finding("pulses", "", Word.FAIL, wrong, limit, looked_at, text, missing)]
     off_plan = _off_plan(run, told)
     if len(off_plan):
         where = ranges_of(off_plan)
-        text = f"{len(off_plan)} pulses went to other lines than planned: {spelled(where)}"
+        text = f"{counted(len(off_plan), 'pulse', 'pulses')} went to other lines than planned: {spelled(where)}"
         return [Finding("pulses", "", Word.FAIL, len(off_plan), limit, looked_at, text, where)]
     if sent is None:
         text = f"the box never told its end; the last pulse told of is {told[-1]}"
@@ -116,7 +119,8 @@ def _with_exposed(finding: Finding, run: Run, stream: Stream) -> Finding:
     text += f"{stored} stored"
     if not unasked:
         return replace(finding, text=text)
-    text += f": {unasked} exposures without a pulse, of which no frame came, after pulses {spelled(behind)}"
+    exposures = counted(unasked, "exposure", "exposures")
+    text += f": {exposures} without a pulse, of which no frame came, after {spelled_pulses(behind)}"
     is_good = finding.word is Word.PASS
     return replace(finding, text=text, word=Word.WARN if is_good else finding.word, ranges=finding.ranges or behind)
 
@@ -139,7 +143,8 @@ def _frames(run: Run, stream: Stream) -> Finding:
     unknown = unknown_places(stream)
     doubtful = lost[lost > last_pulse(stream, int(unknown[0]))] if len(unknown) else lost[:0]
     if len(doubtful) == len(lost):
-        text = f"{len(lost)} of {len(due)} pulses have no frame by number, {len(unknown)} frames no known pulse{note}"
+        frames = counted(len(unknown), "frame", "frames")
+        text = f"{len(lost)} of {len(due)} pulses have no frame by number, {frames} no known pulse{note}"
         return Finding("frames", stream.name, Word.NOT_MEASURED, None, limit, looked_at, text, ranges)
     tail = _cut_off(run, stream, lost)
     end = f", {len(tail)} of them after the last stored frame of a run that did not end in order" if len(tail) else ""
@@ -167,7 +172,8 @@ def _unseen_note(unseen: Numbers, stream: Stream) -> str:
     """Triggers whose frame was not to be stored, but did not even come: a cable at fault loses others, too."""
     if len(unseen) == 0:
         return ""
-    return f"; in parts not stored no frame came for {len(unseen)} pulses: {spelled(ranges_of(unseen, stream.divisor))}"
+    pulses = counted(len(unseen), "pulse", "pulses")
+    return f"; in parts not stored no frame came for {pulses}: {spelled(ranges_of(unseen, stream.divisor))}"
 
 
 def _cut_off(run: Run, stream: Stream, lost: Numbers) -> Numbers:
@@ -197,12 +203,12 @@ def _recount(run: Run, stream: Stream) -> Finding:
     dropped, beyond = _dropped_extras(stream, unstored), _beyond_span(stream)
     uncaused = camera_numbers.wrong_gaps(run, stream)
     faults = {
-        f"pulses {spelled(ranges_of(differ, stream.divisor))} are lost or told lost, not both": len(differ),
-        f"pulses {spelled(ranges_of(kept, stream.divisor))} are told not stored, and have a frame": len(kept),
+        f"lost or told lost, not both: {spelled_pulses(ranges_of(differ, stream.divisor))}": len(differ),
+        f"told not stored, with a frame: {spelled_pulses(ranges_of(kept, stream.divisor))}": len(kept),
         f"{uncounted} pulses lack a frame by count, more or less than the gap rows say": abs(uncounted),
-        f"{len(strays)} frames without a pulse are not told as extras": len(strays),
-        f"{len(dropped)} extras were not stored though all was to be": len(dropped),
-        f"{beyond} gap rows say that more pulses are lost than they span, or fewer than one": beyond,
+        f"not told as extras: {counted(len(strays), 'frame', 'frames')} without a pulse": len(strays),
+        f"{counted(len(dropped), 'extra was', 'extras were')} not stored though all was to be": len(dropped),
+        f"more pulses lost than spanned, or fewer than one, in {counted(beyond, 'gap row', 'gap rows')}": beyond,
         f"gap rows from pulses {spelled(ranges_of(uncaused, stream.divisor))} on say another number of exposures than "
         "the camera's own numbers": len(uncaused),
     }
@@ -267,10 +273,7 @@ def _order(run: Run, stream: Stream) -> Finding:
         return Finding("order", stream.name, Word.FAIL, len(pulses), limit, looked_at, text, where)
     if len(untold):
         where = ranges_of(untold, stream.divisor)
-        text = (
-            f"{len(untold)} frames claim pulses {spelled(where)}, after the last that the box told of: nothing proves"
-        )
-        text += " that these were sent; in order apart from that"
+        text = f"{told_untold(untold, stream)}: nothing proves that these were sent; in order apart from that"
         return Finding("order", stream.name, Word.NOT_MEASURED, None, limit, looked_at, text, where)
     return Finding("order", stream.name, Word.PASS, 0, limit, looked_at, "in order, each pulse once")
 

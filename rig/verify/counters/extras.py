@@ -17,7 +17,7 @@ from rig.session.runfile import Rows
 from rig.streams import NO_PULSE
 from rig.verify.arms import FIRST_EPOCH, baselines
 from rig.verify.counters.vague import unknown_places
-from rig.verify.findings import Finding, Numbers, Word, ranges_of, spelled
+from rig.verify.findings import Finding, Numbers, Word, counted, ranges_of, spelled_pulses
 from rig.verify.numbers import without
 
 Keys = NDArray[np.void]
@@ -139,7 +139,7 @@ def _extras(run: Run, stream: Stream) -> Finding:
     extras = extras_of(run, stream)
     count = len(extras.kinds)
     if not count and len(unknown):
-        frames = "1 frame came" if len(unknown) == 1 else f"{len(unknown)} frames came"
+        frames = counted(len(unknown), "frame came", "frames came")
         where = " after the box's last words in a run whose end it never told" if pulses_sent(run) is None else ""
         before = ranges_of(np.array([last_pulse(stream, int(place)) for place in unknown], np.int64))
         text = f"{frames}{where}: of which pulse nobody knows"
@@ -149,9 +149,9 @@ def _extras(run: Run, stream: Stream) -> Finding:
     note = f" ({unstored} of them in parts not stored)" if unstored else ""
     note += f", beside {len(unknown)} of which nobody knows the pulse" if len(unknown) else ""
     told = [f"{extras.count(k)} {k}, after {_after(extras.after(k))}{HINTS.get(k, '')}" for k in extras.found]
-    text = f"{count} frames without a pulse{note}: {'; '.join(told)}"
+    text = f"{counted(count, 'frame', 'frames')} without a pulse{note}: {'; '.join(told)}"
     return Finding("extras", stream.name, Word.WARN, count, limit, looked_at, text, ranges_of(extras.after_pulses))
 
 
 def _after(ranges: tuple[tuple[int, int], ...]) -> str:
-    return "the arming" if ranges == ((NO_PULSE, NO_PULSE),) else f"pulses {spelled(ranges)}"
+    return "the arming" if ranges == ((NO_PULSE, NO_PULSE),) else spelled_pulses(ranges)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from rig.session.run import Run
-from rig.verify.findings import Finding, Word
+from rig.verify.findings import Finding, Word, counted
 
 
 def check_files(run: Run) -> list[Finding]:
     """No file of the run is missing: not between those that are there, nor the first, nor one that followed."""
     missing, count = run.missing_files, len(run.files)
-    looked_at = "1 file" if count == 1 else f"{count} files"
+    looked_at = counted(count, "file", "files")
     if missing:
         text = f"not there, or not readable: {', '.join(missing)}; what they hold is missing from the run"
         return [Finding("files", "", Word.FAIL, len(missing), "0 missing", looked_at, text)]

@@ -15,7 +15,7 @@ from rig.session.runfile import Rows
 from rig.streams import EDGE, FLIP, FRAME, NO_PULSE, PULSE, GapCause, Status
 from rig.verify.arms import at_stop, baselines
 from rig.verify.file.outage import check_outage
-from rig.verify.findings import Finding, Word, ranges_of, spelled
+from rig.verify.findings import Finding, Word, counted, ranges_of, spelled_pulses
 from rig.verify.looks import looks
 
 MOST_NAMED = 10  # entries in one text; the number of all is beside them
@@ -41,10 +41,11 @@ def _checksums(run: Run, stream: Stream, check: str) -> Finding:
     pulses = stream.pulse_numbers[damaged]
     incomplete = ranges_of(pulses[pulses != NO_PULSE], stream.divisor)
     note = f"the driver delivered {len(damaged)} incomplete" if len(damaged) else ""
-    note += f": pulses {spelled(incomplete)}" if incomplete else ""
+    note += f": {spelled_pulses(incomplete)}" if incomplete else ""
     if len(bad):
         where = ranges_of(stream.pulse_numbers[bad], stream.divisor)
-        text = f"{len(bad)} pictures differ from what the camera delivered: pulses {spelled(where)}"
+        pictures = counted(len(bad), "picture differs", "pictures differ")
+        text = f"{pictures} from what the camera delivered: {spelled_pulses(where)}"
         text += f"; {note}" if note else ""
         return Finding(check, stream.name, Word.FAIL, len(bad), limit, looked_at, text, where)
     if note:
@@ -62,7 +63,7 @@ def check_rows(run: Run) -> list[Finding]:
         good, after, behind = map(sum, zip(*(_counted(file.reserved(path, dtype)) for file in run.files), strict=True))
         unfinished = after if run.outcome is Outcome.FINISHED else 0
         if behind or unfinished:
-            torn.append(f"{path}: {max(behind, unfinished)} rows after row {good} cannot be read")
+            torn.append(f"{path}: {counted(max(behind, unfinished), 'row', 'rows')} after row {good} cannot be read")
     looked_at = f"{len(tables)} tables"
     full = [f"{e['table']}: {e['rows']} rows did not fit into the room reserved" for e in run.log if "table" in e]
     if full and not torn:
@@ -108,7 +109,7 @@ def check_ending(run: Run) -> list[Finding]:
     text += f": {told}" if told else ""
     if alarms:
         first = f", the first: {alarms[0]}" if alarms[0] not in text else ""  # the outcome tells alarms, too
-        text += f"; {len(alarms)} alarms{first}" if first or len(alarms) > 1 else ""
+        text += f"; {counted(len(alarms), 'alarm', 'alarms')}{first}" if first or len(alarms) > 1 else ""
     word = _ENDS.get(run.outcome, Word.FAIL)
     ending = Finding("ending", "", word, len(alarms), "finished", f"{len(run.log)} log entries", text)
     return [ending, *check_outage(run)]
@@ -155,7 +156,7 @@ def check_schema(run: Run) -> list[Finding]:
     }
     count = sum(map(len, told.values()))
     word = Word.FAIL if count > len(told["not described"]) else Word.WARN if count else Word.PASS
-    looked_at = f"{len(found)} files" if len(found) > 1 else "1 file"
+    looked_at = counted(len(found), "file", "files")
     text = "; ".join([f"schema {run.schema}", *(f"{how}: {_listed(what)}" for how, what in told.items() if what)])
     return [Finding("schema", "", word, count, f"schema {SCHEMA}, 0 differences", looked_at, text)]
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rig.session.run import Run, Stream
 from rig.streams import NO_PULSE
-from rig.verify.findings import Finding, Numbers, Word, lost_pulses, ranges_of, spelled
+from rig.verify.findings import Finding, Numbers, Word, counted, lost_pulses, ranges_of, spelled
 from rig.verify.looks import looks
 from rig.verify.pixels.blinking import without_trend
 from rig.verify.pixels.code import CODE_PERIOD, LedTiming
@@ -159,7 +159,7 @@ def _offsets(later: Numbers) -> str:
     values, counts = np.unique(later, return_counts=True)
     told = [f"{count} by {value:+d}" for value, count in zip(values, counts, strict=True)]
     by = ", ".join(told) if len(told) <= MOST_OFFSETS else f"by {values[0]:+d} to {values[-1]:+d}"
-    return f"{len(later)} frames show the code of another pulse ({by})"
+    return f"{counted(len(later), 'frame shows', 'frames show')} the code of another pulse ({by})"
 
 
 def _notes(stream: Stream, told: Told) -> str:
@@ -171,4 +171,5 @@ def _notes(stream: Stream, told: Told) -> str:
         shown = ranges_of(extras % told.repeats, stream.divisor)
         text += f"; frames that claim no pulse show the code of pulses {spelled(shown)}"
     untried = int((~told.is_tried).sum())
-    return text + (f"; {untried} frames lie in parts too short to be decoded" if untried else "")
+    lie = counted(untried, "frame lies", "frames lie")
+    return text + (f"; {lie} in parts too short to be decoded" if untried else "")

@@ -135,5 +135,5 @@ class Due:
         if step.index < self.first or (self._declined_in is not None and step.index > self._declined_in):
             return False
         if self._withdrawn_in is not None and step.index > self._withdrawn_in:
-            return step.only_withdrawn or step.kind == "debrief"
+            return step.follows_withdrawal
         return not step.only_withdrawn and self._caught_before(step) >= step.least_caught

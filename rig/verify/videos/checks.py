@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rig.config.judging import TOLERANCES
 from rig.streams import NO_PULSE
-from rig.verify.findings import Finding, Numbers, Word, ranges_of, spelled
+from rig.verify.findings import Finding, Numbers, Word, counted, ranges_of, spelled
 from rig.verify.pixels.code import CODE_PERIOD
 from rig.verify.pixels.led_code import Slip, find_slips
 from rig.verify.pixels.leds import FEWEST_FRAMES
@@ -254,7 +254,8 @@ def _lost(judged: Judged) -> Finding:
     slips = [slip for slip in judged.slips if slip.missing > 0]
     lost = sum(slip.missing for slip in slips)
     where = _spelled(f"{slip.missing} between frames {slip.frame} and {slip.next_frame}" for slip in slips)
-    text = f"{_frames(lost)} not there: {where}" if lost else "the code goes on from each frame to the next"
+    frames = counted(lost, "frame is", "frames are")
+    text = f"{frames} not there: {where}" if lost else "the code goes on from each frame to the next"
     return _counted("lost frames", judged, lost, text, slips)
 
 
@@ -263,7 +264,7 @@ def _repeated(judged: Judged) -> Finding:
     extra = -sum(slip.missing for slip in slips)
     where = _spelled(f"{-slip.missing} between frames {slip.frame} and {slip.next_frame}" for slip in slips)
     text = (
-        f"{_frames(extra)} too many, of a pulse that was shown before: {where}"
+        f"{counted(extra, 'frame is', 'frames are')} too many, of a pulse that was shown before: {where}"
         if extra
         else "no frame shows a pulse again"
     )
@@ -278,10 +279,6 @@ def _counted(check: str, judged: Judged, count: int, text: str, slips: list[Slip
         return Finding(check, judged.film.name, Word.NOT_MEASURED, None, "0", looked_at, text)
     where = tuple((slip.frame, slip.next_frame) for slip in slips)
     return Finding(check, judged.film.name, Word.FAIL if count else Word.PASS, count, "0", looked_at, text, where)
-
-
-def _frames(count: int) -> str:
-    return "1 frame is" if count == 1 else f"{count} frames are"
 
 
 def _spelled(words: Iterable[str], most: int = 6) -> str:
