@@ -192,3 +192,15 @@ def test_who_withdraws_is_stored_no_more_and_reads_the_debrief(tmp_path: Path):
         run.__dict__.update(steps=steps, log=[e for e in run.log if e["kind"] != "withdrawn"])
         (bad,) = check_steps(run)
         assert "shown though not due: withdrawn" in bad.text
+
+
+@pytest.mark.parametrize(("flips", "word"), [(1, Word.PASS), (30, Word.FAIL)])
+def test_a_step_on_its_way_to_the_screen_when_the_participant_withdrew_is_over_at_once(run, flips, word):
+    consent, film = rows = run.trials[:2].copy()
+    withdrawn_ns, heard_ns = (int(consent["ended_host_ns"]) + n for n in (1, 2))
+    film["ended_host_ns"] = film["onset_host_ns"] + flips * NS // 60
+    told = {"kind": "withdrawn", "host_ns": heard_ns, "withdrawn_host_ns": withdrawn_ns}
+    run.__dict__.update(trials=rows, steps=run.steps[:2], log=[told])
+    (found,) = check_steps(run)
+    assert found.word is word
+    assert ("shown though not due: trial01-film" in found.text) == (word is Word.FAIL), found.text

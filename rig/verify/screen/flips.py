@@ -38,10 +38,17 @@ def check_steps(run: Run) -> list[Finding]:
         return [Finding("steps", "", Word.NOT_MEASURED, None, limit, looked_at, "the run does not say its steps")]
     faults = {
         "never begun": [s for s in planned if s.index not in begun and due.must_be_shown(s)],
-        "shown though not due": [s for s in run.steps if s.index in begun and not due.may_be_shown(s)],
+        "shown though not due": [s for s in run.steps if s.index in begun and not _may_be_there(run, due, s)],
         **_faults_of_rows(run, due),
     }
     return [_steps_finding(run, faults, limit, looked_at)]
+
+
+def _may_be_there(run: Run, due: Due, step: Step) -> bool:
+    """Whether it was due, or on its way to the screen when the participant withdrew, and over with the next flips."""
+    lengths_ns = [_length_ns(row) for row in run.trials if row["step"] == step.index]
+    is_left_out = due.was_cut(step) and max(lengths_ns) <= LENGTH_PERIODS * refresh_ns(run.flips)
+    return due.may_be_shown(step) or is_left_out
 
 
 def _faults_of_rows(run: Run, due: Due) -> dict[str, list[Step]]:
