@@ -53,7 +53,8 @@ def test_losses_and_ghosts_in_and_around_a_part_not_stored_are_counted_as_they_w
         frames, extras = found["frames", name], found["extras", name]
         assert found["recount", name].word is Word.PASS, found["recount", name].text
         assert (frames.value, frames.word is Word.FAIL) == (len(lost), bool(lost))
-        assert (f"no frame came for {len(unseen)} pulses" in frames.text) is bool(unseen)
+        told = f"no frame came for {len(unseen)} pulse" + ("s" if len(unseen) > 1 else "") + ":"
+        assert (told in frames.text) is bool(unseen)
         assert (extras.value, sum(last - first + 1 for first, last in extras.ranges)) == (len(ghosts), len(ghosts))
 
 
