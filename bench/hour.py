@@ -8,7 +8,7 @@ system counts as resident: of the recorder after so many minutes of the long ses
 at their most, each in a process of its own. Exits 1 when a session is not complete, when the recorder's memory grows by
 more than 10 MB between the two moments, or when that of a reader grows by more than four times the bytes of the rows
 that it reads, or when a row, or what a check of `rig verify` says, is not that of the session that is replayed. Needs
-8 GB of disk, and about half an hour.
+8 GB of disk, and some ten minutes.
 """
 
 from __future__ import annotations
