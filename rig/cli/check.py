@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rig.cli import SESSIONS
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -19,7 +21,7 @@ SHORTEST_S, LONGEST_S = 5, 600  # of a rehearsal; in less the code of the sync L
 def check(
     protocol: Annotated[str | None, typer.Argument(help="A protocol's name or file.")] = None,
     rig: Annotated[str | None, typer.Option(help="A rig's name or rig.yaml, or replay:SESSION.")] = None,
-    out: Annotated[Path, typer.Option(help="Where sessions will lie.")] = Path("sessions"),
+    out: Annotated[Path, typer.Option(help="Where sessions will lie.")] = SESSIONS,
     subject: Annotated[str, typer.Option(help="Who comes next: their visit and films are looked at too.")] = "",
     devices: Annotated[bool, typer.Option(help="Open the devices too.")] = True,  # noqa: FBT002
     speed: Annotated[bool, typer.Option(help="Measure disk and cores too, for some seconds.")] = True,  # noqa: FBT002

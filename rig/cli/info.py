@@ -286,11 +286,12 @@ def _disk_line(disk: dict[str, Any]) -> str:
 
 
 def _losses(stream: dict[str, Any], *, is_cut: bool) -> str:
+    from rig.verify.findings import counted
+
     until = " that was noted before the run broke off" if is_cut else ""
     if not stream["gaps"]:
         return f"no loss{until}" if is_cut else "none lost"
-    gaps = "1 gap" if stream["gaps"] == 1 else f"{stream['gaps']} gaps"
-    pulses = "1 pulse" if stream["pulses_lost"] == 1 else f"{stream['pulses_lost']} pulses"
+    pulses, gaps = counted(stream["pulses_lost"], "pulse", "pulses"), counted(stream["gaps"], "gap", "gaps")
     return f"{pulses} lost in {gaps}{until}"
 
 

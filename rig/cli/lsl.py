@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
+from rig.cli import SESSIONS
+
 
 def lsl(
     session: Annotated[
         Path | None, typer.Argument(help="A session's folder; default: the newest that is being recorded.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Where sessions lie, when none is named.")] = Path("sessions"),
+    out: Annotated[Path, typer.Option(help="Where sessions lie, when none is named.")] = SESSIONS,
 ) -> None:
     """Send what happens in a recording to the lab streaming layer, for EEG, EDA or eye trackers to join.
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rig.cli import SESSIONS
 from rig.cli.status_line import StatusLine
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def record(
     rig: Annotated[
         str | None, typer.Option(help="A rig's name or rig.yaml; replay:SESSION runs a recorded session again.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Where sessions lie.")] = Path("sessions"),
+    out: Annotated[Path, typer.Option(help="Where sessions lie.")] = SESSIONS,
     session: Annotated[int | None, typer.Option(help="Session number; default: the next free one.")] = None,
     participant: Annotated[Participant, typer.Option(help="Who answers.")] = Participant.HUMAN,
     speed: Annotated[
@@ -121,7 +122,7 @@ def _delete(recorded: Recorded, out: Path) -> str | None:
 def _to_operate(out: Path) -> str:
     from shlex import quote
 
-    return "rig operate" if out == Path("sessions") else f"rig operate --out {quote(str(out))}"
+    return "rig operate" if out == SESSIONS else f"rig operate --out {quote(str(out))}"
 
 
 def _name_cut(cut: Resumed, request: Request) -> None:

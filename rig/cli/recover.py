@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rig.cli import SESSIONS
+
 if TYPE_CHECKING:
     from rig.errors import RigError
     from rig.session.recover import Recovery, StreamKept
@@ -25,7 +27,7 @@ _FOUND = {
 def recover(
     sessions: Annotated[list[Path] | None, typer.Argument(help="Sessions.", metavar="SESSION")] = None,
     every: Annotated[bool, typer.Option("--all", help="Every session below --out.")] = False,  # noqa: FBT002
-    out: Annotated[Path, typer.Option(help="Where sessions lie.")] = Path("sessions"),
+    out: Annotated[Path, typer.Option(help="Where sessions lie.")] = SESSIONS,
     json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,  # noqa: FBT002
 ) -> None:
     """Put in order what a crash, a power cut or a full disk has left: say what was kept, and which pulses are missing.

@@ -41,8 +41,8 @@ def read_replayed(run_path: Path, protocol: ProtocolFile) -> Replayed:
         head = run.attributes("/")
         order = int(head.get("row", 0)), int(head.get("visit", 1))
         is_waiting = bool((run.not_stored["reason"] == WAITING.encode()).any())
-        counted = int(head.get("first_step", 0)), int(head.get("caught_before", 0))
-        return Replayed(tuple(run.steps), *order, is_waiting, *counted, bool(head.get("withdrawn_before", False)))
+        begun = run.first_step, run.caught_before
+        return Replayed(tuple(run.steps), *order, is_waiting, *begun, run.is_withdrawn_before)
 
 
 def require_own_protocol(run: Run, protocol: ProtocolFile, session: str) -> None:

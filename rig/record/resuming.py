@@ -158,7 +158,7 @@ def _first(session: Session) -> int:
     run = session.runs[-1]
     steps = run.steps
     if not len(run.trials):
-        return int(run.attributes("/").get("first_step", 0))
+        return run.first_step
     row = run.trials[-1]
     step = steps[int(row["step"])]
     if step.trial != OUTSIDE:

@@ -249,6 +249,21 @@ class Run:
         """Whether a recorder held the last file when this was first asked."""
         return self.files[-1].is_being_recorded
 
+    @property
+    def first_step(self) -> int:
+        """The step with which it began: those before it were shown in the run that it resumed."""
+        return int(self.attributes("/").get("first_step", 0))
+
+    @property
+    def caught_before(self) -> int:
+        """How many guesses of the operator were right in earlier runs of its session."""
+        return int(self.attributes("/").get("caught_before", 0))
+
+    @property
+    def is_withdrawn_before(self) -> bool:
+        """Whether the participant withdrew in an earlier run of its session."""
+        return bool(self.attributes("/").get("withdrawn_before", False))
+
     def attributes(self, path: str) -> Json:
         """The attributes of an object in the first file. Raises Truncated when they cannot be read."""
         return self.files[0].attributes(path)

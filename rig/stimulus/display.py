@@ -64,7 +64,7 @@ def start_virtual(width: int, height: int, folder: Path) -> VirtualDisplay:
         number = _read_line(reader)
     except FileNotFoundError:
         raise DeviceNotFound(
-            "screen (display: virtual)", "Xvfb is not installed", hint="Install it: apt-get install xvfb"
+            subject("virtual"), "Xvfb is not installed", hint="Install it: apt-get install xvfb"
         ) from None
     finally:
         os.close(reader)
@@ -74,7 +74,7 @@ def start_virtual(width: int, height: int, folder: Path) -> VirtualDisplay:
     if not number:
         display.close()
         said = " | ".join(log.read_text("utf-8", "replace").strip().splitlines()[-3:])
-        raise DeviceNotReady("screen (display: virtual)", "Xvfb did not start", value=said, hint=f"See {log}")
+        raise DeviceNotReady(subject("virtual"), "Xvfb did not start", value=said, hint=f"See {log}")
     return display
 
 
@@ -133,13 +133,18 @@ def _rate_hz(mode: Any) -> float:
     return float(mode["dot_clock"] / dots) if dots else 0.0
 
 
+def subject(name: str) -> str:
+    """How errors call the screen at a display."""
+    return f"screen (display: {name})"
+
+
 def _opened(name: str) -> Any:
     """A connection to the X display. Raises DeviceNotFound when none answers."""
     try:
         return Display(name)
     except (DisplayError, OSError) as exc:
         raise DeviceNotFound(
-            f"screen (display: {name})",
+            subject(name),
             f"no X display answers: {exc}",
             allowed="a display that is on and lets this user in, e.g. :0, or virtual",
             hint="Log in on that screen, or set screen.display in rig.yaml",
@@ -162,7 +167,7 @@ def require_display(name: str, width: int, height: int) -> None:
         size = _size(display)
     if size != (width, height):
         raise DeviceNotReady(
-            f"screen (display: {name})",
+            subject(name),
             "is another size than rig.yaml says",
             value="{}x{} px".format(*size),
             allowed=f"{width}x{height} px",
@@ -175,7 +180,7 @@ def require_rate(config: Screen, measured_hz: float) -> None:
     """Raises DeviceNotReady for a screen at another rate: it would show films at wrong times, silently."""
     if abs(measured_hz / config.refresh_hz - 1) > MAX_REFRESH_ERROR:
         raise DeviceNotReady(
-            f"screen (display: {config.display})",
+            subject(config.display),
             "is the refresh rate measured",
             value=f"{measured_hz:.2f} Hz",
             allowed=f"{config.refresh_hz:g} Hz within {MAX_REFRESH_ERROR:.0%}",

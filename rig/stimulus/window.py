@@ -17,7 +17,7 @@ from rig.clock import NS, Clock
 from rig.config.rig import Screen
 from rig.errors import DeviceNotReady
 from rig.stimulus.acts import Act
-from rig.stimulus.display import require_rate, x_screen
+from rig.stimulus.display import require_rate, subject, x_screen
 from rig.stimulus.hands import Hands
 from rig.stimulus.pages.colours import BACKGROUND
 from rig.stimulus.texture import BGRA, RGB, Texture
@@ -168,7 +168,7 @@ class Window:
         found = tuple(int(n) for n in self._window.size)
         if found != self.size:
             raise DeviceNotReady(
-                f"screen (display: {config.display})",
+                subject(config.display),
                 "is the size that the window got",
                 value="{}x{} px".format(*found),
                 allowed="{}x{} px".format(*self.size),

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rig.cli.subjects.options import SESSIONS, JsonOption, OutOption, ReasonOption, SubjectArgument
+from rig.cli import SESSIONS
+from rig.cli.subjects.options import JsonOption, OutOption, ReasonOption, SubjectArgument
 
 if TYPE_CHECKING:
     from rig.subjects.entries import Tombstone

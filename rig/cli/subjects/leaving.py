@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from rig.cli.subjects.options import SESSIONS, OutOption, ReasonOption, SubjectArgument
+from rig.cli import SESSIONS
+from rig.cli.subjects.options import OutOption, ReasonOption, SubjectArgument
 
 
 def exclude(subject: SubjectArgument, reason: ReasonOption, out: OutOption = SESSIONS) -> None:

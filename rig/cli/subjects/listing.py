@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from rig.cli.subjects.options import SESSIONS, JsonOption, OutOption
+from rig.cli import SESSIONS
+from rig.cli.subjects.options import JsonOption, OutOption
 
 if TYPE_CHECKING:
     from rig.subjects.entries import Entry, Row, Visit

@@ -11,4 +11,3 @@ SubjectArgument = Annotated[str, typer.Argument(help="Pseudonym of the participa
 OutOption = Annotated[Path, typer.Option(help="Where sessions and the ledger lie.")]
 ReasonOption = Annotated[str, typer.Option(help="Why, in a few words; kept for good, so no names.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
-SESSIONS = Path("sessions")

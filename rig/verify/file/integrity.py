@@ -60,7 +60,8 @@ def check_rows(run: Run) -> list[Finding]:
     tables |= {layout.frames_path(name): FRAME for name in run.streams}
     torn = []
     for path, dtype in tables.items():
-        good, after, behind = map(sum, zip(*(_counted(file.reserved(path, dtype)) for file in run.files), strict=True))
+        counts = [_up_to_hole(file.reserved(path, dtype)) for file in run.files]
+        good, after, behind = map(sum, zip(*counts, strict=True))
         unfinished = after if run.outcome is Outcome.FINISHED else 0
         if behind or unfinished:
             torn.append(f"{path}: {counted(max(behind, unfinished), 'row', 'rows')} after row {good} cannot be read")
@@ -73,7 +74,7 @@ def check_rows(run: Run) -> list[Finding]:
     return [Finding("rows", "", Word.PASS, 0, "0 holes", looked_at, "no holes")]
 
 
-def _counted(rows: Rows) -> tuple[int, int, int]:
+def _up_to_hole(rows: Rows) -> tuple[int, int, int]:
     """Of the rows of a table: those up to the first that was never written, those after, and of these the written."""
     good = len(layout.written(rows))
     return good, len(rows) - good, int((rows["seq"][good:] != 0).sum())

@@ -22,12 +22,6 @@ class Due:
     run: Run
 
     @cached_property
-    def first(self) -> int:
-        """The step with which the run begins: those before it were an earlier run's."""
-        first = self.run.attributes("/").get("first_step", 0)
-        return int(first)
-
-    @cached_property
     def _said(self) -> list[Json]:
         return self.run.log_of("operator")
 
@@ -69,7 +63,7 @@ class Due:
 
     @cached_property
     def _last_begun(self) -> int:
-        return int(self.run.trials["step"][-1]) if len(self.run.trials) else self.first - 1
+        return int(self.run.trials["step"][-1]) if len(self.run.trials) else self.run.first_step - 1
 
     def _is_behind_cut(self, step: Step) -> bool:
         """Whether it lies behind the step in which a run was cut that did not end in order: its ending tells that."""
@@ -81,8 +75,8 @@ class Due:
         entries = self.run.log_of("withdrawn")
         if entries:
             begun = [row for row in self.run.trials if row["onset_host_ns"] <= int(entries[0]["host_ns"])]
-            return int(begun[-1]["step"]) if begun else self.first - 1
-        return self.first - 1 if self.run.attributes("/").get("withdrawn_before", False) else None
+            return int(begun[-1]["step"]) if begun else self.run.first_step - 1
+        return self.run.first_step - 1 if self.run.is_withdrawn_before else None
 
     @cached_property
     def _declined_in(self) -> int | None:
@@ -121,7 +115,7 @@ class Due:
         """In how many trials before a step the operator guessed right."""
         targets = {other.trial: other.target for other in self.run.steps if other.target and other.index < step.index}
         right = sum(self._guesses.get(trial, ("", 0))[0] == target for trial, target in targets.items())
-        return right + int(self.run.attributes("/").get("caught_before", 0))
+        return right + self.run.caught_before
 
     def must_be_shown(self, step: Step) -> bool:
         """Whether nothing that the run tells explains why a step was not shown."""
@@ -132,7 +126,7 @@ class Due:
 
     def may_be_shown(self, step: Step) -> bool:
         """Whether a step could come at all."""
-        if step.index < self.first or (self._declined_in is not None and step.index > self._declined_in):
+        if step.index < self.run.first_step or (self._declined_in is not None and step.index > self._declined_in):
             return False
         if self._withdrawn_in is not None and step.index > self._withdrawn_in:
             return step.follows_withdrawal

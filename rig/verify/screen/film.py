@@ -45,7 +45,7 @@ def check_film_frames(run: Run) -> list[Finding]:
 
 def _without_films(run: Run, check: str, limit: str, origin: Origin) -> Finding:
     """No film came: either none was to, or the run was cut before the first."""
-    is_cut = not run.outcome.is_orderly and any(step.clip is not None for step in run.steps[Due(run).first :])
+    is_cut = not run.outcome.is_orderly and any(step.clip is not None for step in run.steps[run.first_step :])
     if is_cut:
         text = "the run was cut before its first film"
         return Finding(check, "", Word.NOT_MEASURED, None, limit, "0 films", text, (), origin)

@@ -30,7 +30,7 @@ def check_steps(run: Run) -> list[Finding]:
     A trial that the operator wanted once more has several rows; what else changed the way through them is in due.py.
     """
     due, rows = Due(run), list(run.trials)
-    planned = [step for step in run.steps if step.index >= due.first]
+    planned = [step for step in run.steps if step.index >= run.first_step]
     limit = f"every step that was due, in order; a fixed length within {LENGTH_PERIODS} refreshes"
     begun = {int(row["step"]) for row in rows}
     looked_at = f"{len(planned)} steps planned, {len(begun)} begun"
@@ -94,7 +94,7 @@ def _steps_finding(run: Run, faults: dict[str, list[Step]], limit: str, looked_a
 
 def _not_begun(run: Run) -> int:
     """Steps from the run's first on that were not shown."""
-    return len({step.index for step in run.steps[Due(run).first :]} - {int(row["step"]) for row in run.trials})
+    return len({step.index for step in run.steps[run.first_step :]} - {int(row["step"]) for row in run.trials})
 
 
 def _times_of(row: np.void) -> tuple[int, int]:
