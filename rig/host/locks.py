@@ -112,11 +112,17 @@ def is_written_by_others(*endings: str) -> bool:
 
 def _is_written_by(process: Path, endings: tuple[str, ...]) -> bool:
     try:
-        for fd in (process / "fd").iterdir():
-            if str(fd.readlink()).endswith(endings):
-                flags = (process / "fdinfo" / fd.name).read_text().split("flags:")[1].split()[0]
-                if int(flags, 8) & (os.O_WRONLY | os.O_RDWR):
-                    return True
-    except (OSError, IndexError):  # somebody else's, or it has just ended
-        pass
-    return False
+        files = list((process / "fd").iterdir())
+    except OSError:  # somebody else's, or it has just ended
+        return False
+    return any(_is_written(fd, endings) for fd in files)
+
+
+def _is_written(fd: Path, endings: tuple[str, ...]) -> bool:
+    try:
+        if not str(fd.readlink()).endswith(endings):
+            return False
+        flags = (fd.parents[1] / "fdinfo" / fd.name).read_text().split("flags:")[1].split()[0]
+    except (OSError, IndexError):  # it has just been closed
+        return False
+    return bool(int(flags, 8) & (os.O_WRONLY | os.O_RDWR))

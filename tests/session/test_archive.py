@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import h5py
@@ -61,16 +62,23 @@ def nobody_records(monkeypatch):
     monkeypatch.setattr(rig.session.archive, "is_recorded_beside", lambda _: False)
 
 
-@pytest.fixture
-def session(tmp_path) -> Path:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
     """A session of two runs, the first judged, with labels in a folder of their own."""
-    runs = [make_run(tmp_path / "sessions", Plan(body_groups=1, run=run)) for run in (1, 2)]
+    folder = tmp_path_factory.mktemp("made")
+    runs = [make_run(folder, Plan(body_groups=1, run=run)) for run in (1, 2)]
     with rig.open(runs[0]) as opened:
         save(runs[0], verify_run(opened.runs[0]))
     labels = runs[0].parent / "labels/ann.tsv"
     labels.parent.mkdir()
     labels.write_text("onset\tapex\n1\t2\n")
     return runs[0].parent
+
+
+@pytest.fixture
+def session(made, tmp_path) -> Path:
+    """A copy of it, to do with what one likes."""
+    return _again(made, tmp_path / "sessions")
 
 
 @pytest.fixture
@@ -624,24 +632,42 @@ def test_an_unclosed_run_is_not_compressed(tmp_path, dest):
     assert not done.kept[0].compressed
 
 
-def recorded(folder: Path, *compressed: str, seconds: float = 1) -> Path:
+def recorded(folder: Path, *compressed: str, seconds: float = 0.3) -> Path:
     """The session of a recording by our own recorder, these streams compressed."""
-    folder.mkdir()
     rig_file = compressing(write_rig(folder), *compressed)
     return record(folder, rig_file, write_protocol(folder, ("a", seconds, "all"))).path.parent
 
 
-def left_by_a_kill(folder: Path, *compressed: str, seconds: float = 1) -> Path:
-    """The same, as SIGKILL would leave it."""
+Recorded = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory) -> Recorded:
+    """By the streams that are compressed, and whether it is as SIGKILL would leave it: each is made once."""
+
+    @cache
+    def recording(*compressed: str, is_killed: bool = False) -> Path:
+        with pytest.MonkeyPatch.context() as patch:
+            if is_killed:
+                patch.setattr(writer, "close_file", lambda *_: None)
+            return recorded(tmp_path_factory.mktemp("recorded"), *compressed)
+
+    return recording
+
+
+@pytest.fixture(scope="module")
+def in_several_files(tmp_path_factory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(writer, "close_file", lambda *_: None)
-        return recorded(folder, *compressed, seconds=seconds)
+        shorten_plans(patch)
+        return recorded(tmp_path_factory.mktemp("several"), "HS", seconds=4)
 
 
 @pytest.mark.parametrize("streams", [(), ("HS", "NIR"), ("HS", "VIS", "NIR")])
 @pytest.mark.parametrize("compress", [False, True])
-def test_recordings_that_are_compressed_already_come_over_picture_by_picture(tmp_path, dest, streams, compress):
-    session = recorded(tmp_path / "lab", *streams)
+def test_recordings_that_are_compressed_already_come_over_picture_by_picture(
+    tmp_path, dest, recordings, streams, compress
+):
+    session = _again(recordings(*streams), tmp_path / "lab")
     done = bring(session, dest, compress=compress)
     (run,) = find_runs(session)
     assert_equal_hdf5(run, done.target / run.name)
@@ -654,9 +680,8 @@ def test_recordings_that_are_compressed_already_come_over_picture_by_picture(tmp
 
 
 @pytest.mark.parametrize("compress", [False, True])
-def test_a_run_in_several_files_is_one_run_in_the_archive(tmp_path, dest, monkeypatch, compress):
-    shorten_plans(monkeypatch)
-    session = recorded(tmp_path / "lab", "HS", seconds=8)
+def test_a_run_in_several_files_is_one_run_in_the_archive(dest, in_several_files, compress):
+    session = in_several_files
     files = find_runs(session)
     assert len(files) > 1
     done = bring(session, dest, compress=compress)
@@ -668,8 +693,10 @@ def test_a_run_in_several_files_is_one_run_in_the_archive(tmp_path, dest, monkey
 
 
 @pytest.mark.parametrize("streams", [(), ("HS", "NIR")])
-def test_a_copy_from_before_rig_recover_is_replaced_once_the_recovered_session_is_proved(tmp_path, dest, streams):
-    session = left_by_a_kill(tmp_path / "lab", *streams)
+def test_a_copy_from_before_rig_recover_is_replaced_once_the_recovered_session_is_proved(
+    tmp_path, dest, recordings, streams
+):
+    session = _again(recordings(*streams, is_killed=True), tmp_path / "lab")
     first = bring(session, dest)
     assert first.notes == [f"{find_runs(session)[0].name} was not closed: copied as it is"]
     (room,) = session.glob("*.journal-part")
@@ -677,7 +704,7 @@ def test_a_copy_from_before_rig_recover_is_replaced_once_the_recovered_session_i
     assert bring(session, dest).state is State.ALREADY
     (kept,), _ = recover(session)
     (own,), _ = recover(Path(shutil.copytree(first.target, tmp_path / "copy/sub-001/ses-01")))
-    assert own.frames == kept.frames > 100  # what was archived could have been recovered as well
+    assert own.frames == kept.frames > 50  # what was archived could have been recovered as well
     (session / "notes.txt").write_text("recovered")
     done = bring(session, dest, compress=True, move=True)
     assert (done.state, done.notes) == (
@@ -687,17 +714,17 @@ def test_a_copy_from_before_rig_recover_is_replaced_once_the_recovered_session_i
     assert listed(dest / "sub-001") == ["ses-01"]
     with rig.open(done.target) as opened:
         assert str(opened.runs[0].outcome) == "recovered"
-        assert sum(len(stream.data) for stream in opened.runs[0].streams.values()) > 100
+        assert sum(len(stream.data) for stream in opened.runs[0].streams.values()) > 50
 
 
 @pytest.mark.parametrize("kind", ["other session", "changed there", "more there", "damaged there"])
-def test_nothing_else_is_taken_for_an_earlier_copy(tmp_path, dest, kind):
-    session = left_by_a_kill(tmp_path / "lab")
+def test_nothing_else_is_taken_for_an_earlier_copy(tmp_path, dest, recordings, kind):
+    session = _again(recordings(is_killed=True), tmp_path / "lab")
     target = bring(session, dest).target
     recover(session)
     run = find_runs(target)[0]
     if kind == "other session":
-        session = recorded(tmp_path / "other")
+        session = _again(recordings(), tmp_path / "other")
     elif kind == "more there":
         (target / "mine.txt").write_text("mine")
     else:
@@ -749,9 +776,10 @@ def test_while_somebody_records_it_keeps_to_50_mb_a_second_and_a_busy_disk_is_le
 
 
 @pytest.mark.parametrize("how", ["holds", "writes"])
-def test_a_recorder_at_work_is_seen(session, tmp_path, how):
-    assert not host.is_written_by_others("nobody_session.h5")
-    path = find_runs(session)[0] if how == "holds" else tmp_path / "elsewhere_session.h5"
+def test_a_recorder_at_work_is_seen(session, tmp_path, monkeypatch, how):
+    name = f"elsewhere-{os.getpid()}_session.h5"  # no other test on this machine writes to one of this name
+    assert not host.is_written_by_others(name)
+    path = find_runs(session)[0] if how == "holds" else tmp_path / name
     held = "import fcntl; fcntl.flock(file, fcntl.LOCK_SH)" if how == "holds" else ""
     mode = "rb" if how == "holds" else "wb"
     program = f"import sys\nfile = open({str(path)!r}, {mode!r})\n{held}\nprint(1, flush=True)\nsys.stdin.read()"
@@ -759,11 +787,19 @@ def test_a_recorder_at_work_is_seen(session, tmp_path, how):
         assert recorder.stdout is not None
         recorder.stdout.readline()
         assert is_recorded_beside(session.parents[1])
-        if how == "writes":
-            assert host.is_written_by_others("elsewhere_session.h5")
+        assert host.is_written_by_others(name) == (how == "writes")
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "readlink", but_for_the_first)
+            assert host.is_written_by_others(name) == (how == "writes")
         recorder.communicate()
-    if how == "writes":
-        assert not host.is_written_by_others("elsewhere_session.h5")
+    assert not host.is_written_by_others(name)
+
+
+def but_for_the_first(path: Path, readlink: Callable[[Path], Path] = Path.readlink) -> Path:
+    """What a process has open, as if it had just closed its file number 0."""
+    if path.name == "0":
+        raise FileNotFoundError
+    return readlink(path)
 
 
 def test_an_archiving_beside_a_recorder_takes_its_time(session, dest, monkeypatch):
@@ -773,7 +809,7 @@ def test_an_archiving_beside_a_recorder_takes_its_time(session, dest, monkeypatc
     for who, look in (("alone", lambda _: False), ("beside", is_recorded_beside)):
         monkeypatch.setattr(rig.session.archive, "is_recorded_beside", look)
         clock, done = VirtualClock(), []
-        (job,) = jobs_for([session], made(dest / who))
+        (job,) = jobs_for([session], _folder(dest / who))
         with other.open("rb") as held:
             host.hold_shared(held.fileno())
             archive(job, clock, tell=done.append)
@@ -781,11 +817,6 @@ def test_an_archiving_beside_a_recorder_takes_its_time(session, dest, monkeypatc
     assert handled["alone"] == handled["beside"] > 2 * find_runs(session)[0].stat().st_size
     assert took_s["alone"] == 0
     assert took_s["beside"] == pytest.approx(handled["beside"] / 50e6)
-
-
-def made(folder: Path) -> Path:
-    folder.mkdir()
-    return folder
 
 
 def test_a_link_in_a_session_is_not_followed(session, dest):
