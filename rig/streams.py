@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 NO_PULSE = -1  # no pulse belongs to it, or which one is not known
+NO_FILM = -1  # film_frame and pts_s of a flip without a film
 NO_COUNTER = -1  # the camera has no trigger counter
 
 Picture = NDArray[np.uint8 | np.uint16]  # as delivered: see rig.pixels

@@ -24,8 +24,7 @@ from rig.config.rig import Camera, Faults
 from rig.config.rules import SPAN_PULSES
 from rig.errors import ConfigError
 from rig.sim.expressions import Movement, Shown
-from rig.stimulus.showing import NO_FILM
-from rig.streams import NO_PULSE
+from rig.streams import NO_FILM, NO_PULSE
 
 T = TypeVar("T")
 BOX, SCREEN = "box", "screen"

@@ -13,7 +13,8 @@ import numpy as np
 
 from rig.config.rig import Faults
 from rig.sim.faults import Fault, Truth
-from rig.stimulus.showing import NO_FILM, Showing
+from rig.stimulus.showing import Showing
+from rig.streams import NO_FILM
 
 APART = 8  # film frames from one fault to the next, at least: each is over before
 LATE = (0.6, 0.9)  # of a refresh

@@ -19,9 +19,8 @@ from rig.errors import RigError
 from rig.stimulus.pages.boxes import Box
 from rig.stimulus.pages.form import Form
 from rig.stimulus.screen import ScreenNote, StepBegan, StepEnded
-from rig.streams import Answer, Flip
+from rig.streams import NO_FILM, Answer, Flip
 
-NO_FILM = -1  # film_frame and pts_s of a flip without a film
 BETWEEN_STEPS = -1
 
 

@@ -22,8 +22,9 @@ from rig.stimulus.pages.form import Form
 from rig.stimulus.pages.page import Page, look_of
 from rig.stimulus.player import FilmPlayer
 from rig.stimulus.screen import READY_S, MakingReady, ScreenEvent, ScreenNote, Withdrawn
-from rig.stimulus.showing import BETWEEN_STEPS, NO_FILM, FlipLog, Showing, not_read, unread
+from rig.stimulus.showing import BETWEEN_STEPS, FlipLog, Showing, not_read, unread
 from rig.stimulus.sound import Sounds, lead_flips
+from rig.streams import NO_FILM
 
 if TYPE_CHECKING:  # PsychoPy needs the display first
     from rig.stimulus.window import Window
