@@ -26,9 +26,14 @@ def versions() -> dict[str, str]:
         "python": platform.python_version(),
         "system": platform.platform(),
         "hdf5": HDF5,
-        **{name: metadata.version(name) for name in VERSIONS_OF},
+        **{name: _version(name) for name in VERSIONS_OF},
         **({"rig_commit": commit} if commit else {}),
     }
+
+
+@cache
+def _version(name: str) -> str:
+    return metadata.version(name)  # reads and parses a file each time
 
 
 @cache
