@@ -1,4 +1,4 @@
-"""Start and length of an exposure from the brightness of a blinking LED, against light summed up moment by moment."""
+"""Start and length of an exposure from the brightness of a blinking LED, against light summed up over it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,18 @@ TRIALS = 60
 FRAMES, STEP_US = 240, 50.0  # a sweep of 240 frames, as the requirement has it
 PERIOD_US = FRAMES * STEP_US
 DARK, SWING = 0.1, 0.6
-FINE = 4000  # parts of an exposure, looked at one by one
 
 
 def brightness(phases_us: NDArray[Any], start_us: float, length_us: float) -> NDArray[Any]:
-    """The LED looked at in FINE moments of each exposure: lit in the first half of each period."""
-    moments = (np.arange(FINE) + 0.5) / FINE * length_us
-    at_us = phases_us[:, np.newaxis] + start_us + moments
-    return np.asarray(DARK + SWING * (at_us % PERIOD_US < PERIOD_US / 2).mean(axis=1))
+    """The LED is lit in the first half of each period; of the light since phase 0, what came in each exposure."""
+    begin_us = phases_us + start_us
+    return np.asarray(DARK + SWING * (light_us(begin_us + length_us) - light_us(begin_us)) / length_us)
+
+
+def light_us(until_us: NDArray[Any]) -> NDArray[Any]:
+    """How long it was lit since phase 0; negative before it."""
+    periods, within_us = np.divmod(until_us, PERIOD_US)
+    return np.asarray(periods * PERIOD_US / 2 + np.minimum(within_us, PERIOD_US / 2))
 
 
 def trials(noise: float, length_us: float, told_us: float) -> tuple[list[float], list[Trapezoid]]:

@@ -19,13 +19,16 @@ VIS_20_MS = LedTiming(divisor=4, exposure_us=20_000, start_delay_us=800, period_
 
 @cache
 def _bits_of_a() -> np.ndarray:
-    """A register of 20 bits, shifted once a pulse: s[k+20] = s[k+3] xor s[k]."""
-    register = [0xB5A3C >> k & 1 for k in range(20)]
-    bits = bytearray()
-    for _ in range(PERIOD):
-        bits.append(register[0])
-        register.append(register[3] ^ register.pop(0))
-    return np.frombuffer(bits, np.uint8)
+    """A register of 20 bits, shifted once a pulse: s[k+20] = s[k+3] xor s[k]; squared, it holds twice as far apart."""
+    bits = np.zeros(PERIOD, np.uint8)
+    bits[:20] = [0xB5A3C >> k & 1 for k in range(20)]
+    known, apart = 20, 1
+    while known < PERIOD:
+        apart *= 2 if known >= 40 * apart else 1
+        new = np.arange(known, min(known + 17 * apart, PERIOD))
+        bits[new] = bits[new - 17 * apart] ^ bits[new - 20 * apart]
+        known += len(new)
+    return bits
 
 
 def lit(pulses: np.ndarray) -> np.ndarray:

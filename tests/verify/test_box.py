@@ -10,14 +10,13 @@ from rig.session.run import Run
 from rig.verify.findings import Finding, Word
 from rig.verify.verdict import verify_run
 from tests.handmade import Plan, make_run
+from tests.verify.wired_sessions import said
 
 WIRED = {"HS": 0, "VIS": 1, "NIR": 2}
 
 
 def judged(folder: Path, plan: Plan) -> dict[tuple[str, str], Finding]:
-    with Run(make_run(folder, plan)) as run:
-        verdict = verify_run(run)
-        return {(f.check, f.stream): f for f in verdict.findings}
+    return said(make_run(folder, plan), "box report", "exposures")
 
 
 def report_of(folder: Path, plan: Plan) -> Finding:

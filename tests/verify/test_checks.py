@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -12,36 +15,58 @@ import pytest
 
 import rig
 from rig import host
+from rig.session.run import Run
 from rig.streams import EXTRA
 from rig.verify.findings import Finding, Word
 from rig.verify.verdict import CHECKS, Verdict, verify_run
 from tests.handmade import Plan, make_run, note_checksums
 
-Judge = Callable[..., Verdict]
+
+class Judged:
+    """A run that is judged as far as it is asked: by one check, or for all that a verdict says by all of them."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    @cached_property
+    def _verdict(self) -> Verdict:
+        return verify_run(self._run)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._verdict, name)
+
+    def by(self, name: str) -> list[Finding]:
+        (check,) = [check for check in CHECKS if check.name == name]
+        return check.function(self._run)
+
+
+Judge = Callable[..., Judged]
 
 
 @pytest.fixture
-def judge(tmp_path: Path) -> Judge:
-    def _judge(plan: Plan | None = None, edit: Callable[[h5py.File], None] | None = None) -> Verdict:
-        path = make_run(tmp_path, plan)
-        if edit:
-            path.chmod(0o600)
-            with h5py.File(path, "r+") as file:
-                edit(file)
-                if "xxh3_64" in file["config/rig"].attrs:
-                    note_checksums(file)
-        with rig.open(path) as session:
-            return verify_run(session.runs[0])
+def judge(tmp_path: Path) -> Iterator[Judge]:
+    with ExitStack() as opened:
 
-    return _judge
+        def _judge(plan: Plan | None = None, edit: Callable[[h5py.File], None] | None = None) -> Judged:
+            path = make_run(tmp_path, plan)
+            if edit:
+                path.chmod(0o600)
+                with h5py.File(path, "r+") as file:
+                    edit(file)
+                    if "xxh3_64" in file["config/rig"].attrs:
+                        note_checksums(file)
+            return Judged(opened.enter_context(rig.open(path)).runs[0])
+
+        yield _judge
 
 
-def found(verdict: Verdict, check: str, stream: str = "") -> Finding:
-    (finding,) = [f for f in verdict.findings if (f.check, f.stream) == (check, stream)]
+def found(judged: Judged | Verdict, check: str, stream: str = "") -> Finding:
+    findings = judged.by(check) if isinstance(judged, Judged) else judged.findings
+    (finding,) = [f for f in findings if (f.check, f.stream) == (check, stream)]
     return finding
 
 
-def failed(verdict: Verdict) -> set[tuple[str, str]]:
+def failed(verdict: Judged | Verdict) -> set[tuple[str, str]]:
     return {(f.check, f.stream) for f in verdict.findings if f.word is Word.FAIL}
 
 
@@ -658,7 +683,7 @@ def test_killed_run_tells_which_losses_come_from_the_cut(judge: Judge) -> None:
 
 
 @pytest.fixture
-def silent(judge: Judge) -> Verdict:
+def silent(judge: Judge) -> Judged:
     """A run whose box fell silent after pulse 99 of 264, in mid-film, while the cameras went on."""
 
     def edit(file: h5py.File) -> None:
@@ -671,7 +696,7 @@ def silent(judge: Judge) -> Verdict:
 
 
 @pytest.mark.parametrize("check", ["frames", "recount", "order", "stamps", "intervals"])
-def test_frames_after_the_boxs_last_word_are_not_called_good(silent: Verdict, check: str) -> None:
+def test_frames_after_the_boxs_last_word_are_not_called_good(silent: Judged, check: str) -> None:
     finding = found(silent, check, "HS")
     assert (finding.word, finding.ranges) == (Word.NOT_MEASURED, ((100, 263),))
     assert "164 frames claim pulses 100-263, after the last that the box told of" in finding.text
@@ -686,7 +711,7 @@ def test_one_frame_after_the_boxs_last_word_is_told_as_one(judge: Judge) -> None
     assert [told in found(verdict, check, "HS").text for check in ("frames", "order")] == [True, True]
 
 
-def test_nothing_fails_for_what_could_not_be_seen_any_more(silent: Verdict) -> None:
+def test_nothing_fails_for_what_could_not_be_seen_any_more(silent: Judged) -> None:
     assert failed(silent) == set()
     words = {f.check: f.word for f in silent.findings}
     for check in ("pulses", "box", "schedule", "pairing", "postamble", "box rate", "photodiode"):

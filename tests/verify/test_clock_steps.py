@@ -16,11 +16,13 @@ from rig.verify.findings import Finding, Word
 from rig.verify.verdict import verify_run
 from tests.handmade import CAMERA_HZ, Plan, make_run, note_checksums
 from tests.rigs import record, write_protocol, write_rig
+from tests.verify.wired_sessions import said
+
+OF_STEPS = ("stamps", "order", "intervals", "preamble", "postamble", "recount")
 
 
 def findings(path: Path) -> dict[tuple[str, str], Finding]:
-    with Run(path) as run:
-        return {(f.check, f.stream): f for f in verify_run(run).findings}
+    return said(path, *OF_STEPS)
 
 
 def stepped(path: Path, stream: str, place: int, seconds: float, *, has_counter: bool = True) -> Path:
@@ -38,7 +40,7 @@ def stepped(path: Path, stream: str, place: int, seconds: float, *, has_counter:
     return path
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_each_step_that_was_committed_is_named_and_no_frame_accused(tmp_path: Path, seed: int) -> None:
     rig = write_rig(tmp_path, seed=seed, faults="clock_steps: 3, lost_frames: 4, first_pulse: 40, last_pulse: 500")
     path = record(tmp_path, rig, write_protocol(tmp_path, ("still", 5, "all"))).path
@@ -53,11 +55,12 @@ def test_each_step_that_was_committed_is_named_and_no_frame_accused(tmp_path: Pa
         assert words == {Word.PASS}
 
 
-@pytest.mark.parametrize("seconds", [0.006, 0.02, 0.3, 7.0, -0.02, -0.3, -7.0])
-@pytest.mark.parametrize(("stream", "place", "pulse"), [("HS", 100, 100), ("VIS", 30, 120)])
-def test_a_step_of_any_size_above_half_a_period_is_measured(
-    tmp_path: Path, stream: str, place: int, pulse: int, seconds: float
-) -> None:
+@pytest.mark.parametrize(
+    ("stream", "seconds"),
+    [*(("HS", seconds) for seconds in (0.006, 0.02, 0.3, 7.0, -0.02, -0.3, -7.0)), ("VIS", 0.02), ("VIS", -7.0)],
+)
+def test_a_step_of_any_size_above_half_a_period_is_measured(tmp_path: Path, stream: str, seconds: float) -> None:
+    place, pulse = {"HS": (100, 100), "VIS": (30, 120)}[stream]
     path = stepped(make_run(tmp_path), stream, place, seconds)
     with Run(path) as run:
         (step,) = clock_steps(run, run.streams[stream])

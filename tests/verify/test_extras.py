@@ -30,7 +30,7 @@ def recorded(folder: Path, seed: int, faults: str) -> Path:
     return record(folder, rig, write_protocol(folder, ("still", 5, "all"))).path
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_ghosts_and_frames_delivered_twice_or_left_over_are_told_apart(tmp_path: Path, seed: int) -> None:
     path = recorded(tmp_path, seed, FAULTS)
     truth = read_truth(beside(path, "truth.jsonl"))
@@ -61,7 +61,7 @@ def test_a_frame_of_the_line_walk_that_comes_once_more_is_left_over_though_no_cl
     assert "timestamp" not in order.text
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_frame_left_over_when_a_camera_came_back_is_told_and_when_it_was_gone(tmp_path: Path, seed: int) -> None:
     faults = "disconnects: 1, away_s: 0.5, stale_frames: true, damaged_frames: 4, first_pulse: 40, last_pulse: 300"
     path = recorded(tmp_path, seed, faults)

@@ -14,6 +14,7 @@ from rig.verify.findings import Finding, Word
 from rig.verify.verdict import verify_run
 from tests.handmade import Plan, make_run
 from tests.rigs import record, write_protocol, write_rig
+from tests.verify.wired_sessions import changed, said
 
 Edit = Callable[[h5py.File], None]
 
@@ -65,7 +66,7 @@ def field(path: str, name: str, value: float) -> Edit:
 )
 def test_a_field_that_cannot_be_fails_by_table_and_row(tmp_path: Path, path: str, name: str, value: float) -> None:
     run = make_run(tmp_path, Plan(lost={"HS": {50}}, ghosts={"NIR": [100]}))
-    found = judged(run, field(path, name, value))["values", ""]
+    found = said(changed(run, tmp_path, field(path, name, value)), "values")["values", ""]
     assert (found.word, found.value) == (Word.FAIL, 1)
     assert f"{path}: {name} of 1 rows cannot be" in found.text
 
@@ -73,7 +74,7 @@ def test_a_field_that_cannot_be_fails_by_table_and_row(tmp_path: Path, path: str
 @pytest.mark.parametrize("missing", [2**62, 2, 0, -5])
 def test_a_gap_that_counts_more_than_it_spans_or_nothing_fails_the_recount(tmp_path: Path, missing: int) -> None:
     run = make_run(tmp_path, Plan(lost={"HS": {50}}))
-    finding = judged(run, field("acquisition/HS/gaps", "missing", missing))["recount", "HS"]
+    finding = said(changed(run, tmp_path, field("acquisition/HS/gaps", "missing", missing)), "recount")["recount", "HS"]
     assert finding.word is Word.FAIL
     assert "more pulses lost than spanned, or fewer than one, in 1 gap row" in finding.text
 

@@ -42,7 +42,7 @@ def test_an_exposure_of_20_ms_mixes_three_codes() -> None:
 @pytest.mark.parametrize("exposures", [HS, AT_500_HZ, VIS, DELAYED, replace(HS, divisor=2)])
 def test_any_two_seconds_from_anywhere_in_the_code_give_their_pulse_numbers(exposures) -> None:
     rng = np.random.default_rng(1)
-    for _ in range(40):
+    for _ in range(15):
         pulses = window(exposures, rng)
         found = decode(seen(pulses, exposures, rng, DEMO), exposures)
         assert np.array_equal(found.numbers, pulses)
@@ -54,7 +54,7 @@ def test_any_two_seconds_from_anywhere_in_the_code_give_their_pulse_numbers(expo
 )
 def test_two_seconds_that_have_to_be_correlated_give_their_pulse_numbers(exposures) -> None:
     rng = np.random.default_rng(2)
-    for _ in range(5):
+    for _ in range(2):
         pulses = window(exposures, rng)
         assert np.array_equal(decode(seen(pulses, exposures, rng, DEMO), exposures).numbers, pulses)
 
@@ -93,9 +93,9 @@ def test_a_long_series_with_losses_repeats_and_strange_frames_is_numbered_in_all
 
 
 def test_a_lost_hs_frame_whose_neighbour_is_doubled_is_always_found_at_any_distance() -> None:
-    """One of 200 places, at every third distance before and after; 20,000 trials are in bench/led_code.py."""
+    """One of 200 places, at every eighth distance before and after; 20,000 trials are in bench/led_code.py."""
     rng = np.random.default_rng(6)
-    for distance in [d for d in range(-198, 199, 3) if d]:
+    for distance in [-1, 1, *(d for d in range(-198, 199, 8) if d)]:
         lost = rng.integers(max(1, 1 - distance), min(199, 199 - distance), endpoint=True)
         repeated = lost + distance
         pulses = window(HS, rng, 2.01)
@@ -110,7 +110,7 @@ def test_a_lost_hs_frame_whose_neighbour_is_doubled_is_always_found_at_any_dista
 
 def test_a_session_without_fault_shows_no_slip() -> None:
     rng = np.random.default_rng(7)
-    for _ in range(100):
+    for _ in range(30):
         assert find_slips(decode(seen(window(HS, rng), HS, rng, DEMO / 6.5), HS).numbers, 1) == []
 
 
@@ -156,7 +156,7 @@ def test_too_few_frames_get_no_number_rather_than_a_wrong_one() -> None:
 def test_in_too_much_noise_numbers_are_missing_and_seldom_wrong(exposures, contrast_to_noise) -> None:
     rng = np.random.default_rng(12)
     wrong = []
-    for _ in range(12 if exposures is VIS else 4):
+    for _ in range(6 if exposures is VIS else 2):
         pulses = window(exposures, rng)
         found = decode(seen(pulses, exposures, rng, contrast_to_noise), exposures)
         wrong.append(np.mean((found.numbers != pulses) & (found.numbers != NO_PULSE)))

@@ -9,6 +9,7 @@ import inspect
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -137,8 +138,9 @@ MUTANTS: list[tuple[str, Patch]] = [
 
 
 @pytest.fixture(scope="module")
-def paths(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return {name: make_run(tmp_path_factory.mktemp("run"), case.plan) for name, case in CASES.items()}
+def path_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The run of a case, made when it is first asked for."""
+    return cache(lambda name: make_run(tmp_path_factory.mktemp("run"), CASES[name].plan))
 
 
 def said(path: Path, case: Case) -> list[Word]:
@@ -149,17 +151,17 @@ def said(path: Path, case: Case) -> list[Word]:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_known_fault_has_its_word(paths: dict[str, Path], name: str) -> None:
-    assert said(paths[name], CASES[name]) == [CASES[name].word]
+def test_a_known_fault_has_its_word(path_of: Callable[[str], Path], name: str) -> None:
+    assert said(path_of(name), CASES[name]) == [CASES[name].word]
 
 
 @pytest.mark.parametrize("number", range(len(MUTANTS)), ids=lambda number: f"{number}-{MUTANTS[number][0]}")
 def test_a_mutant_of_the_judge_is_found_out(
-    paths: dict[str, Path], monkeypatch: pytest.MonkeyPatch, number: int
+    path_of: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     name, mutate = MUTANTS[number]
     mutate(monkeypatch)
-    assert said(paths[name], CASES[name]) != [CASES[name].word]
+    assert said(path_of(name), CASES[name]) != [CASES[name].word]
 
 
 RULES: dict[str, Patch] = {

@@ -21,8 +21,9 @@ from rig.sim.faults import Fault, read_truth
 from rig.sim.sensor import Sensor
 from rig.verify.findings import Finding, Word
 from rig.verify.report.overview import draw_overview
-from rig.verify.verdict import verify_run
+from rig.verify.verdict import contents, verify_run
 from tests.rigs import record, write_protocol, write_rig
+from tests.verify.wired_sessions import said
 
 FAULTS = "lost_frames: 6, lost_pulses: 6, ghost_frames: 6, first_pulse: {first}, last_pulse: {last}"
 BLOCKS = (("before", 1.5, "all"), ("break", 1.2, "none"), ("after", 1.0, "all"))
@@ -33,12 +34,18 @@ def _recorded(folder: Path, *, seed: int = 1, faults: str = "") -> Recorded:
     return record(folder, write_rig(folder, seed=seed, faults=faults), write_protocol(folder, *BLOCKS))
 
 
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A session without faults, which no test changes."""
+    return _recorded(tmp_path_factory.mktemp("clean")).path
+
+
 def _findings(path: Path) -> dict[tuple[str, str], Finding]:
     with Run(path) as run:
         return {(f.check, f.stream): f for f in verify_run(run).findings}
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_losses_and_ghosts_in_and_around_a_part_not_stored_are_counted_as_they_were_committed(
     tmp_path: Path, seed: int
 ) -> None:
@@ -84,24 +91,21 @@ def test_a_ghost_edge_2_ms_early_that_swallows_the_true_one_fails_and_is_named(
     assert (stamps.value, stamps.ranges) == (pytest.approx(2, abs=0.01), ((100, 100),))
 
 
-def test_every_planned_step_of_a_recorded_session_is_found(tmp_path: Path) -> None:
-    found = _findings(_recorded(tmp_path).path)
+def test_every_planned_step_of_a_recorded_session_is_found(clean: Path) -> None:
+    found = said(clean, "steps")
     assert (found["steps", ""].word, found["steps", ""].looked_at) == (Word.PASS, "3 steps planned, 3 begun")
 
 
-def test_a_recorded_session_has_light_for_its_patch_only_where_a_film_was_shown(tmp_path: Path) -> None:
-    finding = _findings(_recorded(tmp_path).path)["photodiode", ""]
+def test_a_recorded_session_has_light_for_its_patch_only_where_a_film_was_shown(clean: Path) -> None:
+    finding = said(clean, "photodiode")["photodiode", ""]
     assert (finding.word, finding.is_expected) == (Word.NOT_MEASURED, False)
 
 
-def test_a_copy_of_a_run_has_the_same_contents(tmp_path: Path) -> None:
-    from rig.verify.verdict import contents
-
-    path = _recorded(tmp_path).path
-    copy = tmp_path / path.name
-    copy.write_bytes(path.read_bytes())
+def test_a_copy_of_a_run_has_the_same_contents(clean: Path, tmp_path: Path) -> None:
+    copy = tmp_path / clean.name
+    copy.write_bytes(clean.read_bytes())
     os.utime(copy, (1, 1))
-    with Run(path) as run, Run(copy) as other:
+    with Run(clean) as run, Run(copy) as other:
         assert contents(run) == contents(other)
         assert min(contents(run).values()) > 0
 
@@ -119,8 +123,7 @@ def test_an_exposure_time_that_changed_during_the_run_fails_by_name(
 
     monkeypatch.setattr(SimulatedCamera, "stop", changed)
     came = record(tmp_path, write_rig(tmp_path), write_protocol(tmp_path, ("still", 1, "all")))
-    with Run(came.path) as run:
-        (finding,) = [f for f in verify_run(run).findings if (f.check, f.stream) == ("features", "HS")]
+    finding = said(came.path, "features")["features", "HS"]
     assert finding.word is word
     assert ("ExposureTime: 4000.0 became 4500.0" in finding.text) == (word is Word.FAIL)
 

@@ -225,6 +225,7 @@ def test_no_figure_is_cut_on_a4(recorded: Path, tmp_path: Path) -> None:
         "--headless",
         "--no-sandbox",
         "--disable-gpu",
+        "--disable-dev-shm-usage",  # where that is small, as in containers, a page may die of it
         "--no-pdf-header-footer",
         f"--user-data-dir={tmp_path}/own",
     ]

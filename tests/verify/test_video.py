@@ -57,7 +57,7 @@ def _encoded(path: Path, pictures: Pictures, rate_hz: int) -> Path:
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pictures]:
-    return _recorded(tmp_path_factory.mktemp("recorded"), 3.5, size="width: 320, height: 240")
+    return _recorded(tmp_path_factory.mktemp("recorded"), 3.5, size="width: 200, height: 150")
 
 
 @pytest.fixture(scope="module")

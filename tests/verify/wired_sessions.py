@@ -1,4 +1,4 @@
-"""Small sessions in virtual time with ExposureActive lines at the box, and what a check finds in them."""
+"""Small sessions in virtual time with ExposureActive lines at the box, and what checks find in them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import h5py
 
 from rig.session.run import Run
 from rig.verify.findings import Finding
+from rig.verify.verdict import CHECKS
 from tests.rigs import record, write_protocol, write_rig
 
 INPUTS = "inputs: {HS: 0, VIS: 1, NIR: 2}"
@@ -34,6 +35,13 @@ def found(path: Path, check: Callable[[Run], list[Finding]]) -> dict[str, Findin
     """What a check says, by stream."""
     with Run(path) as run:
         return {finding.stream: finding for finding in check(run)}
+
+
+def said(path: Path, *names: str) -> dict[tuple[str, str], Finding]:
+    """What the checks of these names say, by check and stream."""
+    with Run(path) as run:
+        own = [check for check in CHECKS if check.name in names]
+        return {(finding.check, finding.stream): finding for check in own for finding in check.function(run)}
 
 
 def changed(path: Path, folder: Path, edit: Edit) -> Path:
