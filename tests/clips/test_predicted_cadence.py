@@ -48,7 +48,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module", params=HZ)
+@pytest.fixture(scope="module", params=[50, 59.94, 144])
 def shown(request: pytest.FixtureRequest, films: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A session in virtual time on a screen of that refresh; its folder's name ends with it."""
     folder = tmp_path_factory.mktemp(f"at-{request.param}-")

@@ -83,6 +83,7 @@ REAL = {
 }
 NO_NUMBER = ["nan", ".nan", ".inf", "-.inf", "1e400", "true", "'25'", "007", "1_000", "0x10", "null", "[1]", "{a: 1}"]
 TOO_LARGE = ["1000000000", "-1000000000", "9" * 30]
+NO_WHOLE = ["1.0", "1.5"]
 
 
 def told(tmp_path: Path, text: str) -> list[str]:
@@ -116,20 +117,26 @@ ENDLESS = {"seed"}  # no upper end but that of the file's numbers
 OPTIONAL = {"loop_back", "reset_at_pulse", "white_exposure_us", "free_run_pulse"}  # null leaves them out
 
 
-def no_such_number(field: str) -> list[str]:
-    allowed = {"null"} if field in OPTIONAL else {"1000000000"} if field in ENDLESS else set()
-    return [bad for bad in [*NO_NUMBER, *TOO_LARGE, *(["1.0", "1.5"] if field in WHOLE else [])] if bad not in allowed]
+def fields_without(bad: str) -> dict[str, str]:
+    """The fields in which this is no such number, and what they hold."""
+    fields = WHOLE if bad in NO_WHOLE else WHOLE | REAL
+    allowed = {"null": OPTIONAL, "1000000000": ENDLESS}.get(bad, set())
+    return {field: good for field, good in fields.items() if field not in allowed}
 
 
-@pytest.mark.parametrize(("field", "good"), [*WHOLE.items(), *REAL.items()])
-def test_a_number_field_refuses_what_is_no_such_number(field: str, good: str, tmp_path: Path) -> None:
-    for bad in no_such_number(field):
-        text = changed(f"{field}: {good}", f"{field}: {bad}", EVERYTHING)
+@pytest.mark.parametrize("bad", [*NO_NUMBER, *TOO_LARGE, *NO_WHOLE])
+def test_each_number_field_refuses_what_is_no_such_number(bad: str, tmp_path: Path) -> None:
+    """All at once: none hides another."""
+    text, fields = EVERYTHING, fields_without(bad)
+    for field, good in fields.items():
+        text = changed(f"{field}: {good}", f"{field}: {bad}", text)
+    messages = told(tmp_path, text)
+    for field in fields:
         line = text[: text.index(f"{field}: {bad}")].count("\n") + 1
-        (message,) = told(tmp_path, text)
-        assert message.startswith(f"rig.yaml:{line}: "), bad
-        assert f"{field}: " in message
+        (message,) = [each for each in messages if f".{field}: " in each.partition(" is not allowed; ")[0]]
+        assert message.startswith(f"rig.yaml:{line}: ")
         assert " is not allowed; " in message
+    assert len(messages) == len(fields)
 
 
 @pytest.mark.parametrize(

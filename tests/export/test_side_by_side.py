@@ -142,7 +142,9 @@ def late_from(path: Path, pulse: int, ticks: int) -> Path:
 def test_an_mp4_tells_microseconds_and_what_nobody_knows_is_said_in_its_place(tmp_path: Path) -> None:
     """A run whose film is nowhere. In mid-clip 20 pulses are not told of, and the plan does not hold there."""
     path = tmp_path / "clip.mp4"
-    run = late_from(make_run(tmp_path / "made", Plan(pulses_lost_on_wire=set(range(80, 100)))), 100, 15_000)
+    run = late_from(
+        make_run(tmp_path / "made", Plan(clip_frames=15, pulses_lost_on_wire=set(range(50, 70)))), 70, 15_000
+    )
     done: list[tuple[int, int]] = []
     with rig.open(run) as session:
         lacking = save_side_by_side(session, "clip1", path, lambda *so_far: done.append(so_far))
@@ -151,8 +153,8 @@ def test_an_mp4_tells_microseconds_and_what_nobody_knows_is_said_in_its_place(tm
         flips = session.runs[0].film_flips(line.clip_steps["clip1"])["host_ns"]
         known = (line.exposed_host_ns >= flips[0]) & (line.exposed_host_ns <= flips[-1])
         numbers, exposed = line.pulse_numbers[known], line.exposed_host_ns[known]
-    hole = numbers.tolist().index(79)
-    assert numbers[hole + 1] == 100
+    hole = numbers.tolist().index(49)
+    assert numbers[hole + 1] == 70
     expected = ((exposed - exposed[0]) / 1000).tolist()
     expected.insert(hole + 1, expected[hole] + (expected[hole + 1] - expected[hole]) / 21)
     pictures = decoded(path)
@@ -174,15 +176,17 @@ def test_a_video_without_its_film_says_so(
     assert (said.out, said.err) == (f"video: {recorded}/x.mkv\n", "only the cameras are in it. film not here: gone\n")
 
 
-def test_a_disk_that_refuses_leaves_nothing_behind(recorded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_refuses_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make_run(tmp_path, Plan(clip_frames=5)).parent
+
     def refuse(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(rig.host, "rename", refuse)
-    before = sorted(recorded.iterdir())
-    with rig.open(recorded) as session, pytest.raises(StorageError, match=r"new\.mkv: cannot be written: No space"):
-        save_side_by_side(session, "clip1", recorded / "new.mkv")
-    assert sorted(recorded.iterdir()) == before
+    before = sorted(folder.iterdir())
+    with rig.open(folder) as session, pytest.raises(StorageError, match=r"new\.mkv: cannot be written: No space"):
+        save_side_by_side(session, "clip1", folder / "new.mkv")
+    assert sorted(folder.iterdir()) == before
 
 
 def test_a_clip_that_the_cameras_did_not_see_has_no_video(tmp_path: Path) -> None:

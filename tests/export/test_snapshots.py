@@ -12,7 +12,9 @@ from PIL import Image, ImageFilter
 from rig.export.snapshots import grey_values, save_snapshot
 from rig.pixels import FORMATS, Snapshot
 
-rng = np.random.default_rng(1)
+
+def drawing() -> np.random.Generator:
+    return np.random.default_rng(1)
 
 
 def snapshot_of(picture: object, name: str = "Mono8", height: int = 0, width: int = 0) -> Snapshot:
@@ -62,7 +64,7 @@ def focus_of(picture: np.ndarray) -> float:
 def test_the_focus_number_is_fooled_neither_by_noise_nor_by_light() -> None:
     sharp = np.asarray(photograph(), float)
     blurred = np.asarray(photograph().filter(ImageFilter.GaussianBlur(2)), float)
-    noisy = np.clip(blurred + rng.normal(0, 5, sharp.shape), 0, 255)
+    noisy = np.clip(blurred + drawing().normal(0, 5, sharp.shape), 0, 255)
     assert focus_of(sharp / 3) == pytest.approx(focus_of(sharp), rel=0.05)
     assert focus_of(noisy) == pytest.approx(focus_of(blurred), rel=0.15)
 
@@ -74,7 +76,7 @@ def test_a_black_picture_has_no_focus_and_no_crash(tmp_path: Path) -> None:
 
 
 def test_pictures_are_saved_as_they_are_for_the_owner_alone(tmp_path: Path) -> None:
-    picture = rng.integers(0, 256, (64, 96), np.uint8)
+    picture = drawing().integers(0, 256, (64, 96), np.uint8)
     saved = save_snapshot(snapshot_of(picture), "HS", tmp_path / "aim")
     with Image.open(saved.picture) as image:
         assert (np.asarray(image) == picture).all()

@@ -24,11 +24,17 @@ LOST = {"HS": {8, 41}, "VIS": {40}, "NIR": {100}}
 TWO_RUNS = {"body_groups": 20, "not_stored": [("VIS", 20, 28)]}
 
 
-@pytest.fixture
-def session(tmp_path: Path) -> Iterator[Session]:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two runs that lack different frames."""
-    make_run(tmp_path, Plan(lost=LOST, ghosts={"HS": [60]}))
-    with rig.open(make_run(tmp_path, Plan(run=2, lost={"NIR": {12}}, **TWO_RUNS)).parent) as opened:
+    made = tmp_path_factory.mktemp("aligned")
+    make_run(made, Plan(lost=LOST, ghosts={"HS": [60]}))
+    return make_run(made, Plan(run=2, lost={"NIR": {12}}, **TWO_RUNS)).parent
+
+
+@pytest.fixture
+def session(folder: Path) -> Iterator[Session]:
+    with rig.open(folder) as opened:
         yield opened
 
 
@@ -177,17 +183,21 @@ class Reads:
     """Counts pictures that are read."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.count = 0
+        self._each: list[None] = []  # of any thread
         part = rig.session.pictures.Part
         for name in ("read", "_read_plain"):
             monkeypatch.setattr(part, name, self._counting(getattr(part, name)))
 
     def _counting(self, method):  # type: ignore[no-untyped-def]
         def counted(*arguments):  # type: ignore[no-untyped-def]
-            self.count += 1
+            self._each.append(None)
             return method(*arguments)
 
         return counted
+
+    @property
+    def count(self) -> int:
+        return len(self._each)
 
 
 def test_dask_wraps_a_stream_and_reads_only_what_it_computes(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:

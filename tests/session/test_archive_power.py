@@ -15,7 +15,7 @@ from tests.archives import TARGET, Archiving, bring, log_an_archiving, wrong_aft
 from tests.handmade import Plan, make_run
 from tests.power import Op
 
-CUTS = 16
+CUTS = 10
 KINDS = {
     "copy": {},
     "move": {"move": True},

@@ -23,7 +23,7 @@ from rig.verify.file.integrity import check_tables
 from rig.verify.findings import Finding, Word
 from rig.verify.verdict import contents, verify_run
 from tests.archives import bring
-from tests.rigs import record, write_film_protocol, write_rig
+from tests.rigs import record, write_film_protocol, write_protocol, write_rig
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def closed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "2026-03-02_delay.yaml").write_text("us: 20\n")
     rig = write_rig(folder, faults="lost_frames: 2, ghost_frames: 2, last_pulse: 300")
     rig.write_text(rig.read_text().replace("divisor: 1", "divisor: 1, compression: bitshuffle-lz4"))
-    return record(folder, rig, write_film_protocol(folder)).path
+    return record(folder, rig, write_film_protocol(folder, 15)).path
 
 
 def copy_of(path: Path, folder: Path) -> Path:
@@ -183,14 +183,16 @@ def test_a_copy_that_rig_archive_compressed_has_them_and_verifies(closed: Path, 
     assert judged(archived).word is Word.PASS
 
 
-def test_a_run_that_nobody_closed_has_none_until_it_is_recovered(tmp_path: Path, closed: Path, monkeypatch) -> None:
+def test_a_run_that_nobody_closed_has_none_until_it_is_recovered(
+    tmp_path: Path, unclosed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also where HDF5 does not adopt payloads, and the file is closed by a copy."""
 
     def refuse(*_: object) -> None:
         raise adopting.NotAdopted("no")
 
     for name, is_copied in (("adopted", False), ("copied", True)):
-        left = left_by_a_kill(tmp_path / name, monkeypatch)
+        left = copy_of(unclosed, tmp_path / name)
         finding = judged(left)
         assert finding.word is Word.NOT_MEASURED
         assert "/acquisition/pulses" in finding.text or "and" in finding.text
@@ -202,9 +204,10 @@ def test_a_run_that_nobody_closed_has_none_until_it_is_recovered(tmp_path: Path,
         assert judged(left).word is Word.PASS
 
 
-def left_by_a_kill(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def unclosed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with a packed stream as it was before its close."""
-    folder.mkdir()
+    folder = tmp_path_factory.mktemp("unclosed")
     rig = write_rig(folder)
     rig.write_text(rig.read_text().replace("divisor: 1", "divisor: 1, compression: bitshuffle-lz4"))
     left: list[Path] = []
@@ -214,15 +217,15 @@ def left_by_a_kill(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         left.append(copy_of(path, folder / "left"))
         change(path, work)
 
-    with monkeypatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(closing, "change", copied)
-        record(folder, rig, write_film_protocol(folder))
+        record(folder, rig, write_protocol(folder, ("a", 0.3, "all")))
     return left[0]
 
 
-def test_a_text_that_changed_before_the_close_is_not_certified_by_it(tmp_path: Path, monkeypatch) -> None:
+def test_a_text_that_changed_before_the_close_is_not_certified_by_it(tmp_path: Path, unclosed: Path) -> None:
     """What was written when the run was armed has its checksum from then on."""
-    left = left_by_a_kill(tmp_path / "one", monkeypatch)
+    left = copy_of(unclosed, tmp_path)
     data = bytearray(left.read_bytes())
     data[data.index(datasets(left)["/config/devices"]) + 5] ^= 1
     left.write_bytes(data)

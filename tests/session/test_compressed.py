@@ -305,11 +305,11 @@ def test_a_flipped_bit_is_told_with_stream_and_pulse_wherever_it_is(writer, is_c
         host.make_private(writer.path)
     draw = np.random.default_rng(3)
     told = 0
-    for _ in range(200):
+    for _ in range(100):
         index = int(draw.integers(40))
         place = start + int(rows["offset"][index]) + int(draw.integers(int(rows["length"][index])))
         told += tell_flipped(writer.path, place, 1 << int(draw.integers(8)), index)
-    assert told > 130  # the rest is in zeros that fill a small payload up, and changes no picture
+    assert told > 65  # the rest is in zeros that fill a small payload up, and changes no picture
 
 
 def tell_flipped(path: Path, place: int, bit: int, index: int) -> bool:

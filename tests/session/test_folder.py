@@ -12,6 +12,7 @@ import pytest
 
 from rig.errors import NotASession, SessionExists, StorageError, UserError
 from rig.session.folder import beside, check_subject, find_runs, folder_for, misplaced, new_session, sessions_below
+from tests import commands
 from tests.rights import without_root
 
 
@@ -170,7 +171,7 @@ def test_racing_recorders_never_share_a_session(tmp_path: Path) -> None:
         assert racer.stdin is not None
         racer.stdin.write("go\n")
         racer.stdin.flush()
-    numbers = [int(n) for racer in racers for n in racer.communicate(timeout=30)[0].split()]
+    numbers = [int(n) for racer in racers for n in racer.communicate(timeout=commands.ENDS_WITHIN_S)[0].split()]
     assert sorted(numbers) == list(range(1, 61))
 
 

@@ -12,7 +12,7 @@ from tests.power import DiskLog
 from tests.record.test_compressed import compressing
 from tests.rigs import record, write_protocol, write_rig
 
-SEEDS = 4
+SEEDS = 3
 
 
 @pytest.fixture(scope="module")

@@ -151,7 +151,7 @@ def _with_spoilt_attribute(file: h5py.File, data: st.DataObject) -> None:
 
 
 @given(st.data())
-@settings(FEW, max_examples=60)
+@settings(FEW, max_examples=40)
 def test_foreign_texts_and_attributes(data: st.DataObject) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "foreign.h5"

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 import zlib
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import h5py
 import hdf5plugin
@@ -17,27 +20,35 @@ import pytest
 import rig
 from rig import host
 from rig.errors import ChecksumError, UserError
+from rig.record.storage import Storage
 from rig.session.layout import Outcome
 from rig.session.reader import Session
+from tests import commands
 from tests.handmade import Plan, host_of, make_run, number_in, pulse_ticks
 from tests.rigs import record, write_protocol, write_rig
 from tests.session.test_pixel_formats import opened, pictures_of, spec_of, store, write
 
 LOST = {"HS": {50, 51}, "VIS": {40}}
 GHOST = {"VIS": [60]}
+ENDS_WITHIN_S = 30
 TWO = {"host_0": 65_000_000_000, "created_utc": "2026-03-01T10:01:00+00:00"}
 
 
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_run(tmp_path_factory.mktemp("reading"), Plan(lost=LOST, ghosts=GHOST))
+
+
 @pytest.fixture
-def session(tmp_path: Path) -> Iterator[Session]:
-    with rig.open(make_run(tmp_path, Plan(lost=LOST, ghosts=GHOST))) as opened:
+def session(path: Path) -> Iterator[Session]:
+    with rig.open(path) as opened:
         yield opened
 
 
-@pytest.fixture
-def whole(session: Session) -> np.ndarray:
+@pytest.fixture(scope="module")
+def whole(path: Path) -> np.ndarray:
     """All pictures of VIS by plain h5py."""
-    with h5py.File(session.runs[0].path, locking=False) as file:
+    with h5py.File(path, locking=False) as file:
         return np.asarray(file["/acquisition/VIS/data"][:])
 
 
@@ -94,8 +105,15 @@ def test_a_stream_is_an_array_for_numpy_where_there_is_memory_for_it(
 
 
 def test_the_free_memory_is_that_which_the_system_tells() -> None:
+    """At some moment: whatever else runs here takes memory and gives it back."""
+    end = time.monotonic() + ENDS_WITHIN_S
+    while host.free_memory_bytes() != pytest.approx(free_by_command(), rel=0.05):
+        assert time.monotonic() < end
+
+
+def free_by_command() -> int:
     lines = subprocess.run(["free", "-b"], capture_output=True, check=True, text=True).stdout.splitlines()
-    assert host.free_memory_bytes() == pytest.approx(int(lines[1].split()[-1]), rel=0.2)
+    return int(lines[1].split()[-1])
 
 
 def test_a_damaged_picture_is_named_among_several(tmp_path: Path) -> None:
@@ -244,26 +262,54 @@ def test_a_compressed_picture_cannot_be_mapped(tmp_path: Path) -> None:
         assert number_in(session.streams["VIS"].data.mapped(3)) == 12
 
 
-def test_many_readers_while_recording_see_every_picture_as_it_is_and_nothing_is_lost(tmp_path: Path) -> None:
-    files = write_rig(tmp_path), write_protocol(tmp_path, ("still", 1.5, "all"))
-    folder = tmp_path / "sessions/sub-001/ses-01"
-    command = [sys.executable, "-m", "tests.session.watching", str(folder)]
-    watchers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    try:
-        assert all(watcher.stdout is not None and watcher.stdout.readline() == "ready\n" for watcher in watchers)
-        recorded = record(tmp_path, *files, virtual=False)
-    finally:
-        said = [watcher.communicate(timeout=30)[0] for watcher in watchers]
+class Watchers:
+    """Processes that read a session while it is recorded; the recorder waits for those that do not come along."""
+
+    def __init__(self, folder: Path, count: int, stack: ExitStack) -> None:
+        command = [sys.executable, "-m", "tests.session.watching", str(folder)]
+        self._each: list[subprocess.Popen[str]] = []
+        for _ in range(count):
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+            self._each.append(stack.enter_context(subprocess.Popen(command, text=True, **pipes)))
+            stack.enter_context(commands.killed_on_error(self._each[-1]))
+
+    def heard(self) -> list[str]:
+        """The next line of each."""
+        return [watcher.stdout.readline() for watcher in self._each]
+
+    def look(self) -> None:
+        """Let each read while the recorder goes on, once it has read what it was let before."""
+        assert set(self.heard()) <= {"ready\n", "looked\n"}
+        for watcher in self._each:
+            watcher.stdin.write("\n")
+            watcher.stdin.flush()
+
+    def end(self) -> list[dict[str, Any]]:
+        """What each has seen, now that the run is over."""
+        return [json.loads(watcher.communicate()[0].splitlines()[-1]) for watcher in self._each]
+
+
+def test_many_readers_while_recording_see_every_picture_as_it_is_and_nothing_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = write_rig(tmp_path), write_protocol(tmp_path, ("still", 1, "all"))
+    with ExitStack() as stack:
+        watchers = Watchers(tmp_path / "sessions/sub-001/ses-01", 2, stack)
+        for name in ("flush", "close"):  # the last rows are handed over, and the file is closed, while they read
+            real = getattr(Storage, name)
+            monkeypatch.setattr(Storage, name, lambda *of, real=real: (watchers.look(), real(*of))[1])
+        recorded = record(tmp_path, *files)
+        said = watchers.end()
     with h5py.File(recorded.path) as file:
         for name in ("HS", "VIS", "NIR"):
             assert len(file[f"/acquisition/{name}/gaps"]) == 0
             truth = [zlib.crc32(picture.tobytes()) for picture in file[f"/acquisition/{name}/data"][:]]
             assert len(truth) == len(file["/acquisition/pulses"]) // (1 if name == "HS" else 4)
-            assert all(json.loads(text)["seen"][name] == truth for text in said)
-    for text in said:
-        found = json.loads(text)
+            assert all(found["seen"][name] == truth for found in said)
+    for found in said:
         assert found["opened"]["open"] > 3
-        assert found["again"] > 50
+        assert found["opened"]["closed"] >= 1
+        assert found["again"] > 30
 
 
 def test_a_reader_that_holds_a_file_over_its_close_sees_no_wrong_picture(tmp_path: Path) -> None:

@@ -1,16 +1,16 @@
-"""A process that reads a session over and over while it is recorded; see test_reading.
+"""A process that reads a session each time it is asked to, while it is recorded; see test_reading.
 
     python -m tests.session.watching FOLDER
 
-Says "ready" first, and prints JSON when the run is over: how often it opened the session before and after, what it saw
-of each picture the first time, as CRC-32 by stream, and how many pictures it read a second time.
+Says "ready" first. Each line that it is sent lets it open the session, read it and say so. At the end of its input it
+reads once more, and prints JSON: how often it opened the session before and after its end, what it saw of each picture
+the first time, as CRC-32 by stream, and how many pictures it read a second time.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-import time
 import zlib
 from pathlib import Path
 
@@ -19,22 +19,21 @@ from rig.errors import SessionError
 from rig.session.layout import Outcome
 from rig.session.reader import Session
 
-END_S = 25
-
 
 def main() -> None:
     folder, seen, opened, again = Path(sys.argv[1]), {}, {"open": 0, "closed": 0, "between": 0}, 0
-    end = time.monotonic() + END_S
     print("ready", flush=True)
-    while not opened["closed"] and time.monotonic() < end:
+    is_last = False
+    while not is_last:
+        is_last = not sys.stdin.readline()
         try:
             with rig.open(folder) as session:
                 is_over = session.runs[0].outcome is not Outcome.INCOMPLETE
                 again += look(session, seen)
-        except SessionError:  # not yet armed, or being closed at this moment
+            opened["closed" if is_over else "open"] += 1
+        except SessionError:  # being closed at this moment
             opened["between"] += 1
-            continue
-        opened["closed" if is_over else "open"] += 1
+        print("looked", flush=True)
     print(json.dumps({"opened": opened, "seen": seen, "again": again}))
 
 

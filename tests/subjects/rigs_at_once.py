@@ -1,21 +1,42 @@
 """One rig's day, as a process of its own: python -m tests.subjects.rigs_at_once DIR SUBJECT...
 
 Of each subject it prints what the ledger told it, once that is told, and after each change how many hold each row. A
-subject with `/` behind drops out once the session is over; one with `+` had consented, and is resumed.
+subject with `/` behind drops out once the session is over; one with `+` had consented, and is resumed. It may be
+killed, but the power stays: nothing waits for the disk.
 """
 
 from __future__ import annotations
 
 import json
+import sqlite3
 import sys
 from collections import Counter
 from pathlib import Path
 
+from rig import host
 from rig.session.folder import SessionFolder, new_session
+from rig.subjects import database
 from rig.subjects.ledger import Ledger, Place
 
 ROWS = 8
 ORDER = "smic", "order-1", ROWS
+
+
+def be_patient() -> None:
+    """However long another rig stands still while it holds the ledger."""
+    database.PATIENCE_S = 60.0
+
+
+def wait_for_no_disk() -> None:
+    opened = database.Database._open
+
+    def unsynced(self: database.Database, mode: str) -> sqlite3.Connection:
+        db = opened(self, mode)
+        db.execute("PRAGMA synchronous = OFF")
+        return db
+
+    database.Database._open = unsynced  # type: ignore[method-assign]
+    host.sync_folder = lambda _: None
 
 
 def held(ledger: Ledger) -> list[tuple[str, int, int, str]]:
@@ -60,5 +81,7 @@ def _row_of(ledger: Ledger, subject: str) -> int:
 
 
 if __name__ == "__main__":
+    be_patient()
+    wait_for_no_disk()
     for word in sys.argv[2:]:
         one_session(Path(sys.argv[1]), word)

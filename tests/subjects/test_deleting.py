@@ -130,7 +130,7 @@ def test_a_session_that_is_recorded_or_read_or_half_archived_is_left_alone(tmp_p
         host.hold_shared(file.fileno())
         with pytest.raises(StorageError, match="is being recorded"):
             delete_session(folder, ledger, "why")
-    code = f"import sys; file = open({str(run)!r}, 'rb'); print(); sys.stdin.read()"
+    code = f"import sys; file = open({str(run)!r}, 'rb'); print(flush=True); sys.stdin.read()"
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as reader:
         reader.stdout.readline()
         with pytest.raises(StorageError, match=rf"is open in \S+ \(process {reader.pid}\)"):

@@ -219,5 +219,5 @@ class Ledgers(RuleBasedStateMachine):
 
 TestLedgers = Ledgers.TestCase
 TestLedgers.settings = settings(
-    max_examples=40, stateful_step_count=40, deadline=None, phases=(Phase.generate, Phase.shrink)
+    max_examples=25, stateful_step_count=40, deadline=None, phases=(Phase.generate, Phase.shrink)
 )

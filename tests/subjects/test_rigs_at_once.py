@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from rig.subjects import database
 from rig.subjects.ledger import Ledger
-from tests.subjects.rigs_at_once import confirmed, held
+from tests.subjects.rigs_at_once import be_patient, confirmed, held
 
 ROOT = Path(__file__).parents[2]
 KILLS, LANES, EACH = 3, 2, 20
@@ -111,11 +112,15 @@ def run(made: list[Lane], kill_at: set[int]) -> None:
                     selector.register(made[number].process.stdout, selectors.EVENT_READ, number)
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_40_subjects_6_drop_outs_two_rigs_and_3_kills_leave_rows_balanced_and_none_given_twice(
-    seed: int, tmp_path: Path
-) -> None:
-    kill_at = set(random.Random(seed).sample(range(5, 100), KILLS))
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the rigs are."""
+    monkeypatch.setattr(database, "PATIENCE_S", database.PATIENCE_S)
+    be_patient()
+
+
+def test_40_subjects_6_drop_outs_two_rigs_and_3_kills_leave_rows_balanced_and_none_given_twice(tmp_path: Path) -> None:
+    kill_at = set(random.Random(0).sample(range(5, 100), KILLS))
     with lanes(tmp_path) as made:
         run(made, kill_at)
     ledger, told = Ledger(tmp_path), [line for lane in made for line in lane.told]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -61,15 +62,22 @@ def test_killed_between_the_end_of_the_run_and_its_note_the_visit_counts(tmp_pat
     assert [run["visit"] for run in map(head, sorted(ledger.path.parent.rglob("*.h5")))] == [1, 2]
 
 
-@pytest.fixture
-def held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
-    """Of a session of no consent whose recorder told nothing after its beginning, and ended well."""
-    files = rigs.write_rig(tmp_path), rigs.write_protocol(tmp_path, SHORT)
-    with monkeypatch.context() as patched:
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a session of no consent whose recorder told nothing after its beginning, and ended well."""
+    folder = tmp_path_factory.mktemp("recorded")
+    files = rigs.write_rig(folder), rigs.write_protocol(folder, SHORT)
+    with pytest.MonkeyPatch.context() as patched:
         deaf(patched, "confirm", "ended")
-        recorded = rigs.record(tmp_path, *files)
+        recorded = rigs.record(folder, *files)
     assert sum("ledger" in alarm for alarm in recorded.alarms) == 2
-    return Ledger(tmp_path / "sessions")
+    return folder
+
+
+@pytest.fixture
+def held(recorded: Path, tmp_path: Path) -> Ledger:
+    """The ledger of a copy of it."""
+    return Ledger(Path(shutil.copytree(recorded, tmp_path / "copy")) / "sessions")
 
 
 def test_held_at_consent_and_at_the_end_the_visit_is_settled_when_its_process_is_gone(held: Ledger) -> None:
