@@ -14,6 +14,7 @@ import pytest
 from rig.cli.app import app
 from rig.errors import RigError
 from rig.record import recording
+from rig.record.recording import Status
 from rig.session.layout import Outcome
 from rig.session.run import Run
 from rig.sim.faults import Fault, Truth, read_truth
@@ -80,7 +81,7 @@ def test_ctrl_c_while_it_is_being_loaded_shows_no_traceback(tmp_path: Path) -> N
     where = {**os.environ, "PYTHONPATH": str(tmp_path)}
     command = [sys.executable, "-m", "rig", "info", "nowhere"]
     listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # these tests may run in the background themselves
-    ends = {"capture_output": True, "text": True, "timeout": 30, "check": False}
+    ends = {"capture_output": True, "text": True, "timeout": commands.ENDS_WITHIN_S, "check": False}
     done = subprocess.run(command, env=where, preexec_fn=listen, **ends)
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
 
@@ -91,7 +92,8 @@ def test_a_job_that_is_to_ignore_ctrl_c_goes_on_doing_so(tmp_path: Path) -> None
     (tmp_path / "typer.py").write_text(pressed)
     where = {**os.environ, "PYTHONPATH": str(tmp_path)}
     command = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, "-m", "rig", "info", "nowhere"]
-    done = subprocess.run(command, env=where, capture_output=True, text=True, timeout=30, check=False)
+    ends = {"capture_output": True, "text": True, "timeout": commands.ENDS_WITHIN_S, "check": False}
+    done = subprocess.run(command, env=where, **ends)
     assert (done.returncode, done.stdout) == (7, "loaded\n")
 
 
@@ -110,7 +112,7 @@ def test_a_truth_that_cannot_be_written_is_told_once_and_kept_in_memory(
 def test_a_world_whose_truth_cannot_be_written_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recording, "beside", lambda _run, name: tmp_path / "nowhere" / name)
     rig = write_rig(tmp_path, faults="lost_frames: 5, first_pulse: 40, last_pulse: 120")
-    recorded = record(tmp_path, rig, write_protocol(tmp_path, ("still", 2, "all")), virtual=False)
+    recorded = record(tmp_path, rig, write_protocol(tmp_path, ("still", 1, "all")))
     assert recorded.outcome is Outcome.FINISHED
     assert sum(counts.lost for counts in recorded.counts.values()) == 5
 
@@ -119,9 +121,17 @@ def test_a_world_whose_truth_cannot_be_written_goes_on(tmp_path: Path, monkeypat
 def test_a_disk_that_is_full_while_a_camera_is_away_keeps_what_was_written(
     virtual: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fill_disk_after(monkeypatch, 2_000_000)
-    rig = write_rig(tmp_path, faults="disconnects: 1, away_s: 0, first_pulse: 40, last_pulse: 120")
-    recorded = record(tmp_path, rig, write_protocol(tmp_path, ("still", 8, "all")), virtual=virtual)
+    rig = write_rig(tmp_path, faults="disconnects: 1, away_s: 0, first_pulse: 40, last_pulse: 80")
+
+    full = list[Status]()
+
+    def fill_once_told(status: Status) -> None:
+        if not full and any("is gone" in alarm for alarm in status.alarms):
+            full.append(status)
+            fill_disk_after(monkeypatch, 0)
+
+    protocol = write_protocol(tmp_path, ("still", 60, "all"))
+    recorded = record(tmp_path, rig, protocol, virtual=virtual, on_status=fill_once_told)
     assert recorded.outcome is Outcome.DISK_FULL
     assert any("No space left" in alarm for alarm in recorded.alarms)
     (truth,) = recorded.path.parent.glob("*truth.jsonl")

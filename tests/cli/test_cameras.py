@@ -18,10 +18,13 @@ from rig.cameras.part import part_of
 from rig.config.rig import Camera, read_rig
 from rig.config.written import Scalar, first_rig, scalar, spelled_part
 from rig.config.yaml import read_document
-from rig.errors import ConfigError
+from rig.errors import ConfigError, RigError
 from tests import commands
 from tests.burnt_in import burnt_in_number
+from tests.cli.virtual import Run, run_virtually
 from tests.rigs import write_rig
+
+__all__ = ["run_virtually"]
 
 REAL = FoundCamera("basler", "Basler", "acA640-120um", "22812345", "", "usb", is_simulated=False)
 
@@ -43,12 +46,14 @@ def test_cameras_of_a_rig_are_listed_with_what_they_took(tmp_path: Path) -> None
     assert ["ExposureTime", "8000", "8000"] in [row[:3] for row in rows]
 
 
-def test_a_snapshot_is_a_picture_that_the_box_triggered_and_the_next_one_lies_beside_it(tmp_path: Path) -> None:
+def test_a_snapshot_is_a_picture_that_the_box_triggered_and_the_next_one_lies_beside_it(
+    tmp_path: Path, run_virtually: Run
+) -> None:
     rig = write_rig(tmp_path)
     rig.write_text(rig.read_text().replace("width: 96, height: 64", "width: 160, height: 120"))
     for number in (1, 2):
-        done = commands.run("cameras", "list", "--rig", rig, "--snapshot", "aim", cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
+        done = run_virtually("cameras", "list", "--rig", rig, "--snapshot", "aim")
+        assert done.exit_code == 0, done.output
         for name, divisor in (("HS", 1), ("VIS", 4), ("NIR", 4)):
             assert f"aim/{name}-{number}.png" in done.stdout
             with Image.open(tmp_path / f"aim/{name}-{number}.png") as image:
@@ -69,10 +74,11 @@ def test_where_no_picture_can_lie_no_camera_is_opened(where: str, tmp_path: Path
     assert (tmp_path / "afile").read_text() == "mine"
 
 
-def test_a_camera_that_gives_no_picture_is_named(tmp_path: Path) -> None:
+def test_a_camera_that_gives_no_picture_is_named(tmp_path: Path, run_virtually: Run) -> None:
     rig = write_rig(tmp_path, faults="dead_line: VIS")
-    said = commands.refused("cameras", "list", "--rig", rig, "--snapshot", "aim", cwd=tmp_path)
-    assert said.startswith("rig: camera VIS: no picture came within 3 s. Find out by: rig box selftest --cameras")
+    said = run_virtually("cameras", "list", "--rig", rig, "--snapshot", "aim").exception
+    assert isinstance(said, RigError)
+    assert str(said).startswith("camera VIS: no picture came within 3 s. Find out by: rig box selftest --cameras")
     assert not (tmp_path / "aim").exists()
 
 

@@ -19,12 +19,15 @@ from rig.config.rig import read_rig
 from rig.selftest import rehearsal
 from rig.selftest.results import Result
 from rig.selftest.starts import Start
-from rig.session.run import Run
+from rig.session.run import Run as RunFile
 from rig.verify.findings import Word
 from rig.verify.verdict import Verdict, verify_run
 from tests import commands
+from tests.cli.virtual import Run, run_virtually
 from tests.handmade import make_run
 from tests.rigs import RIG
+
+__all__ = ["run_virtually"]
 
 
 @pytest.fixture
@@ -37,9 +40,11 @@ def rig(tmp_path: Path) -> str:
     return "small"
 
 
-def test_a_wrong_edge_is_found_before_a_session_and_what_was_measured_is_kept(rig: str, tmp_path: Path) -> None:
-    done = commands.run("check", "--rig", rig, "--sync", 5, "--no-speed", "--json", cwd=tmp_path)
-    assert done.returncode == 1, (done.stdout, done.stderr)
+def test_a_wrong_edge_is_found_before_a_session_and_what_was_measured_is_kept(
+    rig: str, tmp_path: Path, run_virtually: Run
+) -> None:
+    done = run_virtually("check", "--rig", rig, "--sync", 5, "--no-speed", "--json")
+    assert done.exit_code == 1, (done.stdout, done.stderr)
     sync = json.loads(done.stdout)["sync"]
     words = {start["stream"]: start["result"]["word"] for start in sync["starts"]}
     assert words == {"HS": "PASS", "VIS": "FAIL", "NIR": "PASS"}
@@ -86,7 +91,7 @@ def test_a_rig_is_ready_only_if_every_start_was_measured_and_is_as_told(
 ) -> None:
     """However good the verdict is, which without a measured start rests on declared ones."""
     monkeypatch.chdir(tmp_path)
-    with Run(make_run(tmp_path)) as run:
+    with RunFile(make_run(tmp_path)) as run:
         good: Verdict = verify_run(run)
     assert good.is_complete
     measured = Start("HS", "A", "m", 4000.0, 0.0, Result("start of HS", Word.PASS, 1.0, "", ""), 99, 1.0, 1.0, 4000.0)

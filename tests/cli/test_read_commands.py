@@ -24,6 +24,8 @@ from rig.cli.replay import replay
 from rig.cli.verify import verify
 from rig.errors import NotASession, RigError, StorageError, Truncated, UserError
 from rig.session.folder import beside
+from rig.verify.report import overview
+from rig.verify.report.drawing import Drawing, Shown
 from tests.foreign import change_log, change_text
 from tests.handmade import Plan, make_run, number_in
 from tests.rights import without_root
@@ -31,6 +33,18 @@ from tests.rights import without_root
 app = typer.Typer()
 for command in (verify, info, replay):
     app.command()(command)
+
+
+@pytest.fixture
+def drawn() -> None:
+    """For who looks at the figure of a run."""
+
+
+@pytest.fixture(autouse=True)
+def no_figure(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes most of the time of `rig verify`: for all others bytes stand for it."""
+    if "drawn" not in request.fixturenames:
+        monkeypatch.setattr(overview, "OVERVIEW", Drawing("Overview", lambda *_: Shown("a figure", b"PNG"), ""))
 
 
 def run(*arguments: str | Path) -> Result:
@@ -54,6 +68,7 @@ def test_help_has_an_example(name: str) -> None:
 # verify
 
 
+@pytest.mark.usefixtures("drawn")
 def test_verify_of_a_complete_session_ends_with_0_and_writes_verdict_and_figure(tmp_path: Path) -> None:
     path = make_run(tmp_path)
     result = run("verify", path.parent)
@@ -154,6 +169,7 @@ def test_verify_says_what_a_protocol_left_out(tmp_path: Path) -> None:
     assert left_out not in run("verify", make_run(tmp_path, Plan(number_of_session=2, protocol_text="a: b"))).output
 
 
+@pytest.mark.usefixtures("drawn")
 @pytest.mark.parametrize("table", ["stimulus/presentation/flips", "acquisition/VIS/frames"])
 def test_a_run_that_cannot_be_drawn_has_a_verdict_all_the_same_and_no_older_figure(tmp_path: Path, table: str) -> None:
     path = make_run(tmp_path)
@@ -194,7 +210,7 @@ def test_a_folder_in_the_way_of_what_verify_writes_is_named_and_hides_no_other_r
 def test_json_that_the_disk_refuses_is_no_success(tmp_path: Path) -> None:
     path = make_run(tmp_path)
     with Path("/dev/full").open("w") as full:
-        command = [sys.executable, "-m", "rig", "verify", str(path), "--json"]
+        command = [sys.executable, "-m", "rig", "info", str(path), "--json"]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, "cannot be written" in done.stderr) == (2, True)
 

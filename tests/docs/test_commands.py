@@ -46,7 +46,7 @@ def _follow(page: str, folder: Path) -> str:
     said = ""
     for kind, text in _blocks(page):
         command = ["bash", "-e", "-c", text] if kind == "sh" else [sys.executable, "-c", text]
-        done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=100, check=False)
+        done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=600, check=False)
         assert done.returncode == 0, (text, done.stdout, done.stderr)
         assert "Traceback" not in done.stderr, text
         said += done.stdout

@@ -55,7 +55,7 @@ def test_the_notebook_plots_the_motion_energy_of_the_clip(checkout: Path) -> Non
     """The face is small here, so that its energy is the mean difference of the samples, by h5py and numpy."""
     path = checkout / "docs/how-to/motion-energy.ipynb"
     command = [sys.executable, ROOT / "docs/notebook.py", path]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=commands.ENDS_WITHIN_S, check=False)
     assert done.returncode == 0, done.stderr
     said, figures = outputs(path)
     pulses, lost, flips = map(int, re.findall(r"(\d+) (?:pulses|without|flips)", said))

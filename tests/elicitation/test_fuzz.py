@@ -54,7 +54,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("fuzz") / "p.yaml"
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_protocol_with_any_value_anywhere_is_read_or_told(path: Path, data: st.DataObject) -> None:
     document = copy.deepcopy(DATA[data.draw(st.integers(0, len(DATA) - 1))])
@@ -71,7 +71,7 @@ def test_a_protocol_with_any_value_anywhere_is_read_or_told(path: Path, data: st
     read_or_told(path)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(TEXTS), st.integers(0, 10**6), st.integers(0, 40), st.text(max_size=12))
 def test_a_protocol_with_any_letters_anywhere_is_read_or_told(
     path: Path, text: str, at: int, cut: int, letters: str

@@ -1,4 +1,4 @@
-"""Whatever becomes of the terminal in which it was started, a recording loses nothing by it and ends in order."""
+"""Whatever becomes of the terminal in which it was started, a recording goes on and ends in order."""
 
 from __future__ import annotations
 
@@ -9,20 +9,18 @@ import select
 import subprocess
 import sys
 import termios
-import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from shlex import join
 
-import h5py
 import pytest
 
 import rig
 from tests.commands import killed_on_error
+from tests.journeys.accounts import WAITS_S, assert_all_told, run_file, wait_for
 from tests.rigs import write_protocol, write_rig
 
-ENDS_WITHIN_S = 30
+LONG_S = 6
 CTRL_S, CTRL_Q, CTRL_Z = b"\x13", b"\x11", b"\x1a"
 ONE_PAGE = 4096
 SHELL = ["bash", "--norc", "--noprofile", "-i"]
@@ -66,9 +64,14 @@ def read_until(end: int, text: bytes, times: int = 1) -> bytes:
     """What comes from a terminal until it has shown a text so often."""
     shown = b""
     while shown.count(text) < times:
-        assert select.select([end], [], [], ENDS_WITHIN_S)[0], shown
+        assert select.select([end], [], [], WAITS_S)[0], shown
         shown += os.read(end, 4096)
     return shown
+
+
+def read_what_waits(end: int) -> None:
+    while select.select([end], [], [], 0)[0]:
+        os.read(end, 4096)
 
 
 def read_rest(end: int) -> str:
@@ -83,53 +86,26 @@ def read_rest(end: int) -> str:
     return shown.decode()
 
 
-def run_file(folder: Path) -> Path:
-    (path,) = (folder / "sessions/sub-001/ses-01").glob("*_session.h5")
-    return path
+def session_of(folder: Path) -> Path:
+    return folder / "sessions/sub-001/ses-01"
 
 
 def wait_until_closed(folder: Path) -> None:
-    wait_for(lambda: run_file(folder).stat().st_mode & 0o777 == 0o400)
-
-
-def wait_for(is_so: Callable[[], bool]) -> None:
-    until = time.monotonic() + ENDS_WITHIN_S
-    while not is_so():
-        assert time.monotonic() < until
-        time.sleep(0.02)
-
-
-def assert_whole(folder: Path, outcome: str) -> None:
-    """The file is good, with the postamble, and no frame was lost."""
-    with h5py.File(run_file(folder)) as run:
-        assert run.attrs["outcome"] == outcome
-        pulses = len(run["/acquisition/pulses"])
-        assert pulses % 4 == 0
-        assert len(run["/acquisition/HS/frames"]) == pulses
-    with rig.open(folder / "sessions/sub-001/ses-01") as session:
-        assert [len(stream.gaps) for stream in session.streams.values()] == [0, 0, 0]
-
-
-def test_a_terminal_that_is_closed_leaves_a_good_file(tmp_path, in_terminal):
-    process, master = in_terminal(tmp_path, command(tmp_path, 60))
-    read_until(master, b"  HS ")
-    os.close(master)
-    assert process.wait(timeout=ENDS_WITHIN_S) == 0
-    assert_whole(tmp_path, "stopped")
+    wait_for(lambda: run_file(session_of(folder)).stat().st_mode & 0o777 == 0o400)
 
 
 def test_ctrl_z_does_not_stop_it_and_a_closed_window_with_a_shell_in_it_leaves_a_good_file(tmp_path, in_terminal):
     """When a window is closed the system tells of it, and the shell once more."""
     shell, master = in_terminal(tmp_path, SHELL)
-    os.write(master, join(command(tmp_path, 60)).encode() + b"\n")
+    os.write(master, join(command(tmp_path, 600)).encode() + b"\n")
     read_until(master, b"  HS ")
     os.write(master, CTRL_Z)
     assert b"Stopped" not in read_until(master, b"  HS ", times=3)
     os.close(master)
     wait_until_closed(tmp_path)
-    assert shell.wait(timeout=ENDS_WITHIN_S) != 0
-    assert_whole(tmp_path, "stopped")
-    with rig.open(tmp_path / "sessions/sub-001/ses-01") as session:
+    assert shell.wait(timeout=WAITS_S) != 0
+    assert_all_told(session_of(tmp_path), "stopped")
+    with rig.open(session_of(tmp_path)) as session:
         said = [entry.get("text", "") for entry in session.log]
     assert "stopped by the operator" in said
     assert "aborted by the operator" not in said
@@ -137,23 +113,24 @@ def test_ctrl_z_does_not_stop_it_and_a_closed_window_with_a_shell_in_it_leaves_a
 
 def test_a_terminal_that_was_stopped_costs_nothing_and_shows_the_end_when_it_goes_on(tmp_path, in_terminal):
     """Longer than the cameras' buffers, which hold 4 s."""
-    process, master = in_terminal(tmp_path, command(tmp_path, 7))
+    process, master = in_terminal(tmp_path, command(tmp_path, LONG_S))
     read_until(master, b"  HS ")
     os.write(master, CTRL_S)
     wait_until_closed(tmp_path)
+    read_what_waits(master)  # shown before it was stopped
     os.write(master, CTRL_Q)
     last = read_rest(master)
-    assert process.wait(timeout=ENDS_WITHIN_S) == 0
+    assert process.wait(timeout=WAITS_S) == 0
     assert "outcome: finished" in last
     assert "  1/1 long" not in last[last.index("outcome: ") :]
     assert last.count("  1/1 long") <= 2
-    assert_whole(tmp_path, "finished")
+    assert_all_told(session_of(tmp_path), "finished")
 
 
 def test_a_pipe_that_nobody_reads_costs_nothing(tmp_path):
     reading, writing = os.pipe()
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, ONE_PAGE)
-    with subprocess.Popen(command(tmp_path, 7), cwd=tmp_path, stdout=writing) as process, killed_on_error(process):
+    with subprocess.Popen(command(tmp_path, LONG_S), cwd=tmp_path, stdout=writing) as process, killed_on_error(process):
         os.close(writing)
         wait_for(lambda: any(tmp_path.rglob("*_session.h5")))
         fill(Path(f"/proc/{process.pid}/fd/1"))
@@ -161,7 +138,7 @@ def test_a_pipe_that_nobody_reads_costs_nothing(tmp_path):
         last = read_rest(reading)
     assert process.returncode == 0
     assert "outcome: finished" in last
-    assert_whole(tmp_path, "finished")
+    assert_all_told(session_of(tmp_path), "finished")
 
 
 def fill(pipe: Path) -> None:

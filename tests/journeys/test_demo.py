@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
 import pytest
 
 import rig
+from rig.channel import FILE, Client
 from rig.config.find import find_protocol, find_rig
 from rig.config.rig import read_rig
-from rig.record.run import SCREEN_IS_LOST
-from rig.sim.script import script
 from rig.stimulus.display import start_virtual
-from rig.stimulus.pages.page import Page, look_of
-from rig.verify.findings import Word
-from rig.verify.screen.film import check_film_frames
 from tests import commands
-from tests.rigs import QUESTION
+from tests.journeys.accounts import assert_all_told, heard, scripted, wait_for
 
-DEMO = ("record", "demo", "--rig", "demo", "--subject", "001", "--participant", "scripted")
+DEMO = ("record", "demo", "--subject", "001", "--participant", "scripted")
 CLIPS = {"clip1": 132, "clip2": 250}  # film frames of the two clips, as any player counts them
 
 
@@ -39,11 +33,21 @@ def _films_shown(path: Path) -> dict[str, set[int]]:
     }
 
 
+def _small(folder: Path) -> Path:
+    """The demo's rig, with small pictures: large ones are recorded by `make demo` and the benches."""
+    (folder / "demo").mkdir()
+    path = folder / "demo/rig.yaml"
+    text = find_rig("demo").read_text()
+    path.write_text(text.replace("width: 640, height: 480", "width: 96, height: 64"))
+    assert path.read_text() != text
+    return path
+
+
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     """The demo in virtual time: the folder of its session, and what was printed."""
     out = tmp_path_factory.mktemp("demo")
-    done = commands.run(*DEMO, "--speed", "max", "--out", out, cwd=out)
+    done = commands.run(*DEMO, "--rig", _small(out), "--speed", "max", "--out", out, cwd=out)
     assert done.returncode == 0, done.stderr
     return out / "sub-001/ses-01", done.stdout
 
@@ -65,23 +69,15 @@ def test_the_demo_in_virtual_time_is_complete(demo, tmp_path):
     assert len(list(folder.glob("*_overview.png"))) == 1
 
 
-def _scripted(steps):
-    """What the participant of the demo answers, by its seed: not to what only ends an instruction."""
-    screen = read_rig(find_rig("demo")).rig.screen
-    size, look = (screen.width, screen.height), look_of(screen)
-    asked = [step for step in steps if step.kind == "question"]
-    return {given.question: given.answer for s in asked for given in script(s, 1, Page(s, size, look).boxes).answers}
-
-
 def test_the_demos_file_holds_everything_that_happened(demo):
     """Group by group, against what is known without the file: the script, the films, the drawing of the pulses."""
     folder, said = demo
-    last = [line for line in said.splitlines() if " s  SIMULATED " in line and "8/8 report2-strength" in line][-1]
+    last = [line for line in said.splitlines() if " s  SIMULATED " in line][-1]  # of those before any may be left out
     assert all(f"{name} " in last for name in ("HS", "VIS", "NIR"))
     with rig.open(folder) as session:
         run = session.runs[0]
         answered = {answer["question"]: answer["answer"] for answer in run.answers}
-        assert answered == _scripted(run.steps)
+        assert answered == scripted(run.steps, read_rig(find_rig("demo")).rig.screen)
         inputs = run.edges["input"].tolist()
         assert inputs.count(5) == sum(CLIPS.values())  # the photodiode: one a film frame
         exposures = {number: inputs.count(number) for number in set(inputs) - {5}}  # of HS, VIS and NIR: begin and end
@@ -101,83 +97,22 @@ def test_the_demos_file_holds_everything_that_happened(demo):
         assert run.log[-1]["outcome"] == "finished"
 
 
-@contextmanager
-def _started_demo(tmp_path: Path, until: str, protocol: object = "demo"):
-    """A demo under way in its window, from the first status line that holds `until`."""
-    with commands.started("record", protocol, *DEMO[2:], "--out", tmp_path, cwd=tmp_path) as process:
-        assert process.stdout is not None
-        while until not in (line := process.stdout.readline()):
-            assert line, process.stderr and process.stderr.read()
-        yield process
-
-
 def test_ctrl_c_in_the_middle_of_a_film_ends_in_order(tmp_path):
-    with _started_demo(tmp_path, "clip1") as process:
-        assert "clip1" in [process.stdout.readline() for _ in range(2)][-1]  # a line a second
+    head, _, _ = find_protocol("demo").read_text().partition("blocks:\n")
+    (tmp_path / "film.yaml").write_text(f"{head}blocks:\n  - {{kind: clip, name: clip1, clip: bunny}}\n")
+    folder = tmp_path / "sub-001/ses-01"
+    asked = ("record", tmp_path / "film.yaml", *DEMO[2:], "--rig", _small(tmp_path), "--out", tmp_path)
+    with commands.started(*asked, cwd=tmp_path) as process:
+        wait_for(lambda: process.poll() is not None or (folder / FILE).exists())
+        with Client(folder, "observer") as client:
+            heard(client, lambda state: state.get("step") == "clip1" and state["step_seconds"] > 0)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=commands.ENDS_WITHIN_S)
     assert process.returncode == 0, err
     assert "outcome: stopped" in out
-    with rig.open(tmp_path / "sub-001/ses-01") as session:
-        run = session.runs[0]
-        assert len(run.pulses) % 4 == 0
-        assert [len(run.streams[s].gaps) for s in ("HS", "VIS", "NIR")] == [0, 0, 0]
-        assert session.at(clip="clip1", seconds=0.5).film.clip == "bunny"
-
-
-def test_a_dead_window_does_not_end_the_recording_nor_take_answers_with_it(tmp_path):
-    head, _, _ = find_protocol("demo").read_text().partition("blocks:\n")
-    asked_first = tmp_path / "asked-first.yaml"
-    asked_first.write_text(f"{head}blocks:\n{QUESTION}  - {{kind: clip, name: clip1, clip: bunny}}\n")
-    with _started_demo(tmp_path, "clip1", asked_first) as process:
-        os.kill(_child_running("rig.stimulus.child", process.pid), signal.SIGKILL)
-        lost = next(line for line in process.stdout if SCREEN_IS_LOST in line)
-        later = (process.stdout.readline() for _ in range(60))  # one a second
-        assert any(_frames_in(line) > _frames_in(lost) + 150 for line in later), "frames go on"
-        process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=commands.ENDS_WITHIN_S)
-    assert process.returncode == 1
-    assert "ALARM" in out
-    assert "rig.stimulus.child" in out
-    logs = list((tmp_path / "sub-001/ses-01").glob("*_stimulus.log"))
-    assert len(logs) == 1, "what the window printed lies beside the run"
-    assert "to end it in order press Ctrl-C in rig record, or e in rig operate" in out
-    assert f"log:     {logs[0]}" in out
-    with rig.open(tmp_path / "sub-001/ses-01") as session:
-        run = session.runs[0]
-        assert str(run.outcome) == "device_lost"
-        assert len(session.streams["HS"].gaps) == 0
-        given = {answer["question"]: answer["answer"] for answer in run.answers}
-        assert given == _scripted(run.steps) != {}, (
-            "answers are in the file as they are given, whatever comes of the window"
-        )
-        _what_a_dead_window_showed_is_not_known(session)
-
-
-def _what_a_dead_window_showed_is_not_known(session):
-    """At the last flip that it told of there is a film frame, and none at any time after."""
-    line = session.timelines[0]
-    last = line.run.flips[-1]
-    shown = line.on_screen(int(last["host_ns"]))
-    assert (shown.clip, shown.film_frame) == ("bunny", last["film_frame"])
-    end_ns = line.start_host_ns + line.length_ns
-    assert end_ns - last["host_ns"] > 2e9
-    for host_ns in range(int(last["host_ns"]) + 50_000_000, end_ns, 100_000_000):
-        after = line.on_screen(host_ns)
-        assert (after.clip, after.reason) == (None, "the window was lost: what was on the screen is not known")
-    (film,) = check_film_frames(line.run)
-    assert (film.stream, film.word) == ("clip1", Word.NOT_MEASURED)
-    assert f"the window was lost: what was shown is not known from film frame {last['film_frame'] + 1} on" in film.text
-
-
-def _frames_in(line: str) -> int:
-    return int(line.split("HS ")[1].split()[0])
-
-
-def _child_running(module: str, parent: int) -> int:
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    (found,) = [int(pid) for pid in children if module in Path(f"/proc/{pid}/cmdline").read_text()]
-    return found
+    assert_all_told(folder, "stopped")
+    with rig.open(folder) as session:
+        assert session.at(clip="clip1", seconds=0).film.clip == "bunny"
 
 
 def _rig_on(display: str, folder: Path) -> Path:

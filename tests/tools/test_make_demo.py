@@ -52,7 +52,7 @@ def test_it_records_again_once_and_only_for_skipped_film_frames(
     (tmp_path / "tools/demo").write_text((ROOT / "tools/demo").read_text())
     (tmp_path / "verdicts").write_text("\n".join(verdicts))
     command = [sys.executable, "tools/demo"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert (done.returncode, len(list((tmp_path / "sessions").iterdir()))) == (status, sessions), done.stderr
     assert ("records once more" in done.stdout) == (sessions == 2)
     assert f"Everything lies in sessions/ses-0{sessions}/" in done.stdout
