@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-GRACE_S = 2.0  # a thread that was told to end may take a moment; it is waited for only when something is left
+LOOK_S = 0.01
+GRACE_LOOKS = 3000  # what was told to end may take a moment, looked for so often; counted, as no stall is too long then
 
 _reported: set[str] = set()  # so that a thing left by one test is not reported again at the end of all
 
@@ -61,10 +62,10 @@ def _check() -> Iterator[None]:
     left = _left(*before)
     if left:
         gc.collect()
-    end = time.monotonic() + GRACE_S
-    while left and time.monotonic() < end:
-        time.sleep(0.01)
-        left = _left(*before)
+    looks = 0
+    while left and looks < GRACE_LOOKS:
+        time.sleep(LOOK_S)
+        left, looks = _left(*before), looks + 1
     left = [name for name in left if name not in _reported]
     if left:
         _reported.update(left)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import cache
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from tests.latencies import BAUD, HOST_0, LIMIT_MS, SECONDS, BoxClock, errors_ms
 NO_PULSES = np.zeros(0, PULSE)
 
 
+@cache
 def fitted(bridge: str, clock: BoxClock, seed: int) -> ClockMap:
     return fit_box(round_trips(bridge, clock, seed), NO_PULSES, baud=BAUD[bridge])
 

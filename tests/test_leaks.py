@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LEAKS = """
 from tests import leaks
 from tests.leaks import nothing_left_by_a_test, nothing_left_by_fixtures
-leaks.GRACE_S = 0.5
+leaks.GRACE_LOOKS = 50
 """
 HARDWARE = "from tests.conftest import pytest_addoption, pytest_collection_modifyitems, pytest_configure"
 
@@ -27,16 +27,19 @@ def test_it():
     threading.Thread(target=threading.Event().wait, args=(30,), name="forgotten", daemon=True).start()
 """
 LEAVES_A_CHILD = """
-import subprocess
+import atexit, subprocess
 kept = []
 def test_it():
-    kept.append(subprocess.Popen(["sleep", "1.5"]))
+    kept.append(subprocess.Popen(["sleep", "600"]))
+    atexit.register(kept[0].wait)
+    atexit.register(kept[0].kill)
 """
 LEAVES_A_ZOMBIE = """
 import os
 def test_it():
-    if os.fork() == 0:
+    if (pid := os.fork()) == 0:
         os._exit(0)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 """
 HONEST = """
 import subprocess, threading
@@ -48,7 +51,7 @@ def test_it(tmp_path, capfd):
 A_SLOW_END = """
 import threading, time
 def test_it():
-    threading.Thread(target=time.sleep, args=(0.1,)).start()
+    threading.Thread(target=time.sleep, args=(0.05,)).start()
 """
 A_FIXTURE = """
 import pytest
@@ -64,7 +67,7 @@ def test_it(file):
 LEAVING = {
     "file": (LEAVES_A_FILE, "open file *forgotten.txt"),
     "thread": (LEAVES_A_THREAD, "thread forgotten"),
-    "child": (LEAVES_A_CHILD, "child process *sleep 1.5"),
+    "child": (LEAVES_A_CHILD, "child process *sleep 600"),
     "zombie": (LEAVES_A_ZOMBIE, "child process *not waited for*"),
     "fixture": (A_FIXTURE, "open file *forgotten.txt"),
 }

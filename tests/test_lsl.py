@@ -168,6 +168,7 @@ def test_it_follows_a_recorder_to_its_end_and_tells_an_end_from_a_cut(
         thread.start()
         server.publish({"state": "recording"}, to="observer")
         while not relay.markers:  # who attaches gets only what comes from then on
+            assert thread.is_alive()
             server.event(ANSWER, to="observer")
             thread.join(0.01)
         server.event({**ANSWER, "kind": "ended"}, to="observer")

@@ -14,7 +14,7 @@ from rig.session.run import Run
 from tests.cameras.test_emulated_session import DIVISORS, RIG
 from tests.rigs import record, write_protocol
 
-SERIAL, GONE_AT, AWAY = "0815-0001", 40, 40  # VIS; triggers of the recording run
+SERIAL, GONE_AT, AWAY = "0815-0001", 20, 20  # VIS; triggers of the recording run
 
 
 class Cable:

@@ -30,10 +30,10 @@ ITEMS = (
     Item("r-words", "text", "In your own words?", most_letters=40),
     Item("r-more", "choice", "More?", CHOICES, may_skip=True),
 )
-PAGE = Step(0, "question", "page", "", {}, None, 25, None, (), "", items=ITEMS)
+PAGE = Step(0, "question", "page", "", {}, None, 60, None, (), "", items=ITEMS)
 SCALE, TEXT = (replace(PAGE, index=i, name=ITEMS[i].name, items=(ITEMS[i],)) for i in (1, 3))
 SIZE, LOOK = (CONFIG.width, CONFIG.height), look_of(CONFIG)
-FILM = Step(5, "clip", "clip1", "", {}, None, 20, "film", (), "")
+FILM = Step(5, "clip", "clip1", "", {}, None, 60, "film", (), "")
 SEED = 40  # by it both pages are answered with keys and with clicks, and one item is skipped; see the test
 
 
@@ -90,7 +90,7 @@ def _tap(desk: Desk, key: str) -> None:
 
 
 def test_key_held_for_a_second_ends_a_film_and_all_that_is_not_for_who_withdraws(tmp_path: Path) -> None:
-    clip = clip_of(make_film(tmp_path / "film.mp4", 250, sound=(0, 10)))
+    clip = clip_of(make_film(tmp_path / "film.mp4", 150, fps=5, size=(80, 60), sound=(0, 2)))
     (tmp_path / ".asoundrc").write_text(NULL_DEVICE)
     config = CONFIG.model_copy(update={"sound": True})
     with open_screen(tmp_path, {"film": clip}, config) as (screen, pixels), closing(Desk(screen.display)) as desk:

@@ -36,8 +36,8 @@ def _all(screen: NoWindow, clock: VirtualClock) -> list[tuple[int, ScreenEvent]]
 
 
 def _windowless(folder: Path) -> tuple[Path, Path]:
-    """A rig whose display does not answer, and a protocol that shows nothing for four seconds."""
-    rig, protocol = write_rig(folder), write_protocol(folder, ("a", 1, "all"), ("b", 3, "all"))
+    """A rig whose display does not answer, and a protocol that shows nothing for two seconds."""
+    rig, protocol = write_rig(folder), write_protocol(folder, ("a", 1, "all"), ("b", 1, "all"))
     rig.write_text(rig.read_text().replace("screen: {backend: simulated, ", PSYCHOPY))
     protocol.write_text(protocol.read_text().replace("blocks:", "window: false\nblocks:"))
     return rig, protocol

@@ -27,9 +27,10 @@ from rig.streams import Answer, ClockPair, Flip
 CONFIG = Config(backend="psychopy", width=960, height=540, refresh_hz=60)
 PERIOD_NS = round(NS / 60)
 SOON_NS = NS // 10  # so soon after the second the screen is neutral and silent
-CLIP = FilmClip("film", Path("film.mp4"), "", 160, 120, 25.0, tuple(i / 25 for i in range(250)))
+FRAMES = 125
+CLIP = FilmClip("film", Path("film.mp4"), "", 160, 120, 25.0, tuple(i / 25 for i in range(FRAMES)))
 CHOICES = (Choice("1", "happy", "happy"), Choice("2", "sad", "sad"))
-QUESTION = Step(0, "question", "page", "", {}, None, 25, None, (), "", (Item("felt", "choice", "What?", CHOICES),))
+QUESTION = Step(0, "question", "page", "", {}, None, 8, None, (), "", (Item("felt", "choice", "What?", CHOICES),))
 FILM = Step(1, "clip", "clip1", "", {}, None, 20, "film", (), "")
 BASELINE = Step(2, "baseline", "neutral", "+", {}, 3.0, 4.0, None, (), "")
 
@@ -37,7 +38,7 @@ BASELINE = Step(2, "baseline", "neutral", "+", {}, 3.0, 4.0, None, (), "")
 class FakeFilm:
     """Decoded at the third question."""
 
-    questions, frames = 2, 250  # before it is decoded; whose pictures come
+    questions, frames = 2, FRAMES  # before it is decoded; whose pictures come
 
     def __init__(self, clip: FilmClip, size: tuple[int, int]) -> None:
         self.clip, self.size, self.film_frame, self.fault = clip, size, -1, "film.mp4: cannot be decoded"
@@ -50,7 +51,7 @@ class FakeFilm:
 
     @property
     def has_failed(self) -> bool:
-        return self.frames < 250 and self.film_frame == self.frames - 1
+        return self.frames < FRAMES and self.film_frame == self.frames - 1
 
     def take(self, target: int) -> int:
         self.film_frame = min(target, self.frames - 1)
@@ -276,7 +277,7 @@ def test_film_that_takes_long_to_be_made_ready_gives_signs_of_life(play: Play, m
     (began,) = done.parent.of(StepBegan)
     waits = np.diff([NS, *times, began.host_ns])
     assert len(waits) > 3 and waits.max() < (READY_S + 0.1) * NS
-    assert done.film_frames_shown() == set(range(250))
+    assert done.film_frames_shown() == set(range(FRAMES))
 
 
 @pytest.mark.parametrize(("frames", "shown"), [(100, 100), (0, 0)])
@@ -346,7 +347,7 @@ def test_page_on_the_window_is_always_as_its_answers_are(play: Play, monkeypatch
 
 
 def test_page_that_cannot_be_drawn_is_told_and_costs_nobody_the_window(play: Play) -> None:
-    words = " ".join(["far too long"] * 2000)
+    words = " ".join(["far too long"] * 400)
     done = play([replace(BASELINE, text=words), BASELINE], [])
     (note,) = done.parent.of(ScreenNote)
     assert note.text.startswith("step neutral cannot be read and is not answered: ")
@@ -358,7 +359,7 @@ def test_page_that_cannot_be_drawn_is_told_and_costs_nobody_the_window(play: Pla
 
 @pytest.mark.parametrize("step", [QUESTION, replace(BASELINE, keys={"1": "yes"}, kind="consent", seconds=None)])
 def test_what_nobody_could_read_nobody_answers_and_it_ends_at_once(step: Step, play: Play) -> None:
-    words = " ".join(["far too long"] * 2000)
+    words = " ".join(["far too long"] * 400)
     done = play([replace(step, text=words)], [KeyDown("1", "1", at) for at in range(NS, 4 * NS, NS // 100)])
     (began,), (ended,) = done.parent.of(StepBegan), done.parent.of(StepEnded)
     assert done.parent.of(Answer) == []
@@ -395,7 +396,7 @@ def test_sound_is_asked_for_in_time_to_begin_with_film_frame_0(delay_ms: float, 
     assert f"{delay_ms:+.1f} ms from film frame 0" in note.text
     assert ("OUT OF SYNC" in note.text) == note.is_alarm == (delay_ms > 40)
     assert told_ns - first.host_ns < NS
-    assert done.film_frames_shown() == set(range(250))
+    assert done.film_frames_shown() == set(range(FRAMES))
 
 
 def test_film_without_sound_begins_without_waiting(play: Play) -> None:

@@ -22,12 +22,13 @@ from rig.sim.script import script
 from rig.stimulus.display import VirtualDisplay, start_virtual
 from rig.stimulus.process import PsychoPyScreen, measured_refresh
 from rig.stimulus.screen import ScreenNote, StepBegan, StepEnded
-from rig.streams import Answer, ClockPair, Picture
+from rig.streams import Answer, ClockPair
 from tests.films import clip_of, make_film, number_of
 from tests.stimulus.live import CLOCK, CONFIG, LIMIT_S, ScreenFile, flips_of, open_screen, play, until
 
 QUESTION = Step(0, "question", "felt", "What did you feel?", {"1": "happy", "2": "sad"}, None, 20, None, (), "")
 FILM = replace(QUESTION, index=1, kind="clip", name="clip1", text="", keys={}, clip="film")
+SLOW_FILM = replace(FILM, index=3, name="clip2", clip="slow", max_seconds=LIMIT_S)
 BASELINE = replace(QUESTION, index=2, kind="baseline", name="neutral", text="+", keys={}, seconds=0.5)
 
 
@@ -47,21 +48,25 @@ def _children_of(pid: int) -> list[int]:
     return [int(child) for task in tasks for child in (task / "children").read_text().split()]
 
 
-def test_film_question_and_abort_are_shown_and_logged_as_they_were(tmp_path: Path) -> None:
+def test_film_question_and_abort_are_shown_and_logged_as_they_were_and_a_dead_window_is_lost(tmp_path: Path) -> None:
     """One window for all, because opening one takes two seconds."""
-    clip = clip_of(make_film(tmp_path / "film.mp4", 25))
-    with open_screen(tmp_path, {"film": clip}) as (screen, pixels):
+    films = {"film": make_film(tmp_path / "film.mp4", 25), "slow": make_film(tmp_path / "slow.mp4", LIMIT_S, fps=1)}
+    with open_screen(tmp_path, {name: clip_of(path) for name, path in films.items()}) as (screen, pixels):
         started = until(screen, ScreenNote)
         assert [type(event) for event in started] == [ClockPair, ScreenNote]
         assert started[1].text.startswith("silent: rig.yaml asks for no sound")  # type: ignore[union-attr]
         assert screen.describe().simulated
-        _film_is_logged_as_shown(screen, pixels)
+        judged = 0
+        while judged <= 100:  # a busy machine may look at few moments of one showing
+            judged += _film_is_logged_as_shown(screen, pixels)
         _question_is_answered_by_a_real_key(screen, pixels, tmp_path)
         _abort_ends_a_film_at_once(screen)
         _ctrl_c_does_not_reach_the_window(screen)
+        _death_is_device_lost_and_takes_its_display_with_it(screen)
 
 
-def _film_is_logged_as_shown(screen: PsychoPyScreen, pixels: ScreenFile) -> None:
+def _film_is_logged_as_shown(screen: PsychoPyScreen, pixels: ScreenFile) -> int:
+    """How many looks at the screen were held against the log."""
     seen: list[tuple[int, int, int, bool]] = []  # before, after (host clock ns), number in the film, patch is white
 
     def look() -> None:
@@ -89,29 +94,29 @@ def _film_is_logged_as_shown(screen: PsychoPyScreen, pixels: ScreenFile) -> None
         # On a busy machine the window may be held up between the picture and its stamp; then the flip counts as late.
         assert all(looks) or following.late, flip
         judged += len(looks)
-    assert judged > 100
+    return judged
 
 
 def _question_is_answered_by_a_real_key(screen: PsychoPyScreen, pixels: ScreenFile, folder: Path) -> None:
     seed = 3
     ((deed,), (given,)) = script(QUESTION, seed).deeds, script(QUESTION, seed).answers
-    pictures: list[Picture] = []
     with closing(ScriptedParticipant(screen.display, CONFIG, seed, folder)) as participant:
         screen.show(QUESTION)
         told = until(screen, StepBegan)
+        picture = pixels.picture().copy()
         participant.began(QUESTION)
-        told += until(screen, StepEnded, lambda: pictures.append(pixels.picture().copy()) if not pictures else None)
+        told += until(screen, StepEnded)
     (answer,) = [event for event in told if isinstance(event, Answer)]
     assert (answer.step, answer.question, answer.answer) == (0, "felt", given.answer)
     assert answer.confirmed_host_ns - answer.onset_host_ns >= deed.after_s * NS - NS / 10
     assert answer.first_key_host_ns == answer.confirmed_host_ns
     assert {flip.film_frame for flip in flips_of(told)} == {-1}
-    assert (pictures[0][100:170, 100:380] < 30).any()  # black text
-    assert pictures[0][250, 460].max() == 0  # the patch is black
+    assert (picture[100:170, 100:380] < 30).any()  # black text
+    assert picture[250, 460].max() == 0  # the patch is black
 
 
 def _abort_ends_a_film_at_once(screen: PsychoPyScreen) -> None:
-    screen.show(FILM)
+    screen.show(SLOW_FILM)
     until(screen, StepBegan)
     screen.abort()
     told = until(screen, StepEnded)
@@ -125,16 +130,14 @@ def _ctrl_c_does_not_reach_the_window(screen: PsychoPyScreen) -> None:
     assert [e.ended_by for e in play(screen, BASELINE) if isinstance(e, StepEnded)] == ["time"]
 
 
-def test_window_that_dies_is_device_lost_and_takes_its_display_with_it(tmp_path: Path) -> None:
-    with open_screen(tmp_path) as (screen, _):
-        until(screen, ClockPair)
-        (xvfb,) = _children_of(screen._child.pid)
-        os.kill(screen._child.pid, signal.SIGKILL)
-        with pytest.raises(DeviceLost):
-            until(screen, StepEnded)
-        screen.abort()
-        with pytest.raises(DeviceLost):
-            screen.show(BASELINE)
+def _death_is_device_lost_and_takes_its_display_with_it(screen: PsychoPyScreen) -> None:
+    (xvfb,) = _children_of(screen._child.pid)
+    os.kill(screen._child.pid, signal.SIGKILL)
+    with pytest.raises(DeviceLost):
+        until(screen, StepEnded)
+    screen.abort()
+    with pytest.raises(DeviceLost):
+        screen.show(BASELINE)
     _gone([xvfb])
 
 
@@ -213,7 +216,7 @@ def test_screen_of_another_rate_is_refused_naming_both(tmp_path: Path) -> None:
 
 
 def test_refresh_of_a_screen_is_measured_whatever_rig_yaml_says(tmp_path: Path) -> None:
-    """The Xvfb again: many times faster than any real screen."""
+    """The Xvfb again: it flips as fast as the machine allows, and not at the rate that it is said to have."""
     with _display(tmp_path, 480, 270) as display:
         config = CONFIG.model_copy(update={"display": display.name, "refresh_hz": 24.0})
-        assert measured_refresh(config, tmp_path) > 150
+        assert measured_refresh(config, tmp_path) != pytest.approx(24, rel=0.02)

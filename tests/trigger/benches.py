@@ -17,6 +17,7 @@ from rig.trigger import wire
 from rig.trigger.port import SerialBox
 
 PPM = 80.0
+LONGEST_STEP_NS = NS // 50
 Damage = Callable[[bytes], bytes]
 MoveInput = Callable[[int, int], None]
 
@@ -141,11 +142,32 @@ def virtual_rig(
         rig.close()
 
 
+class SteppedClock:
+    """Real time, but for times in which the thread that steps it stood still: the machine was busy elsewhere."""
+
+    def __init__(self) -> None:
+        self._real = HostClock()
+        self._stepped = self._now = self._real.now_ns()
+
+    def now_ns(self) -> int:
+        return self._now
+
+    def sleep_until(self, host_ns: int) -> None:
+        while self._now < host_ns:
+            self._real.sleep_until(self._real.now_ns() + NS // 1000)
+
+    def step(self) -> None:
+        """By the time since the last step, of which at most LONGEST_STEP_NS counts."""
+        real = self._real.now_ns()
+        self._now += min(real - self._stepped, LONGEST_STEP_NS)
+        self._stepped = real
+
+
 class WorldThread:
     """Runs a simulated box as real time passes, at the far end of a socket pair."""
 
     def __init__(self) -> None:
-        self.clock, self.wires = HostClock(), Wires()
+        self.clock, self.wires = SteppedClock(), Wires()
         self.near, self._far = socket.socketpair()
         self._lock = threading.Lock()
         start_ns = self.clock.now_ns()
@@ -175,6 +197,7 @@ class WorldThread:
     def _run(self) -> None:
         while True:
             with self._lock:
+                self.clock.step()
                 now = self.clock.now_ns()
                 self._sim.run_until(now)
                 out, due = self._sim.take_output(now), self._sim.next_host_ns()

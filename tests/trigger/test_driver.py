@@ -69,7 +69,7 @@ def test_3000_pulses_4_to_1_are_exact_and_their_ticks_exact_multiples() -> None:
     assert [p.box_ticks - pulses[0].box_ticks for p in pulses] == due
 
 
-@pytest.mark.parametrize("moment", range(40))
+@pytest.mark.parametrize("moment", range(0, 40, 2))
 def test_a_stop_at_any_moment_is_aligned_to_groups(moment: int) -> None:
     with virtual_rig(seed=moment + 1) as rig:
         rig.box.start(plan(), 5)
@@ -545,7 +545,7 @@ def identity(request: int) -> wire.Identity:
 
 
 @given(st.lists(st.one_of(st.binary(max_size=60), st.sampled_from(range(12))), max_size=30), st.integers(0, 2**32))
-@settings(max_examples=150)
+@settings(max_examples=75)
 def test_no_bytes_make_the_driver_fail(chunks: list[bytes | int], seed: int) -> None:
     random = Random(seed)
     driver = Driver(9)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -153,8 +154,19 @@ def test_what_avrdude_leaves_running_with_its_output_keeps_nobody_waiting(avrdud
 
 
 def test_an_avrdude_that_never_ends_is_ended(avrdude: Avrdude, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rig.trigger.flash.ENDS_WITHIN_S", 0.5)
     pids = that_sleeps(avrdude, when="signature:")
+    wait = subprocess.Popen.wait
+
+    def wait_asleep(process: subprocess.Popen[bytes], timeout: float | None = None) -> int:
+        """Its time counts from when it sleeps."""
+        until = time.monotonic() + 30
+        while not (pids.exists() and pids.read_text().endswith("\n")):
+            assert time.monotonic() < until, "it does not fall asleep"
+            time.sleep(0.001)
+        return wait(process, timeout)
+
+    monkeypatch.setattr(subprocess.Popen, "wait", wait_asleep)
+    monkeypatch.setattr("rig.trigger.flash.ENDS_WITHIN_S", 0.2)
     with pytest.raises(DeviceNotFound, match="does not answer at 115200 baud"):
         require_chip(PORT, NEW_BAUD)
     until = time.monotonic() + 30

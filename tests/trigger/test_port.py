@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from rig import host
-from rig.clock import HostClock, VirtualClock
+from rig.clock import NS, Clock, HostClock, VirtualClock
 from rig.errors import DeviceError, DeviceLost, DeviceNotFound, DeviceNotReady
 from rig.sim import protocol_sim
 from rig.sim.box import SimulatedBox
@@ -39,9 +39,24 @@ def terminal() -> Iterator[tuple[int, str]]:
         os.close(far)
 
 
+class Patience:
+    """A clock that stands still until something has happened, and then goes on by 10 ms at each look."""
+
+    def __init__(self) -> None:
+        self.happened, self._now = threading.Event(), NS
+
+    def now_ns(self) -> int:
+        self._now += NS // 100 if self.happened.is_set() else 0
+        return self._now
+
+    def sleep_until(self, host_ns: int) -> None:
+        self._now = max(self._now, host_ns)
+
+
 @contextmanager
-def answering(far: int, answer: Callable[[wire.Hello], bytes]) -> Iterator[None]:
-    """Something at the far end of a terminal that answers the first HELLO."""
+def answering(far: int, answer: Callable[[wire.Hello], bytes]) -> Iterator[Patience]:
+    """Something at the far end of a terminal that answers the first HELLO; no time passes before it has."""
+    clock = Patience()
 
     def talk() -> None:
         decoder, messages = wire.Decoder(), list[wire.Message]()
@@ -49,18 +64,19 @@ def answering(far: int, answer: Callable[[wire.Hello], bytes]) -> Iterator[None]
             messages = decoder.feed(os.read(far, 100))
         assert isinstance(messages[0], wire.Hello)
         os.write(far, answer(messages[0]))
+        clock.happened.set()
 
     thread = threading.Thread(target=talk)
     thread.start()
     try:
-        yield
+        yield clock
     finally:
         thread.join(20)
 
 
-def opened(url: str, timeout_s: float = 0.5) -> DeviceError:
+def opened(url: str, timeout_s: float = 0.5, clock: Clock | None = None) -> DeviceError:
     with pytest.raises(DeviceError) as caught:
-        SerialBox(url, HostClock(), hello_timeout_s=timeout_s)
+        SerialBox(url, clock or HostClock(), hello_timeout_s=timeout_s)
     assert url in str(caught.value)
     return caught.value
 
@@ -187,16 +203,16 @@ def test_a_mute_port() -> None:
 
 
 def test_a_port_that_talks_garbage() -> None:
-    with terminal() as (far, name), answering(far, lambda _: b"AT+CGMM\r\n" * 20):
-        error = opened(name)
+    with terminal() as (far, name), answering(far, lambda _: b"AT+CGMM\r\n" * 20) as clock:
+        error = opened(name, clock=clock)
     assert isinstance(error, DeviceNotReady)
     assert "bytes at 115200 baud that are no answer of a trigger box" in str(error)
     assert "box.baud" in str(error)
 
 
 def test_a_box_that_is_still_starting_is_not_taken_for_another_device() -> None:
-    with terminal() as (far, name), answering(far, lambda _: wire.to_frame(wire.Boot(3, wire.Cause.POWER_ON))):
-        error = opened(name)
+    with terminal() as (far, name), answering(far, lambda _: wire.to_frame(wire.Boot(3, wire.Cause.POWER_ON))) as clock:
+        error = opened(name, clock=clock)
     assert isinstance(error, DeviceNotReady)
     assert "it has just started, and did not answer within 0.5 s" in str(error)
     assert "Wait a few seconds" in str(error)

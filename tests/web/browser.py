@@ -21,6 +21,7 @@ ENDS_WITHIN_S = 30
 POLLED_EVERY_MS = 10
 SMALL = (1280, 720)
 FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"  # laid out anew
+HELD_OR_TAPPED = "b"  # the key of which the page asks how long it was down
 FOCUSABLE = """() => [...document.querySelectorAll("button, input, select, textarea, a, [tabindex]")]
   .filter((one) => one.checkVisibility() && one.tabIndex >= 0 && !one.disabled).length"""
 FOCUSED = """() => {
@@ -115,9 +116,27 @@ class Watched:
         place = self.js("rig.place()")
         return place["run"], place["pulse"]
 
+    def until_at(self, run: int, pulse: int) -> None:
+        """Wait until this place is shown: a key only asks for it."""
+        self.until(f"rig.place().run === {run} && rig.place().pulse === {pulse}")
+
     def press(self, *keys: str) -> None:
         for key in keys:
-            self.page.keyboard.press(key)
+            self.tap(key) if key == HELD_OR_TAPPED else self.page.keyboard.press(key)
+
+    def tap(self, letter: str) -> None:
+        """A key that was down for a moment as the browser is told, however long it took here."""
+        now_s = time.time()
+        self.letter(letter, now_s, is_down=True)
+        self.letter(letter, now_s + 0.01, is_down=False)
+
+    def letter(self, letter: str, at_s: float, *, is_down: bool) -> None:
+        """The key of a letter goes down or up at this time, s since 1970."""
+        line = self.page.context.new_cdp_session(self.page)
+        key = {"key": letter, "code": f"Key{letter.upper()}", "windowsVirtualKeyCode": ord(letter.upper())}
+        what = {"type": "keyDown", "text": letter} if is_down else {"type": "keyUp"}
+        line.send("Input.dispatchKeyEvent", {**what, **key, "timestamp": at_s})
+        line.detach()
 
     def reached_by_tab(self) -> int:
         """How many controls there are: each is reached by the Tab key, and shows that it has the focus."""

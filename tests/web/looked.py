@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ READ = """async (places) => {
   return found;
 }"""
 TILE = "document.querySelector('section[aria-label=\"{}\"]')"
+PERIOD_MS = 10  # from pulse to pulse
+EARLY = 0.1  # pulses; the page reckons with the measured clock of the session
 CANVAS = "document.querySelector('canvas[data-stream={}]')"
 
 
@@ -51,6 +54,21 @@ def grey(page: Watched, stream: str) -> np.ndarray:
     found = pixels(now(page)[stream])
     assert np.ptp(found[..., :3], axis=2).max() == 0
     return found[..., 0]
+
+
+def are_on_time(page: Watched, speed: float, *, loop_from: int | None = None) -> bool:
+    """Whether each frame that was played came when it was due, and none when the one after it was due already.
+
+    `loop_from`: the pulse at which a loop begins anew.
+    """
+    played, begun = page.js("rig.played"), None
+    for one, after in pairwise(played):
+        begun = one if begun is None or one["pulse"] == loop_from else begun
+        due = begun["pulse"] + (one["at_ms"] - begun["at_ms"]) * speed / PERIOD_MS
+        is_next = after["pulse"] > one["pulse"]  # in the same round of a loop
+        if one["pulse"] > due + EARLY or (is_next and due > after["pulse"] + EARLY):
+            return False
+    return begun is not None
 
 
 def words(page: Watched, stream: str) -> str:

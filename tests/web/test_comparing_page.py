@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,7 +25,6 @@ GAIN = 4  # as the page begins
 @pytest.fixture(scope="module")
 def viewer(browser: Browser, address: Address) -> Iterator[Watched]:
     with opened(browser, address.url) as page:
-        page.go(1, PULSE)
         yield page
         assert not page.complaints
 
@@ -57,6 +57,7 @@ def test_a_window_of_levels_is_a_straight_line_between_black_and_white(viewer: W
     files = stored(run_path)
     hs, nir = files["HS"].of(PULSE), files["NIR"].of(PULSE - PULSE % 4)
     vis = files["VIS"].on_screen(PULSE - PULSE % 4)
+    viewer.go(1, PULSE)
     plain = {stream: pixels(sheet) for stream, sheet in now(viewer).items() if stream != "film"}
     viewer.press("c")
     viewer.page.locator(".panel select").select_option("all cameras")
@@ -132,10 +133,10 @@ def test_the_pinned_picture_is_seen_in_place_of_the_other_and_beside_it_by_a_wip
     numbered.press("w")
     assert seen == [120, 60, 120, 60, 120]
     assert "pulse 120" in numbered.js(f"{TILE.format('HS')}.innerText")
-    numbered.page.keyboard.down("b")
+    now_s = time.time()
+    numbered.letter("b", now_s, is_down=True)
     assert number_on_screen(numbered) == 60
-    numbered.page.wait_for_timeout(300)  # held, not tapped
-    numbered.page.keyboard.up("b")
+    numbered.letter("b", now_s + 0.3, is_down=False)  # held, not tapped
     assert number_on_screen(numbered) == 120
     numbered.go(1, 60)
     numbered.press("p")

@@ -27,7 +27,7 @@ from rig.web.shelf import Shelf
 from tests import commands
 from tests.handmade import HOST_0, Plan, make_run
 from tests.web.asked import ask
-from tests.web.sessions import HOSTILE
+from tests.web.sessions import HOSTILE, copied
 
 TOKENS: dict[str, str | None] = {"token-a": "anna", "token-b": "ben", "token-v": None}
 LABEL = {
@@ -66,9 +66,16 @@ class Told:
         return answer.status_code, answer.json()
 
 
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    plan = Plan(body_groups=30, alarm=HOSTILE, trials=(0, 1, 1))
+    return make_run(tmp_path_factory.mktemp("labelling"), plan)
+
+
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return make_run(tmp_path, Plan(body_groups=30, alarm=HOSTILE, trials=(0, 1, 1)))
+def path(made_once: Path, tmp_path: Path) -> Path:
+    """A copy of it, in a place of its own."""
+    return copied(made_once.parent, tmp_path) / made_once.name
 
 
 @pytest.fixture

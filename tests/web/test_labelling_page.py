@@ -26,9 +26,9 @@ GONE = "document.querySelector('dialog.gone')"
 COLUMNS = 16
 
 
-@pytest.fixture(scope="module")
-def session(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_run(tmp_path_factory.mktemp("killed"), Plan(body_groups=30)).parent
+@pytest.fixture
+def session(tmp_path: Path) -> Path:
+    return make_run(tmp_path, Plan(body_groups=30)).parent
 
 
 def rows(session: Path, coder: str) -> list[list[str]]:
@@ -72,7 +72,7 @@ def test_a_server_killed_in_the_middle_of_a_mark_leaves_a_whole_table_and_the_pa
             page.press("Escape")
 
 
-def mark_elsewhere(session: Path, *, noted: int) -> None:
+def mark_elsewhere(session: Path, *, noted: int | None = None) -> None:
     """As from another window, on another port: one label more, and a note to that which begins at a pulse."""
     with rig.open(session) as opened:
         coding = Coding(opened, "anna")
@@ -104,8 +104,11 @@ def opened_before_kill(
         yield page, address
 
 
-def test_after_it_each_coder_finds_their_own_labels_and_nobody_elses(browser: Browser, session: Path) -> None:
+def test_each_coder_finds_their_own_labels_and_nobody_elses(browser: Browser, session: Path) -> None:
     """Both at once; a hostile note is a text, to whoever wrote it."""
+    with rig.open(session) as opened_session:
+        Coding(opened_session, "anna").begin()
+    mark_elsewhere(session)
     coders = ["--coder", "anna", "--coder", "ben"]
     with (
         serving("annotate", session, *coders, cwd=session, pages=2) as (_, [of_anna, of_ben]),

@@ -43,7 +43,10 @@ BREAKS = """async () => {
 }"""
 BETWEEN = "nothing recorded: run 1 ended, run 2 began"
 DETAILED = "rig.page.timeline.details.motion?.toS === rig.page.timeline.toS"  # motion of what is in view is here
+FLIPS_ARE_IN_VIEW = """(({ details: { flips }, fromS, toS }) =>
+  flips?.rows.length && flips.rows.every(([atS]) => fromS <= atS && atS <= toS))(rig.page.timeline)"""
 SAMPLED = "rig.page.timeline.details.motion?.is_each_frame === false"
+ARRIVED = "rig.page.display.shown.index === rig.page.display.target"
 FLIPS = "async () => (await (await fetch('/api/flips?from_s=0&to_s=9')).json()).flips"
 PERIOD_S = 0.01
 FLIP_PX, MOTION_PX = 2, 26  # of a flip's tick the part that no words reach; the tallest motion
@@ -214,9 +217,8 @@ def test_a_break_is_only_where_time_went_by_and_a_run_that_is_not_shown_is_not_s
 
 def test_flips_apexes_extras_and_alarms_are_ticks_and_a_diamond_where_they_are(viewer: Watched) -> None:
     viewer.press("h")
-    with viewer.page.expect_response("**/api/flips?*"):
-        viewer.press("Home", *"iii")
-    viewer.until(DETAILED)  # motion, which takes longer
+    viewer.press("Home", *"iii")
+    viewer.until(f"{DETAILED} && {FLIPS_ARE_IN_VIEW}")
     zero, per_s = columns_zoomed(viewer)
     run, width = viewer.js("told.runs")[0], painted(viewer).shape[1]
     ink, faint, red = inked(viewer, "ink", "faint", "bad")
@@ -313,7 +315,7 @@ def test_who_drags_along_it_sees_each_place_and_stays_at_the_last(viewer: Watche
     seen = []
     for pulse in pulses:
         point(viewer, zero + per_s * (second_of(run, pulse) + PERIOD_S / 2))
-        viewer.until(f"Math.abs(rig.place().pulse - {pulse}) <= 1")
+        viewer.until(f"Math.abs(rig.place().pulse - {pulse}) <= 1 && {ARRIVED}")
         seen.append(viewer.place()[1])
         viewer.until(f"{CANVAS.format('HS')}.dataset.picture === 'HS/1/{seen[-1]}'")
     viewer.page.mouse.up()

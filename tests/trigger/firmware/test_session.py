@@ -17,28 +17,26 @@ from rig.verify.findings import Finding, Word
 from rig.verify.verdict import verify_run
 from tests import commands
 from tests.burnt_in import burnt_in_number
-from tests.rigs import write_protocol, write_rig
+from tests.rigs import record, write_protocol, write_rig
 from tests.trigger.firmware import proofs
 from tests.trigger.firmware.simavr import LINE_PINS, Simavr
 
-SECONDS, LONG_S = 3, 60
+SECONDS, LONG_S = 2, 60
 PULSES_S = 100
 WALKED = 3  # pulses of the line walk at HS
 DIVISORS = {"HS": 1, "VIS": 4, "NIR": 4}
 
 
 @contextmanager
-def under_way(folder: Path, seconds: int) -> Iterator[tuple[Simavr, subprocess.Popen[str]]]:
-    """`rig record` with a chip as the box of a small rig, its wires at the simulated cameras and back."""
+def chip_as_box(folder: Path, seconds: int) -> Iterator[tuple[Simavr, Path, Path]]:
+    """A chip with power, a small rig whose box it is, its wires at the simulated cameras and back, and a protocol."""
     wires = folder / "wires"
     with Simavr(folder, speed="real", leash_s=None, wires=wires) as chip:
         rig, protocol = write_rig(folder, seed=4), write_protocol(folder, ("still", seconds, "all"))
         box = f"port: {chip.port}, rate_hz: 100, inputs: {{HS: 0, VIS: 1, NIR: 2}}"
         text = rig.read_text().replace("port: sim://small, rate_hz: 100", box)
         rig.write_text(text.replace("seed: 4", f"seed: 4\n  wires: {wires}"))
-        with commands.started("record", protocol, "--rig", rig, "--subject", "001", cwd=folder) as process:
-            yield chip, process
-            process.kill()
+        yield chip, rig, protocol
 
 
 def line_with(process: subprocess.Popen[str], *words: str) -> str:
@@ -59,11 +57,6 @@ def frames_in(line: str) -> int:
     return int(line.split("HS ")[1].split()[0])
 
 
-def run_file(folder: Path) -> Path:
-    (path,) = folder.glob("sessions/sub-001/ses-01/*_session.h5")
-    return path
-
-
 def findings(run: Run) -> dict[str, Finding]:
     """By check; of a check of each stream, that of HS."""
     return {finding.check: finding for finding in verify_run(run).findings if finding.stream in ("", "HS")}
@@ -78,11 +71,10 @@ def assert_pictures_are_of_their_pulses(run: Run) -> None:
 
 
 def test_a_session_with_the_firmware_as_its_box_is_recorded_whole_and_verifies(tmp_path: Path) -> None:
-    with under_way(tmp_path, SECONDS) as (chip, process):
-        out, err = process.communicate(timeout=commands.ENDS_WITHIN_S)
+    with chip_as_box(tmp_path, SECONDS) as (chip, rig, protocol):
+        recorded = record(tmp_path, rig, protocol, virtual=False)
         sent = sent_by(chip)
-    assert process.returncode == 0, out + err
-    with Run(run_file(tmp_path)) as run:
+    with Run(recorded.path) as run:
         assert run.outcome is Outcome.FINISHED
         assert run.pulses["pulse_number"].tolist() == list(range(sent))
         assert len(run.streams["HS"].frames) == sent >= SECONDS * PULSES_S
@@ -94,7 +86,10 @@ def test_a_session_with_the_firmware_as_its_box_is_recorded_whole_and_verifies(t
 
 
 def test_a_cable_pulled_in_mid_session_is_named_and_frames_are_recorded_on(tmp_path: Path) -> None:
-    with under_way(tmp_path, LONG_S) as (chip, process):
+    with (
+        chip_as_box(tmp_path, LONG_S) as (chip, rig, protocol),
+        commands.started("record", protocol, "--rig", rig, "--subject", "001", cwd=tmp_path) as process,
+    ):
         line_with(process, "1/1 still", "HS ")
         chip.unplug()
         sent_then = sent_by(chip)
@@ -104,7 +99,8 @@ def test_a_cable_pulled_in_mid_session_is_named_and_frames_are_recorded_on(tmp_p
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=commands.ENDS_WITHIN_S)
     assert process.returncode == 1
-    with Run(run_file(tmp_path)) as run:
+    (path,) = tmp_path.glob("sessions/sub-001/ses-01/*_session.h5")
+    with Run(path) as run:
         assert run.outcome is Outcome.DEVICE_LOST
         last_told, found = int(run.pulses["pulse_number"][-1]), findings(run)
         assert last_told < sent_then

@@ -39,7 +39,7 @@ def test_random_configurations_are_exact(tmp_path: Path) -> None:
     with powered(tmp_path, inputs="busy") as (chip, box):
         runs = iter(range(1, 1000))
 
-        @settings(max_examples=25)
+        @settings(max_examples=12)
         @given(plans())
         def exact(plan: PulsePlan) -> None:
             mark = len(chip.edges())
