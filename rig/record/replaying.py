@@ -62,12 +62,20 @@ class RecordedOperator:
         self._playback = playback
         self._tape = playback.tape(_said(playback.run))
 
-    def events(self, timeout_s: float) -> list[Event]:
-        """What was said since the last call. Blocks at most `timeout_s`."""
+    def said(self, until_host_ns: int) -> list[Event]:
+        """What was said up to then, a host time that is no later than now, and not told before."""
         if self._playback.end is not None:  # whoever stopped it has the word
             self._tape.drop()
-        self._tape.wait(timeout_s)
-        return [self._moved(event) for event in self._tape.take()]
+        told: list[Event] = []
+        while (due_ns := self._tape.next_host_ns()) is not None and due_ns <= until_host_ns:
+            if (came := self._tape.next()) is None:
+                break
+            told.append(self._moved(came[1]))
+        return told
+
+    def next_host_ns(self) -> int | None:
+        """When they will next say something, host clock ns; None while nothing is known to come."""
+        return self._tape.next_host_ns()
 
     def _moved(self, event: Event) -> Event:
         if isinstance(event, OperatorSaid):

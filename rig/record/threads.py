@@ -45,7 +45,7 @@ from rig.record.states import RunState
 from rig.record.storage import REPORT, Storage, StorageThreads
 from rig.record.telemetry import Telemetry
 from rig.session.layout import Outcome
-from rig.stimulus.screen import Screen
+from rig.stimulus.screen import Screen, StepEnded
 from rig.trigger.box import TriggerBox
 from rig.wiring import Devices
 
@@ -160,11 +160,11 @@ class _BoxWorker(_Worker):
 
 
 class _ScreenWorker(_Worker):
-    """Shows steps and passes on what the screen tells."""
+    """Shows steps and passes on what the screen tells. `before_end` is called with the host ns of each step's end."""
 
-    def __init__(self, screen: Screen, tell: Tell) -> None:
+    def __init__(self, screen: Screen, tell: Tell, before_end: Callable[[int], None]) -> None:
         super().__init__("screen", tell)
-        self._screen = screen
+        self._screen, self._before_end = screen, before_end
 
     def command(self, action: Action) -> None:
         if isinstance(action, ShowStep):
@@ -174,22 +174,37 @@ class _ScreenWorker(_Worker):
 
     def turn(self) -> None:
         for event in self._screen.events(SCREEN_S):
+            if isinstance(event, StepEnded):
+                self._before_end(event.host_ns)
             self.tell(event)
 
 
 class _OperatorWorker(_Worker):
     """Passes on what the operator of a recorded session said."""
 
-    def __init__(self, operator: RecordedOperator, tell: Tell) -> None:
+    def __init__(self, operator: RecordedOperator, clock: Clock, tell: Tell) -> None:
         super().__init__("operator", tell)
-        self._operator = operator
+        self._operator, self._clock = operator, clock
+        self._lock = threading.Lock()
 
     def command(self, action: Action) -> None:
         raise TypeError(f"nothing is asked of an operator: {action!r}")
 
     def turn(self) -> None:
-        for event in self._operator.events(OPERATOR_S):
-            self.tell(event)
+        with self._lock:
+            due_ns = self._operator.next_host_ns()
+        latest_ns = self._clock.now_ns() + int(OPERATOR_S * NS)
+        self._clock.sleep_until(latest_ns if due_ns is None else min(due_ns, latest_ns))
+        self.tell_said(self._clock.now_ns())
+
+    def tell_said(self, until_host_ns: int) -> None:
+        """From any thread: tell what was said up to a host time.
+
+        A stop ends a step within a refresh: were this thread held up for so long, the step's end would be told first.
+        """
+        with self._lock:
+            for event in self._operator.said(until_host_ns):
+                self.tell(event)
 
 
 class ThreadedRecorder:
@@ -205,8 +220,8 @@ class ThreadedRecorder:
         cameras = devices.cameras.items()
         self._cameras = {name: _CameraWorker(c, clock, self._telemetry, self.tell) for name, c in cameras}
         self._box = _BoxWorker(devices.box, self.tell)
-        self._screen = _ScreenWorker(devices.screen, self.tell)
-        self._operators = [_OperatorWorker(operator, self.tell)] if operator else []
+        self._operators = [_OperatorWorker(operator, clock, self.tell)] if operator else []
+        self._screen = _ScreenWorker(devices.screen, self.tell, self._before_end)
         self._ticker, self._is_over = threading.Thread(target=self._tick, name="ticker"), threading.Event()
 
     def stop(self) -> None:
@@ -220,6 +235,10 @@ class ThreadedRecorder:
     def tell(self, event: Event) -> None:
         """From any thread: give the core an event."""
         self._inbox.put(event)
+
+    def _before_end(self, host_ns: int) -> None:
+        for operator in self._operators:
+            operator.tell_said(host_ns)
 
     def record(self, on_event: Callable[[Event], None], on_second: Callable[[], None]) -> None:
         """Run until the file is closed. `on_event` sees what the core sees. Raises StorageError if closing failed.

@@ -107,7 +107,7 @@ class VirtualRecorder:
         self._ask("box", lambda: self._devices.box.events(0))
         self._ask("screen", lambda: self._devices.screen.events(0))
         if self._operator is not None:
-            self._events.extend(self._operator.events(0))
+            self._events.extend(self._operator.said(now))
         for name in self._devices.cameras:
             self._drain(name)
         if now >= self._next_tick:

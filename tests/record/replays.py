@@ -21,8 +21,8 @@ from rig.streams import Flip
 from tests.record.trials import record_with, write_trials
 from tests.rigs import record, write_film_protocol, write_protocol, write_rig
 
-PIXEL_FORMATS = {"HS": "Mono12p", "VIS": "BayerRG8", "NIR": "Mono10"}
-WINDOW = "first_pulse: 60, last_pulse: 400"
+PIXEL_FORMATS = {"HS": "Mono12p", "VIS": "BayerRG12", "NIR": "Mono10"}
+WINDOW = "first_pulse: 60, last_pulse: 300"
 LOSSES = (
     "lost_frames: 4, lost_pulses: 4, duplicate_frames: 2, damaged_frames: 3, late_frames: 2, unnumbered_frames: 2, "
     f"frozen_frames: 1, timeouts: 1, {WINDOW}"
@@ -58,11 +58,11 @@ def clean(folder: Path) -> Made:
 
 
 def lossy(folder: Path) -> Made:
-    return usual(folder, faults=LOSSES, edit=wired, seconds=5)
+    return usual(folder, faults=LOSSES, edit=wired, seconds=4)
 
 
 def ghosts(folder: Path) -> Made:
-    return usual(folder, faults=f"ghost_frames: 5, ghost_swallows: 1, wrapping_numbers: true, {WINDOW}", seconds=5)
+    return usual(folder, faults=f"ghost_frames: 5, ghost_swallows: 1, wrapping_numbers: true, {WINDOW}", seconds=4)
 
 
 def events_lost(folder: Path) -> Made:
@@ -70,7 +70,7 @@ def events_lost(folder: Path) -> Made:
 
 
 def camera_back(folder: Path) -> Made:
-    return usual(folder, faults="disconnects: 1, away_s: 0.5, first_pulse: 380, last_pulse: 460", edit=wired, seconds=8)
+    return usual(folder, faults="disconnects: 1, away_s: 0.5, first_pulse: 100, last_pulse: 180", edit=wired, seconds=4)
 
 
 def hs_only(folder: Path) -> Made:
@@ -80,10 +80,6 @@ def hs_only(folder: Path) -> Made:
             line for line in text.splitlines(True) if "serial: SIM-" not in line or "SIM-HS" in line
         ),
     )
-
-
-def colour(folder: Path) -> Made:
-    return usual(folder, edit=lambda text: text.replace("serial: SIM-VIS", "serial: SIM-VIS, pixel_format: BayerRG12"))
 
 
 def formats(folder: Path) -> Made:
@@ -97,12 +93,12 @@ def formats(folder: Path) -> Made:
 
 def killed(folder: Path) -> Made:
     """The run as it lies on the disk in the middle of a recording."""
-    rig, protocol = write_rig(folder), write_protocol(folder, ("still", 6, "all"))
+    rig, protocol = write_rig(folder), write_protocol(folder, ("still", 4, "all"))
     run = folder / "sessions" / "sub-001" / "ses-01" / "sub-001_ses-01_run-01_session.h5"
     left = folder / "left" / "sub-001" / "ses-01"
 
     def cut(_: Recording, status: Status) -> None:
-        if status.seconds > 4 and not left.exists():
+        if status.seconds > 3 and not left.exists():
             shutil.copytree(run.parent, left)
 
     record_with(folder, rig, protocol, cut)
@@ -169,7 +165,7 @@ def screen_lost(folder: Path) -> Made:
 
 
 ENDED_OTHERWISE = (killed, operated, stopped, screen_lost)
-MAKES = (clean, lossy, ghosts, events_lost, camera_back, hs_only, colour, formats, *ENDED_OTHERWISE)
+MAKES = (clean, lossy, ghosts, events_lost, camera_back, hs_only, formats, *ENDED_OTHERWISE)
 SESSIONS = {make.__name__: make for make in MAKES}
 
 
