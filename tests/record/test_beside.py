@@ -21,9 +21,9 @@ from rig.session.writer import SessionWriter
 from tests.rigs import record, write_protocol, write_rig
 
 
-def recorded(folder, on_status, *, virtual: bool = True) -> Recorded:
-    files = read_rig(write_rig(folder)), read_protocol(write_protocol(folder, ("a", 3, "all")))
-    return Recording(Request(*files, "001", folder / "sessions", scripted=True, virtual=virtual), on_status).record()
+def recorded(folder, on_status) -> Recorded:
+    files = read_rig(write_rig(folder)), read_protocol(write_protocol(folder, ("a", 2, "all")))
+    return Recording(Request(*files, "001", folder / "sessions", scripted=True, virtual=True), on_status).record()
 
 
 def notes(path) -> list[str]:
@@ -31,12 +31,11 @@ def notes(path) -> list[str]:
         return [entry["text"] for entry in session.log if entry["kind"] == "note"]
 
 
-@pytest.mark.parametrize("virtual", [True, False])
-def test_a_status_that_cannot_be_shown_is_noted_once_and_the_run_goes_on(tmp_path, virtual):
+def test_a_status_that_cannot_be_shown_is_noted_once_and_the_run_goes_on(tmp_path):
     def fail(_: object) -> None:
         raise IndexError("planted")
 
-    done = recorded(tmp_path, fail, virtual=virtual)
+    done = recorded(tmp_path, fail)
     assert done.outcome is Outcome.FINISHED
     assert [text for text in notes(done.path) if "planted" in text] == ["the status: planted"]
 
@@ -59,15 +58,14 @@ def test_a_scripted_participant_that_fails_is_noted_and_the_run_goes_on(tmp_path
     assert any("planted" in text for text in notes(done.path))
 
 
-@pytest.mark.parametrize("virtual", [True, False])
-def test_a_folder_that_is_given_another_name_meanwhile_keeps_every_frame_to_be_recovered(tmp_path, virtual):
+def test_a_folder_that_is_given_another_name_meanwhile_keeps_every_frame_to_be_recovered(tmp_path):
     elsewhere = tmp_path / "elsewhere"
 
     def rename(status) -> None:
         if status.seconds > 2 and not elsewhere.exists():
             (tmp_path / "sessions").rename(elsewhere)
 
-    done = recorded(tmp_path, rename, virtual=virtual)
+    done = recorded(tmp_path, rename)
     assert done.outcome is Outcome.CLOSE_FAILED
     assert any("was not put in order at the end" in alarm for alarm in done.alarms)
     (folder,) = elsewhere.glob("sub-001/ses-01")

@@ -22,7 +22,7 @@ def _gap_pulses(run: h5py.File, stream: str) -> dict[int, GapCause]:
     return {p: GapCause(r["cause"]) for r in rows for p in range(r["first_pulse"], r["last_pulse"] + 1, step)}
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(6))
 def test_gaps_and_extras_equal_the_injected_truth(tmp_path, seed):
     first = 0 if seed % 2 else 40  # half of the schedules strike the preamble too
     rig = write_rig(tmp_path, seed=seed, faults=FAULTS.format(first=first))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import h5py
@@ -44,6 +46,12 @@ def recorded(folder: Path, seed: int, *, streams: tuple[str, ...] = tuple(DIVISO
     return record(folder, rig, write_protocol(folder, ("still", seconds, "all")))
 
 
+@pytest.fixture(scope="module")
+def of_seed(tmp_path_factory) -> Callable[[int], Recorded]:
+    """Such sessions of all cameras, each recorded once, for those who only read."""
+    return cache(lambda seed: recorded(tmp_path_factory.mktemp(f"seed-{seed}"), seed))
+
+
 def verdict_of(came: Recorded) -> Verdict:
     with Run(came.path) as run:
         return verify_run(run)
@@ -56,8 +64,10 @@ def test_all_that_a_seeded_schedule_leaves_to_be_known_is_told_and_true(tmp_path
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_count_is_exact_each_gap_contains_its_losses_and_no_number_is_wrong(tmp_path: Path, seed: int) -> None:
-    came = recorded(tmp_path, seed)
+def test_the_count_is_exact_each_gap_contains_its_losses_and_no_number_is_wrong(
+    of_seed: Callable[[int], Recorded], seed: int
+) -> None:
+    came = of_seed(seed)
     truth = read_truth(beside(came.path, "truth.jsonl"))
     found: dict[tuple[str, str], Finding] = {(f.check, f.stream): f for f in verdict_of(came).findings}
     with Run(came.path) as run:
@@ -112,8 +122,8 @@ def test_losses_are_alarmed_and_shown_while_they_go_on_and_again_at_the_end(tmp_
     assert came.counts["HS"].lost_spelled == str(lost)
 
 
-def test_such_a_stream_is_never_called_synchronised_though_nothing_is_lost(tmp_path: Path) -> None:
-    came = recorded(tmp_path, 0)
+def test_such_a_stream_is_never_called_synchronised_though_nothing_is_lost(of_seed: Callable[[int], Recorded]) -> None:
+    came = of_seed(0)
     assert came.outcome is Outcome.FINISHED
     assert [c.lost + c.unknown + c.extras for c in came.counts.values()] == [0, 0, 0]
     verdict = verdict_of(came)
@@ -133,9 +143,10 @@ def test_one_camera_without_a_clock_weakens_no_other(tmp_path: Path) -> None:
     assert words["evidence", "NIR"] is Word.FAIL
 
 
-def test_a_gap_row_that_counts_too_few_fails_the_recount(tmp_path: Path) -> None:
-    came = recorded(tmp_path, 1)
-    came.path.chmod(0o600)
+def test_a_gap_row_that_counts_too_few_fails_the_recount(of_seed: Callable[[int], Recorded], tmp_path: Path) -> None:
+    was = of_seed(1)
+    came = replace(was, path=tmp_path / was.path.name)
+    came.path.write_bytes(was.path.read_bytes())
     with h5py.File(came.path, "r+") as run:
         name = next(name for name in DIVISORS if len(run[f"/acquisition/{name}/gaps"]))
         rows = run[f"/acquisition/{name}/gaps"][:]

@@ -16,9 +16,11 @@ import rig
 from rig import host
 from rig.record import plan as planning
 from rig.record.plan import RunPlan
+from rig.record.recording import Recorded
 from rig.record.room import RoomWatch
 from rig.session.files import RunFiles
 from rig.session.layout import Outcome
+from tests import short_plans
 from tests.rigs import QUESTION, record, write_protocol, write_rig
 from tests.short_plans import files_of, joined, shorten_plans
 
@@ -39,6 +41,14 @@ def long_session(folder: Path, seconds: float = 12, *, seed: int = 5, virtual: b
     return record(folder, write_rig(folder, seed=seed, faults=FAULTS if virtual else ""), protocol, virtual=virtual)
 
 
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory) -> Recorded:
+    """Such a session with short plans, for those who only read it."""
+    with pytest.MonkeyPatch.context() as patch:
+        shorten_plans(patch)
+        return long_session(tmp_path_factory.mktemp("long"))
+
+
 def timeless(rows: np.ndarray) -> np.ndarray:
     """Run ids are drawn anew; a table numbers its own rows."""
     rows = rows.copy()
@@ -47,21 +57,16 @@ def timeless(rows: np.ndarray) -> np.ndarray:
     return rows
 
 
-def test_it_ends_as_if_it_had_been_planned_and_without_an_alarm(tmp_path, short):
-    recorded = long_session(tmp_path)
+def test_it_ends_as_if_it_had_been_planned_and_without_an_alarm(recorded):
     assert recorded.outcome is Outcome.FINISHED
     assert [a for a in recorded.alarms if "disk" in a or "room" in a] == []
     assert len(files_of(recorded.path)) >= 3
     assert recorded.path == files_of(recorded.path)[0]
 
 
-def test_all_files_together_hold_what_one_file_would(tmp_path, monkeypatch):
+def test_all_files_together_hold_what_one_file_would(tmp_path, recorded):
     """The same seeded session twice, once with room for all of it: rows and pictures, read by plain h5py."""
-    (tmp_path / "one").mkdir()
-    (tmp_path / "many").mkdir()
-    one = files_of(long_session(tmp_path / "one").path)
-    shorten_plans(monkeypatch)
-    many = files_of(long_session(tmp_path / "many").path)
+    one, many = files_of(long_session(tmp_path).path), files_of(recorded.path)
     assert (len(one), len(many) >= 3) == (1, True)
     for table in RUN_TABLES:
         expected, found = (timeless(joined(files, table)) for files in (one, many))
@@ -84,9 +89,9 @@ def test_compressed_streams_go_on_as_others_do(tmp_path, short):
             assert len(list(stream.data)) == len(stream.frames)  # each compared with its checksum
 
 
-def test_every_row_of_a_frame_lies_in_the_file_of_its_picture(tmp_path, short):
+def test_every_row_of_a_frame_lies_in_the_file_of_its_picture(recorded):
     """Rows come up to a second later than pictures: those of the last pictures of a file come when it is over."""
-    for path in files_of(long_session(tmp_path).path):
+    for path in files_of(recorded.path):
         with h5py.File(path) as file:
             for stream in STREAMS:
                 rows, pictures = (file[f"/acquisition/{stream}/{name}"][:] for name in ("frames", "data"))
@@ -97,8 +102,8 @@ def test_every_row_of_a_frame_lies_in_the_file_of_its_picture(tmp_path, short):
                 assert rows["seq"].tolist() == list(range(1, len(rows) + 1))
 
 
-def test_a_further_file_says_whose_it_is_and_explains_itself_as_the_first_does(tmp_path, short):
-    first, *others = files_of(long_session(tmp_path).path)
+def test_a_further_file_says_whose_it_is_and_explains_itself_as_the_first_does(recorded):
+    first, *others = files_of(recorded.path)
     with h5py.File(first) as head:
         assert (head.attrs["run"], head.attrs["continues"]) == (1, 0)
         for number, path in enumerate(others, start=2):
@@ -112,18 +117,29 @@ def test_a_further_file_says_whose_it_is_and_explains_itself_as_the_first_does(t
             assert path.stat().st_mode & 0o777 == 0o400
 
 
-def test_a_seeded_session_in_several_files_repeats_exactly(tmp_path, short):
-    one, other = (files_of(long_session(tmp_path).path) for _ in range(2))
+def test_a_seeded_session_in_several_files_repeats_exactly(tmp_path, recorded, short):
+    one, other = (files_of(session.path) for session in (recorded, long_session(tmp_path)))
     assert len(one) == len(other)
     for first, second in zip(one, other, strict=True):
         for table in RUN_TABLES:
             np.testing.assert_array_equal(timeless(joined([first], table)), timeless(joined([second], table)))
 
 
-def test_in_real_time_nothing_is_lost_at_the_switch(tmp_path, short):
-    recorded = long_session(tmp_path, 5, virtual=False)
+@pytest.fixture
+def early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same with files so long that a computer which stands still for seconds does not fill one meanwhile.
+
+    The next one is asked for after 2 s and begun as soon as it is made.
+    """
+    for name, seconds in (("PLANNED_S", 12.0), ("NEXT_S", 30.0), ("LEAD_S", 10.0)):
+        monkeypatch.setattr(short_plans, name, seconds)
+    shorten_plans(monkeypatch)
+
+
+def test_in_real_time_nothing_is_lost_at_the_switch(tmp_path, early):
+    recorded = long_session(tmp_path, 3, virtual=False)
     files = files_of(recorded.path)
-    assert (recorded.outcome, recorded.alarms, len(files) >= 2) == (Outcome.FINISHED, (), True)
+    assert (recorded.outcome, len(files) >= 2) == (Outcome.FINISHED, True)
     pulses = joined(files, "/acquisition/pulses")["pulse_number"].tolist()
     assert pulses == list(range(len(pulses)))
     for stream, divisor in STREAMS.items():
@@ -184,18 +200,18 @@ REFUSALS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("refuse", "said", "outcome", "virtual"),
-    [
-        (no_room, "has too little room for a further file", Outcome.DISK_FULL, False),
-        *((*refusal, True) for refusal in REFUSALS),
-    ],
-)
-def test_where_no_further_file_can_be_made_the_run_ends_in_order(
-    tmp_path, monkeypatch, short, refuse, said, outcome, virtual
-):
+@pytest.mark.parametrize(("refuse", "said", "outcome"), REFUSALS)
+def test_where_no_further_file_can_be_made_the_run_ends_in_order(tmp_path, monkeypatch, short, refuse, said, outcome):
+    assert_ends_in_order(monkeypatch, refuse, said, outcome, lambda: long_session(tmp_path))
+
+
+def test_so_it_does_in_real_time(tmp_path, monkeypatch, early):
+    assert_ends_in_order(monkeypatch, *REFUSALS[0], lambda: long_session(tmp_path, virtual=False))
+
+
+def assert_ends_in_order(monkeypatch, refuse, said: str, outcome: Outcome, record_it: Callable[[], Recorded]) -> None:
     refuse(monkeypatch)
-    recorded = long_session(tmp_path, virtual=virtual)
+    recorded = record_it()
     assert recorded.outcome is outcome
     (alarm,) = [a for a in recorded.alarms if "outlasts its plan" in a]
     assert said in alarm

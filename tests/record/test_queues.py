@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from types import SimpleNamespace
 
 import h5py
 import numpy as np
-import pytest
 
 from rig import host
 from rig.clock import NS
@@ -24,13 +22,12 @@ from rig.sim.camera import SimulatedCamera
 from rig.sim.faults import Fault, read_truth
 from rig.streams import Frame, GapCause
 from rig.verify.verdict import verify_run
+from tests.record.blocking import STREAMS, BlockedWrite, HeldFrames, lost, overruns
 from tests.record.test_compressed import compressing
 from tests.rigs import record, write_protocol, write_rig
 
-STREAMS = {"HS": 1, "VIS": 4, "NIR": 4}
 FRAME_BYTES = 96 * 64
 BUFFERS = {"HS": 400, "VIS": 100, "NIR": 100}  # 4 s
-ENDS_WITHIN_S = 30
 
 
 class StalledWriter:
@@ -68,31 +65,6 @@ class StalledWriter:
     def _catch_up(self, storage: Storage) -> None:
         while self.waiting:
             self._do(storage, self.waiting.pop(0))
-
-
-def block_writes(monkeypatch, *, after: int, seconds: float) -> threading.Event:
-    """The system takes nothing for so long after so many writes, in real time; set when it takes again."""
-    write, left, over = host.write_at, [after], threading.Event()
-
-    def blocked(fd, data, offset):
-        left[0] -= 1
-        if left[0] == 0:
-            threading.Event().wait(seconds)
-            over.set()
-        write(fd, data, offset)
-
-    monkeypatch.setattr(host, "write_at", blocked)
-    return over
-
-
-def lost(run: h5py.File) -> set[tuple[str, int]]:
-    """Stream and pulse of every frame that the file says was lost."""
-    return {
-        (stream, pulse)
-        for stream, step in STREAMS.items()
-        for row in run[f"/acquisition/{stream}/gaps"][:]
-        for pulse in range(row["first_pulse"], row["last_pulse"] + 1, step)
-    }
 
 
 def words(path) -> dict[tuple[str, str], str]:
@@ -149,27 +121,23 @@ def test_the_alarm_of_waiting_frames_is_taken_back_when_they_are_written(tmp_pat
     assert told == [f"{stream}: the frames that waited are written" for stream in sorted(STREAMS)]
 
 
-@pytest.mark.parametrize(("seconds", "protocol_s", "are_lost"), [(2.0, 4, False), (5.0, 8, True)])
-def test_a_blocked_write_stalls_no_grab_thread_and_every_loss_has_its_number(
-    tmp_path, monkeypatch, seconds, protocol_s, are_lost
-):
-    over = block_writes(monkeypatch, after=200, seconds=seconds)
-    protocol = write_protocol(tmp_path, ("still", protocol_s, "all"))
-    recorded = record(tmp_path, write_rig(tmp_path), protocol, virtual=False)
-    assert over.is_set()
-    truth = read_truth(beside(recorded.path, "truth.jsonl"))
-    assert bool(truth) is are_lost
+def test_a_blocked_write_stalls_no_grab_thread_and_every_loss_has_its_number(tmp_path, monkeypatch):
+    """In real time, until the frames that were grabbed meanwhile fill all buffers and others find none."""
+    held, path = HeldFrames(monkeypatch), tmp_path / "sessions/sub-001/ses-01/sub-001_ses-01_run-01_session.h5"
+
+    def is_full() -> bool:
+        return held.counts == BUFFERS and {stream for stream, _ in overruns(path)} == set(STREAMS)
+
+    blocked = BlockedWrite(monkeypatch, after=200, until=is_full)
+    recorded = record(tmp_path, write_rig(tmp_path), write_protocol(tmp_path, ("still", 6, "all")), virtual=False)
+    assert blocked.is_over
     assert recorded.outcome is Outcome.FINISHED
-    with h5py.File(recorded.path) as run:
-        assert lost(run) == {(t.stream, t.pulse) for t in truth if t.fault is Fault.OVERRUN}
+    with h5py.File(path) as run:
+        assert lost(run) == overruns(path)
         rows = run["/telemetry/queues"][:]
-        deepest = {stream: rows["deepest"][rows["stream"] == stream.encode()].max() for stream in STREAMS}
-        longest_ns = run["/telemetry/disk"]["longest_write_ns"].max()
-    assert longest_ns > 0.9 * seconds * NS
-    assert deepest["HS"] > 150
-    if are_lost:
-        assert deepest == BUFFERS
-        assert "disk: frames were not acknowledged within 2 s" in recorded.alarms
+        assert {stream: rows["deepest"][rows["stream"] == stream.encode()].max() for stream in STREAMS} == BUFFERS
+        assert run["/telemetry/disk"]["longest_write_ns"].max() >= blocked.lasted_ns
+    assert "disk: frames were not acknowledged within 2 s" in recorded.alarms
 
 
 def test_a_picture_is_handed_to_the_system_from_the_cameras_own_memory(tmp_path, monkeypatch):

@@ -49,7 +49,8 @@ POWER_CUTS = 2
 
 def cut(folder: Path, step: str, *, time: str = "virtual", withdraws_in: str = "") -> tuple[Path, Path]:
     """A session whose recorder was killed in that step; rig and protocol. Who withdraws wants nothing kept."""
-    files = write_rig(folder), write_trials(folder, "fear", "joy", "fear", frames=50)
+    frames = 50 if time == "virtual" else 250  # a film that goes on though the computer stands still for seconds
+    files = write_rig(folder), write_trials(folder, "fear", "joy", "fear", frames=frames)
     if withdraws_in:
         files[0].write_text(
             files[0].read_text().replace("  faults:", f"  withdraws_in_step: {withdraws_in}\n  faults:")
@@ -314,6 +315,7 @@ def logged_session(folder: Path) -> tuple[DiskLog, int, tuple[Path, Path]]:
     """
     files = write_rig(folder), write_trials(folder, "fear", "joy", "fear", frames=50)
     (folder / "sessions").mkdir()
+    find_clips(read_protocol(files[1]))  # counted, if no other test has done it: the log is of sessions alone
     log, seen = DiskLog(folder / "sessions"), list[int]()
 
     def act(recording: Recording, status: Status) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,15 @@ WINDOW = "first_pulse: 380, last_pulse: 460"
 INPUTS = "inputs: {HS: 0, VIS: 1, NIR: 2}"
 
 
-def recorded(folder: Path, faults: str, *, seed: int = 1, seconds: float = 8, virtual: bool = True) -> Recorded:
+def recorded(folder: Path, faults: str, *, seed: int = 1, seconds: float = 8) -> Recorded:
     rig = write_rig(folder, seed=seed, faults=f"{faults}, {WINDOW}")
-    return record(folder, rig, write_protocol(folder, ("still", seconds, "all")), virtual=virtual)
+    return record(folder, rig, write_protocol(folder, ("still", seconds, "all")))
+
+
+@pytest.fixture(scope="module")
+def back(tmp_path_factory) -> Recorded:
+    """A camera that was away for a second and a half, for those who only read."""
+    return recorded(tmp_path_factory.mktemp("back"), "disconnects: 1, away_s: 1.5")
 
 
 def truth_of(came: Recorded) -> list[Committed]:
@@ -78,9 +85,8 @@ def test_a_camera_that_comes_back_goes_on_in_its_stream_with_the_next_group(tmp_
     assert came.alarms[0].startswith(f"{name}: camera {name} (SIM-{name}): is gone")
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_a_bus_reset_takes_two_cameras_and_both_go_on(tmp_path: Path, seed: int) -> None:
-    came = recorded(tmp_path, "bus_resets: 1, away_s: 0.7", seed=seed)
+def test_a_bus_reset_takes_two_cameras_and_both_go_on(tmp_path: Path) -> None:
+    came = recorded(tmp_path, "bus_resets: 1, away_s: 0.7")
     streams = lost_streams(came)
     assert len(streams) == 2
     check_gaps(came, streams=streams)
@@ -105,9 +111,8 @@ def test_a_camera_that_stays_away_ends_the_run_as_device_lost_and_costs_the_othe
     assert [alarm for alarm in came.alarms if "is gone" in alarm] == [came.alarms[0]]
 
 
-def test_the_loss_is_told_within_a_second_and_taken_back_when_the_camera_is_there_again(tmp_path: Path) -> None:
-    came = recorded(tmp_path, "disconnects: 1, away_s: 1.5")
-    (name,) = lost_streams(came)
+def test_the_loss_is_told_within_a_second_and_taken_back_when_the_camera_is_there_again(back: Recorded) -> None:
+    came, (name,) = back, lost_streams(back)
     first = min(lost_pulses(truth_of(came), name))
     with Run(came.path) as run:
         (sent,) = run.pulses[run.pulses["pulse_number"] == first]["arrived_host_ns"]
@@ -118,12 +123,10 @@ def test_the_loss_is_told_within_a_second_and_taken_back_when_the_camera_is_ther
     assert 1.4e9 < note["host_ns"] - alarm["host_ns"] < 2.5e9
 
 
-def test_verify_fails_the_lost_frames_and_the_weaker_evidence_and_finds_the_rest_in_order(tmp_path: Path) -> None:
-    came = recorded(tmp_path, "disconnects: 1, away_s: 0.5")
-    (name,) = lost_streams(came)
-    failed = {key for key, finding in judged(came).items() if finding.word is Word.FAIL}
+def test_verify_fails_the_lost_frames_and_the_weaker_evidence_and_finds_the_rest_in_order(back: Recorded) -> None:
+    (name,), found = lost_streams(back), judged(back)
+    failed = {key for key, finding in found.items() if finding.word is Word.FAIL}
     assert failed - {("pairing", other) for other in DIVISORS} == {("frames", name), ("evidence", name)}
-    found = judged(came)
     for check in ("order", "recount", "stamps", "intervals", "preamble", "postamble", "features"):
         assert found[check, name].word is Word.PASS, found[check, name].text
 
@@ -198,7 +201,8 @@ def test_such_a_camera_lost_before_its_lateness_was_measured_gets_no_pulse_numbe
 
 
 def test_in_real_time_a_camera_that_comes_back_goes_on_and_the_others_lose_nothing(tmp_path: Path) -> None:
-    came = recorded(tmp_path, "disconnects: 1, away_s: 0.6", virtual=False)
+    rig = write_rig(tmp_path, faults=EARLY)
+    came = record(tmp_path, rig, write_protocol(tmp_path, ("still", 5, "all")), virtual=False)
     (name,) = lost_streams(came)
     with Run(came.path) as run:
         stream, lost = run.streams[name], lost_pulses(truth_of(came), name)
@@ -208,17 +212,18 @@ def test_in_real_time_a_camera_that_comes_back_goes_on_and_the_others_lose_nothi
         assert [len(other.gaps) for other in run.streams.values() if other.name != name] == [0, 0]
         np.testing.assert_array_equal(burnt[known], stream.pulse_numbers[known])
         assert stream.gaps["first_pulse"][0] == min(lost)
-        if (known & (stream.frames["epoch"] == 2)).any():  # not on a computer too busy to tell when frames arrive
-            resumed = -(-(max(lost) + 1) // GROUP) * GROUP
-            assert stream.gaps["last_pulse"][0] == resumed - DIVISORS[name]
+        again = stream.pulse_numbers[known & (stream.frames["epoch"] == 2)]
+        if len(again):  # not on a computer too busy to tell when frames arrive
+            assert again[0] > max(lost)  # the next group, or a later one where that came before it was known
+            assert again[0] % GROUP == 0
+            assert stream.gaps["last_pulse"][0] == again[0] - DIVISORS[name]
     assert came.outcome is Outcome.FINISHED
 
 
-def test_a_stream_that_goes_on_with_wrong_pulse_numbers_fails_by_its_postamble(tmp_path: Path) -> None:
+def test_a_stream_that_goes_on_with_wrong_pulse_numbers_fails_by_its_postamble(back: Recorded, tmp_path: Path) -> None:
     """The camera's new clock alone could not tell: it is tied to the box by those very numbers."""
-    came = recorded(tmp_path, "disconnects: 1, away_s: 0.5")
-    (name,) = lost_streams(came)
-    came.path.chmod(0o600)
+    (name,), came = lost_streams(back), replace(back, path=tmp_path / back.path.name)
+    came.path.write_bytes(back.path.read_bytes())
     with h5py.File(came.path, "r+") as run:
         rows = run[f"/acquisition/{name}/frames"][:]
         rows["pulse_number"][rows["epoch"] == 2] += 4

@@ -11,12 +11,13 @@ import select
 import threading
 import tty
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from rig import wiring
-from rig.clock import NS, Clock, HostClock
+from rig.clock import NS, Clock
 from rig.config.rig import Box, read_rig
 from rig.elicitation.protocol import read_protocol
 from rig.record.recording import Recording, Request, Status
@@ -30,6 +31,8 @@ from rig.verify.verdict import verify_run
 from tests.burnt_in import burnt_in_number
 from tests.rigs import record, write_film_protocol, write_rig
 
+ENDS_WITHIN_S = 30
+
 
 class Cable:
     """A pseudo terminal between the box and the recorder, until it is pulled."""
@@ -38,14 +41,18 @@ class Cable:
         self._far, self._near = pty.openpty()
         tty.setraw(self._near)
         self.port = os.ttyname(self._near)
-        self._endpoint, self._is_pulled = endpoint, threading.Event()
+        self._endpoint, self._is_pulled, self._is_gone = endpoint, threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._carry, name="cable")
         self._thread.start()
 
     def pull(self) -> None:
-        """Both ends are gone for the recorder; the box goes on, it has its own supply."""
+        """Both ends are gone for the recorder when this returns; the box goes on, it has its own supply."""
         self._is_pulled.set()
-        self._thread.join()
+        assert self._is_gone.wait(ENDS_WITHIN_S)
+
+    def join(self) -> None:
+        """Once the box is closed."""
+        self._thread.join(ENDS_WITHIN_S)
 
     @property
     def is_pulled(self) -> bool:
@@ -60,6 +67,10 @@ class Cable:
                 os.write(self._far, data)
         os.close(self._near)
         os.close(self._far)
+        self._is_gone.set()
+        with suppress(OSError, ValueError):  # the box is closed
+            while True:  # what it says is lost, and does not wait
+                self._endpoint.read(4096, 0.05)
 
 
 @pytest.fixture
@@ -81,23 +92,21 @@ def recording(folder: Path, film_frames: int, on_status: Callable[[Status], None
 
 
 def test_a_cable_pulled_in_mid_session_is_told_with_its_port(tmp_path: Path, cables: list[Cable]) -> None:
-    told: list[str] = []
-    recording_since: list[int] = []
+    told: set[str] = set()
 
     def on_status(status: Status) -> None:
-        now = HostClock().now_ns()
-        told.extend(status.alarms)
-        if status.state is RunState.RECORDING:
-            recording_since.append(now)
-        if recording_since and now - recording_since[0] > 2.5 * NS and not cables[0].is_pulled:
+        told.update(status.alarms)
+        has_begun = status.state is RunState.RECORDING and status.counts["HS"].arrived > 50
+        if has_begun and not cables[0].is_pulled:
             cables[0].pull()
 
-    recorded = recording(tmp_path, 125, on_status).record()
-    alarm = told[0]
+    recorded = recording(tmp_path, 75, on_status).record()
+    cables[0].join()
+    (alarm,) = (text for text in told if "connection lost" in text)
     assert alarm.startswith(
         f"box: trigger box at {cables[0].port}: connection lost, as when its cable is pulled. Check"
     )
-    assert "multiple access" not in alarm  # what pyserial says of it
+    assert not any("multiple access" in text for text in told)  # what pyserial says of it
     assert recorded.outcome is Outcome.DEVICE_LOST
     _assert_recorded_on(recorded.path)
 
@@ -107,7 +116,7 @@ def _assert_recorded_on(path: Path) -> None:
     with Run(path) as run:
         last_told = int(run.pulses["pulse_number"][-1])
         stream = run.streams["HS"]
-        assert stream.pulse_numbers.max() > last_told + 200  # two more seconds, at least
+        assert stream.frames["arrived_host_ns"].max() > run.trials["ended_host_ns"].max()
         for index in range(0, len(stream.frames), 20):
             assert burnt_in_number(stream.data[index]) == stream.pulse_numbers[index]
         verdict = verify_run(run)
@@ -119,14 +128,16 @@ def _assert_recorded_on(path: Path) -> None:
     assert found["ending"].word is Word.FAIL
     assert found["ending"].text.count("connection lost") == 1
     with Run(path) as run:
-        (said,) = [e for e in run.log if e.get("kind") == "alarm" and e.get("stream") == "box"]
+        (said,) = [e for e in run.log_of("alarm", "box") if "connection lost" in e["text"]]
     assert said["cause"]  # in the system's words, for us
     for check in ("frames", "stamps", "intervals", "recount"):
         assert found[check].word is Word.NOT_MEASURED, check
         assert f"frames claim pulses {last_told + 1}-" in found[check].text
     assert found["box"].word is found["schedule"].word is found["box rate"].word is Word.NOT_MEASURED
     assert f"last word is of pulse {last_told}" in found["box"].text
-    assert not [f for f in verdict.findings if f.word is Word.FAIL and f.check != "ending"]
+    of_computer = {"acknowledged", "host clock"}  # a disk that was slow meanwhile is no fault of the box
+    failed = {finding.check for finding in verdict.findings if finding.word is Word.FAIL}
+    assert failed - of_computer == {"ending"}
     assert found["checksums"].word is Word.PASS
     assert found["order"].word is Word.NOT_MEASURED
     assert f"{last_told + 1}-" in found["order"].text
