@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -28,6 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it, and so would its commands
     config.addinivalue_line("markers", "hardware: needs the real rig; run with --hardware")
     if not hasattr(config, "workerinput"):  # workers have the one of who leads them
         config.add_cleanup(_with_own_cache())

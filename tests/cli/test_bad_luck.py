@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -80,9 +79,8 @@ def test_ctrl_c_while_it_is_being_loaded_shows_no_traceback(tmp_path: Path) -> N
     (tmp_path / "typer.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
     where = {**os.environ, "PYTHONPATH": str(tmp_path)}
     command = [sys.executable, "-m", "rig", "info", "nowhere"]
-    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # these tests may run in the background themselves
     ends = {"capture_output": True, "text": True, "timeout": commands.ENDS_WITHIN_S, "check": False}
-    done = subprocess.run(command, env=where, preexec_fn=listen, **ends)
+    done = subprocess.run(command, env=where, **ends)
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
 
 
