@@ -97,6 +97,11 @@ class Cameras:
             self._asked_ns = now
         return sorted(self._waiting) if now - self._asked_ns > ANSWER_S * NS else []
 
+    def excuse(self, held_up_ns: int) -> None:
+        """The recorder itself was held up for so long: they have as much longer to answer."""
+        if self._asked_ns is not None:
+            self._asked_ns += held_up_ns
+
     def not_waited_for(self, hung: Sequence[str], now: int) -> list[Action]:
         """A driver hangs: nobody waits for it any longer."""
         text = f"did not answer within {ANSWER_S:g} s; its driver hangs. Unplug it, plug it in, and start again"

@@ -385,6 +385,7 @@ class Run:
 
     @_on.register
     def _(self, event: Tick, now: int) -> list[Action]:  # noqa: ARG002
+        self._excuse(self._watch.held_up(now))
         actions = self._reports.ping(now) if self._has_box else []
         hung = self._cameras.hung(now)
         if hung:
@@ -393,6 +394,12 @@ class Run:
         if self.state is RunState.RECORDING:
             actions += self._cameras.try_again(now) + self._look(now)
         return actions + self._when_late(now)
+
+    def _excuse(self, held_up_ns: int) -> None:
+        """While this program stood still nobody was late: what came meanwhile waits behind this tick."""
+        self._cameras.excuse(held_up_ns)
+        if self._deadline is not None:
+            self._deadline += held_up_ns
 
     def _look(self, now: int) -> list[Action]:
         """Tell who has fallen silent; a screen that does not end its step counts as lost."""

@@ -65,21 +65,21 @@ class Watch:
         """How long it may say nothing."""
         return max(SILENT_S, SILENT_PERIODS * self._periods_s.get(name, 0.0))
 
+    def held_up(self, now: int) -> int:
+        """For how long, ns, the recorder was held up itself since the last call: what it missed is nobody's silence."""
+        late_ns = 0 if self._looked_ns is None else max(0, now - self._looked_ns - int(LOOK_S * NS))
+        self._looked_ns = now
+        if late_ns:
+            self._heard_ns = {name: max(heard, min(heard + late_ns, now)) for name, heard in self._heard_ns.items()}
+        return late_ns
+
     def look(self, now: int) -> tuple[list[str], list[str]]:
         """Who has fallen silent since the last look, and who of those told of before is heard again."""
-        self._excuse(now)
         silent = {name for name, heard in self._heard_ns.items() if now - heard > self.silent_s(name) * NS}
         fallen = [name for name in self._heard_ns if name in silent - self._silent]
         again = [name for name in self._heard_ns if name in self._silent - silent]
         self._silent = (self._silent | silent) - set(again)
         return fallen, again
-
-    def _excuse(self, now: int) -> None:
-        """What the recorder missed while it was held up itself is nobody's silence."""
-        late_ns = 0 if self._looked_ns is None else max(0, now - self._looked_ns - int(LOOK_S * NS))
-        self._looked_ns = now
-        if late_ns:
-            self._heard_ns = {name: max(heard, min(heard + late_ns, now)) for name, heard in self._heard_ns.items()}
 
     def step_is_overdue(self, now: int) -> bool:
         """Whether the step on the screen should have ended by any rule."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
@@ -41,6 +42,10 @@ def recording(tmp_path) -> Rehearsal:
 
 def gone(rehearsal: Rehearsal, name: str = "VIS") -> None:
     rehearsal.tell(DeviceFailed(name, DeviceLost(f"camera {name}", "is gone")))
+
+
+def of_vis(alarms: Iterable[str]) -> list[str]:
+    return [alarm for alarm in alarms if alarm.startswith("VIS")]
 
 
 def records(rehearsal: Rehearsal, kind: str) -> list[dict]:
@@ -118,10 +123,10 @@ def test_when_it_is_back_its_alarm_stands_no_more_and_another_loss_is_another_al
     gone(recording)
     recording.tell(Tick(), 0.6)
     recording.tell(Armed("VIS", Baseline(2, 0, S, -1, "", {})))
-    assert recording.run.standing_alarms == []
+    assert of_vis(recording.run.standing_alarms) == []
     gone(recording)
-    assert recording.run.alarms == ["VIS: camera VIS: is gone"] * 2
-    assert recording.run.standing_alarms == ["VIS: camera VIS: is gone"]
+    assert of_vis(recording.run.alarms) == ["VIS: camera VIS: is gone"] * 2
+    assert of_vis(recording.run.standing_alarms) == ["VIS: camera VIS: is gone"]
     recording.tell(Tick(), 0.6)
     assert recording.asked(ArmCamera) == [ArmCamera("VIS", 3)]
 
