@@ -8,13 +8,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 from typing import Any
 
 from rig.record.recording import Recording
 from rig.session import closing
-
-ANSWERED_WITHIN_S = 30
+from tests.waiting import wait_for
 
 
 def interrupt(times: int) -> None:
@@ -27,10 +25,7 @@ def interrupt(times: int) -> None:
     def interrupted(*of: Any) -> None:
         for number in range(1, times + 1):
             os.kill(os.getpid(), signal.SIGINT)
-            until = time.monotonic() + ANSWERED_WITHIN_S
-            while len(answered) < number:
-                assert time.monotonic() < until, "nobody takes the Ctrl-C"
-                time.sleep(0.001)
+            wait_for(lambda due=number: len(answered) >= due, "nobody takes the Ctrl-C")
         commit(*of)
 
     closing.commit = interrupted

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from rig import channel, host
 from rig.channel import Client, Message, Server
 from rig.errors import DeviceLost, RigError, StorageError, UserError
+from tests.waiting import wait_for
 
 ENDS_WITHIN_S = 30
 
@@ -41,9 +42,7 @@ class Commands:
             raise ZeroDivisionError
 
     def wait_for(self, count: int) -> list[Message]:
-        until = time.monotonic() + ENDS_WITHIN_S
-        while len(self.came) < count and time.monotonic() < until:
-            time.sleep(0.005)
+        wait_for(lambda: len(self.came) >= count)
         return self.came
 
 
@@ -276,10 +275,7 @@ def test_a_killed_client_is_forgotten(server: Server, tmp_path: Path) -> None:
         assert process.stdout.readline() == b"attached\n"
         process.kill()
     assert still_serves(server, tmp_path)
-    until = time.monotonic() + ENDS_WITHIN_S
-    while server._clients and time.monotonic() < until:
-        time.sleep(0.01)
-    assert server._clients == []
+    wait_for(lambda: server._clients == [])
 
 
 def start_recorder(folder: Path) -> subprocess.Popen[str]:

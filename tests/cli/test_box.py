@@ -9,8 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -38,6 +36,7 @@ from tests.trigger.avrdude import MUTE, READ_328, installed, that_sleeps
 from tests.trigger.benches import VirtualRig, virtual_rig
 from tests.trigger.other_make import Capabilities, OtherMake, example
 from tests.trigger.pty_box import OtherVersion, Thermometer, pty_box, simulated, that_is, that_runs
+from tests.waiting import wait_for
 
 __all__ = ["run_virtually"]
 
@@ -127,13 +126,6 @@ def test_monitor_ends_by_itself_and_says_lines_where_nothing_can_be_drawn(run_vi
     assert "\x1b" not in done.stdout
 
 
-def wait_until(is_so: Callable[[], object]) -> None:
-    end = time.monotonic() + commands.ENDS_WITHIN_S
-    while not is_so():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 @pytest.mark.parametrize(  # Ctrl-C, a polite kill, a terminal that was closed: all are heard in one place
     ("command", "code", "number"),
     [("monitor", 0, signal.SIGINT), ("selftest", 1, signal.SIGTERM), ("monitor", 0, signal.SIGHUP)],
@@ -144,7 +136,7 @@ def test_whatever_asks_a_command_to_end_the_pulses_stop_in_order(
     box = simulated()
     with pty_box(box) as port:
         with commands.started("box", command, "--port", port, cwd=tmp_path) as running:
-            wait_until(lambda: box.pulses_sent > 10)
+            wait_for(lambda: box.pulses_sent > 10)
             running.send_signal(number)
             _, said = running.communicate(timeout=commands.ENDS_WITHIN_S)
         assert box._running() is None
@@ -402,13 +394,13 @@ def test_avrdude_does_not_go_on_alone_and_what_the_board_is_left_with_is_said(
     pids = that_sleeps(installed(tmp_path / "bin", monkeypatch), when=asleep)
     flash = ("box", "flash", "--yes", "--port")
     with pty_box(simulated()) as port, commands.started(*flash, port, cwd=tmp_path) as running:
-        wait_until(pids.exists)
-        wait_until(lambda: len(pids.read_text().split()) == 2)
+        wait_for(pids.exists)
+        wait_for(lambda: len(pids.read_text().split()) == 2)
         running.send_signal(number)
         _, said = running.communicate(timeout=commands.ENDS_WITHIN_S)
     assert (running.returncode, "Traceback" in said) == (2, False), said
     assert words in " ".join(said.split())
-    wait_until(lambda: not any(Path("/proc", pid, "exe").exists() for pid in pids.read_text().split()))
+    wait_for(lambda: not any(Path("/proc", pid, "exe").exists() for pid in pids.read_text().split()))
 
 
 def test_flash_leaves_a_box_alone_that_sends_pulses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

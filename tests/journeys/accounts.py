@@ -16,15 +16,7 @@ from rig.elicitation.steps import Step
 from rig.session.run import Run
 from rig.sim.script import script
 from rig.stimulus.pages.page import Page, look_of
-
-WAITS_S = 120  # for what a whole session on a busy machine may take
-
-
-def wait_for(is_so: Callable[[], object]) -> None:
-    until = time.monotonic() + WAITS_S
-    while not is_so():
-        assert time.monotonic() < until
-        time.sleep(0.02)
+from tests.waiting import WAITS_S
 
 
 def heard(client: Client, is_it: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:

@@ -17,8 +17,9 @@ import pytest
 
 import rig
 from tests.commands import killed_on_error
-from tests.journeys.accounts import WAITS_S, assert_all_told, run_file, wait_for
+from tests.journeys.accounts import assert_all_told, run_file
 from tests.rigs import write_protocol, write_rig
+from tests.waiting import WAITS_S, wait_for
 
 LONG_S = 6
 CTRL_S, CTRL_Q, CTRL_Z = b"\x13", b"\x11", b"\x1a"

@@ -15,7 +15,8 @@ from rig.config.find import find_protocol, find_rig
 from rig.config.rig import read_rig
 from rig.stimulus.display import start_virtual
 from tests import commands
-from tests.journeys.accounts import assert_all_told, heard, scripted, wait_for
+from tests.journeys.accounts import assert_all_told, heard, scripted
+from tests.waiting import wait_for
 
 DEMO = ("record", "demo", "--subject", "001", "--participant", "scripted")
 CLIPS = {"clip1": 132, "clip2": 250}  # film frames of the two clips, as any player counts them

@@ -18,8 +18,9 @@ import pytest
 import rig
 from tests import commands
 from tests.burnt_in import burnt_in_number
-from tests.journeys.accounts import assert_all_told, run_file, wait_for
+from tests.journeys.accounts import assert_all_told, run_file
 from tests.rigs import write_protocol, write_rig
+from tests.waiting import wait_for
 
 STREAMS = {"HS": 1, "VIS": 4, "NIR": 4}
 TOLD = 50

@@ -22,9 +22,10 @@ from rig.verify.verdict import verify_run
 from tests.check.test_displays import SIMULATED
 from tests.commands import ENDS_WITHIN_S, run, started
 from tests.films import make_film, sha256_of
-from tests.journeys.accounts import assert_all_told, heard, scripted, wait_for
+from tests.journeys.accounts import assert_all_told, heard, scripted
 from tests.operate.test_terminal import Operator
 from tests.rigs import QUESTION, write_rig
+from tests.waiting import wait_for
 
 WINDOW = "{backend: psychopy, display: virtual, width: 480, height: 270, refresh_hz: 60, patch_px: 40}"
 CLOCK = HostClock()
@@ -67,7 +68,7 @@ def lead_and_kill(recorder: int, session: Path, folder: Path) -> int:
             killed_ns = CLOCK.now_ns()
             os.kill(stimulus_of(recorder), signal.SIGKILL)
             assert second.sees("screen: ")
-            told = heard(client, lambda state: any(alarm.startswith("screen") for alarm in state["alarms"]))
+            told = heard(client, lambda state: any(SCREEN_IS_LOST in alarm for alarm in state["alarms"]))
             heard(client, lambda state: state["streams"]["HS"]["arrived"] > told["streams"]["HS"]["arrived"] + 50)
             heard(client, lambda state: any("rig.stimulus.child" in alarm for alarm in state["alarms"]))
     return killed_ns
@@ -112,10 +113,10 @@ def test_every_pulse_is_accounted_for_and_the_dead_window_is_told(beside: Beside
     assert f"log:     {logs[0].relative_to(beside.folder.parents[2])}" in beside.said
     with rig.open(beside.folder) as opened:
         first = opened.runs[0]
-        alarms = [entry for entry in first.log if entry["kind"] == "alarm" and entry["stream"] == "screen"]
-        assert alarms[0]["host_ns"] > beside.killed_ns
+        (lost,) = [entry for entry in first.log if entry["kind"] == "alarm" and SCREEN_IS_LOST in entry["text"]]
+        assert lost["host_ns"] > beside.killed_ns
         came = [int(stream.frames["arrived_host_ns"].max()) for stream in first.streams.values()]
-        assert min(came) > alarms[0]["host_ns"], "the cameras go on"
+        assert min(came) > lost["host_ns"], "the cameras go on"
     assert_all_told(beside.folder, "device_lost")
 
 

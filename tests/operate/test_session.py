@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from rig.sim.operator import ScriptedOperator, guess, note
 from tests.films import make_film, sha256_of
 from tests.journeys.accounts import assert_all_told
 from tests.rigs import write_rig
+from tests.waiting import wait_for
 
 STARTS_WITHIN_S, SEED, TRIALS = 60, 142, 3  # a seed with quick guesses
 FILMS = {"aardvark": "jubilant", "basilisk": "gloomy", "cormorant": "jubilant"}
@@ -71,11 +71,8 @@ class Led:
 
 def channel_of(sessions: Path) -> Path:
     """The folder of the session, as soon as its channel is open."""
-    until = time.monotonic() + STARTS_WITHIN_S
-    while not (found := list(sessions.glob(f"sub-*/ses-*/{FILE}"))):
-        assert time.monotonic() < until
-        time.sleep(0.02)
-    return found[0].parent
+    wait_for(lambda: list(sessions.glob(f"sub-*/ses-*/{FILE}")), "no channel was opened")
+    return next(sessions.glob(f"sub-*/ses-*/{FILE}")).parent
 
 
 def follow(client: Client) -> list[dict[str, Any]]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import re
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -21,6 +19,7 @@ from rig.record.storage import FLUSH_NS, Storage, StorageThreads
 from rig.record.telemetry import Telemetry
 from rig.session.layout import Outcome
 from tests.rigs import record, write_protocol, write_rig
+from tests.waiting import wait_for
 
 ENDS_WITHIN_S = 30
 STREAMS = ("HS", "VIS", "NIR")
@@ -70,13 +69,6 @@ class HandDisk:
         assert outcome is Outcome.FINISHED
 
 
-def _until(is_so: Callable[[], bool]) -> None:
-    end = time.monotonic() + ENDS_WITHIN_S
-    while not is_so():
-        assert time.monotonic() < end
-        time.sleep(0.001)
-
-
 def test_what_came_during_a_slow_sync_is_synced_when_that_returns_and_not_at_the_flush_after_it():
     """Each sync takes 0.3 s and the clock stands at 0.55 s; the next flush by time would be at 0.75 s."""
     clock, disk, told = HandClock(), HandDisk(), list[Event]()
@@ -85,14 +77,14 @@ def test_what_came_during_a_slow_sync_is_synced_when_that_returns_and_not_at_the
     threads.start()
     try:
         clock.time_ns = FLUSH_NS
-        _until(lambda: disk.syncs == 1)
+        wait_for(lambda: disk.syncs == 1)
         threads.do(AppendRow("frames", (), FLUSH_NS + NS // 100))
         threads.hand_over()
         clock.time_ns = 2 * FLUSH_NS
-        _until(lambda: disk.flushes == 2)
+        wait_for(lambda: disk.flushes == 2)
         clock.time_ns = 55 * NS // 100
         disk.let_go.release()
-        _until(lambda: disk.syncs == 2)
+        wait_for(lambda: disk.syncs == 2)
     finally:
         disk.let_go.release(9)
         threads.do(CloseFile(Outcome.FINISHED))

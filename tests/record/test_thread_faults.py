@@ -89,21 +89,20 @@ THREADS: dict[str, tuple[str, str, Callable[[Plant], None]]] = {
 
 
 def recorded(folder: Path, monkeypatch) -> Result:
-    """`rig record` of three seconds in this process, in real time; HS is compressed."""
-    operator: list[Recording] = []  # stops when there is no screen any more; signals are this test's own
+    """`rig record` in this process, in real time, HS compressed, stopped when a fault is told; else it ends itself."""
+    operator: list[Recording] = []  # signals are this test's own
     monkeypatch.setattr(command, "_ended_by_signals", lambda recording: nullcontext(operator.append(recording)))
     spelled = command._spelled
 
     def watched(status: Status) -> str:
-        is_without_screen = any("screen" in alarm and "fault of this program" in alarm for alarm in status.alarms)
-        if is_without_screen and operator:
+        if operator and any("fault of this program" in alarm for alarm in status.alarms):
             operator.pop().stop()
         return spelled(status)
 
     monkeypatch.setattr(command, "_spelled", watched)
     own = write_rig(folder)
     own.write_text(own.read_text().replace("SIM-HS,", "SIM-HS, compression: bitshuffle-lz4,"))
-    protocol = write_protocol(folder, ("still", 3, "all"))
+    protocol = write_protocol(folder, ("still", 600, "all"))
     arguments = ["record", protocol, "--rig", own, "--subject", "001", "--out", folder / "sessions"]
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -27,10 +26,10 @@ from tests import commands
 from tests.handmade import Plan, host_of, make_run, number_in, pulse_ticks
 from tests.rigs import record, write_protocol, write_rig
 from tests.session.test_pixel_formats import opened, pictures_of, spec_of, store, write
+from tests.waiting import wait_for
 
 LOST = {"HS": {50, 51}, "VIS": {40}}
 GHOST = {"VIS": [60]}
-ENDS_WITHIN_S = 30
 TWO = {"host_0": 65_000_000_000, "created_utc": "2026-03-01T10:01:00+00:00"}
 
 
@@ -106,9 +105,7 @@ def test_a_stream_is_an_array_for_numpy_where_there_is_memory_for_it(
 
 def test_the_free_memory_is_that_which_the_system_tells() -> None:
     """At some moment: whatever else runs here takes memory and gives it back."""
-    end = time.monotonic() + ENDS_WITHIN_S
-    while host.free_memory_bytes() != pytest.approx(free_by_command(), rel=0.05):
-        assert time.monotonic() < end
+    wait_for(lambda: host.free_memory_bytes() == pytest.approx(free_by_command(), rel=0.05))
 
 
 def free_by_command() -> int:

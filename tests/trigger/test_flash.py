@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -37,6 +36,7 @@ from tests.trigger.avrdude import (
     that_sleeps,
 )
 from tests.trigger.pty_box import OtherVersion, Thermometer, pty_box, simulated, that_is, that_runs
+from tests.waiting import wait_for
 
 PORT = "/dev/ttyACM0"
 
@@ -159,20 +159,15 @@ def test_an_avrdude_that_never_ends_is_ended(avrdude: Avrdude, monkeypatch: pyte
 
     def wait_asleep(process: subprocess.Popen[bytes], timeout: float | None = None) -> int:
         """Its time counts from when it sleeps."""
-        until = time.monotonic() + 30
-        while not (pids.exists() and pids.read_text().endswith("\n")):
-            assert time.monotonic() < until, "it does not fall asleep"
-            time.sleep(0.001)
+        wait_for(lambda: pids.exists() and pids.read_text().endswith("\n"), "it does not fall asleep")
         return wait(process, timeout)
 
     monkeypatch.setattr(subprocess.Popen, "wait", wait_asleep)
     monkeypatch.setattr("rig.trigger.flash.ENDS_WITHIN_S", 0.2)
     with pytest.raises(DeviceNotFound, match="does not answer at 115200 baud"):
         require_chip(PORT, NEW_BAUD)
-    until = time.monotonic() + 30
-    while any(Path("/proc", pid, "exe").exists() for pid in pids.read_text().split()):
-        assert time.monotonic() < until, "it still runs"
-        time.sleep(0.01)
+    ends = [Path("/proc", pid, "exe") for pid in pids.read_text().split()]
+    wait_for(lambda: not any(end.exists() for end in ends), "it still runs")
 
 
 def test_firmware_that_is_not_there_is_told_before_anything_is_written(avrdude: Avrdude, tmp_path: Path) -> None:
