@@ -133,9 +133,11 @@ def _assert_recorded_on(path: Path) -> None:
     for check in ("frames", "stamps", "intervals", "recount"):
         assert found[check].word is Word.NOT_MEASURED, check
         assert f"frames claim pulses {last_told + 1}-" in found[check].text
-    assert found["box"].word is found["schedule"].word is found["box rate"].word is Word.NOT_MEASURED
+    assert found["box"].word is found["schedule"].word is Word.NOT_MEASURED
+    assert "the box's clock was not read: how it ran could not be seen" in found["box rate"].text
     assert f"last word is of pulse {last_told}" in found["box"].text
-    of_computer = {"acknowledged", "host clock"}  # a disk that was slow meanwhile is no fault of the box
+    # A disk that was slow meanwhile, or readings of the clock that were held up, are no fault of the box.
+    of_computer = {"acknowledged", "host clock", "box rate"}
     failed = {finding.check for finding in verdict.findings if finding.word is Word.FAIL}
     assert failed - of_computer == {"ending"}
     assert found["checksums"].word is Word.PASS
