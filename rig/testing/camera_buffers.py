@@ -90,9 +90,10 @@ class BufferTests(BenchTests):
                 return
             baseline = bench.camera.arm(0)
             edges = bench.pulses(1)
+            frames = bench.collect(1)  # it is over before the damage is asked for
             bench.damage()
             edges += bench.pulses(2)
-            frames = bench.collect(3)
+            frames += bench.collect(2)
             told = [(frame.status, bool(frame.error)) for frame in frames]
             assert told == [(Status.OK, False), (Status.DAMAGED, True), (Status.OK, False)]
             assert [frame.frame_number for frame in frames] == numbers_from(baseline, count=3)

