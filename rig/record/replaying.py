@@ -63,13 +63,11 @@ class RecordedOperator:
         self._tape = playback.tape(_said(playback.run))
 
     def said(self, until_host_ns: int) -> list[Event]:
-        """What was said up to then, a host time that is no later than now, and not told before."""
+        """What was said up to then, host clock ns, and not told before."""
         if self._playback.end is not None:  # whoever stopped it has the word
             self._tape.drop()
         told: list[Event] = []
-        while (due_ns := self._tape.next_host_ns()) is not None and due_ns <= until_host_ns:
-            if (came := self._tape.next()) is None:
-                break
+        while (came := self._tape.next(until_host_ns)) is not None:
             told.append(self._moved(came[1]))
         return told
 

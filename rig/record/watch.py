@@ -13,7 +13,7 @@ SILENT_S = 0.8  # who says nothing for so long is told by name: within a second 
 SILENT_PERIODS = 5  # of its own, where that is longer; in the preamble 3 lie between two, 0.77 s at the slowest rate
 FIRST_FLIP_S = 2.0  # so long a step may take to its first flip, or to tell that its film is being made ready
 STEP_LATE_S = 5.0  # how much longer than allowed a step may take before the screen counts as lost
-LOOK_S = 0.25  # looks are due five times as often; a recorder that comes later was held up itself
+LATE_TICK_S = 0.25  # ticks are due five times as often; a recorder that comes later was held up itself
 
 
 class Watch:
@@ -24,7 +24,7 @@ class Watch:
         self._periods_s = periods_s
         self._heard_ns: dict[str, int] = {}
         self._silent: set[str] = set()  # who was told of
-        self._looked_ns: int | None = None
+        self._ticked_ns: int | None = None
         self._asked_ns = self._step_ns = 0  # when a step was asked for; how long it may take from its first flip on
         self._step_until_ns: int | None = None
 
@@ -67,8 +67,8 @@ class Watch:
 
     def held_up(self, now: int) -> int:
         """For how long, ns, the recorder was held up itself since the last call: what it missed is nobody's silence."""
-        late_ns = 0 if self._looked_ns is None else max(0, now - self._looked_ns - int(LOOK_S * NS))
-        self._looked_ns = now
+        late_ns = 0 if self._ticked_ns is None else max(0, now - self._ticked_ns - int(LATE_TICK_S * NS))
+        self._ticked_ns = now
         if late_ns:
             self._heard_ns = {name: max(heard, min(heard + late_ns, now)) for name, heard in self._heard_ns.items()}
         return late_ns

@@ -116,10 +116,11 @@ class Tape(Generic[T]):
             return None
         return self._ahead[0] + self._playback.shift_ns
 
-    def next(self) -> tuple[int, T] | None:
-        """The next event and its recorded host ns, if it is due by now."""
+    def next(self, until_host_ns: int | None = None) -> tuple[int, T] | None:
+        """The next event and its recorded host ns, if it is due by then, on today's clock, or else by now."""
+        until_ns = self._playback.clock.now_ns() if until_host_ns is None else until_host_ns
         due_ns = self.next_host_ns()
-        if due_ns is None or due_ns > self._playback.clock.now_ns():
+        if due_ns is None or due_ns > until_ns:
             return None
         taken, self._ahead = self._ahead, None
         return taken

@@ -15,7 +15,7 @@ from rig.config.find import find_protocol, find_rig
 from rig.config.rig import read_rig
 from rig.stimulus.display import start_virtual
 from tests import commands
-from tests.journeys.accounts import assert_all_told, heard, scripted
+from tests.journeys.accounts import assert_all_told, heard, run_file, scripted
 from tests.waiting import wait_for
 
 DEMO = ("record", "demo", "--subject", "001", "--participant", "scripted")
@@ -59,8 +59,7 @@ def test_the_demo_in_virtual_time_is_complete(demo, tmp_path):
     assert "rig verify" in said
     judged = commands.run("verify", folder, "--json", cwd=tmp_path)
     assert judged.returncode == 0, judged.stdout
-    (path,) = folder.glob("*_session.h5")
-    assert _films_shown(path) == {name: set(range(n)) for name, n in CLIPS.items()}
+    assert _films_shown(run_file(folder)) == {name: set(range(n)) for name, n in CLIPS.items()}
     with rig.open(folder) as session:
         steps = session.trials["step"].tolist()
         lengths_s = (session.trials["ended_host_ns"] - session.trials["onset_host_ns"]) / 1e9

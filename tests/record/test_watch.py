@@ -19,7 +19,7 @@ from rig.elicitation.steps import Step
 from rig.record.messages import Tick
 from rig.record.recording import Recording, Request
 from rig.record.states import RunState
-from rig.record.watch import LOOK_S, SCREEN, SILENT_S, Watch
+from rig.record.watch import LATE_TICK_S, SCREEN, SILENT_S, Watch
 from rig.session.folder import beside
 from rig.session.layout import Outcome
 from rig.session.run import Run
@@ -229,7 +229,7 @@ def test_a_recorder_that_was_held_up_itself_blames_no_device() -> None:
     watch.heard("HS", clock.now_ns())
     ticks(watch, clock, 0.1)
     clock.sleep_until(clock.now_ns() + 3 * NS)
-    assert watch.held_up(clock.now_ns()) == 3 * NS - int(LOOK_S * NS)
+    assert watch.held_up(clock.now_ns()) == 3 * NS - int(LATE_TICK_S * NS)
     assert watch.look(clock.now_ns()) == ([], [])
     assert [look for look in ticks(watch, clock, SILENT_S) if any(look)] == [(["HS"], [])]
 

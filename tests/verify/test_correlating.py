@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from rig.verify.pixels import following
+from rig.verify.pixels import correlating, following
 from rig.verify.pixels.correlating import PIECE_PULSES, places_alike
 from tests.verify.led_light import HS, PERIOD, VIS, VIS_20_MS, levels
 
@@ -34,6 +35,17 @@ def test_the_places_are_those_of_all_that_correlate_best() -> None:
     spread = np.sqrt(np.maximum(due.var(axis=0), 0.02))
     best = np.argsort(-((seen - seen.mean()) @ due) / spread)[:GUESSES]
     assert set(places_alike(seen, VIS_20_MS.divisor, VIS_20_MS.shares, GUESSES).tolist()) == set(best.tolist())
+
+
+def test_a_long_exposure_takes_no_more_memory_than_a_short_one() -> None:
+    """Not a whole code for each of the pulses that it goes on over."""
+    code_bytes = PERIOD * np.dtype(float).itemsize
+    tracemalloc.start()
+    try:
+        correlating._shown.__wrapped__((1 / 40,) * 40)
+        assert tracemalloc.get_traced_memory()[1] < 8 * code_bytes
+    finally:
+        tracemalloc.stop()
 
 
 def test_the_chances_of_several_guesses_are_those_over_all_paths() -> None:
